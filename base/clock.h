@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Time. Windows, strikes and timeouts use the monotonic clock; certificates and logs the wall.
+ * Tests may freeze both. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t clock_mono_ns(void);
+static inline uint64_t clock_mono_ms(void)
+{
+	return clock_mono_ns() / 1000000u;
+}
+/* Milliseconds since 1970-01-01 UTC. */
+int64_t clock_wall_ms(void);
+/* From now on both clocks stand at the given values until moved again; clock_thaw ends it. */
+void clock_freeze(uint64_t mono_ns, int64_t wall_ms);
+void clock_advance(uint64_t ns);
+void clock_thaw(void);
+/* "2026-11-21T06:30:00.123456+0000" as Suricata writes it; size >= 40. */
+void clock_format_wall(int64_t wall_ms, char *text, size_t size);
+/* "90", "90s", "10m", "1h", "7d", "250ms" to milliseconds; 0 or ERR_SYNTAX / ERR_RANGE. A bare number is seconds. */
+int clock_parse_duration(const char *text, size_t len, uint64_t *ms);
+/* "1h 5m", two units at most; size >= 32. */
+void clock_format_duration(uint64_t ms, char *text, size_t size);
