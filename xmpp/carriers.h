@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where text hides in a stanza: bodies in all languages, subject, status, nick, XHTML-IM joined across inline
+ * elements, forwarded copies in carbons and MAM, pubsub items, forms, file names, reasons, unknown elements
+ * and attributes of unknown namespaces. */
+#pragma once
+
+#include <stdbool.h>
+#include "base/arena.h"
+#include "xmpp/stanza.h"
+
+/* One joined text. Parts are separated by a line feed, so that no word is made across them. */
+struct carrier_text {
+	const char *text; /* NUL-terminated, in the arena */
+	size_t len;
+};
+
+/* Everything a person or a program could read: all character data and attribute values of unknown
+ * namespaces, depth first; inline XHTML joined without separator. 0 or -ENOMEM. */
+int carriers_all(struct arena *a, const struct stanza *s, struct carrier_text *out);
+/* All <body> of the stanza's own namespace and of stanzas forwarded in it, each language; likewise the rest.
+ * name: "body", "subject", "status", "thread"; nick has its own namespace and the MUC nick in "to". */
+int carriers_named(struct arena *a, const struct stanza *s, const char *name, struct carrier_text *out);
+int carriers_nick(struct arena *a, const struct stanza *s, struct carrier_text *out);
+/* Calls visit for the stanza's root and each stanza forwarded inside it (carbons, MAM, XEP-0297), outermost first,
+ * until visit returns false. */
+void carriers_each_message(const struct stanza *s,
+	bool (*visit)(void *arg, const struct xml_element *message, unsigned level), void *arg);
