@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The one public face of rules/: a policy is loaded from sources, is immutable and shared, and judges subjects. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <netinet/in.h>
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/metrics.h"
+#include "rules/diag.h"
+#include "rules/service.h"
+#include "rules/source.h"
+#include "xmpp/bounce.h"
+#include "xmpp/stanza.h"
+#include "xmpp/stream.h"
+
+struct policy;
+
+/* ---- what is judged ---- */
+
+struct peer_address {
+	uint8_t bytes[16]; /* IPv6, or IPv4-mapped IPv6 (::ffff:a.b.c.d); all zero: unknown */
+};
+
+enum direction { DIRECTION_IN /* from the peer towards what we protect */, DIRECTION_OUT };
+
+/* What the door knows about the session; strings are borrowed for the call, "" or NULL when unknown. */
+struct subject {
+	const struct stanza *stanza;
+	const char *service;
+	enum service_role role;
+	enum direction direction;
+	struct peer_address peer; /* the far side's address (client), in both directions */
+	uint16_t peer_port;
+	const char *tls_version, *tls_cipher, *tls_sni, *tls_alpn;
+	bool tls_verified;
+	const char *sasl_mechanism;
+	const char *session_jid; /* full JID once bound */
+	const char *session_domain; /* the stream's "to" */
+	bool session_anonymous;
+	bool session_authenticated;
+	uint64_t session_age_ms;
+	uint64_t session_stanzas; /* judged before this one, this direction */
+};
+
+/* ---- the verdict ---- */
+
+enum verdict_kind { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT, VERDICT_CLOSE };
+
+enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_ID_SIZE = 20 };
+
+struct verdict_match {
+	const char *field; /* "text" */
+	const char *entry; /* the list entry or pattern that matched */
+	const char *set;   /* the set's name, or "" */
+	const char *text;  /* the matched span as it stood in the original, before folding, cut at 128 bytes */
+	size_t start, end; /* bytes in the field's text */
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	enum stanza_error condition;  /* REJECT */
+	enum stream_error stream_error; /* CLOSE */
+	const char *text;  /* for the peer, NULL if none */
+	const char *rule;  /* name of the deciding rule, "" when the chain's policy decided */
+	const char *chain; /* "" when no chain hooks this subject (then ACCEPT) */
+	bool log, log_body, count;
+	bool dry; /* reserved */
+	unsigned strikes;
+	uint64_t ban_ms; /* 0: none */
+	const char *marks[VERDICT_MARKS_MAX];
+	unsigned n_marks;
+	struct verdict_match matches[VERDICT_MATCHES_MAX];
+	unsigned n_matches;
+	char id[VERDICT_ID_SIZE]; /* unique, short, NUL-terminated: "k7f3-9q2m-04" ; set for every verdict */
+};
+
+/* "accept" ... */
+const char *verdict_kind_text(enum verdict_kind kind);
+/* Is it worth an event: anything but a plain accept without log, strike, ban or mark. */
+bool verdict_is_notable(const struct verdict *v);
+
+/* ---- loading ---- */
+
+/* Parses, checks, compiles and runs the expectations. previous (may be NULL): limit tables of equal name and key are
+ * carried over. metrics (may be NULL) gets "rule.CHAIN/RULE.hits". 0 with *out (one reference), else ERR_SYNTAX with
+ * diagnostics, or a system code. Thread-safe against judging on other policies. */
+int policy_load(struct source_set *sources, const char *path, struct policy *previous,
+	struct metrics *metrics, struct diag_list *diags, struct policy **out);
+struct policy *policy_ref(struct policy *p);
+void policy_unref(struct policy *p);
+/* Canonical text of a file and what it includes (xmppwallctl print). */
+int policy_print(struct source_set *sources, const char *path, struct diag_list *diags, struct buf *out);
+
+/* ---- looking ---- */
+
+const struct service *policy_services(const struct policy *p, size_t *n);
+const struct daemon_options *policy_daemon(const struct policy *p);
+const struct punish *policy_punish(const struct policy *p, size_t *n);
+/* Rules in file order, for "rules": name, chain, canonical text of the rule, hits. Strings are the policy's. */
+struct rule_info {
+	const char *chain, *name, *text;
+	metric *hits;
+};
+size_t policy_rules(const struct policy *p, const struct rule_info **out);
+struct set_info {
+	const char *name, *type, *path; /* path "" when the set has no file */
+	size_t entries;
+	bool fold, suffix, substring;
+};
+size_t policy_sets(const struct policy *p, const struct set_info **out);
+/* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
+int policy_addresses(const struct policy *p, const char *set,
+	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);
+/* A one-line digest of all sources ("v3 2f9c…"), the ruleset version that explain shows. */
+const char *policy_version(const struct policy *p);
+/* How many expectations were run (all held, or the policy would not have loaded). */
+unsigned policy_expectations(const struct policy *p);
+
+/* ---- live lists ---- */
+
+/* Would this entry be accepted by that set? 0, ERR_NOTFOUND (no such set), ERR_SYNTAX (*why says why, static). */
+int policy_list_check(const struct policy *p, const char *set, struct span entry, const char **why);
+/* Adds or removes entries at once: judged against by every thread from the moment this returns. Shared by all holders
+ * of the policy. Small deltas are quick (a few ms on 100,000 entries); the base is rebuilt in the background by
+ * policy_list_settle. 0, ERR_NOTFOUND, ERR_SYNTAX. */
+int policy_list_edit(struct policy *p, const char *set, const struct span *add, size_t n_add,
+	const struct span *del, size_t n_del);
+/* Folds large deltas into the base; call now and then off the hot path. */
+int policy_list_settle(struct policy *p);
+
+/* ---- judging ---- */
+
+/* Per-thread scratch; grows to fit any policy. NULL when out of memory. */
+struct judge *judge_new(void);
+void judge_free(struct judge *j);
+/* Fills *out; strings in it live until the next judge_stanza on j or the end of the stanza's arena. Counting (limits) happens
+ * once per stanza per limit. 0 or -ENOMEM (the door fails closed then). */
+int judge_stanza(struct judge *j, struct policy *p, const struct subject *s, struct verdict *out);
+/* The verdict as the stable JSON object of design.md, one line without newline ("judge --json"). */
+int verdict_format_json(const struct verdict *v, struct buf *out);
+
+/* ---- addresses ---- */
+
+struct sockaddr;
+int address_parse(struct span text, struct peer_address *out); /* 0 or ERR_SYNTAX */
+/* "192.0.2.1/24": prefix_len in IPv6 bits (v4 + 96). */
+int address_parse_prefix(struct span text, struct peer_address *out, unsigned *prefix_len);
+void address_format(const struct peer_address *a, char *text, size_t size); /* size >= INET6_ADDRSTRLEN */
+bool address_is_v4(const struct peer_address *a);
+void address_from_sockaddr(const struct sockaddr *sa, struct peer_address *out, uint16_t *port);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the configuration says outside of rules: services, daemon options, punishments. Plain data, made by
+ * rules/options.c from the checked tree, owned by the policy. The schema table there is the documentation's source. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "xmpp/limits.h"
+
+enum service_role { ROLE_C2S, ROLE_S2S, ROLE_COMPONENT };
+enum service_mode { MODE_PROXY, MODE_INSPECT };
+enum tls_policy { TLS_REQUIRED, TLS_OPTIONAL, TLS_NONE };
+enum intercept { INTERCEPT_NONE, INTERCEPT_TPROXY, INTERCEPT_REDIRECT };
+enum upstream_tls { UPSTREAM_PLAIN, UPSTREAM_STARTTLS, UPSTREAM_TLS };
+enum upstream_verify {
+	VERIFY_DEFAULT,  /* system trust and name, or the very leaf we ourselves present for that domain */
+	VERIFY_SYSTEM,   /* system trust and name only */
+	VERIFY_FILE,     /* trust anchors in a file, and name */
+	VERIFY_OFF,      /* written by the operator, shown by status */
+};
+
+enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000 };
+
+/* service c2s { listen tcp { 5222, 5223 }; ... } */
+struct service {
+	const char *name;
+	enum service_role role;   /* role c2s|s2s|component; default: by name, else c2s */
+	enum service_mode mode;
+	uint16_t ports[SERVICE_PORTS_MAX]; /* as peers dial them */
+	unsigned n_ports;
+	const char *addresses[SERVICE_ADDRESSES_MAX]; /* listen on ADDRESS, ... ; none: all, v4 and v6 */
+	unsigned n_addresses;
+	enum intercept intercept; /* tproxy and redirect listen on port + INTERCEPT_PORT_OFFSET; none on the port itself */
+	enum tls_policy tls;
+	const char *certificates; /* folder: NAME.crt + NAME.key (PEM); NULL if none */
+	bool upstream_original;   /* connect to where the peer wanted to go */
+	const char *upstream_host; /* else this address (literal) */
+	uint16_t upstream_port;    /* 0: the port the peer dialled */
+	enum upstream_tls upstream_tls;
+	enum upstream_verify verify;
+	const char *verify_file;
+	const char *verify_name;  /* name expected in the certificate; NULL: the stream's "to" */
+	bool source_client;       /* source client: upstream sees the peer's address (IP_TRANSPARENT) */
+	bool proxy_protocol;      /* proxy-protocol v2 */
+	bool forward_verbatim;
+	bool fail_open;
+	struct xmpp_limits limits; /* stream-limits { ... } of the service over the global ones */
+	uint64_t handshake_ms;     /* timeouts { handshake 10s; login 60s; idle 0; connect 10s; close 5s; stanza 30s } */
+	uint64_t login_ms, idle_ms /* 0: none */, connect_ms, close_ms;
+	uint64_t stanza_ms;        /* a stanza begun must end within */
+	unsigned sessions_max;     /* sessions N; default 20000 */
+	unsigned sessions_per_address; /* default 200; 0: none */
+	size_t buffer_max;         /* unsent bytes kept towards either side before reading stops (256 KiB) */
+};
+
+/* daemon { threads 2; user "xmppwall"; log info; } firewall { mark 0x584d; table 2222; priority ...; } */
+struct daemon_options {
+	unsigned threads;      /* 0: one per core */
+	const char *user;      /* for children; NULL: "xmppwall" if it exists, else the daemon's own */
+	const char *log_level; /* default "info" */
+	uint32_t mark;         /* packets and upstream sockets; default 0x584d0000, mask 0xffff0000 */
+	uint32_t route_table;  /* default 22530 */
+	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
+	uint64_t events_max_bytes; /* rotate events.json at this size (default 100 MiB), one old file kept */
+};
+
+/* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */
+struct punish {
+	const char *name;
+	unsigned strikes;
+	uint64_t within_ms, ban_ms;
+	unsigned escalate; /* factor, 1: none */
+	uint64_t escalate_max_ms;
+	bool spare_shared; /* no ban on an address that other authenticated JIDs use */
+};
