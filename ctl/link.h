@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon and its workers (xmppwall-proxy, xmppwall-nfq) say to each other over base/channel.h:
+ * JSON objects, "m" names the message. A message that does not fit ends the worker (ERR_PROTO): a broken
+ * sibling is presumed hostile. Addresses are text, times are milliseconds.
+ *
+ * daemon -> worker
+ *   policy    {"m","path","generation"} + memfd   bundle of sources (rules/source.h) to load and swap in
+ *   listen    {"m","service","address","port","thread"} + socket  bound and listening; port as peers dial it
+ *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
+ *   start     {"m"}                               enter the sandbox, accept from now on
+ *   list      {"m","seq","set","add":[..],"del":[..]}
+ *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
+ *   sessions  {"m","seq"}
+ *   stop      {"m"}                               say system-shutdown to all, then exit
+ *
+ * worker -> daemon
+ *   ready     {"m","sandbox"}                     after start
+ *   policy    {"m","generation","ok","error"}     the answer; the old one stays when not ok
+ *   list      {"m","seq","ok","error"}
+ *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
+ *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
+ *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
+ *             address at this moment
+ */
+#pragma once
+
+#include "base/channel.h"
+
+/* Daemon's ceiling for a line from a worker; worker's for a line from the daemon. */
+enum { LINK_LINE_FROM_WORKER = 256 * 1024, LINK_LINE_FROM_DAEMON = 16 * 1024 * 1024,
+	LINK_QUEUE = 32 * 1024 * 1024 };
+
+/* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"} */

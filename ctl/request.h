@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What xmppwallctl and the daemon say on the control socket: one JSON line each way.
+ *
+ *   request  {"cmd":"ban","args":{"address":"192.0.2.7","for":3600000,"why":"..."}}
+ *   answer   {"ok":true,"result":{...}}  or  {"ok":false,"exit":1,"error":"no such entry","diagnostics":"..."}
+ *   events -f: answers {"event":{...}} follow until the client hangs up.
+ *
+ * cmd and args (all optional unless marked *), result:
+ *   status    {}                           {"version","policy","since","uptime_ms","services":[..],"workers":[..],
+ *                                           "firewall":{"loaded","tables","sets":{..}},"counters":{name:n},"bans":n,"attention":[text..]}
+ *   rules     {}                           {"rules":[{"chain","name","hits","text"}]}
+ *   sessions  {}                           {"sessions":[row of ctl/link.h]}
+ *   events    {"last":20,"follow":false}   {"events":[EVE..]}
+ *   explain   {"id"*}                      {"event":EVE}   exit 1 if unknown
+ *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
+ *   list-show {"name"*}                    {"name","entries":[{"entry","comment","until"}]}
+ *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}
+ *   list-del  {"name"*,"entries"*:[text]}  {"removed":n}    exit 1 if none was there
+ *   list-import {"name"*,"text"*}          {"added":n,"present":n}
+ *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
+ *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
+ *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
+ *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
+ *   limits    {}                           {"limits":[{"name","rate","burst","key","exceeded","entries"}]}  (from counters)
+ *   reload    {}                           {"version","changed":bool,"expectations":n}; exit 1 with "diagnostics"
+ *   firewall  {"action"*:"print|load|unload|check"}  {"text"} or {"checks":[{"name","ok","text"}]}
+ *   stop      {}                           {}
+ *
+ * Who may: root and the daemon's own user everything; the group given to the socket (xmppwall) read-only
+ * commands and list/ban edits, not reload/firewall/stop (table role x command in ctl/command.c).
+ */
+#pragma once
+
+enum { REQUEST_LINE_MAX = 64 * 1024 * 1024 };
