@@ -42,7 +42,7 @@ static inline size_t buf_len(const struct buf *b)
 }
 static inline const char *buf_ptr(const struct buf *b)
 {
-	return b->data + b->head;
+	return b->data ? b->data + b->head : NULL;
 }
 static inline struct span buf_span(const struct buf *b)
 {

@@ -16,9 +16,9 @@ static inline void cleanup_fd_fn(int *fd)
 		close(*fd);
 }
 
-#define cleanup_free __attribute__((cleanup(cleanup_free_fn)))
-#define cleanup_fd   __attribute__((cleanup(cleanup_fd_fn)))
-#define cleanup(fn)  __attribute__((cleanup(fn)))
+#define cleanup_free __attribute__((__cleanup__(cleanup_free_fn)))
+#define cleanup_fd   __attribute__((__cleanup__(cleanup_fd_fn)))
+#define cleanup(fn)  __attribute__((__cleanup__(fn)))
 
 /* Ownership leaves the local: returns the value and forgets it. */
 #define take_ptr(p)                                                                                \

@@ -16,6 +16,7 @@ struct map_entry {
 struct map {
 	struct map_entry *slots;
 	size_t count, cap;
+	size_t dead; /* slots of removed entries, still part of probe chains */
 };
 
 void map_init(struct map *m);
