@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xmppwallctl: finds the command in a table, hands it what follows. Stands at the operator's end of the control
+ * socket (online.c) and, without a daemon, in front of the rule engine (offline.c). Never touches the kernel or
+ * the lists itself: the daemon does. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ctl/cli.h"
+
+static const struct cli_command commands[] = {
+	{ "check", "FILE...", "parse, check and run the expectations of a configuration or rule file", cli_check },
+	{ "print", "FILE...", "print it back in canonical form", cli_print },
+	{ "judge", "--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] < STANZAS",
+		"judge XML read from standard input, a verdict a line", cli_judge },
+	{ "status", "", "what runs, what it did, what needs attention", cli_status },
+	{ "sessions", "", "who is connected", cli_sessions },
+	{ "rules", "", "the rules in force, with their hits", cli_rules },
+	{ "events", "[-n COUNT] [-f]", "the last verdicts and bans; -f follows", cli_events },
+	{ "explain", "VERDICT-ID", "why a stanza was stopped: rule, list entry, text", cli_explain },
+	{ "list", "", "the lists and how many entries they have", cli_lists },
+	{ "list show", "NAME", "a list's entries", cli_list_show },
+	{ "list add", "NAME ENTRY... [--for TIME] [--comment TEXT]", "put entries in, in force at once", cli_list_add },
+	{ "list del", "NAME ENTRY...", "take entries out", cli_list_del },
+	{ "list import", "NAME [FILE]", "add every line of a file or of standard input", cli_list_import },
+	{ "list history", "NAME", "who changed what, and when", cli_list_history },
+	{ "ban", "ADDR[/LEN] [--for TIME] [--why TEXT]", "block an address in the kernel", cli_ban },
+	{ "unban", "ADDR[/LEN]", "let it back in", cli_unban },
+	{ "bans", "", "who is blocked, why and until when", cli_bans },
+	{ "limit show", "", "limits and how often they were exceeded", cli_limit_show },
+	{ "reload", "", "read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
+	{ "firewall", "print|load|unload|check", "the nftables side", cli_firewall },
+	{ "stop", "", "end the daemon; bans stay in the kernel's table only while it runs", cli_stop },
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "usage: xmppwallctl [--json] [--run-dir DIR] [--config FILE] COMMAND ...\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out,
+		"\n  --json         one JSON object (events, judge: one a line); keys are stable\n"
+		"  --run-dir DIR  where the daemon's control.sock is (default /run/xmppwall)\n"
+		"  --config FILE  default /etc/xmppwall/xmppwall.conf\n\n"
+		"xmppwallctl COMMAND --help shows a command's arguments.\n"
+		"Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the daemon cannot be reached.\n");
+}
+
+static const struct cli_command *command_find(int argc, char **argv, int *words)
+{
+	char two[64];
+
+	if (argc >= 2 && snprintf(two, sizeof two, "%s %s", argv[0], argv[1]) < (int)sizeof two) {
+		for (size_t i = 0; i < COMMANDS; i++)
+			if (strcmp(commands[i].name, two) == 0) {
+				*words = 2;
+				return &commands[i];
+			}
+	}
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, argv[0]) == 0) {
+			*words = 1;
+			return &commands[i];
+		}
+	return NULL;
+}
+
+static const struct cli_command *command_of(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int cli_usage_error(const struct cli *cli, const char *format, ...)
+{
+	const struct cli_command *command = cli->command ? command_of(cli->command) : NULL;
+	va_list ap;
+
+	fprintf(stderr, "xmppwallctl%s%s: ", cli->command ? " " : "", cli->command ? cli->command : "");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	if (command)
+		fprintf(stderr, "usage: xmppwallctl %s %s\n", command->name, command->usage);
+	else
+		fprintf(stderr, "try: xmppwallctl --help\n");
+	return EXIT_WRONG_USAGE;
+}
+
+static void argv_remove(struct cli *cli, int at, int count)
+{
+	memmove(&cli->argv[at], &cli->argv[at + count], (size_t)(cli->argc - at - count) * sizeof(char *));
+	cli->argc -= count;
+}
+
+bool cli_option(struct cli *cli, const char *name, const char **value)
+{
+	size_t len = strlen(name);
+
+	for (int i = 0; i < cli->argc; i++) {
+		if (strcmp(cli->argv[i], "--") == 0)
+			return true;
+		if (strncmp(cli->argv[i], name, len) != 0)
+			continue;
+		if (cli->argv[i][len] == '=') {
+			*value = cli->argv[i] + len + 1;
+			argv_remove(cli, i, 1);
+			return true;
+		}
+		if (cli->argv[i][len] != '\0')
+			continue;
+		if (i + 1 >= cli->argc) {
+			cli_usage_error(cli, "%s needs a value", name);
+			return false;
+		}
+		*value = cli->argv[i + 1];
+		argv_remove(cli, i, 2);
+		return true;
+	}
+	return true;
+}
+
+bool cli_flag(struct cli *cli, const char *name)
+{
+	for (int i = 0; i < cli->argc && strcmp(cli->argv[i], "--") != 0; i++)
+		if (strcmp(cli->argv[i], name) == 0) {
+			argv_remove(cli, i, 1);
+			return true;
+		}
+	return false;
+}
+
+bool cli_no_more_options(struct cli *cli)
+{
+	for (int i = 0; i < cli->argc; i++) {
+		if (strcmp(cli->argv[i], "--") == 0) {
+			argv_remove(cli, i, 1); /* what follows are entries, whatever they begin with */
+			return true;
+		}
+		if (cli->argv[i][0] == '-' && cli->argv[i][1] != '\0') {
+			cli_usage_error(cli, "unknown option '%s'", cli->argv[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool take_global_options(struct cli *cli)
+{
+	cli->json = cli_flag(cli, "--json");
+	return cli_option(cli, "--run-dir", &cli->run_dir) && cli_option(cli, "--config", &cli->config) &&
+	       cli_option(cli, "--state-dir", &cli->state_dir) && cli_option(cli, "--log-dir", &cli->log_dir);
+}
+
+static int run_command(struct cli *cli)
+{
+	const struct cli_command *command;
+	int words = 0;
+
+	command = command_find(cli->argc, cli->argv, &words);
+	if (!command)
+		return cli_usage_error(cli, "unknown command '%s'", cli->argv[0]);
+	cli->command = command->name;
+	cli->argc -= words;
+	cli->argv += words;
+	if (cli_flag(cli, "--help") || cli_flag(cli, "-h")) {
+		printf("xmppwallctl %s %s\n    %s\n", command->name, command->usage, command->summary);
+		return EXIT_DONE;
+	}
+	return command->run(cli);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {
+		.run_dir = "/run/xmppwall",
+		.config = "/etc/xmppwall/xmppwall.conf",
+		.state_dir = "/var/lib/xmppwall",
+		.log_dir = "/var/log/xmppwall",
+		.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.argc = argc - 1,
+		.argv = argv + 1,
+	};
+
+	log_init("xmppwallctl", LOG_LEVEL_WARN);
+	if (!take_global_options(&cli))
+		return EXIT_WRONG_USAGE;
+	if (cli.argc == 0) {
+		print_help(stderr);
+		return EXIT_WRONG_USAGE;
+	}
+	if (strcmp(cli.argv[0], "--help") == 0 || strcmp(cli.argv[0], "-h") == 0 ||
+		strcmp(cli.argv[0], "help") == 0) {
+		print_help(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(cli.argv[0], "--version") == 0) {
+		puts("xmppwallctl " XMPPWALL_VERSION);
+		return EXIT_DONE;
+	}
+	return run_command(&cli);
+}

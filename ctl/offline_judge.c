@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* judge: stanzas from standard input through the same stream machine and the same policy as the doors, a
+ * verdict a line. The input may be bare stanzas or a whole stream with its header. Bad XML ends the run with
+ * the stream error a peer would get. Needs no daemon and no root. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "ctl/cli.h"
+#include "ctl/show.h"
+#include "rules/rules.h"
+#include "xmpp/ns.h"
+
+static const char bare_header[] = "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "' version='1.0'>";
+
+struct judging {
+	struct cli *cli;
+	struct policy *policy;
+	struct judge *judge;
+	struct subject subject;
+	struct stream *stream;
+	unsigned long stanzas;
+};
+
+/* Bare stanzas get a header made for them; a declaration or a stream header brings its own. */
+static bool brings_header(struct span head)
+{
+	while (head.len && strchr(" \t\r\n", head.ptr[0])) {
+		head.ptr++;
+		head.len--;
+	}
+	return (head.len >= 5 && memcmp(head.ptr, "<?xml", 5) == 0) ||
+	       (head.len >= 8 && memcmp(head.ptr, "<stream:", 8) == 0);
+}
+
+static void print_verdict(const struct verdict *v)
+{
+	printf("%s", verdict_kind_text(v->kind));
+	if (v->kind == VERDICT_REJECT)
+		printf(" %s", stanza_error_text(v->condition));
+	if (v->kind == VERDICT_CLOSE)
+		printf(" %s", stream_error_text(v->stream_error));
+	if (*v->rule)
+		printf(" by %s/%s", v->chain, v->rule);
+	else if (*v->chain)
+		printf(" by policy of %s", v->chain);
+	for (unsigned i = 0; i < v->n_matches; i++)
+		printf("%s%s \"%s\" is \"%s\"%s%s", i == 0 ? ": " : ", ", v->matches[i].field,
+			show_safe(v->matches[i].text, 60), show_safe(v->matches[i].entry, 60),
+			*v->matches[i].set ? " of @" : "", v->matches[i].set);
+	if (v->strikes)
+		printf(", strike %u", v->strikes);
+	printf(" [%s]\n", v->id);
+}
+
+static int judge_one(struct judging *run, const struct stanza *stanza)
+{
+	struct verdict verdict;
+	struct buf line;
+	int r;
+
+	run->subject.stanza = stanza;
+	run->subject.session_stanzas = run->stanzas++;
+	if ((r = judge_stanza(run->judge, run->policy, &run->subject, &verdict)) < 0)
+		return r;
+	if (!run->cli->json) {
+		print_verdict(&verdict);
+		return 0;
+	}
+	buf_init(&line, 0);
+	if ((r = verdict_format_json(&verdict, &line)) == 0)
+		printf("%.*s\n", (int)buf_len(&line), buf_ptr(&line));
+	buf_fini(&line);
+	return r;
+}
+
+/* EXIT_DONE while the input is good. */
+static int drain(struct judging *run)
+{
+	struct stream_event event;
+	int r;
+
+	for (;;) {
+		if ((r = stream_next(run->stream, &event)) < 0)
+			break;
+		if (event.kind == STREAM_MORE)
+			return EXIT_DONE;
+		if (event.kind == STREAM_BAD) {
+			fprintf(stderr, "xmppwallctl judge: stanza %lu: a peer would get <%s/> (%s)\n",
+				run->stanzas + 1, stream_error_text(event.error), event.reason);
+			return EXIT_NO;
+		}
+		if (event.kind != STREAM_STANZA && event.kind != STREAM_ELEMENT)
+			continue;
+		if ((r = judge_one(run, &event.stanza)) < 0)
+			break;
+	}
+	fprintf(stderr, "xmppwallctl judge: %s\n", err_text(r));
+	return EXIT_NO;
+}
+
+static int judge_input(struct judging *run, FILE *in)
+{
+	char chunk[16384];
+	bool first = true;
+	int r = EXIT_DONE, pushed = 0;
+	size_t n;
+
+	while (r == EXIT_DONE && pushed == 0 && (n = fread(chunk, 1, sizeof chunk, in)) > 0) {
+		if (first && !brings_header((struct span){ chunk, n })) {
+			pushed = stream_push(run->stream, bare_header, sizeof bare_header - 1);
+			r = pushed == 0 ? drain(run) : r;
+		}
+		first = false;
+		if (r == EXIT_DONE && pushed == 0)
+			pushed = stream_push(run->stream, chunk, n);
+		if (r == EXIT_DONE && pushed == 0)
+			r = drain(run);
+		fflush(stdout);
+	}
+	if (pushed < 0) {
+		fprintf(stderr, "xmppwallctl judge: %s\n", err_text(pushed));
+		return EXIT_NO;
+	}
+	if (r == EXIT_DONE && stream_is_partial(run->stream)) {
+		fprintf(stderr, "xmppwallctl judge: the input ends inside stanza %lu\n", run->stanzas + 1);
+		return EXIT_NO;
+	}
+	return r;
+}
+
+static int take_options(struct cli *cli, const char **rules, struct subject *subject)
+{
+	const char *direction = "in", *peer = NULL, *jid = NULL;
+
+	subject->service = "c2s";
+	if (!cli_option(cli, "--rules", rules) || !cli_option(cli, "--service", &subject->service) ||
+		!cli_option(cli, "--direction", &direction) || !cli_option(cli, "--peer", &peer) ||
+		!cli_option(cli, "--jid", &jid) || !cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (!*rules)
+		return cli_usage_error(cli, "needs --rules FILE");
+	if (cli->argc > 0)
+		return cli_usage_error(cli, "unexpected '%s': stanzas come on standard input", cli->argv[0]);
+	if (strcmp(direction, "in") != 0 && strcmp(direction, "out") != 0)
+		return cli_usage_error(cli, "--direction is in or out");
+	if (peer && address_parse(span_of(peer), &subject->peer) < 0)
+		return cli_usage_error(cli, "--peer '%s' is not an address", peer);
+	subject->direction = strcmp(direction, "in") == 0 ? DIRECTION_IN : DIRECTION_OUT;
+	subject->session_jid = jid;
+	subject->session_authenticated = true;
+	return EXIT_DONE;
+}
+
+/* The role of the service named, if the rules define it; by its usual name otherwise. */
+static void take_role(const struct policy *policy, struct subject *subject)
+{
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(policy, &n);
+	if (strcmp(subject->service, "s2s") == 0)
+		subject->role = ROLE_S2S;
+	if (strcmp(subject->service, "component") == 0)
+		subject->role = ROLE_COMPONENT;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(services[i].name, subject->service) == 0)
+			subject->role = services[i].role;
+}
+
+int cli_judge(struct cli *cli)
+{
+	struct judging run = { .cli = cli };
+	struct source_set sources;
+	const char *rules = NULL;
+	struct diag_list diags;
+	int r, status;
+
+	if ((status = take_options(cli, &rules, &run.subject)) != EXIT_DONE)
+		return status;
+	source_init(&sources, true);
+	diag_init(&diags);
+	r = policy_load(&sources, rules, NULL, NULL, &diags, &run.policy);
+	diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+	if (r < 0 && diags.errors == 0)
+		fprintf(stderr, "xmppwallctl judge: %s: %s\n", rules, err_text(r));
+	status = EXIT_NO;
+	if (r == 0) {
+		take_role(run.policy, &run.subject);
+		run.judge = judge_new();
+		run.stream = stream_new(&xmpp_limits_default);
+		if (run.judge && run.stream) {
+			stream_set_authenticated(run.stream, true);
+			status = judge_input(&run, stdin);
+		} else {
+			fprintf(stderr, "xmppwallctl judge: %s\n", err_text(-ENOMEM));
+		}
+	}
+	stream_free(run.stream);
+	judge_free(run.judge);
+	policy_unref(run.policy);
+	diag_fini(&diags);
+	source_fini(&sources);
+	return status;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands of xmppwallctl that ask the daemon: build the request of ctl/request.h, send it over the control
+ * socket, show the answer. One function a command; a refusal by the daemon becomes text on stderr and its exit
+ * status. Never changes anything by itself. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/channel.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "ctl/cli.h"
+#include "ctl/request.h"
+#include "ctl/show.h"
+
+static int daemon_connect(struct cli *cli, int *fd)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int n = snprintf(sun.sun_path, sizeof sun.sun_path, "%s/control.sock", cli->run_dir);
+
+	if (n < 0 || (size_t)n >= sizeof sun.sun_path) {
+		fprintf(stderr, "xmppwallctl: --run-dir '%s' is too long for a socket name\n", cli->run_dir);
+		return EXIT_WRONG_USAGE;
+	}
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd >= 0 && connect(*fd, (struct sockaddr *)&sun, sizeof sun) == 0)
+		return EXIT_DONE;
+	fprintf(stderr, "xmppwallctl: cannot reach the daemon at %s: %s%s\n", sun.sun_path, strerror(errno),
+		errno == EACCES ? " (root or the group xmppwall may)" : " (does xmppwalld run?)");
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return EXIT_NO_DAEMON;
+}
+
+static int request_send(struct cli *cli, int fd, const char *cmd, json_t *args)
+{
+	json_t *request = json_pack("{s:s,s:o}", "cmd", cmd, "args", args ? args : json_object());
+	int r = request ? channel_write_blocking(fd, request) : -ENOMEM;
+
+	json_decref(request);
+	if (r == 0)
+		return EXIT_DONE;
+	fprintf(stderr, "xmppwallctl: cannot send to the daemon in %s: %s\n", cli->run_dir, err_text(r));
+	return EXIT_NO_DAEMON;
+}
+
+/* The daemon's refusal, in its own words. */
+static int answer_refusal(struct cli *cli, const json_t *answer)
+{
+	const json_t *status = json_object_get(answer, "exit");
+
+	if (cli->json) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+	if (*show_text(answer, "diagnostics"))
+		fprintf(stderr, "%s", show_text(answer, "diagnostics"));
+	fprintf(stderr, "xmppwallctl %s: %s\n", cli->command,
+		*show_text(answer, "error") ? show_text(answer, "error") : "refused");
+	return json_is_integer(status) ? (int)json_integer_value(status) : EXIT_NO;
+}
+
+int cli_request(struct cli *cli, const char *cmd, json_t *args, json_t **result)
+{
+	struct channel_reader *reader;
+	cleanup_fd int fd = -1;
+	json_t *answer = NULL;
+	int r;
+
+	if ((r = daemon_connect(cli, &fd)) != EXIT_DONE) {
+		json_decref(args);
+		return r;
+	}
+	if ((r = request_send(cli, fd, cmd, args)) != EXIT_DONE)
+		return r;
+	reader = channel_reader_new(fd, REQUEST_LINE_MAX);
+	if (!reader || (r = channel_read_blocking(reader, &answer)) < 0) {
+		fprintf(stderr, "xmppwallctl: the daemon gave no answer: %s\n", err_text(reader ? r : -ENOMEM));
+		channel_reader_free(reader);
+		return EXIT_NO_DAEMON;
+	}
+	channel_reader_free(reader);
+	if (json_is_true(json_object_get(answer, "ok"))) {
+		*result = json_incref(json_object_get(answer, "result"));
+		r = EXIT_DONE;
+	} else {
+		r = answer_refusal(cli, answer);
+	}
+	json_decref(answer);
+	return r;
+}
+
+int cli_follow(struct cli *cli, const char *cmd, json_t *args,
+	bool (*each)(struct cli *cli, json_t *event))
+{
+	struct channel_reader *reader;
+	cleanup_fd int fd = -1;
+	json_t *line, *event;
+	bool more = true;
+	size_t i;
+	int r;
+
+	if ((r = daemon_connect(cli, &fd)) != EXIT_DONE) {
+		json_decref(args);
+		return r;
+	}
+	if ((r = request_send(cli, fd, cmd, args)) != EXIT_DONE)
+		return r;
+	reader = channel_reader_new(fd, REQUEST_LINE_MAX);
+	while (reader && more && channel_read_blocking(reader, &line) == 0) {
+		if (json_is_false(json_object_get(line, "ok"))) {
+			r = answer_refusal(cli, line);
+			more = false;
+		}
+		json_array_foreach (show_get(line, "result.events"), i, event)
+			more = more && each(cli, event);
+		if ((event = json_object_get(line, "event")) != NULL)
+			more = each(cli, event);
+		json_decref(line);
+		fflush(stdout);
+	}
+	channel_reader_free(reader);
+	return r;
+}
+
+static int no_arguments(struct cli *cli)
+{
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	return cli->argc == 0 ? EXIT_DONE : cli_usage_error(cli, "unexpected '%s'", cli->argv[0]);
+}
+
+/* Prints the answer as JSON if wanted; true when that was all. */
+static bool json_wanted(struct cli *cli, json_t *result)
+{
+	if (!cli->json)
+		return false;
+	json_dumpf(result, stdout, JSON_COMPACT);
+	putchar('\n');
+	return true;
+}
+
+/* A command without arguments that shows one array as a table. */
+static int show_rows(struct cli *cli, const char *cmd, const char *key, const struct show_column *columns,
+	size_t n, const char *empty)
+{
+	json_t *result = NULL;
+	int r;
+
+	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, cmd, NULL, &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		show_table(stdout, columns, n, json_object_get(result, key), empty);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+#define COLUMNS(array) array, sizeof(array) / sizeof(array[0])
+
+int cli_status(struct cli *cli)
+{
+	json_t *result = NULL;
+	int r;
+
+	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "status", NULL, &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		show_status(stdout, result, cli->colour);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_sessions(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "ADDRESS", "address", SHOW_TEXT }, { "JID", "jid", SHOW_TEXT },
+		{ "SERVICE", "service", SHOW_TEXT }, { "STATE", "state", SHOW_TEXT },
+		{ "TLS", "tls", SHOW_TEXT }, { "AGE", "age_ms", SHOW_AGE }, { "IN", "in", SHOW_NUMBER },
+		{ "OUT", "out", SHOW_NUMBER }, { "DROPPED", "dropped", SHOW_NUMBER },
+		{ "REJECTED", "rejected", SHOW_NUMBER },
+	};
+
+	return show_rows(cli, "sessions", "sessions", COLUMNS(columns), "nobody is connected");
+}
+
+int cli_rules(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "HITS", "hits", SHOW_NUMBER },
+		{ "CHAIN", "chain", SHOW_TEXT },
+		{ "RULE", "text", SHOW_TEXT },
+	};
+
+	return show_rows(cli, "rules", "rules", COLUMNS(columns), "the policy has no rules");
+}
+
+static bool print_event(struct cli *cli, json_t *event)
+{
+	if (cli->json) {
+		json_dumpf(event, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else {
+		show_event(stdout, event, cli->colour);
+	}
+	return !ferror(stdout);
+}
+
+int cli_events(struct cli *cli)
+{
+	const char *last = "20";
+	bool follow = cli_flag(cli, "-f");
+	json_t *result = NULL, *event;
+	char *end;
+	size_t i;
+	int r;
+
+	if (!cli_option(cli, "-n", &last))
+		return EXIT_WRONG_USAGE;
+	if ((r = no_arguments(cli)) != EXIT_DONE)
+		return r;
+	long n = strtol(last, &end, 10);
+	if (*end || end == last || n < 0 || n > 100000)
+		return cli_usage_error(cli, "-n needs a number from 0 to 100000");
+	json_t *args = json_pack("{s:I,s:b}", "last", (json_int_t)n, "follow", follow);
+	if (follow)
+		return cli_follow(cli, "events", args, print_event);
+	if ((r = cli_request(cli, "events", args, &result)) != EXIT_DONE)
+		return r;
+	json_array_foreach (json_object_get(result, "events"), i, event)
+		print_event(cli, event);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_explain(struct cli *cli)
+{
+	json_t *result = NULL;
+	int r;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc != 1)
+		return cli_usage_error(cli, "needs one verdict id");
+	if ((r = cli_request(cli, "explain", json_pack("{s:s}", "id", cli->argv[0]), &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		show_explain(stdout, json_object_get(result, "event"), cli->colour);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_bans(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "ADDRESS", "address", SHOW_TEXT }, { "LEFT", "until", SHOW_UNTIL },
+		{ "SINCE", "since", SHOW_WALL_TIME }, { "RULE", "rule", SHOW_TEXT },
+		{ "WHY", "why", SHOW_TEXT }, { "VERDICT", "id", SHOW_TEXT },
+	};
+
+	return show_rows(cli, "bans", "bans", COLUMNS(columns), "nobody is banned");
+}
+
+int cli_limit_show(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "LIMIT", "name", SHOW_TEXT }, { "RATE", "rate", SHOW_TEXT }, { "BURST", "burst", SHOW_NUMBER },
+		{ "KEY", "key", SHOW_TEXT }, { "EXCEEDED", "exceeded", SHOW_NUMBER },
+	};
+
+	return show_rows(cli, "limits", "limits", COLUMNS(columns), "the policy has no limits");
+}
+
+int cli_ban(struct cli *cli)
+{
+	const char *duration = "1h", *why = "by hand";
+	json_t *result = NULL;
+	uint64_t ms;
+	int r;
+
+	if (!cli_option(cli, "--for", &duration) || !cli_option(cli, "--why", &why) || !cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc != 1)
+		return cli_usage_error(cli, "needs one address or prefix");
+	if (clock_parse_duration(duration, strlen(duration), &ms) < 0 || ms == 0)
+		return cli_usage_error(cli, "--for '%s' is not a time: write 90s, 10m, 1h or 7d", duration);
+	r = cli_request(cli, "ban",
+		json_pack("{s:s,s:I,s:s}", "address", cli->argv[0], "for", (json_int_t)ms, "why", why), &result);
+	if (r != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result)) {
+		char left[32];
+
+		clock_format_duration(ms, left, sizeof left);
+		printf("%s is banned for %s\n", show_text(result, "address"), left);
+	}
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_unban(struct cli *cli)
+{
+	json_t *result = NULL;
+	int r;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc != 1)
+		return cli_usage_error(cli, "needs one address or prefix");
+	if ((r = cli_request(cli, "unban", json_pack("{s:s}", "address", cli->argv[0]), &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		printf("%s is let back in\n", cli->argv[0]);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_reload(struct cli *cli)
+{
+	json_t *result = NULL;
+	int r;
+
+	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "reload", NULL, &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		printf("%s: %s, %" JSON_INTEGER_FORMAT " expectations held\n",
+			json_is_true(json_object_get(result, "changed")) ? "new policy in force" : "nothing changed",
+			show_text(result, "version"),
+			json_integer_value(json_object_get(result, "expectations")));
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_firewall(struct cli *cli)
+{
+	json_t *result = NULL, *check;
+	int r, status = EXIT_DONE;
+	size_t i;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc != 1)
+		return cli_usage_error(cli, "needs one of print, load, unload, check");
+	r = cli_request(cli, "firewall", json_pack("{s:s}", "action", cli->argv[0]), &result);
+	if (r != EXIT_DONE)
+		return r;
+	json_array_foreach (json_object_get(result, "checks"), i, check)
+		if (!json_is_true(json_object_get(check, "ok")))
+			status = EXIT_NO;
+	if (!json_wanted(cli, result)) {
+		fputs(show_text(result, "text"), stdout);
+		json_array_foreach (json_object_get(result, "checks"), i, check)
+			printf("%-4s %-24s %s\n", json_is_true(json_object_get(check, "ok")) ? "ok" : "NO",
+				show_text(check, "name"), show_text(check, "text"));
+	}
+	json_decref(result);
+	return status;
+}
+
+int cli_stop(struct cli *cli)
+{
+	json_t *result = NULL;
+	int r;
+
+	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "stop", NULL, &result)) != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		puts("the daemon is stopping");
+	json_decref(result);
+	return EXIT_DONE;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes the daemon's answers for a person: tables, event lines, the status screen. Comes last in every
+ * command of xmppwallctl that was not asked for JSON. Never talks to anybody. Text that came from a peer is
+ * escaped: a body must not steer the operator's terminal. */
+#include <inttypes.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "ctl/show.h"
+#include "xmpp/text.h"
+
+enum { CELL = 512, COLUMNS_MAX = 12 };
+
+static const char *paint(bool colour, const char *code)
+{
+	return colour ? code : "";
+}
+
+const json_t *show_get(const json_t *object, const char *dotted)
+{
+	char key[64];
+	const char *dot;
+
+	while ((dot = strchr(dotted, '.')) != NULL) {
+		size_t len = (size_t)(dot - dotted);
+
+		if (len >= sizeof key)
+			return NULL;
+		memcpy(key, dotted, len);
+		key[len] = '\0';
+		object = json_object_get(object, key);
+		dotted = dot + 1;
+	}
+	return json_object_get(object, dotted);
+}
+
+const char *show_text(const json_t *object, const char *dotted)
+{
+	const char *text = json_string_value(show_get(object, dotted));
+
+	return text ? text : "";
+}
+
+const char *show_safe(const char *text, size_t width)
+{
+	static char buffers[4][2048];
+	static unsigned turn;
+	char *out = buffers[turn++ % 4], *o = out;
+	struct span all = span_of(text);
+	size_t used = 0;
+
+	for (size_t i = 0; i < all.len && o < out + 2048 - 16;) {
+		uint32_t cp = 0;
+		size_t n = text_decode(all, i, &cp);
+
+		if (width && used >= width) {
+			o = stpcpy(o, "…");
+			break;
+		}
+		if (n == 0) {
+			o += sprintf(o, "\\x%02x", (unsigned char)text[i]);
+			n = 1;
+		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x200b && cp <= 0x200f) ||
+			   (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2060 && cp <= 0x206f) ||
+			   cp == 0xfeff || cp == 0xad) {
+			o += sprintf(o, "\\u{%" PRIx32 "}", cp); /* unseen, and bidi could lie */
+		} else {
+			memcpy(o, text + i, n);
+			o += n;
+		}
+		i += n;
+		used++;
+	}
+	*o = '\0';
+	return out;
+}
+
+static void format_wall(int64_t ms, char *text, size_t size)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	localtime_r(&seconds, &tm);
+	strftime(text, size, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static void format_left(int64_t until_ms, char *text, size_t size)
+{
+	int64_t left = until_ms - clock_wall_ms();
+
+	if (until_ms == 0)
+		snprintf(text, size, "for ever");
+	else
+		clock_format_duration(left > 0 ? (uint64_t)left : 0, text, size);
+}
+
+static void format_cell(const struct show_column *c, const json_t *row, char *text, size_t size)
+{
+	const json_t *v = show_get(row, c->key);
+	json_int_t n = json_integer_value(v);
+
+	if (!v || json_is_null(v))
+		snprintf(text, size, "-");
+	else if (c->format == SHOW_WALL_TIME && json_is_integer(v))
+		format_wall(n, text, size);
+	else if (c->format == SHOW_UNTIL)
+		format_left(n, text, size);
+	else if (c->format == SHOW_AGE)
+		clock_format_duration(n > 0 ? (uint64_t)n : 0, text, size);
+	else if (json_is_string(v))
+		snprintf(text, size, "%s", *json_string_value(v) ? show_safe(json_string_value(v), 60) : "-");
+	else if (json_is_boolean(v))
+		snprintf(text, size, "%s", json_is_true(v) ? "yes" : "no");
+	else
+		snprintf(text, size, "%" JSON_INTEGER_FORMAT, n);
+}
+
+/* Characters, not bytes: continuation bytes take no place on a terminal. */
+static size_t text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static void print_cell(FILE *out, const struct show_column *c, const char *text, size_t width, bool last)
+{
+	size_t pad = width - text_width(text);
+
+	if (c->format == SHOW_NUMBER)
+		fprintf(out, "%*s%s%s", (int)pad, "", text, last ? "" : "  ");
+	else
+		fprintf(out, "%s%*s", text, last ? 0 : (int)pad + 2, "");
+}
+
+void show_table(FILE *out, const struct show_column *columns, size_t n, const json_t *rows,
+	const char *empty)
+{
+	size_t width[COLUMNS_MAX], i;
+	char cell[CELL];
+	json_t *row;
+
+	if (json_array_size(rows) == 0) {
+		fprintf(out, "%s\n", empty);
+		return;
+	}
+	for (size_t c = 0; c < n; c++)
+		width[c] = text_width(columns[c].title);
+	json_array_foreach (rows, i, row)
+		for (size_t c = 0; c < n; c++) {
+			format_cell(&columns[c], row, cell, sizeof cell);
+			if (text_width(cell) > width[c])
+				width[c] = text_width(cell);
+		}
+	for (size_t c = 0; c < n; c++)
+		print_cell(out, &columns[c], columns[c].title, width[c], c + 1 == n);
+	fputc('\n', out);
+	json_array_foreach (rows, i, row) {
+		for (size_t c = 0; c < n; c++) {
+			format_cell(&columns[c], row, cell, sizeof cell);
+			print_cell(out, &columns[c], cell, width[c], c + 1 == n);
+		}
+		fputc('\n', out);
+	}
+}
+
+static const char *verdict_colour(const char *verdict)
+{
+	if (strcmp(verdict, "accept") == 0)
+		return "\033[32m";
+	if (strcmp(verdict, "drop") == 0 || strcmp(verdict, "reject") == 0)
+		return "\033[33m";
+	return "\033[31m";
+}
+
+/* "2026-11-21T06:30:00.1+0000" -> "06:30:00" */
+static void print_clock(FILE *out, const json_t *event)
+{
+	const char *stamp = show_text(event, "timestamp"), *t = strchr(stamp, 'T');
+
+	fprintf(out, "%.8s", t ? t + 1 : stamp);
+}
+
+static void print_match(FILE *out, const json_t *match)
+{
+	const char *set = show_text(match, "set");
+
+	fprintf(out, "%s", show_text(match, "field"));
+	if (*show_text(match, "text"))
+		fprintf(out, " \"%s\"", show_safe(show_text(match, "text"), 40));
+	if (*show_text(match, "entry"))
+		fprintf(out, " by %s\"%s\"", *set ? "" : "pattern ", show_safe(show_text(match, "entry"), 40));
+	if (*set)
+		fprintf(out, " of @%s", set);
+}
+
+void show_event(FILE *out, const json_t *event, bool colour)
+{
+	const char *type = show_text(event, "event_type");
+	const char *verdict = show_text(event, "xmpp.verdict");
+	const json_t *match = json_array_get(show_get(event, "xmpp.matches"), 0);
+
+	print_clock(out, event);
+	if (strcmp(type, "alert") != 0) {
+		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"), type, paint(colour, "\033[0m"),
+			show_text(event, "src_ip"));
+		if (*show_text(event, "xmppwall.why"))
+			fprintf(out, "  %s", show_safe(show_text(event, "xmppwall.why"), 100));
+		fputc('\n', out);
+		return;
+	}
+	fprintf(out, "  %s%-6s%s", paint(colour, verdict_colour(verdict)), verdict, paint(colour, "\033[0m"));
+	if (*show_text(event, "xmpp.condition"))
+		fprintf(out, " %s", show_text(event, "xmpp.condition"));
+	fprintf(out, "  %s", show_text(event, "xmpp.kind"));
+	if (*show_text(event, "xmpp.from"))
+		fprintf(out, " %s", show_safe(show_text(event, "xmpp.from"), 48));
+	else
+		fprintf(out, " %s", show_text(event, "src_ip"));
+	if (*show_text(event, "xmpp.to"))
+		fprintf(out, " → %s", show_safe(show_text(event, "xmpp.to"), 48));
+	fprintf(out, "  %s", show_text(event, "alert.signature"));
+	if (match) {
+		fprintf(out, "  ");
+		print_match(out, match);
+	}
+	fprintf(out, "  %s[%s]%s\n", paint(colour, "\033[2m"), show_text(event, "xmpp.id"),
+		paint(colour, "\033[0m"));
+}
+
+static void print_line(FILE *out, const char *label, const char *text)
+{
+	if (*text)
+		fprintf(out, "%-12s%s\n", label, show_safe(text, 0));
+}
+
+void show_explain(FILE *out, const json_t *event, bool colour)
+{
+	const char *verdict = show_text(event, "xmpp.verdict");
+	const json_t *orders = show_get(event, "xmpp.orders");
+	json_t *item;
+	size_t i;
+
+	fprintf(out, "%-12s%s%s %s%s\n", "verdict", paint(colour, verdict_colour(verdict)), verdict,
+		show_text(event, "xmpp.condition"), paint(colour, "\033[0m"));
+	print_line(out, "id", show_text(event, "xmpp.id"));
+	print_line(out, "when", show_text(event, "timestamp"));
+	print_line(out, "rule", show_text(event, "alert.signature"));
+	json_array_foreach (show_get(event, "xmpp.matches"), i, item) {
+		fprintf(out, "%-12s", i == 0 ? "because" : "");
+		print_match(out, item);
+		fputc('\n', out);
+	}
+	print_line(out, "stanza", show_text(event, "xmpp.kind"));
+	print_line(out, "type", show_text(event, "xmpp.type"));
+	print_line(out, "from", show_text(event, "xmpp.from"));
+	print_line(out, "to", show_text(event, "xmpp.to"));
+	print_line(out, "session", show_text(event, "xmpp.jid"));
+	print_line(out, "service", show_text(event, "xmpp.service"));
+	print_line(out, "direction", show_text(event, "xmpp.direction"));
+	print_line(out, "peer", show_text(event, "src_ip"));
+	json_array_foreach (orders, i, item) {
+		char *text = json_is_string(item) ? NULL : json_dumps(item, JSON_COMPACT);
+
+		print_line(out, i == 0 ? "orders" : "", text ? text : json_string_value(item));
+		free(text);
+	}
+	print_line(out, "ruleset", show_text(event, "xmpp.ruleset"));
+}
+
+static json_int_t counter(const json_t *status, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(status, "counters"), name));
+}
+
+static void show_services(FILE *out, const json_t *services)
+{
+	json_t *service;
+	size_t i;
+
+	json_array_foreach (services, i, service) {
+		char *ports = json_dumps(json_object_get(service, "ports"), JSON_COMPACT);
+
+		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s  upstream %s%s\n", i == 0 ? "services" : "",
+			show_text(service, "name"), ports ? ports : "", show_text(service, "mode"),
+			show_text(service, "tls"), show_text(service, "upstream"),
+			json_is_true(json_object_get(service, "fail_open")) ? "  FAIL OPEN" : "");
+		free(ports);
+	}
+}
+
+void show_status(FILE *out, const json_t *status, bool colour)
+{
+	char age[32];
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "attention"), i, item)
+		fprintf(out, "%s!%s %s\n", paint(colour, "\033[31;1m"), paint(colour, "\033[0m"),
+			show_safe(json_string_value(item), 0));
+	clock_format_duration((uint64_t)json_integer_value(json_object_get(status, "uptime_ms")), age, sizeof age);
+	fprintf(out, "%-12s%s, up %s\n", "xmppwall", show_text(status, "version"), age);
+	fprintf(out, "%-12s%s\n", "policy", show_text(status, "policy"));
+	show_services(out, json_object_get(status, "services"));
+	json_array_foreach (json_object_get(status, "workers"), i, item)
+		fprintf(out, "%-12s%s pid %" JSON_INTEGER_FORMAT ", %s\n", i == 0 ? "workers" : "",
+			show_text(item, "name"), json_integer_value(json_object_get(item, "pid")),
+			show_text(item, "sandbox"));
+	fprintf(out, "%-12s%s\n", "firewall",
+		json_is_true(show_get(status, "firewall.loaded")) ? "table inet xmppwall is loaded" : "not loaded");
+	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT "\n", "bans", json_integer_value(json_object_get(status, "bans")));
+	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " since start\n", "sessions",
+		counter(status, "session.active"), counter(status, "session.opened"));
+	fprintf(out,
+		"%-12s%" JSON_INTEGER_FORMAT " accepted, %" JSON_INTEGER_FORMAT " dropped, %" JSON_INTEGER_FORMAT
+		" rejected, %" JSON_INTEGER_FORMAT " closed\n",
+		"stanzas", counter(status, "verdict.accept"), counter(status, "verdict.drop"),
+		counter(status, "verdict.reject"), counter(status, "verdict.close"));
+}
