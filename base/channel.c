@@ -45,6 +45,7 @@ struct channel_line {
 struct channel {
 	uv_poll_t poll;
 	int fd;
+	int watched; /* events asked of libuv */
 	enum channel_state state;
 	struct channel_limits limits;
 	struct channel_handler handler;
@@ -72,6 +73,9 @@ static int channel_watch(struct channel *ch)
 		events |= UV_READABLE;
 	if (ch->first || ch->state == CHANNEL_FINISHING)
 		events |= UV_WRITABLE;
+	if (events == ch->watched)
+		return 0;
+	ch->watched = events;
 	return uv_poll_start(&ch->poll, events, channel_on_poll);
 }
 
@@ -210,7 +214,7 @@ static int channel_flush(struct channel *ch)
 
 		if (n >= 0)
 			channel_mark_sent(ch, (size_t)n);
-		else if (errno == EAGAIN || errno == ETOOMANYREFS)
+		else if (errno == EAGAIN)
 			return 0;
 		else if (errno == EPIPE || errno == ECONNRESET)
 			return ERR_CLOSED;
@@ -225,6 +229,8 @@ static int channel_line_new(json_t *msg, int fd, struct channel_line **out)
 	size_t flags = JSON_COMPACT, len = json_dumpb(msg, NULL, 0, flags);
 	struct channel_line *line;
 
+	if (!msg)
+		return -ENOMEM; /* the caller could not even build it */
 	assert(json_is_object(msg) && len > 0);
 	line = malloc(sizeof(*line) + len + 1);
 	if (!line)

@@ -29,6 +29,8 @@ int channel_write_blocking(int fd, json_t *msg)
 	size_t len, sent = 0;
 	char *text;
 
+	if (!msg)
+		return -ENOMEM; /* the caller could not even build it */
 	assert(json_is_object(msg));
 	text = json_dumps(msg, JSON_COMPACT);
 	if (!text)
