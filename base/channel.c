@@ -251,7 +251,7 @@ static int channel_line_new(json_t *msg, int fd, struct channel_line **out)
 
 int channel_send(struct channel *ch, json_t *msg, int fd)
 {
-	struct channel_line *line;
+	struct channel_line *line = NULL;
 	int r;
 
 	if (ch->state != CHANNEL_OPEN)

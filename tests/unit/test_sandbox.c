@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -221,6 +222,40 @@ static void test_user_and_capabilities(void **state)
 	assert_int_equal(run_child(enter_as_nobody, &spec), 0);
 }
 
+/* The change of user clears PR_SET_PDEATHSIG; the sandbox must set it again. */
+static void test_still_dies_with_parent(void **state)
+{
+	const struct sandbox_spec spec = { SANDBOX_NFQ, "nobody", NULL, true };
+	int ready[2], alive[2];
+	pid_t middle;
+	char byte;
+	(void)state;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(alive), 0);
+	middle = fork();
+	if (middle == 0) {
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (sandbox_enter(&spec) == 0 && write(ready[1], "r", 1) == 1)
+				poll(NULL, 0, 60000);
+			_exit(0);
+		}
+		close(ready[1]);
+		_exit(read(ready[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	close(alive[1]);
+	close(ready[1]);
+	alarm(20);
+	assert_int_equal(read(alive[0], &byte, 1), 0); /* end of file: both are gone */
+	alarm(0);
+	assert_int_equal(waitpid(middle, NULL, 0), middle);
+	close(alive[0]);
+	close(ready[0]);
+}
+
 static void enter_as_unknown(const struct sandbox_spec *spec)
 {
 	log_init("sandboxed", LOG_LEVEL_ERROR + 1);
@@ -261,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_enforced),
 #endif
 		cmocka_unit_test(test_user_and_capabilities),
+		cmocka_unit_test(test_still_dies_with_parent),
 		cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
