@@ -134,7 +134,7 @@ static uint64_t metric_hash(const char *name)
 static void metric_fit_name(const char *name, char fitted[METRIC_NAME_MAX])
 {
 	if (strlen(name) < METRIC_NAME_MAX)
-		strcpy(fitted, name);
+		memcpy(fitted, name, strlen(name) + 1);
 	else
 		snprintf(fitted, METRIC_NAME_MAX, "%.*s~%016" PRIx64, METRIC_NAME_MAX - 18, name,
 			metric_hash(name));
@@ -146,7 +146,7 @@ static bool slot_claim(struct metric_slot *slot, const char *name)
 
 	if (!atomic_compare_exchange_strong(&slot->state, &expected, SLOT_CLAIMED))
 		return false;
-	strcpy(slot->name, name);
+	memcpy(slot->name, name, strlen(name) + 1);
 	atomic_store_explicit(&slot->state, SLOT_READY, memory_order_release);
 	return true;
 }
