@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The contracts of xmppwallctl that need no daemon: exit statuses, JSON keys, messages. cli_contracts.py PROGRAM"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+POLICY = """
+set bad_hosts { type domain; flags suffix; elements = { "bad.example" }; }
+set words { type keyword; flags fold; elements = { "casino bonus" }; }
+chain inbound {
+    hook c2s direction in; policy accept;
+    rule phishing { message url.host in @bad_hosts reject policy-violation "link blocked", strike 3 }
+    rule spam { message text contains @words drop, strike 1, log }
+}
+expect "known phishing host" {
+    from "a@evil.example/x" to "b@local.example"
+    stanza "<message type='chat'><body>see http://login.bad.example/</body></message>"
+    verdict reject policy-violation by phishing
+}
+"""
+
+
+def run(*arguments, text=""):
+    return subprocess.run([PROGRAM, *map(str, arguments)], input=text, capture_output=True, text=True, timeout=30)
+
+
+class Contracts(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.policy = pathlib.Path(self.folder.name, "edge.rules")
+        self.policy.write_text(POLICY)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def judge(self, stanzas, *more):
+        return run("judge", "--rules", self.policy, *more, text=stanzas)
+
+    def test_no_command_is_wrong_usage(self):
+        self.assertEqual(run().returncode, 2)
+
+    def test_help_and_version_are_done(self):
+        self.assertEqual(run("--help").returncode, 0)
+        self.assertIn("judge", run("--help").stdout)
+        self.assertEqual(run("--version").returncode, 0)
+        self.assertIn("NAME ENTRY", run("list", "add", "--help").stdout)
+
+    def test_unknown_command_and_option(self):
+        self.assertEqual(run("frobnicate").returncode, 2)
+        self.assertEqual(run("status", "--frobnicate").returncode, 2)
+        self.assertEqual(run("ban").returncode, 2)
+        self.assertEqual(run("ban", "192.0.2.1", "--for", "soon").returncode, 2)
+        self.assertEqual(run("list", "frobnicate").returncode, 2)
+
+    def test_no_daemon_is_three(self):
+        for command in (["status"], ["sessions"], ["rules"], ["events"], ["list"], ["list", "show", "x"], ["bans"],
+                        ["ban", "192.0.2.1"], ["unban", "192.0.2.1"], ["reload"], ["explain", "x"], ["events", "-f"]):
+            with self.subTest(command):
+                done = run("--run-dir", self.folder.name, *command)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn("control.sock", done.stderr)
+
+    def test_check(self):
+        done = run("check", self.policy)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("2 rules, 1 expectations held", done.stdout)
+
+    def test_check_shows_line_column_caret_and_hint(self):
+        self.policy.write_text(POLICY.replace("message text contains", "message.boddy contains"))
+        done = run("check", self.policy)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("unknown field 'message.boddy'", done.stderr)
+        self.assertIn("^^^^^^^^^^^^^ did you mean 'message.body'?", done.stderr)
+        keys = json.loads(run("check", "--json", self.policy).stdout)
+        self.assertEqual((keys["ok"], keys["errors"]), (False, 1))
+        self.assertEqual(keys["diagnostics"][0]["line"], 7)
+
+    def test_a_failing_expectation_fails_the_check(self):
+        self.policy.write_text(POLICY.replace("verdict reject policy-violation by phishing", "verdict accept"))
+        done = run("check", self.policy)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("phishing", done.stderr)
+
+    def test_check_names_a_missing_file(self):
+        done = run("check", self.policy.with_name("none.rules"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("none.rules", done.stderr)
+
+    def test_print_is_a_fixed_point(self):
+        once = run("print", self.policy)
+        self.assertEqual(once.returncode, 0, once.stderr)
+        self.policy.write_text(once.stdout)
+        self.assertEqual(run("print", self.policy).stdout, once.stdout)
+
+    def test_judge_json_keys(self):
+        done = self.judge("<message><body>http://login.bad.example/</body></message>", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        verdict = json.loads(done.stdout)
+        for key, value in (("verdict", "reject"), ("condition", "policy-violation"), ("rule", "phishing"),
+                           ("chain", "inbound")):
+            self.assertEqual(verdict[key], value)
+        self.assertEqual(verdict["matches"][0]["field"], "url.host")
+        self.assertEqual(verdict["matches"][0]["entry"], "bad.example")
+        self.assertEqual(verdict["matches"][0]["text"], "login.bad.example")
+        self.assertTrue(verdict["id"])
+
+    def test_judge_sees_through_disguise(self):
+        for body in ("casino bonus", "CASINO BONUS", "ｃａｓｉｎｏ bonus", "cas\u200dino bonus", "c\u0430sino bonus",
+                     "&#99;asino bonus", "<![CDATA[cas]]>ino bonus"):
+            with self.subTest(body):
+                done = self.judge(f"<message><body>a {body} b</body></message>", "--json")
+                self.assertEqual(json.loads(done.stdout)["verdict"], "drop")
+        done = self.judge("<message><body>occasino bonuses</body></message>", "--json")
+        self.assertEqual(json.loads(done.stdout)["verdict"], "accept")
+
+    def test_judge_one_line_a_stanza(self):
+        done = self.judge("<presence/><iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq><message/>")
+        self.assertEqual(len(done.stdout.splitlines()), 3)
+
+    def test_judge_says_what_is_wrong_with_the_input(self):
+        for bad, reason in (("<message><!-- x --></message>", "restricted-xml"), ("<message>", "inside stanza"),
+                            ("<message></presence>", "not-well-formed"), ("<message>&x;</message>", "")):
+            with self.subTest(bad):
+                done = self.judge(bad)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(reason, done.stderr)
+
+    def test_judge_usage(self):
+        self.assertEqual(run("judge").returncode, 2)
+        self.assertEqual(self.judge("", "--peer", "nonsense").returncode, 2)
+        self.assertEqual(self.judge("", "--direction", "up").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]], verbosity=1)
