@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The checked tree's settings as plain data: services, punishments, what the daemon itself is told. Called after
+ * check_policy; reports only what cannot be seen before the values are put together. */
+#pragma once
+
+#include <stddef.h>
+#include "base/arena.h"
+#include "rules/ast.h"
+#include "rules/service.h"
+#include "rules/source.h"
+
+struct options {
+	struct service *services; /* in file order, in the arena */
+	size_t n_services;
+	struct punish *punishes;
+	size_t n_punishes;
+	struct daemon_options daemon; /* defaults where the files say nothing */
+};
+
+/* All strings are copied into the arena (the tree may be freed afterwards). Files of the certificates folders (*.crt,
+ * *.key) and verify files are read into sources, so that a bundle carries them. 0, ERR_SYNTAX with diagnostics, -ENOMEM. */
+int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
+	struct diag_list *diags, struct options *out);
