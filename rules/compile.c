@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The checked tree as a program: sets are filled from elements and files, limits get their tables
+ * (an older policy's, where name and key agree), chains and rules become arrays, conditions go to
+ * compile_cond.c, and at the end every scanner's patterns are compiled at once. Errors are
+ * diagnostics. Names are already resolved and settings known (check.c); it judges nothing. */
+#include "rules/compile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "rules/live.h"
+
+enum { LIMIT_ENTRIES_DEFAULT = 65536, LIMIT_ENTRIES_MAX = 16000000 };
+
+void *compile_alloc(struct compiler *c, size_t size)
+{
+	void *memory = arena_zalloc(&c->p->arena, size);
+
+	if (!memory)
+		c->error = -ENOMEM;
+	return memory;
+}
+
+const char *compile_strdup(struct compiler *c, const char *text)
+{
+	const char *copy = arena_strdup(&c->p->arena, text);
+
+	if (!copy)
+		c->error = -ENOMEM;
+	return copy;
+}
+
+static metric *counter(struct compiler *c, const char *format, const char *a, const char *b)
+{
+	char name[METRIC_NAME_MAX];
+
+	snprintf(name, sizeof(name), format, a, b);
+	return metrics_find(c->metrics, name);
+}
+
+static const struct ast_setting *setting_find(const struct ast_item *item, const char *name)
+{
+	for (const struct ast_setting *s = item->settings; s; s = s->next)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
+static const char *setting_text(const struct ast_item *item, const char *name)
+{
+	const struct ast_setting *s = setting_find(item, name);
+
+	return s && s->values ? s->values->text : NULL;
+}
+
+/* Values of a setting, whether written "a, b" or "{ a, b }". */
+static const struct ast_value *setting_values(const struct ast_setting *s)
+{
+	if (!s || !s->values)
+		return NULL;
+	return s->values->kind == VALUE_LIST ? s->values->items : s->values;
+}
+
+static bool setting_has(const struct ast_item *item, const char *name, const char *word)
+{
+	for (const struct ast_value *v = setting_values(setting_find(item, name)); v; v = v->next)
+		if (v->text && strcmp(v->text, word) == 0)
+			return true;
+	return false;
+}
+
+/* ---- sets ---- */
+
+static void set_element(struct compiler *c, struct list *l, const struct ast_value *v)
+{
+	const char *text = v->text ? v->text : "", *why;
+	char *written = NULL;
+	struct list_entry *e;
+	int r;
+
+	if (v->kind == VALUE_REGEX &&
+		asprintf(&written, "/%s/%s", v->text, v->flags ? v->flags : "") < 0) {
+		c->error = -ENOMEM;
+		return;
+	}
+	r = list_entry_new(l, span_of(written ? written : text), 0, &e, &why);
+	free(written);
+	if (r == ERR_SYNTAX)
+		diag_error(c->diags, v->at, NULL, "bad %s in set '%s': %s", list_type_text(l->type),
+			l->name, why);
+	else if (r < 0 || (r = list_put(l, e)) < 0)
+		c->error = r;
+}
+
+static void set_file(struct compiler *c, struct list *l, const struct ast_setting *s)
+{
+	const struct source_file *file;
+	struct loc at = s->values->at;
+	char *path = source_resolve(at.file ? at.file->path : NULL, s->values->text);
+	int r = path ? source_find(
+			       c->sources, at.file ? at.file->path : NULL, s->values->text, &file)
+		     : -ENOMEM;
+
+	if (r == 0) {
+		free(l->path);
+		l->path = take_ptr(path);
+		r = list_load(l, file, clock_wall_ms(), c->diags);
+		if (r < 0 && r != ERR_SYNTAX)
+			c->error = r;
+	} else {
+		diag_error(
+			c->diags, at, NULL, "cannot read '%s': %s", s->values->text, err_text(r));
+	}
+	free(path);
+}
+
+static void compile_set(struct compiler *c, const struct ast_item *item)
+{
+	const struct ast_setting *file = setting_find(item, "file");
+	const char *type_name = setting_text(item, "type");
+	int type = type_name ? list_type_find(type_name) : -1;
+	struct list *l;
+
+	if (type < 0) {
+		diag_error(c->diags, item->name_at, NULL, "set '%s' has no known type", item->name);
+		return;
+	}
+	if (!(l = list_new(item->name, (enum list_type)type))) {
+		c->error = -ENOMEM;
+		return;
+	}
+	c->p->lists[c->p->n_lists++] = l;
+	l->fold = setting_has(item, "flags", "fold");
+	l->nocase = setting_has(item, "flags", "nocase");
+	l->substring = setting_has(item, "flags", "substring");
+	l->suffix = setting_has(item, "flags", "suffix");
+	l->hits = counter(c, "set.%s.hits%s", item->name, "");
+	for (const struct ast_value *v = setting_values(setting_find(item, "elements")); v;
+		v = v->next)
+		set_element(c, l, v);
+	if (file && file->values && file->values->text)
+		set_file(c, l, file);
+}
+
+struct list *program_find_list(const struct program *p, const char *name)
+{
+	for (unsigned i = 0; i < p->n_lists; i++)
+		if (strcmp(p->lists[i]->name, name) == 0)
+			return p->lists[i];
+	return NULL;
+}
+
+/* ---- limits ---- */
+
+struct limit *compile_find_limit(struct compiler *c, const char *name)
+{
+	for (unsigned i = 0; i < c->p->n_limits; i++)
+		if (strcmp(c->p->limits[i].name, name) == 0)
+			return &c->p->limits[i];
+	return NULL;
+}
+
+/* An older policy's table for the same thing, so that a reload forgives nobody. */
+static struct limit_table *limit_inherit(const struct program *previous, const struct limit *limit)
+{
+	for (unsigned i = 0; previous && i < previous->n_limits; i++) {
+		const struct limit *old = &previous->limits[i];
+		if (strcmp(old->name, limit->name) == 0 && old->key == limit->key &&
+			old->entries == limit->entries &&
+			strcmp(old->param ? old->param : "", limit->param ? limit->param : "") == 0)
+			return limit_table_ref(old->table);
+	}
+	return NULL;
+}
+
+static void limit_key(struct compiler *c, struct limit *limit, const struct ast_setting *key)
+{
+	if (!key || !key->values || !key->values->text)
+		return;
+	limit->key = field_find(key->values->text);
+	if (!limit->key)
+		diag_error(
+			c->diags, key->values->at, NULL, "unknown field '%s'", key->values->text);
+	else if (limit->key->param && key->values->next && key->values->next->text)
+		limit->param = compile_strdup(c, key->values->next->text);
+}
+
+static void compile_limit(struct compiler *c, const struct ast_item *item)
+{
+	const struct ast_setting *rate = setting_find(item, "rate"),
+				 *burst = setting_find(item, "burst"),
+				 *entries = setting_find(item, "entries");
+	struct limit *limit = &c->p->limits[c->p->n_limits++];
+	const struct ast_value *v = rate ? rate->values : NULL;
+	uint64_t events, depth;
+
+	limit->name = compile_strdup(c, item->name);
+	limit_key(c, limit, setting_find(item, "key"));
+	if (!v || v->kind != VALUE_RATE || v->number == 0 || v->duration_ms == 0) {
+		diag_error(c->diags, v ? v->at : item->name_at, NULL,
+			"limit '%s' needs a rate such as 20/second", item->name);
+		return;
+	}
+	events = v->number;
+	/* Without a burst, one period's worth may come at once. */
+	depth = burst && burst->values ? burst->values->number : events;
+	limit->period_ns = (uint64_t)((unsigned __int128)v->duration_ms * 1000000u / events);
+	if (limit->period_ns == 0)
+		limit->period_ns = 1;
+	if (depth == 0)
+		depth = 1;
+	limit->tolerance_ns =
+		depth > INT64_MAX / limit->period_ns ? INT64_MAX : depth * limit->period_ns;
+	limit->entries = entries && entries->values && entries->values->number
+				 ? entries->values->number
+				 : LIMIT_ENTRIES_DEFAULT;
+	if (limit->entries > LIMIT_ENTRIES_MAX)
+		limit->entries = LIMIT_ENTRIES_MAX;
+	limit->exceeded = counter(c, "limit.%s.exceeded%s", item->name, "");
+	limit->evicted = counter(c, "limit.%s.evicted%s", item->name, "");
+	limit->table = limit->name ? limit_inherit(c->previous, limit) : NULL;
+	if (!limit->table && !(limit->table = limit_table_new(limit->entries)))
+		c->error = -ENOMEM;
+}
+
+/* ---- chains ---- */
+
+struct chain *compile_find_chain(struct compiler *c, const char *name)
+{
+	for (unsigned i = 0; i < c->p->n_chains; i++)
+		if (strcmp(c->p->chains[i].name, name) == 0)
+			return &c->p->chains[i];
+	return NULL;
+}
+
+static void action_condition(struct compiler *c, struct action *a, struct span word, struct loc at)
+{
+	if (a->kind == ACTION_REJECT) {
+		a->condition = word.len ? stanza_error_find(word) : STANZA_ERROR_POLICY_VIOLATION;
+		if (a->condition == STANZA_ERROR_COUNT)
+			diag_error(c->diags, at, NULL, "unknown stanza error '%.*s'", (int)word.len,
+				word.ptr);
+	} else if (a->kind == ACTION_CLOSE) {
+		a->stream_error =
+			word.len ? stream_error_find(word) : STREAM_ERROR_POLICY_VIOLATION;
+		if (a->stream_error == STREAM_ERROR_NONE)
+			diag_error(c->diags, at, NULL, "unknown stream error '%.*s'", (int)word.len,
+				word.ptr);
+	}
+}
+
+static bool action_is_last(enum ast_action_kind kind)
+{
+	return kind <= ACTION_RETURN;
+}
+
+static void compile_action(struct compiler *c, struct action *out, const struct ast_action *a)
+{
+	out->kind = a->kind;
+	out->word = a->word ? compile_strdup(c, a->word) : NULL;
+	out->text = a->text ? compile_strdup(c, a->text) : NULL;
+	out->number = a->number;
+	if (a->kind == ACTION_STRIKE && out->number == 0)
+		out->number = 1;
+	action_condition(c, out, span_of(a->word), a->word_at);
+	if (a->kind != ACTION_JUMP && a->kind != ACTION_GOTO)
+		return;
+	out->target = compile_find_chain(c, a->target ? a->target->name : a->word);
+	if (!out->target)
+		diag_error(c->diags, a->word_at, NULL, "no such chain '%s'", a->word);
+}
+
+/* Orders first, then what ends or diverts the rule, wherever it was written. */
+static void compile_actions(struct compiler *c, struct rule *rule, const struct ast_rule *from)
+{
+	unsigned n = 0;
+
+	for (const struct ast_action *a = from->actions; a; a = a->next)
+		n++;
+	if (!(rule->actions = compile_alloc(c, (n + 1) * sizeof(*rule->actions))))
+		return;
+	for (unsigned last = 0; last < 2; last++)
+		for (const struct ast_action *a = from->actions; a; a = a->next)
+			if (action_is_last(a->kind) == (last == 1))
+				compile_action(c, &rule->actions[rule->n_actions++], a);
+}
+
+static void compile_hook(struct compiler *c, struct chain *chain, const struct ast_setting *s)
+{
+	bool in = true, out = true;
+	unsigned first = chain->n_hooks;
+
+	for (const struct ast_value *v = setting_values(s); v; v = v->next) {
+		const char *word = v->text ? v->text : "";
+
+		if (strcmp(word, "direction") == 0 && v->next && v->next->text) {
+			v = v->next;
+			in = strcmp(v->text, "out") != 0;
+			out = strcmp(v->text, "in") != 0;
+			continue;
+		}
+		chain->hooks[chain->n_hooks++].service = compile_strdup(c, word);
+	}
+	for (unsigned i = first; i < chain->n_hooks; i++) {
+		chain->hooks[i].in = in;
+		chain->hooks[i].out = out;
+	}
+}
+
+static void compile_policy(struct compiler *c, struct chain *chain, const struct ast_setting *s)
+{
+	const struct ast_value *v = s ? s->values : NULL;
+	const char *word = v && v->text ? v->text : "accept";
+	struct action *a = &chain->policy;
+
+	a->kind = strcmp(word, "drop") == 0     ? ACTION_DROP
+		  : strcmp(word, "reject") == 0 ? ACTION_REJECT
+		  : strcmp(word, "close") == 0  ? ACTION_CLOSE
+						: ACTION_ACCEPT;
+	if (a->kind == ACTION_ACCEPT && strcmp(word, "accept") != 0)
+		diag_error(c->diags, v->at, NULL, "unknown policy '%s'", word);
+	v = v ? v->next : NULL;
+	action_condition(c, a, span_of(v && v->kind == VALUE_WORD ? v->text : NULL),
+		v ? v->at : chain->item->at);
+	if (v && v->kind == VALUE_WORD)
+		v = v->next;
+	if (v && v->kind == VALUE_STRING)
+		a->text = compile_strdup(c, v->text);
+}
+
+static void compile_chain(struct compiler *c, struct chain *chain)
+{
+	unsigned hooks = 0, rules = 0;
+	const struct ast_item *item = chain->item;
+
+	for (const struct ast_setting *s = item->settings; s; s = s->next)
+		for (const struct ast_value *v = strcmp(s->name, "hook") == 0 ? setting_values(s)
+									      : NULL;
+			v; v = v->next)
+			hooks++;
+	for (const struct ast_rule *r = item->rules; r; r = r->next)
+		rules++;
+	chain->hooks = compile_alloc(c, (hooks + 1) * sizeof(*chain->hooks));
+	chain->rules = compile_alloc(c, (rules + 1) * sizeof(*chain->rules));
+	if (!chain->hooks || !chain->rules)
+		return;
+	for (const struct ast_setting *s = item->settings; s; s = s->next)
+		if (strcmp(s->name, "hook") == 0)
+			compile_hook(c, chain, s);
+	compile_policy(c, chain, setting_find(item, "policy"));
+	for (const struct ast_rule *r = item->rules; r && !c->error; r = r->next) {
+		struct rule *rule = &chain->rules[chain->n_rules++];
+
+		rule->name = compile_strdup(c, r->name);
+		rule->ast = r;
+		rule->hits = counter(c, "rule.%s/%s.hits", item->name, r->name);
+		rule->cond = r->cond ? compile_cond(c, r->cond, 0) : NULL;
+		compile_actions(c, rule, r);
+	}
+	c->p->n_rules += chain->n_rules;
+}
+
+/* ---- the whole ---- */
+
+static const struct pattern_db *base_of(const struct program *previous, const struct scanner *s)
+{
+	for (const struct scanner *old = previous ? previous->scanners : NULL; old; old = old->next)
+		if (old->field == s->field && old->view == s->view &&
+			strcmp(old->param ? old->param : "", s->param ? s->param : "") == 0)
+			return old->base;
+	return NULL;
+}
+
+int compile_scanners(struct compiler *c)
+{
+	int r = 0;
+
+	for (struct scanner *s = c->p->scanners; s && r == 0; s = s->next) {
+		s->first_group = c->p->n_groups;
+		c->p->n_groups += s->n_groups;
+		/* Reading the old base is safe: only settling changes it, and that waits here. */
+		if (c->previous)
+			pthread_mutex_lock(&c->previous->settling);
+		r = scanner_build(s, base_of(c->previous, s));
+		if (c->previous)
+			pthread_mutex_unlock(&c->previous->settling);
+	}
+	return r;
+}
+
+static int program_init(struct program *p, const struct ast *ast)
+{
+	pthread_rwlockattr_t attr;
+	unsigned counts[ITEM_INCLUDE + 1] = { 0 };
+
+	arena_init(&p->arena, 0);
+	for (const struct ast_item *i = ast->items; i; i = i->next)
+		counts[i->kind]++;
+	p->lists = calloc(counts[ITEM_SET] + 1, sizeof(struct list *));
+	p->limits = calloc(counts[ITEM_LIMIT] + 1, sizeof(*p->limits));
+	p->chains = calloc(counts[ITEM_CHAIN] + 1, sizeof(*p->chains));
+	/* Judgements never wait for each other, and an edit does not wait for a pause between them.
+	 */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&p->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&p->editing, NULL);
+	pthread_mutex_init(&p->settling, NULL);
+	return p->lists && p->limits && p->chains ? 0 : -ENOMEM;
+}
+
+static void compile_items(struct compiler *c, const struct ast *ast)
+{
+	for (const struct ast_item *i = ast->items; i && !c->error; i = i->next) {
+		if (i->kind == ITEM_SET) {
+			compile_set(c, i);
+		} else if (i->kind == ITEM_LIMIT) {
+			compile_limit(c, i);
+		} else if (i->kind == ITEM_CHAIN) {
+			struct chain *chain = &c->p->chains[c->p->n_chains++];
+			chain->name = compile_strdup(c, i->name);
+			chain->item = i;
+		}
+	}
+	for (unsigned i = 0; i < c->p->n_chains && !c->error; i++)
+		compile_chain(c, &c->p->chains[i]);
+}
+
+int program_new(const struct ast *ast, struct source_set *sources, struct program *previous,
+	struct metrics *metrics, struct diag_list *diags, struct program **out)
+{
+	struct program *p = calloc(1, sizeof(*p));
+	struct compiler c = { p, sources, previous, metrics, diags, 0 };
+	unsigned errors = diags->errors;
+
+	if (!p)
+		return -ENOMEM;
+	c.error = program_init(p, ast);
+	p->regex_limited = metrics_find(metrics, "limit.regex-match");
+	p->pairs_evicted = metrics_find(metrics, "limit.stranger.evicted");
+	if (!c.error)
+		compile_items(&c, ast);
+	p->pairs = previous ? pair_table_ref(previous->pairs) : pair_table_new(PAIRS_MAX);
+	if (!c.error && !p->pairs)
+		c.error = -ENOMEM;
+	if (!c.error && diags->errors > errors)
+		c.error = ERR_SYNTAX;
+	if (!c.error)
+		c.error = compile_scanners(&c);
+	if (c.error) {
+		program_free(p);
+		return c.error;
+	}
+	*out = p;
+	return 0;
+}
+
+void program_free(struct program *p)
+{
+	if (!p)
+		return;
+	for (struct scanner *s = p->scanners; s; s = s->next)
+		scanner_fini(s);
+	for (unsigned i = 0; i < p->n_lists; i++)
+		list_free(p->lists[i]);
+	for (unsigned i = 0; i < p->n_limits; i++)
+		limit_table_unref(p->limits[i].table);
+	for (unsigned i = 0; i < p->n_trees; i++)
+		prefix_tree_fini(p->trees[i]);
+	pair_table_unref(p->pairs);
+	pthread_rwlock_destroy(&p->lock);
+	pthread_mutex_destroy(&p->editing);
+	pthread_mutex_destroy(&p->settling);
+	free(p->lists);
+	free(p->limits);
+	free(p->chains);
+	free(p->trees);
+	arena_fini(&p->arena);
+	free(p);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the halves of the compiler share. */
+#pragma once
+
+#include "rules/diag.h"
+#include "rules/program.h"
+
+struct compiler {
+	struct program *p;
+	struct source_set *sources;
+	struct program *previous;
+	struct metrics *metrics;
+	struct diag_list *diags;
+	int error; /* first system error; policy errors are counted by diags */
+};
+
+/* Memory of the program, zeroed; on failure remembers the error and returns NULL. */
+void *compile_alloc(struct compiler *c, size_t size);
+const char *compile_strdup(struct compiler *c, const char *text);
+/* A condition of the tree as nodes; NULL after an error. depth starts at 0. */
+struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsigned depth);
+/* Prepares the databases of all scanners once all conditions are known. */
+int compile_scanners(struct compiler *c);
+/* Where the item of that name stands in the program. */
+struct limit *compile_find_limit(struct compiler *c, const char *name);
+struct chain *compile_find_chain(struct compiler *c, const char *name);

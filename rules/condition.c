@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Testing: one function a kind of node. A test on a field with several values holds if it holds for
+ * any of them; "is not" is the opposite of "is". Limits are counted at the first question and
+ * answer the same for the rest of the stanza. What held is noted for the verdict, except under
+ * "not". In come the node and the view, out goes yes or no. */
+#include "rules/condition.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+
+enum { LIMIT_UNKNOWN, LIMIT_FINE, LIMIT_EXCEEDED };
+
+static void note(struct judge *j, const char *field, const char *entry, const char *set,
+	struct span text, size_t start, size_t end)
+{
+	if (!j->silent && j->n_pending < VERDICT_MATCHES_MAX)
+		j->pending[j->n_pending++] =
+			(struct pending_match){ field, entry, set, text, start, end };
+}
+
+static void note_value(
+	struct judge *j, const struct node *n, const char *entry, const char *set, struct span text)
+{
+	if (!n->quiet)
+		note(j, n->field->name, entry, set, text, 0, text.len);
+}
+
+static void set_hit(struct judge *j, const struct list *l)
+{
+	if (!j->trial)
+		metric_add(l->hits, 1);
+}
+
+/* ---- limits ---- */
+
+/* Addresses of one IPv6 customer are one key: a /64 is what a single host is given. */
+static uint64_t limit_hash(const struct limit *limit, const struct field_value *value)
+{
+	const struct peer_address *a = value->address;
+
+	if (limit->key->type == FIELD_ADDRESS && a)
+		return map_hash(a->bytes, address_is_v4(a) ? 16 : 8);
+	if (limit->key->type == FIELD_NUMBER || limit->key->type == FIELD_BOOL)
+		return map_hash(&value->number, sizeof(value->number));
+	return map_hash(value->text.ptr, value->text.len);
+}
+
+static bool test_limit(struct judge *j, const struct node *n)
+{
+	const struct limit *limit = &j->program->limits[n->limit];
+	struct limit_table *table = j->trial ? j->trial->limits[n->limit] : limit->table;
+	struct field_value value = { .text = { "", 0 } };
+	uint64_t key = 1;
+
+	if (j->limits[n->limit] == LIMIT_UNKNOWN) {
+		j->limits[n->limit] = LIMIT_FINE;
+		if (limit->key) {
+			bool text =
+				limit->key->type != FIELD_NUMBER && limit->key->type != FIELD_BOOL;
+			if (!limit->key->get(&j->view, limit->param, 0, &value) ||
+				(text && !value.text.len))
+				return false;
+			key = limit_hash(limit, &value);
+		}
+		if (limit_table_count(table, key, j->now_ns, limit->period_ns, limit->tolerance_ns,
+			    limit->evicted)) {
+			j->limits[n->limit] = LIMIT_EXCEEDED;
+			if (!j->trial)
+				metric_add(limit->exceeded, 1);
+		}
+	}
+	if (j->limits[n->limit] != LIMIT_EXCEEDED)
+		return false;
+	if (limit->key && !value.text.ptr[0])
+		limit->key->get(&j->view, limit->param, 0, &value);
+	note(j, "limit", limit->name, "", value.text, 0, value.text.len);
+	return true;
+}
+
+/* ---- scans ---- */
+
+static bool test_scan(struct judge *j, const struct node *n)
+{
+	for (unsigned i = 0; i < n->n_scans; i++) {
+		const struct scanner *s = n->scans[i].scanner;
+		const struct list *list = s->groups[n->scans[i].group].list;
+		const struct hit *hit = judge_scan(j, s, n->scans[i].group);
+		const char *entry;
+		size_t start, end, size;
+		struct span text;
+		char *limited;
+
+		if (!hit)
+			continue;
+		text = hit_text(hit, &start, &end);
+		entry = hit->item->text;
+		size = strlen(entry) + 32;
+		if (hit->limited && (limited = arena_alloc(&j->arena, size))) {
+			snprintf(limited, size, "%s (match limit)", entry);
+			entry = limited;
+		}
+		note(j, n->field->name, entry, list ? list->name : "", text, start, end);
+		if (list)
+			set_hit(j, list);
+		return true;
+	}
+	return false;
+}
+
+/* ---- values compared whole ---- */
+
+static const struct list_entry *find_keyword(
+	struct judge *j, const struct list *l, struct span text)
+{
+	struct folded f;
+	int r;
+
+	if (list_view(l) == PATTERN_RAW)
+		return list_find(l, text, j->wall_ms);
+	r = l->fold ? text_fold(&j->arena, text, &f) : text_casefold(&j->arena, text, &f);
+	if (r < 0) {
+		j->error = r;
+		return NULL;
+	}
+	return list_find(l, (struct span){ f.text, f.len }, j->wall_ms);
+}
+
+/* The domain in a JID's text, for "from in @domains". */
+static struct span domain_of(enum field_type type, struct span text)
+{
+	const char *mark;
+
+	if (type != FIELD_JID || !text.len)
+		return text;
+	if ((mark = memchr(text.ptr, '/', text.len)))
+		text.len = (size_t)(mark - text.ptr);
+	if (text.len && (mark = memchr(text.ptr, '@', text.len)))
+		text = (struct span){ mark + 1, text.len - (size_t)(mark + 1 - text.ptr) };
+	return text;
+}
+
+static bool value_in_list(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	const struct list *l = n->list;
+	const struct list_entry *e = NULL;
+
+	switch (l->type) {
+	case LIST_KEYWORD:
+		e = find_keyword(j, l, value->text);
+		break;
+	case LIST_DOMAIN:
+		e = list_find_domain(l, domain_of(n->field->type, value->text), j->wall_ms);
+		break;
+	case LIST_JID:
+		e = list_find_jid(l, value->text, j->wall_ms);
+		break;
+	case LIST_ADDRESS:
+		e = value->address ? list_find_address(l, value->address, j->wall_ms) : NULL;
+		break;
+	case LIST_NAMESPACE:
+		e = list_find(l, value->text, j->wall_ms);
+		break;
+	case LIST_REGEX:
+		break; /* compiled as a scan */
+	}
+	if (!e)
+		return false;
+	note_value(j, n, e->text, l->name, value->text);
+	set_hit(j, l);
+	return true;
+}
+
+/* A JID written without a resource stands for all of them. */
+static bool word_equal(const struct node *n, struct span word, struct span text)
+{
+	if (span_equal(word, text))
+		return true;
+	return n->field->type == FIELD_JID && text.len > word.len && text.ptr[word.len] == '/' &&
+	       memcmp(text.ptr, word.ptr, word.len) == 0 && !memchr(word.ptr, '/', word.len);
+}
+
+static bool value_in_words(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	for (unsigned i = 0; i < n->n; i++)
+		if (word_equal(n, n->words[i].text, value->text)) {
+			note_value(j, n, n->words[i].written, "", value->text);
+			return true;
+		}
+	return false;
+}
+
+static bool number_holds(enum ast_op op, uint64_t a, uint64_t b)
+{
+	switch (op) {
+	case OP_LT:
+		return a < b;
+	case OP_LE:
+		return a <= b;
+	case OP_GT:
+		return a > b;
+	case OP_GE:
+		return a >= b;
+	default:
+		return a == b; /* is, in; "is not" is turned round by the caller */
+	}
+}
+
+static struct span number_text(struct judge *j, uint64_t number)
+{
+	char text[24];
+	const char *copy;
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	if (!(copy = arena_strdup(&j->arena, text)))
+		j->error = -ENOMEM;
+	return span_of(copy);
+}
+
+static bool value_in_numbers(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	for (unsigned i = 0; i < n->n; i++)
+		if (number_holds(n->op, value->number, n->numbers[i])) {
+			struct span operand = number_text(j, n->numbers[i]);
+			note_value(j, n, operand.ptr ? operand.ptr : "", "",
+				number_text(j, value->number));
+			return true;
+		}
+	return false;
+}
+
+static bool value_in_networks(
+	struct judge *j, const struct node *n, const struct field_value *value)
+{
+	const char *written =
+		value->address ? prefix_tree_find(n->networks, value->address, NULL, NULL) : NULL;
+
+	if (!written)
+		return false;
+	note_value(j, n, written, "", value->text);
+	return true;
+}
+
+static bool value_exists(const struct node *n, const struct field_value *value)
+{
+	switch (n->field->type) {
+	case FIELD_NUMBER:
+	case FIELD_BOOL:
+		return true;
+	default:
+		return value->text.len > 0;
+	}
+}
+
+static bool value_holds(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	switch (n->kind) {
+	case NODE_EXISTS:
+		return value_exists(n, value);
+	case NODE_TRUE:
+		if (value->number)
+			note_value(j, n, "true", "", span_of("true"));
+		return value->number != 0;
+	case NODE_LIST:
+		return value_in_list(j, n, value);
+	case NODE_WORDS:
+		return value_in_words(j, n, value);
+	case NODE_NUMBERS:
+		return value_in_numbers(j, n, value);
+	case NODE_NETWORKS:
+		return value_in_networks(j, n, value);
+	default:
+		return false;
+	}
+}
+
+static bool test_values(struct judge *j, const struct node *n)
+{
+	bool text = n->field->type != FIELD_NUMBER && n->field->type != FIELD_BOOL;
+
+	for (unsigned i = 0; !j->error; i++) {
+		struct field_value value = { .text = { "", 0 } };
+
+		if (!n->field->get(&j->view, n->param, i, &value))
+			return false;
+		/* A value that is not there (a URL without scheme) equals nothing. */
+		if ((!text || value.text.len) && value_holds(j, n, &value))
+			return true;
+		if (!n->field->many)
+			return false;
+	}
+	return false;
+}
+
+/* ---- nodes ---- */
+
+static bool test_opposite(
+	struct judge *j, const struct node *n, bool (*test)(struct judge *, const struct node *))
+{
+	bool held;
+
+	j->silent++;
+	held = test(j, n);
+	j->silent--;
+	return !held && !j->error;
+}
+
+bool test_node(struct judge *j, const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_AND:
+		return test_node(j, n->left) && test_node(j, n->right);
+	case NODE_OR:
+		return test_node(j, n->left) || test_node(j, n->right);
+	case NODE_NOT:
+		return test_opposite(j, n->left, test_node);
+	case NODE_LIMIT:
+		return test_limit(j, n);
+	case NODE_SCAN:
+		return n->negate ? test_opposite(j, n, test_scan) : test_scan(j, n);
+	default:
+		return n->negate ? test_opposite(j, n, test_values) : test_values(j, n);
+	}
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Conditions: does a node of the program hold for the subject being judged? */
+#pragma once
+
+#include "rules/judge.h"
+
+/* False also when memory ran out (then j->error or j->view.error is set). Tests that held are left
+ * in j->pending. */
+bool test_node(struct judge *j, const struct node *n);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The field table: every noun a rule may use, with its type and the line the manual prints for it.
+ * The checker reads types from it, the compiler keeps pointers into it, the matcher calls its
+ * getters. Adding a field is a line here and a getter. */
+#include "rules/field.h"
+
+#include <string.h>
+
+#include "rules/field_content.h"
+#include "rules/field_session.h"
+
+const struct field field_table[] = {
+	{ "peer.address", FIELD_ADDRESS, false, false,
+		"address of the far side (the client or remote server)", field_get_peer_address },
+	{ "peer.port", FIELD_NUMBER, false, false, "its port", field_get_peer_port },
+	{ "service", FIELD_WORD, false, false, "name of the service that carries the stanza",
+		field_get_service },
+	{ "direction", FIELD_WORD, false, false,
+		"in: from the peer towards what is protected; out: the other way",
+		field_get_direction },
+	{ "tls.version", FIELD_WORD, false, false,
+		"TLS version on the peer's side, such as TLSv1.3", field_get_tls_version },
+	{ "tls.cipher", FIELD_WORD, false, false, "TLS cipher suite on the peer's side",
+		field_get_tls_cipher },
+	{ "tls.sni", FIELD_DOMAIN, false, false, "server name the peer asked for in its TLS hello",
+		field_get_tls_sni },
+	{ "tls.alpn", FIELD_WORD, false, false, "protocol agreed by ALPN, such as xmpp-client",
+		field_get_tls_alpn },
+	{ "tls.verified", FIELD_BOOL, false, false, "the peer showed a certificate that verified",
+		field_get_tls_verified },
+	{ "sasl.mechanism", FIELD_WORD, false, false,
+		"SASL mechanism of the login, such as SCRAM-SHA-1", field_get_sasl_mechanism },
+	{ "session.jid", FIELD_JID, false, false, "full JID bound to the session",
+		field_get_session_jid },
+	{ "session.domain", FIELD_DOMAIN, false, false, "domain the stream was opened to",
+		field_get_session_domain },
+	{ "session.anonymous", FIELD_BOOL, false, false, "the login was SASL ANONYMOUS",
+		field_get_session_anonymous },
+	{ "session.authenticated", FIELD_BOOL, false, false,
+		"the peer has logged in or was verified", field_get_session_authenticated },
+	{ "session.age", FIELD_NUMBER, false, false,
+		"seconds since the connection began (compare with 10m and so on)",
+		field_get_session_age },
+	{ "session.stanzas", FIELD_NUMBER, false, false,
+		"stanzas judged before this one in this direction", field_get_session_stanzas },
+	{ "kind", FIELD_WORD, false, false,
+		"message, presence, iq or stream (any other first-level element)", field_get_kind },
+	{ "type", FIELD_WORD, false, false,
+		"the stanza's type attribute, such as chat or groupchat", field_get_type },
+	{ "id", FIELD_WORD, false, false, "the stanza's id attribute", field_get_id },
+	{ "lang", FIELD_WORD, false, false, "the stanza's xml:lang", field_get_lang },
+	{ "from", FIELD_JID, false, false,
+		"sender; the session's JID when a client left it out. Without a resource an entry "
+		"stands for all resources",
+		field_get_from },
+	{ "from.bare", FIELD_JID, false, false, "sender without resource", field_get_from_bare },
+	{ "from.local", FIELD_WORD, false, false, "the part of the sender before @, prepared",
+		field_get_from_local },
+	{ "from.domain", FIELD_DOMAIN, false, false, "the sender's domain", field_get_from_domain },
+	{ "from.resource", FIELD_WORD, false, false, "the sender's resource",
+		field_get_from_resource },
+	{ "to", FIELD_JID, false, false,
+		"recipient; the session's JID for what goes out to it without one", field_get_to },
+	{ "to.bare", FIELD_JID, false, false, "recipient without resource", field_get_to_bare },
+	{ "to.local", FIELD_WORD, false, false, "the part of the recipient before @, prepared",
+		field_get_to_local },
+	{ "to.domain", FIELD_DOMAIN, false, false, "the recipient's domain", field_get_to_domain },
+	{ "to.resource", FIELD_WORD, false, false, "the recipient's resource",
+		field_get_to_resource },
+	{ "body", FIELD_TEXT, false, false,
+		"message bodies in all languages, of forwarded messages too", field_get_body },
+	{ "subject", FIELD_TEXT, false, false, "message subjects", field_get_subject },
+	{ "status", FIELD_TEXT, false, false, "presence status texts", field_get_status },
+	{ "nick", FIELD_TEXT, false, false, "nicknames (XEP-0172, and the one asked for in a room)",
+		field_get_nick },
+	{ "thread", FIELD_TEXT, false, false, "message thread", field_get_thread },
+	{ "text", FIELD_TEXT, false, false,
+		"all character data and unknown attributes, through carbons, MAM, pubsub, XHTML "
+		"and forms",
+		field_get_text },
+	{ "url", FIELD_TEXT, true, false, "each URL in the text, as written", field_get_url },
+	{ "url.host", FIELD_DOMAIN, true, false, "each URL's host, undisguised",
+		field_get_url_host },
+	{ "url.scheme", FIELD_WORD, true, false, "each URL's scheme in lower case",
+		field_get_url_scheme },
+	{ "payload", FIELD_WORD, true, false,
+		"each first-level child as {namespace}name, of forwarded stanzas too",
+		field_get_payload },
+	{ "payload.ns", FIELD_WORD, true, false, "the namespace of each of them",
+		field_get_payload_ns },
+	{ "file.name", FIELD_TEXT, true, false, "name of each file offered or uploaded",
+		field_get_file_name },
+	{ "file.size", FIELD_NUMBER, true, false, "its size in bytes as the sender says",
+		field_get_file_size },
+	{ "file.type", FIELD_WORD, true, false, "its media type as the sender says",
+		field_get_file_type },
+	{ "encrypted", FIELD_BOOL, false, false, "the content is end-to-end encrypted",
+		field_get_encrypted },
+	{ "encrypted.kind", FIELD_WORD, true, false,
+		"omemo, openpgp, otr, or the namespace XEP-0380 names", field_get_encrypted_kind },
+	{ "forwarded", FIELD_BOOL, false, false,
+		"it carries another stanza (XEP-0297: carbons, archive, forwards)",
+		field_get_forwarded },
+	{ "chatstate", FIELD_WORD, false, false, "active, composing, paused, inactive or gone",
+		field_get_chatstate },
+	{ "receipt", FIELD_WORD, false, false, "request or received (XEP-0184)",
+		field_get_receipt },
+	{ "label", FIELD_TEXT, true, false, "display marking of the security label (XEP-0258)",
+		field_get_label },
+	{ "size", FIELD_NUMBER, false, false, "bytes of the stanza as it came", field_get_size },
+	{ "depth", FIELD_NUMBER, false, false, "how deep its elements are nested",
+		field_get_depth },
+	{ "elements", FIELD_NUMBER, false, false, "how many elements it has", field_get_elements },
+	{ "stranger", FIELD_BOOL, false, false,
+		"the recipient has not yet sent a message to the sender", field_get_stranger },
+	{ "xml", FIELD_TEXT, true, true,
+		"text or attribute at a path below the stanza: xml \"{ns}name/{*}child@attr\"",
+		field_get_xml },
+};
+const size_t field_count = sizeof(field_table) / sizeof(*field_table);
+
+const struct field *field_find(const char *name)
+{
+	static const char *const kinds[] = { "message.", "presence.", "iq." };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strncmp(name, kinds[i], strlen(kinds[i])) == 0) {
+			name += strlen(kinds[i]);
+			break;
+		}
+	for (size_t i = 0; i < field_count; i++)
+		if (strcmp(field_table[i].name, name) == 0)
+			return &field_table[i];
+	return NULL;
+}
+
+const char *field_type_text(enum field_type type)
+{
+	static const char *const texts[] = {
+		[FIELD_TEXT] = "text",
+		[FIELD_WORD] = "word",
+		[FIELD_DOMAIN] = "domain",
+		[FIELD_JID] = "jid",
+		[FIELD_ADDRESS] = "address",
+		[FIELD_NUMBER] = "number",
+		[FIELD_BOOL] = "boolean",
+	};
+	return texts[type];
+}

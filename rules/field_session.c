@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The half of the field table that does not look into the stanza: what the door told about the far
+ * side, its TLS and its session. In comes the view, out goes one value; unknown is "no value", so
+ * that a test on it fails. It computes nothing but the prepared forms of names. */
+#include "rules/field_session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "rules/view.h"
+
+#define UNUSED(x) (void)(x)
+
+static bool give_text(const char *text, unsigned index, struct field_value *out)
+{
+	if (index > 0 || !text || !*text)
+		return false;
+	out->text = span_of(text);
+	return true;
+}
+
+static bool give_number(uint64_t number, unsigned index, struct field_value *out)
+{
+	if (index > 0)
+		return false;
+	out->number = number;
+	return true;
+}
+
+static bool give_domain(
+	struct subject_view *v, const char *text, unsigned index, struct field_value *out)
+{
+	const char *prepared;
+	int r;
+
+	if (index > 0 || !text || !*text)
+		return false;
+	if ((r = jid_prep_domain(v->arena, span_of(text), &prepared)) == 0)
+		return give_text(prepared, index, out);
+	if (r == -ENOMEM)
+		v->error = r;
+	return false;
+}
+
+FIELD_GETTER(peer_address)
+{
+	static const struct peer_address unknown;
+
+	UNUSED(param);
+	if (index > 0 || memcmp(&v->s->peer, &unknown, sizeof(unknown)) == 0)
+		return false;
+	address_format(&v->s->peer, v->address, sizeof(v->address));
+	out->text = span_of(v->address);
+	out->address = &v->s->peer;
+	return true;
+}
+
+FIELD_GETTER(peer_port)
+{
+	UNUSED(param);
+	return v->s->peer_port && give_number(v->s->peer_port, index, out);
+}
+
+FIELD_GETTER(service)
+{
+	UNUSED(param);
+	return give_text(v->s->service, index, out);
+}
+
+FIELD_GETTER(direction)
+{
+	UNUSED(param);
+	return give_text(v->s->direction == DIRECTION_IN ? "in" : "out", index, out);
+}
+
+FIELD_GETTER(tls_version)
+{
+	UNUSED(param);
+	return give_text(v->s->tls_version, index, out);
+}
+
+FIELD_GETTER(tls_cipher)
+{
+	UNUSED(param);
+	return give_text(v->s->tls_cipher, index, out);
+}
+
+FIELD_GETTER(tls_sni)
+{
+	UNUSED(param);
+	return give_domain(v, v->s->tls_sni, index, out);
+}
+
+FIELD_GETTER(tls_alpn)
+{
+	UNUSED(param);
+	return give_text(v->s->tls_alpn, index, out);
+}
+
+FIELD_GETTER(tls_verified)
+{
+	UNUSED(param);
+	return give_number(v->s->tls_verified, index, out);
+}
+
+FIELD_GETTER(sasl_mechanism)
+{
+	UNUSED(param);
+	return give_text(v->s->sasl_mechanism, index, out);
+}
+
+FIELD_GETTER(session_jid)
+{
+	const struct view_address *a = view_address(v, VIEW_SESSION);
+
+	UNUSED(param);
+	return give_text(a->valid ? a->full : a->written, index, out);
+}
+
+FIELD_GETTER(session_domain)
+{
+	UNUSED(param);
+	return give_domain(v, v->s->session_domain, index, out);
+}
+
+FIELD_GETTER(session_anonymous)
+{
+	UNUSED(param);
+	return give_number(v->s->session_anonymous, index, out);
+}
+
+FIELD_GETTER(session_authenticated)
+{
+	UNUSED(param);
+	return give_number(v->s->session_authenticated, index, out);
+}
+
+FIELD_GETTER(session_age)
+{
+	UNUSED(param);
+	return give_number(v->s->session_age_ms / 1000, index, out);
+}
+
+FIELD_GETTER(session_stanzas)
+{
+	UNUSED(param);
+	return give_number(v->s->session_stanzas, index, out);
+}

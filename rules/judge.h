@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a judge: one judgement's memory, shared by match.c (chains, rules, tests) and
+ * scan.c (patterns). */
+#pragma once
+
+#include "rules/match.h"
+#include "rules/view.h"
+#include "xmpp/text.h"
+
+/* One value of a scanner's field, in its view. */
+struct scan_value {
+	struct span raw;
+	struct folded folded; /* source NULL: the view is the raw text */
+};
+
+/* A regular expression that may match. */
+struct candidate {
+	struct candidate *next;
+	const struct pattern_item *item;
+	const struct scan_value *value;
+};
+
+struct hit {
+	const struct pattern_item *item; /* NULL: none (yet) */
+	const struct scan_value *value;
+	size_t start, end; /* in the view */
+	bool limited;      /* the expression ran into its limits */
+	struct candidate *candidates, **last;
+};
+
+/* A test that held, to be shown should its rule decide. */
+struct pending_match {
+	const char *field, *entry, *set;
+	struct span text;
+	size_t start, end;
+};
+
+struct judge {
+	struct arena arena;
+	struct pattern_scratch *scratch;
+	struct hit *hits;      /* by scanner->first_group + group */
+	bool *scanned;         /* by scanner */
+	unsigned char *limits; /* by limit: LIMIT_UNKNOWN ... */
+	unsigned cap_hits, cap_scanned, cap_limits;
+
+	/* of the judgement going on */
+	struct program *program;
+	const struct trial *trial;
+	struct subject_view view;
+	struct verdict *verdict;
+	uint64_t now_ns;
+	int64_t wall_ms;
+	int error;
+	unsigned silent; /* inside how many "not" */
+	struct pending_match pending[VERDICT_MATCHES_MAX];
+	unsigned n_pending;
+};
+
+/* The hit of a scanner's group, scanning first if nobody did; NULL when there is none or on
+ * j->error. */
+const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned group);
+/* The text of a hit as it stood before folding, and where. */
+struct span hit_text(const struct hit *hit, size_t *start, size_t *end);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sets: what rules name with @. Entries come from the policy, from list files and from live edits;
+ * all are prepared once (folded, JID-prepared, compiled) so that looking up costs one hash or one
+ * tree walk. Not locked here: the policy's lock covers all sets (see live.h). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/map.h"
+#include "base/metrics.h"
+#include "base/span.h"
+#include "rules/address.h"
+#include "rules/pattern.h"
+#include "rules/source.h"
+
+struct diag_list;
+struct loc;
+
+enum list_type { LIST_KEYWORD, LIST_REGEX, LIST_DOMAIN, LIST_JID, LIST_ADDRESS, LIST_NAMESPACE };
+enum { LIST_ENTRY_MAX = 1024 /* bytes of one entry */ };
+
+struct list_entry {
+	char *text; /* as written */
+	char *key;  /* prepared: what is compared or searched for */
+	size_t key_len;
+	struct regex *re;        /* LIST_REGEX */
+	int64_t expires_ms;      /* wall clock; 0: never */
+	uint64_t added, removed; /* the set's edit counter then; removed 0: still in */
+};
+
+struct list {
+	char *name, *path; /* path "" without a file */
+	enum list_type type;
+	bool fold, nocase, substring, suffix;
+	metric *hits;
+	struct map by_key;       /* key -> struct list_entry *, those still in; not LIST_ADDRESS */
+	struct prefix_tree tree; /* LIST_ADDRESS: prefix -> entry */
+	struct list_entry *
+		*entries; /* in the order of being added, removed ones too until list_sweep */
+	size_t n_entries, cap_entries, n_live;
+	uint64_t edits; /* grows with every change */
+};
+
+/* "keyword" ...; -1 if unknown. */
+int list_type_find(const char *name);
+const char *list_type_text(enum list_type type);
+
+struct list *list_new(const char *name, enum list_type type);
+void list_free(struct list *l);
+/* In which view its keywords are searched for. */
+enum pattern_view list_view(const struct list *l);
+
+/* Prepares an entry of that set; it belongs to nobody yet. 0, -ENOMEM, ERR_SYNTAX with *why
+ * (static). */
+int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
+	struct list_entry **out, const char **why);
+void list_entry_free(struct list_entry *e);
+/* Puts it in (takes e); one with the same key is replaced. 0, or -ENOMEM (then e is not taken). */
+int list_put(struct list *l, struct list_entry *e);
+/* If an entry with the key of e is in, gives it e's expiry and says true; e stays the caller's. */
+bool list_renew(struct list *l, const struct list_entry *e);
+/* Takes out the entry with the key of e (e only names it). It stays in memory until list_sweep.
+ * False if there is none. */
+bool list_remove(struct list *l, const struct list_entry *e);
+/* Frees what was removed at or before the edit counter upto. */
+void list_sweep(struct list *l, uint64_t upto);
+
+bool list_entry_is_live(const struct list_entry *e, int64_t now_ms);
+/* The live entry of exactly that key; NULL if none. */
+const struct list_entry *list_find(const struct list *l, struct span key, int64_t now_ms);
+/* By type: a prepared domain (and its parents when suffix), a prepared full JID (an entry without
+ * resource stands for all of them), an address. */
+const struct list_entry *list_find_domain(const struct list *l, struct span domain, int64_t now_ms);
+const struct list_entry *list_find_jid(const struct list *l, struct span jid, int64_t now_ms);
+const struct list_entry *list_find_address(
+	const struct list *l, const struct peer_address *a, int64_t now_ms);
+
+/* One entry a line, '#' comments, "until TIME" or "expires TIME" behind it. Bad lines become
+ * diagnostics, expired ones are left out. 0, ERR_SYNTAX, -ENOMEM. */
+int list_load(
+	struct list *l, const struct source_file *file, int64_t now_ms, struct diag_list *diags);
+/* Splits a line into entry and expiry. False for an empty or comment line. *why (static) is set for
+ * a bad time. */
+bool list_parse_line(enum list_type type, struct span line, struct span *entry, int64_t *expires_ms,
+	const char **why);

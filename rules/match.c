@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The judge. A door hands in a subject; the chains that hook it run in file order, rules in theirs,
+ * conditions left to right and no further than needed; the first final verdict ends it, a chain's
+ * policy where no rule did. Out goes a verdict: data, with the entry and the text that decided.
+ * Sets are read under the program's lock. It acts on nothing: apply.c does. */
+#include "rules/match.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "rules/judge.h"
+#include "rules/policy.h"
+#include "rules/condition.h"
+#include "rules/verdict.h"
+
+enum { JUDGE_MEMORY_MAX = 64 << 20, MATCH_TEXT_MAX = 128 };
+
+struct judge *judge_new(void)
+{
+	struct judge *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	arena_init(&j->arena, JUDGE_MEMORY_MAX);
+	if (!(j->scratch = pattern_scratch_new()) || text_fold_init() < 0) {
+		judge_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void judge_free(struct judge *j)
+{
+	if (!j)
+		return;
+	pattern_scratch_free(j->scratch);
+	arena_fini(&j->arena);
+	free(j->hits);
+	free(j->scanned);
+	free(j->limits);
+	free(j);
+}
+
+static bool grow(void *array, unsigned *cap, unsigned need, size_t size)
+{
+	void **p = array, *grown;
+
+	if (need <= *cap)
+		return true;
+	if (!(grown = realloc(*p, need * size)))
+		return false;
+	*p = grown;
+	*cap = need;
+	return true;
+}
+
+static int judge_fit(struct judge *j, const struct program *p)
+{
+	if (!grow(&j->hits, &j->cap_hits, p->n_groups, sizeof(*j->hits)) ||
+		!grow(&j->scanned, &j->cap_scanned, p->n_scanners, sizeof(*j->scanned)) ||
+		!grow(&j->limits, &j->cap_limits, p->n_limits, sizeof(*j->limits)))
+		return -ENOMEM;
+	if (p->n_scanners)
+		memset(j->scanned, 0, p->n_scanners * sizeof(*j->scanned));
+	if (p->n_limits)
+		memset(j->limits, 0, p->n_limits * sizeof(*j->limits));
+	return 0;
+}
+
+/* ---- what a rule that held leaves behind ---- */
+
+/* At most so many bytes and no half character. */
+static size_t text_cut(struct span text)
+{
+	size_t len = text.len;
+
+	if (len <= MATCH_TEXT_MAX)
+		return len;
+	len = MATCH_TEXT_MAX;
+	while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
+/* Entries may be edited away once the lock is gone, so the verdict gets copies. */
+static void verdict_add_matches(struct judge *j)
+{
+	struct verdict *v = j->verdict;
+
+	for (unsigned i = 0; i < j->n_pending && v->n_matches < VERDICT_MATCHES_MAX; i++) {
+		const struct pending_match *from = &j->pending[i];
+		struct verdict_match *m = &v->matches[v->n_matches];
+
+		m->field = from->field;
+		m->set = from->set;
+		m->entry = arena_strdup(&j->arena, from->entry);
+		m->text = arena_strndup(
+			&j->arena, from->text.len ? from->text.ptr : "", text_cut(from->text));
+		m->start = from->start;
+		m->end = from->end;
+		if (!m->entry || !m->text)
+			j->error = -ENOMEM;
+		else
+			v->n_matches++;
+	}
+	j->n_pending = 0;
+}
+
+static void verdict_add_mark(struct verdict *v, const char *mark)
+{
+	for (unsigned i = 0; i < v->n_marks; i++)
+		if (strcmp(v->marks[i], mark) == 0)
+			return;
+	if (v->n_marks < VERDICT_MARKS_MAX)
+		v->marks[v->n_marks++] = mark;
+}
+
+static void verdict_add_order(struct verdict *v, const struct action *a)
+{
+	switch (a->kind) {
+	case ACTION_LOG:
+		v->log = true;
+		v->log_body |= a->word && strcmp(a->word, "body") == 0;
+		break;
+	case ACTION_COUNT:
+		v->count = true;
+		break;
+	case ACTION_MARK:
+		verdict_add_mark(v, a->word);
+		break;
+	case ACTION_STRIKE:
+		v->strikes += (unsigned)a->number;
+		break;
+	case ACTION_BAN:
+		if (a->number > v->ban_ms)
+			v->ban_ms = a->number;
+		break;
+	default:
+		break; /* strip, replace, quarantine: refused by check.c until they have a life */
+	}
+}
+
+static void verdict_set(struct verdict *v, const struct action *a)
+{
+	v->kind = a->kind == ACTION_DROP     ? VERDICT_DROP
+		  : a->kind == ACTION_REJECT ? VERDICT_REJECT
+		  : a->kind == ACTION_CLOSE  ? VERDICT_CLOSE
+					     : VERDICT_ACCEPT;
+	v->condition = a->condition;
+	v->stream_error = a->stream_error;
+	v->text = a->text;
+}
+
+/* ---- chains ---- */
+
+enum flow { FLOW_ON, FLOW_FINAL, FLOW_LEAVE, FLOW_GOTO };
+
+static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned depth);
+
+/* Matches of the rule that decides go before those of rules that only gave orders, should there be
+ * too many. */
+static void rule_show(struct judge *j, const struct rule *rule)
+{
+	struct verdict *v = j->verdict;
+	struct verdict_match earlier[VERDICT_MATCHES_MAX];
+	unsigned n = v->n_matches;
+	bool final = false, shown = false;
+
+	for (unsigned i = 0; i < rule->n_actions; i++) {
+		final |= rule->actions[i].kind <= ACTION_CLOSE;
+		shown |= rule->actions[i].kind > ACTION_RETURN &&
+			 rule->actions[i].kind != ACTION_COUNT;
+	}
+	if (!final && !shown)
+		return;
+	if (!final) {
+		verdict_add_matches(j);
+		return;
+	}
+	memcpy(earlier, v->matches, sizeof(earlier));
+	v->n_matches = 0;
+	verdict_add_matches(j);
+	for (unsigned i = 0; i < n && v->n_matches < VERDICT_MATCHES_MAX; i++)
+		v->matches[v->n_matches++] = earlier[i];
+}
+
+static enum flow rule_apply(
+	struct judge *j, const struct chain **chain, const struct rule *rule, unsigned depth)
+{
+	if (!j->trial)
+		metric_add(rule->hits, 1);
+	rule_show(j, rule);
+	for (unsigned i = 0; i < rule->n_actions; i++) {
+		const struct action *a = &rule->actions[i];
+
+		switch (a->kind) {
+		case ACTION_JUMP:
+			return chain_run(j, a->target, depth + 1);
+		case ACTION_GOTO:
+			*chain = a->target;
+			return FLOW_GOTO;
+		case ACTION_RETURN:
+			return FLOW_LEAVE;
+		case ACTION_ACCEPT:
+		case ACTION_DROP:
+		case ACTION_REJECT:
+		case ACTION_CLOSE:
+			verdict_set(j->verdict, a);
+			j->verdict->rule = rule->name;
+			j->verdict->chain = (*chain)->name;
+			return FLOW_FINAL;
+		default:
+			verdict_add_order(j->verdict, a);
+		}
+	}
+	return FLOW_ON;
+}
+
+static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned depth)
+{
+	unsigned hops = 0;
+
+	if (depth > PROGRAM_DEPTH_MAX) {
+		j->error = ERR_LIMIT; /* check.c refuses loops, so this is our bug: the door fails
+					 closed */
+		return FLOW_FINAL;
+	}
+again:
+	for (unsigned i = 0; i < chain->n_rules; i++) {
+		const struct rule *rule = &chain->rules[i];
+		enum flow flow;
+
+		j->n_pending = 0;
+		if (rule->cond && !test_node(j, rule->cond))
+			continue;
+		if (j->error)
+			return FLOW_FINAL;
+		flow = rule_apply(j, &chain, rule, depth);
+		if (flow == FLOW_FINAL || j->error)
+			return FLOW_FINAL;
+		if (flow == FLOW_LEAVE)
+			break;
+		if (flow == FLOW_GOTO) {
+			if (++hops > PROGRAM_DEPTH_MAX)
+				j->error = ERR_LIMIT;
+			if (j->error)
+				return FLOW_FINAL;
+			goto again;
+		}
+	}
+	return j->error ? FLOW_FINAL : FLOW_ON;
+}
+
+static bool chain_hooks(const struct chain *chain, const struct subject *s)
+{
+	static const char *const roles[] = {
+		[ROLE_C2S] = "c2s", [ROLE_S2S] = "s2s", [ROLE_COMPONENT] = "component"
+	};
+	const char *service = s->service && *s->service ? s->service : roles[s->role];
+
+	for (unsigned i = 0; i < chain->n_hooks; i++) {
+		const struct hook *h = &chain->hooks[i];
+		if ((s->direction == DIRECTION_IN ? h->in : h->out) &&
+			(strcmp(h->service, service) == 0 || strcmp(h->service, "any") == 0))
+			return true;
+	}
+	return false;
+}
+
+static void chains_run(struct judge *j, const struct subject *s)
+{
+	struct program *p = j->program;
+
+	for (unsigned i = 0; i < p->n_chains && !j->error; i++) {
+		const struct chain *chain = &p->chains[i];
+
+		if (!chain_hooks(chain, s))
+			continue;
+		if (chain_run(j, chain, 0) == FLOW_FINAL)
+			return;
+		verdict_set(j->verdict, &chain->policy);
+		j->verdict->chain = chain->name;
+		if (chain->policy.kind != ACTION_ACCEPT)
+			return;
+	}
+}
+
+/* Who wrote to whom: only what got through counts, and errors are no letters. */
+static void remember_pair(struct judge *j, const struct subject *s)
+{
+	unsigned bit;
+	uint64_t key;
+
+	if (!j->program->uses_stranger || j->verdict->kind != VERDICT_ACCEPT || !s->stanza ||
+		s->stanza->kind != STANZA_MESSAGE || strcmp(stanza_type(s->stanza), "error") == 0)
+		return;
+	if (view_pair(&j->view, &key, &bit))
+		pair_table_add(j->view.pairs, key, bit, j->program->pairs_evicted);
+}
+
+int judge_program(struct judge *j, struct program *p, const struct subject *s,
+	const struct trial *trial, struct verdict *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->kind = VERDICT_ACCEPT;
+	out->rule = out->chain = "";
+	verdict_make_id(out->id);
+	arena_reset(&j->arena);
+	j->program = p;
+	j->trial = trial;
+	j->verdict = out;
+	j->now_ns = trial ? trial->now_ns : clock_mono_ns();
+	j->wall_ms = trial ? trial->wall_ms : clock_wall_ms();
+	j->silent = j->n_pending = 0;
+	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
+	if ((j->error = judge_fit(j, p)) < 0)
+		return j->error;
+	pthread_rwlock_rdlock(&p->lock);
+	chains_run(j, s);
+	if (!j->error)
+		remember_pair(j, s);
+	pthread_rwlock_unlock(&p->lock);
+	return j->error ? j->error : j->view.error;
+}
+
+int judge_stanza(struct judge *j, struct policy *p, const struct subject *s, struct verdict *out)
+{
+	return judge_program(j, p->program, s, NULL, out);
+}

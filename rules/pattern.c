@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pattern matching. A scanner of rules/match.c hands in one text and gets back every literal in it
+ * and every regular expression that may match; Vectorscan does that in one pass however many there
+ * are. Expressions go in as a prefilter (a superset of what they match), and PCRE2 says the last
+ * word, under limits on steps, depth, heap and processor time, since peers write the text and may
+ * know the expression. It never decides what a match means and never sees a stanza. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "rules/pattern.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <hs/hs.h>
+#include <pcre2.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "xmpp/text.h"
+
+enum {
+	REGEX_DEPTH_LIMIT = 5000,
+	REGEX_HEAP_LIMIT_KIB = 4096,
+	REGEX_JIT_STACK = 512 * 1024,
+	REGEX_STARTS_MAX = 4096,        /* start positions tried between two looks at the clock */
+	REGEX_TIME_LIMIT_NS = 15000000, /* processor time for one expression on one text */
+	SCRATCH_SERIALS = 256,
+};
+
+/* ---- regular expressions ---- */
+
+struct regex {
+	pcre2_code *code;
+	char *pattern;
+	char *text;
+	size_t len;
+	unsigned hs_flags;
+	enum pattern_view view;
+};
+
+static int flags_parse(const char *flags, struct regex *re, uint32_t *options)
+{
+	*options = PCRE2_UTF | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C;
+	re->hs_flags = HS_FLAG_UTF8 | HS_FLAG_PREFILTER | HS_FLAG_ALLOWEMPTY | HS_FLAG_SINGLEMATCH;
+	re->view = PATTERN_RAW;
+	for (const char *f = flags ? flags : ""; *f; f++) {
+		if (*f == 'i') {
+			*options |= PCRE2_CASELESS;
+			re->hs_flags |= HS_FLAG_CASELESS;
+		} else if (*f == 'm') {
+			*options |= PCRE2_MULTILINE;
+			re->hs_flags |= HS_FLAG_MULTILINE;
+		} else if (*f == 's') {
+			*options |= PCRE2_DOTALL;
+			re->hs_flags |= HS_FLAG_DOTALL;
+		} else if (*f == 'x') {
+			*options |= PCRE2_EXTENDED;
+		} else if (*f == 'u') {
+			*options |= PCRE2_UCP;
+			re->hs_flags |= HS_FLAG_UCP;
+		} else if (*f == 'f') {
+			re->view = PATTERN_FOLDED;
+		} else {
+			return ERR_SYNTAX;
+		}
+	}
+	return 0;
+}
+
+int regex_new(struct span pattern, const char *flags, char *why, size_t why_size, size_t *offset,
+	struct regex **out)
+{
+	struct regex *re = calloc(1, sizeof(*re));
+	uint32_t options;
+	int code;
+
+	*offset = 0;
+	if (!re)
+		return -ENOMEM;
+	if (flags_parse(flags, re, &options) < 0) {
+		snprintf(why, why_size, "unknown flag in '%s' (known: i m s x u f)", flags);
+		regex_free(re);
+		return ERR_SYNTAX;
+	}
+	re->len = pattern.len;
+	re->pattern = strndup(pattern.len ? pattern.ptr : "", pattern.len);
+	if (!re->pattern || asprintf(&re->text, "/%s/%s", re->pattern, flags ? flags : "") < 0) {
+		regex_free(re);
+		return -ENOMEM;
+	}
+	re->code = pcre2_compile((PCRE2_SPTR)re->pattern, re->len, options, &code, offset, NULL);
+	if (!re->code) {
+		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, why_size);
+		regex_free(re);
+		return ERR_SYNTAX;
+	}
+	/* Without JIT (a hardened kernel, memory) the interpreter answers the same under the same
+	 * limits. */
+	(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+	*out = re;
+	return 0;
+}
+
+void regex_free(struct regex *re)
+{
+	if (!re)
+		return;
+	pcre2_code_free(re->code);
+	free(re->pattern);
+	free(re->text);
+	free(re);
+}
+
+enum pattern_view regex_view(const struct regex *re)
+{
+	return re->view;
+}
+
+const char *regex_text(const struct regex *re)
+{
+	return re->text;
+}
+
+/* ---- databases ---- */
+
+/* The compiled form, shared by policy versions that look for the same patterns. */
+struct pattern_code {
+	_Atomic unsigned refs;
+	uint64_t serial; /* for the scratch's memory of what it fits */
+	uint64_t digest;
+	hs_database_t *hs; /* NULL when nothing can be scanned for */
+	bool *unscannable; /* by item; NULL when all can */
+	size_t n, n_unscannable;
+};
+
+struct pattern_db {
+	struct pattern_code *code;
+	size_t n;
+	struct pattern_item items[];
+};
+
+static void code_unref(struct pattern_code *code)
+{
+	if (!code || atomic_fetch_sub(&code->refs, 1) != 1)
+		return;
+	hs_free_database(code->hs);
+	free(code->unscannable);
+	free(code);
+}
+
+/* Everything that makes the compiled form what it is, as one run of bytes; its keyed hash is the
+ * digest. */
+static int items_digest(const struct pattern_item *items, size_t n, uint64_t *digest)
+{
+	struct buf b;
+	int r = 0;
+
+	buf_init(&b, SIZE_MAX / 4);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct pattern_item *it = &items[i];
+		size_t len = it->re ? strlen(it->re->text) : it->len;
+		char kind = it->re ? 'r' : it->word ? 'w' : 's';
+		if ((r = buf_put(&b, &kind, 1)) == 0 && (r = buf_put(&b, &len, sizeof(len))) == 0)
+			r = buf_put(&b, it->re ? it->re->text : it->bytes, len);
+	}
+	*digest = r == 0 ? map_hash(buf_ptr(&b), buf_len(&b)) : 0;
+	buf_fini(&b);
+	return r;
+}
+
+/* Vectorscan takes literals beside expressions in one database only as expressions: escape all that
+ * could mean something. */
+static int literal_write(struct buf *out, const char *bytes, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	char *p;
+	int r;
+
+	if ((r = buf_reserve(out, len * 4 + 1, &p)) < 0)
+		return r;
+	char *start = p;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
+			*p++ = (char)c;
+			continue;
+		}
+		*p++ = '\\';
+		*p++ = 'x';
+		*p++ = hex[c >> 4];
+		*p++ = hex[c & 15];
+	}
+	*p++ = '\0';
+	buf_commit(out, (size_t)(p - start));
+	return 0;
+}
+
+struct sources {
+	struct buf text;
+	size_t *offsets;
+	const char **patterns;
+	unsigned *flags, *ids;
+	unsigned n;
+};
+
+static void sources_fini(struct sources *s)
+{
+	buf_fini(&s->text);
+	free(s->offsets);
+	free(s->patterns);
+	free(s->flags);
+	free(s->ids);
+}
+
+static int sources_add(struct sources *s, const struct pattern_item *it, unsigned id)
+{
+	int r;
+
+	s->offsets[s->n] = buf_len(&s->text);
+	s->ids[s->n] = id;
+	if (it->re) {
+		bool extended = strchr(strrchr(it->re->text, '/'), 'x') != NULL;
+		s->flags[s->n] = it->re->hs_flags;
+		r = buf_putf(&s->text, "%s%s", extended ? "(?x)" : "", it->re->pattern);
+		if (r == 0)
+			r = buf_put(&s->text, "", 1);
+	} else {
+		/* A word may fail at its edges here and stand whole further on: every occurrence
+		 * counts. */
+		s->flags[s->n] = it->word ? 0 : HS_FLAG_SINGLEMATCH;
+		r = literal_write(&s->text, it->bytes, it->len);
+	}
+	s->n++;
+	return r;
+}
+
+static int sources_init(
+	struct sources *s, const struct pattern_code *code, const struct pattern_item *items)
+{
+	int r = 0;
+
+	memset(s, 0, sizeof(*s));
+	buf_init(&s->text, SIZE_MAX / 4);
+	s->offsets = calloc(code->n, sizeof(*s->offsets));
+	s->patterns = calloc(code->n, sizeof(*s->patterns));
+	s->flags = calloc(code->n, sizeof(*s->flags));
+	s->ids = calloc(code->n, sizeof(*s->ids));
+	if (!s->offsets || !s->patterns || !s->flags || !s->ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < code->n && r == 0; i++)
+		if (!code->unscannable[i])
+			r = sources_add(s, &items[i], (unsigned)i);
+	for (unsigned i = 0; i < s->n; i++)
+		s->patterns[i] = buf_ptr(&s->text) + s->offsets[i];
+	return r;
+}
+
+/* One attempt; *again when an expression turned out to be beyond Vectorscan and was set apart. */
+static int code_compile_once(
+	struct pattern_code *code, const struct pattern_item *items, bool *again)
+{
+	hs_compile_error_t *error = NULL;
+	struct sources s;
+	int r;
+
+	*again = false;
+	if ((r = sources_init(&s, code, items)) == 0 && s.n > 0 &&
+		hs_compile_multi(s.patterns, s.flags, s.ids, s.n, HS_MODE_BLOCK, NULL, &code->hs,
+			&error) != HS_SUCCESS) {
+		r = ERR_LIBRARY;
+		if (error && error->expression >= 0 && (unsigned)error->expression < s.n &&
+			items[s.ids[error->expression]].re) {
+			code->unscannable[s.ids[error->expression]] = true;
+			code->n_unscannable++;
+			*again = true;
+			r = 0;
+		}
+		hs_free_compile_error(error);
+	}
+	sources_fini(&s);
+	return r;
+}
+
+static int code_new(
+	const struct pattern_item *items, size_t n, uint64_t digest, struct pattern_code **out)
+{
+	static _Atomic uint64_t serials;
+	struct pattern_code *code = calloc(1, sizeof(*code));
+	bool again = true;
+	int r = 0;
+
+	if (!code || !(code->unscannable = calloc(n, sizeof(bool)))) {
+		free(code);
+		return -ENOMEM;
+	}
+	atomic_init(&code->refs, 1);
+	code->serial = atomic_fetch_add(&serials, 1) + 1;
+	code->digest = digest;
+	code->n = n;
+	while (again && r == 0)
+		r = code_compile_once(code, items, &again);
+	if (r < 0) {
+		code_unref(code);
+		return r;
+	}
+	*out = code;
+	return 0;
+}
+
+int pattern_db_new(const struct pattern_item *items, size_t n, const struct pattern_db *share,
+	struct pattern_db **out)
+{
+	struct pattern_db *db;
+	uint64_t digest;
+	int r;
+
+	*out = NULL;
+	if (n == 0)
+		return 0;
+	if ((r = items_digest(items, n, &digest)) < 0)
+		return r;
+	if (!(db = calloc(1, sizeof(*db) + n * sizeof(*items))))
+		return -ENOMEM;
+	db->n = n;
+	memcpy(db->items, items, n * sizeof(*items));
+	if (share && share->n == n && share->code->digest == digest) {
+		db->code = share->code;
+		atomic_fetch_add(&db->code->refs, 1);
+	} else if ((r = code_new(items, n, digest, &db->code)) < 0) {
+		free(db);
+		return r;
+	}
+	*out = db;
+	return 0;
+}
+
+void pattern_db_free(struct pattern_db *db)
+{
+	if (!db)
+		return;
+	code_unref(db->code);
+	free(db);
+}
+
+size_t pattern_db_count(const struct pattern_db *db)
+{
+	return db ? db->n : 0;
+}
+
+size_t pattern_db_unscannable(const struct pattern_db *db)
+{
+	return db ? db->code->n_unscannable : 0;
+}
+
+/* ---- scratch ---- */
+
+struct pattern_scratch {
+	hs_scratch_t *hs;
+	uint64_t fits[SCRATCH_SERIALS]; /* serials the scratch is known to fit: asking costs 1 ms on
+					   a big database */
+	pcre2_match_context *context;
+	pcre2_match_data *data;
+	pcre2_jit_stack *stack;
+};
+
+struct pattern_scratch *pattern_scratch_new(void)
+{
+	struct pattern_scratch *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->context = pcre2_match_context_create(NULL);
+	s->data = pcre2_match_data_create(1, NULL);
+	s->stack = pcre2_jit_stack_create(32 * 1024, REGEX_JIT_STACK, NULL);
+	if (!s->context || !s->data || !s->stack) {
+		pattern_scratch_free(s);
+		return NULL;
+	}
+	pcre2_set_depth_limit(s->context, REGEX_DEPTH_LIMIT);
+	pcre2_set_heap_limit(s->context, REGEX_HEAP_LIMIT_KIB);
+	pcre2_jit_stack_assign(s->context, NULL, s->stack);
+	return s;
+}
+
+void pattern_scratch_free(struct pattern_scratch *s)
+{
+	if (!s)
+		return;
+	hs_free_scratch(s->hs);
+	pcre2_match_context_free(s->context);
+	pcre2_match_data_free(s->data);
+	pcre2_jit_stack_free(s->stack);
+	free(s);
+}
+
+static int scratch_fit(struct pattern_scratch *s, const struct pattern_code *code)
+{
+	uint64_t *known = &s->fits[code->serial % SCRATCH_SERIALS];
+	hs_error_t e;
+
+	if (*known == code->serial)
+		return 0;
+	if ((e = hs_alloc_scratch(code->hs, &s->hs)) != HS_SUCCESS)
+		return e == HS_NOMEM ? -ENOMEM : ERR_LIBRARY;
+	*known = code->serial;
+	return 0;
+}
+
+/* ---- scanning ---- */
+
+struct scan {
+	const struct pattern_db *db;
+	struct span text;
+	pattern_visit visit;
+	void *arg;
+};
+
+static int scan_on_match(
+	unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *arg)
+{
+	const struct scan *scan = arg;
+	const struct pattern_item *it = &scan->db->items[id];
+	size_t end = (size_t)to;
+
+	(void)from;
+	(void)flags;
+	if (it->re)
+		return scan->visit(scan->arg, it, 0, 0) ? 0 : 1;
+	if (it->word && !text_is_word(scan->text, end - it->len, end))
+		return 0;
+	return scan->visit(scan->arg, it, end - it->len, end) ? 0 : 1;
+}
+
+int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct span text,
+	pattern_visit visit, void *arg)
+{
+	struct scan scan = { db, text, visit, arg };
+	hs_error_t e = HS_SUCCESS;
+	int r;
+
+	if (!db)
+		return 0;
+	if (text.len > UINT32_MAX)
+		return ERR_LIBRARY;
+	if (db->code->hs) {
+		if ((r = scratch_fit(s, db->code)) < 0)
+			return r;
+		e = hs_scan(db->code->hs, text.len ? text.ptr : "", (unsigned)text.len, 0, s->hs,
+			scan_on_match, &scan);
+	}
+	if (e == HS_SCAN_TERMINATED)
+		return 0;
+	if (e != HS_SUCCESS)
+		return ERR_LIBRARY;
+	for (size_t i = 0; db->code->n_unscannable && i < db->n; i++)
+		if (db->code->unscannable[i] && !visit(arg, &db->items[i], 0, 0))
+			break;
+	return 0;
+}
+
+/* ---- PCRE2's word ---- */
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Steps allowed from one start position. A step may itself walk the text once, so longer texts get
+ * fewer. */
+static uint32_t step_limit(size_t len)
+{
+	size_t limit = 16000000 / (len + 100);
+
+	return limit < 2000 ? 2000 : limit > 50000 ? 50000 : (uint32_t)limit;
+}
+
+static size_t next_boundary(struct span text, size_t i)
+{
+	while (i < text.len && ((unsigned char)text.ptr[i] & 0xc0) == 0x80)
+		i++;
+	return i;
+}
+
+/* PCRE2 counts steps anew from each start position, so the starts are tried in growing runs with a
+ * look at the clock between them: neither one bad start nor many middling ones can hold the thread.
+ */
+enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re, struct span text,
+	size_t *start, size_t *end)
+{
+	const char *bytes = text.len ? text.ptr : "";
+	uint64_t began = cpu_ns();
+	size_t at = 0, run = 8;
+
+	pcre2_set_match_limit(s->context, step_limit(text.len));
+	for (;;) {
+		int r;
+
+		pcre2_set_offset_limit(s->context, at + run - 1);
+		r = pcre2_match(re->code, (PCRE2_SPTR)bytes, text.len, at, PCRE2_NO_UTF_CHECK,
+			s->data, s->context);
+		if (r >= 0) {
+			const PCRE2_SIZE *ov = pcre2_get_ovector_pointer(s->data);
+			*start = ov[0] <= ov[1] ? ov[0]
+						: ov[1]; /* \K in a lookahead can turn them round */
+			*end = ov[1];
+			return REGEX_YES;
+		}
+		if (r == PCRE2_ERROR_NOMEMORY)
+			return REGEX_NOMEM;
+		if (r != PCRE2_ERROR_NOMATCH)
+			return REGEX_LIMIT;
+		at = next_boundary(text, at + run);
+		if (at > text.len)
+			return REGEX_NO;
+		if (cpu_ns() - began > REGEX_TIME_LIMIT_NS)
+			return REGEX_LIMIT;
+		if (run < REGEX_STARTS_MAX)
+			run *= 2;
+	}
+}

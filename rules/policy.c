@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A policy from its sources to the last reference: parse, check, put the options together, compile,
+ * run the expectations; only what passed all of it becomes a policy. Doors and the control room
+ * hold references and ask here for services, rules, sets and edits of sets. Files come through
+ * struct source_set alone. Judging is in match.c. */
+#include "rules/policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "rules/check.h"
+#include "rules/expect.h"
+#include "rules/live.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+/* ---- infos ---- */
+
+/* The canonical text of one rule: the printer's text of a chain that holds nothing else, without
+ * the chain. */
+static const char *rule_text(
+	struct arena *arena, const struct chain *chain, const struct ast_rule *rule)
+{
+	struct ast_rule one = *rule;
+	struct ast_item item = *chain->item;
+	struct ast ast = { .items = &item, .last = &item };
+	const char *text = NULL, *printed, *begin, *end;
+	struct buf b;
+
+	one.next = NULL;
+	item.next = NULL;
+	item.settings = NULL;
+	item.rules = &one;
+	buf_init(&b, 0);
+	if (print_policy(&ast, &b) == 0 && (printed = buf_string(&b))) {
+		begin = strchr(printed, '\n');
+		end = strrchr(printed, '}');
+		while (begin && (*begin == '\n' || *begin == ' ' || *begin == '\t'))
+			begin++;
+		while (begin && end > begin &&
+			(end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
+			end--;
+		text = begin && end > begin ? arena_strndup(arena, begin, (size_t)(end - begin))
+					    : arena_strdup(arena, printed);
+	}
+	buf_fini(&b);
+	return text;
+}
+
+static int infos_rules(struct policy *p)
+{
+	struct program *program = p->program;
+
+	p->rules = arena_zalloc(&p->arena, (program->n_rules + 1) * sizeof(*p->rules));
+	if (!p->rules)
+		return -ENOMEM;
+	for (unsigned i = 0; i < program->n_chains; i++)
+		for (unsigned k = 0; k < program->chains[i].n_rules; k++) {
+			struct rule *rule = &program->chains[i].rules[k];
+			struct rule_info *info = &p->rules[p->n_rules++];
+
+			info->chain = program->chains[i].name;
+			info->name = rule->name;
+			info->hits = rule->hits;
+			info->text = rule_text(&p->arena, &program->chains[i], rule->ast);
+			if (!info->text)
+				return -ENOMEM;
+			rule->ast = NULL;
+		}
+	for (unsigned i = 0; i < program->n_chains; i++)
+		program->chains[i].item = NULL;
+	return 0;
+}
+
+static int infos_sets(struct policy *p)
+{
+	struct program *program = p->program;
+
+	p->sets = arena_zalloc(&p->arena, (program->n_lists + 1) * sizeof(*p->sets));
+	if (!p->sets)
+		return -ENOMEM;
+	for (unsigned i = 0; i < program->n_lists; i++) {
+		const struct list *l = program->lists[i];
+		p->sets[i] = (struct set_info){
+			.name = l->name,
+			.type = list_type_text(l->type),
+			.path = l->path,
+			.entries = l->n_live,
+			.fold = l->fold,
+			.suffix = l->suffix,
+			.substring = l->substring,
+		};
+	}
+	return 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static uint64_t digest_add(uint64_t h, const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3u;
+	return h;
+}
+
+/* The same in every process that got the same bytes, in whatever order; certificates and keys are
+ * no rules. */
+static void version_set(struct policy *p, const struct source_set *sources)
+{
+	struct map_entry *e;
+	uint64_t sum = 0;
+	size_t at = 0;
+
+	while (map_each(&sources->files, &at, &e)) {
+		const struct source_file *f = e->value;
+		if (ends_with(e->key, ".key") || ends_with(e->key, ".crt") ||
+			ends_with(e->key, ".pem"))
+			continue;
+		sum += digest_add(
+			digest_add(0xcbf29ce484222325u, e->key, e->key_len), f->bytes, f->len);
+	}
+	snprintf(p->version, sizeof(p->version), "%012llx",
+		(unsigned long long)(sum ^ sum >> 48) & 0xffffffffffff);
+}
+
+/* ---- loading ---- */
+
+static int tree_load(
+	struct source_set *sources, const char *path, struct diag_list *diags, struct ast **ast)
+{
+	int r = parse_policy(sources, path, diags, ast);
+
+	return r < 0 ? r : check_policy(*ast, sources, diags);
+}
+
+static int policy_fill(struct policy *p, const struct ast *ast, struct source_set *sources,
+	struct policy *previous, struct metrics *metrics, struct diag_list *diags)
+{
+	int r;
+
+	if ((r = options_collect(ast, sources, &p->arena, diags, &p->options)) < 0 ||
+		(r = program_new(ast, sources, previous ? previous->program : NULL, metrics, diags,
+			 &p->program)) < 0 ||
+		(r = expect_run(p->program, ast, &p->options, diags, &p->expectations)) < 0 ||
+		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0)
+		return r;
+	version_set(p, sources);
+	return 0;
+}
+
+int policy_load(struct source_set *sources, const char *path, struct policy *previous,
+	struct metrics *metrics, struct diag_list *diags, struct policy **out)
+{
+	struct ast *ast = NULL;
+	struct policy *p = NULL;
+	int r = tree_load(sources, path, diags, &ast);
+
+	if (r == 0 && !(p = calloc(1, sizeof(*p))))
+		r = -ENOMEM;
+	if (r == 0) {
+		atomic_init(&p->refs, 1);
+		arena_init(&p->arena, 0);
+		r = policy_fill(p, ast, sources, previous, metrics, diags);
+	}
+	ast_free(ast);
+	if (r < 0) {
+		policy_unref(p);
+		return r;
+	}
+	*out = p;
+	return 0;
+}
+
+struct policy *policy_ref(struct policy *p)
+{
+	atomic_fetch_add(&p->refs, 1);
+	return p;
+}
+
+void policy_unref(struct policy *p)
+{
+	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
+	program_free(p->program);
+	arena_fini(&p->arena);
+	free(p);
+}
+
+int policy_print(
+	struct source_set *sources, const char *path, struct diag_list *diags, struct buf *out)
+{
+	struct ast *ast = NULL;
+	int r = tree_load(sources, path, diags, &ast);
+
+	if (r == 0)
+		r = print_policy(ast, out);
+	ast_free(ast);
+	return r;
+}
+
+/* ---- looking ---- */
+
+const struct service *policy_services(const struct policy *p, size_t *n)
+{
+	*n = p->options.n_services;
+	return p->options.services;
+}
+
+const struct daemon_options *policy_daemon(const struct policy *p)
+{
+	return &p->options.daemon;
+}
+
+const struct punish *policy_punish(const struct policy *p, size_t *n)
+{
+	*n = p->options.n_punishes;
+	return p->options.punishes;
+}
+
+size_t policy_rules(const struct policy *p, const struct rule_info **out)
+{
+	*out = p->rules;
+	return p->n_rules;
+}
+
+size_t policy_sets(const struct policy *p, const struct set_info **out)
+{
+	*out = p->sets;
+	return p->program->n_lists;
+}
+
+const char *policy_version(const struct policy *p)
+{
+	return p->version;
+}
+
+unsigned policy_expectations(const struct policy *p)
+{
+	return p->expectations;
+}
+
+struct address_walk {
+	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len);
+	void *arg;
+};
+
+static bool visit_prefix(void *arg, const struct prefix *prefix, void *value)
+{
+	const struct address_walk *walk = arg;
+
+	(void)value;
+	return walk->visit(walk->arg, &prefix->address, prefix->len);
+}
+
+int policy_addresses(const struct policy *p, const char *set,
+	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg)
+{
+	const struct list *l = program_find_list(p->program, set);
+	struct address_walk walk = { visit, arg };
+
+	if (!l || l->type != LIST_ADDRESS)
+		return ERR_NOTFOUND;
+	pthread_rwlock_rdlock(&p->program->lock);
+	prefix_tree_each(&l->tree, visit_prefix, &walk);
+	pthread_rwlock_unlock(&p->program->lock);
+	return 0;
+}
+
+/* ---- live lists ---- */
+
+int policy_list_check(const struct policy *p, const char *set, struct span entry, const char **why)
+{
+	const struct list *l = program_find_list(p->program, set);
+	struct list_entry *e;
+	struct span text;
+	int64_t expires;
+	int r;
+
+	*why = "no such set";
+	if (!l)
+		return ERR_NOTFOUND;
+	*why = "empty, or a comment in a list file";
+	if (!list_parse_line(l->type, entry, &text, &expires, why))
+		return ERR_SYNTAX;
+	if (*why)
+		return ERR_SYNTAX;
+	if (!expires && text.ptr + text.len < entry.ptr + entry.len &&
+		memchr(text.ptr + text.len, '#',
+			(size_t)(entry.ptr + entry.len - text.ptr) - text.len)) {
+		*why = "'#' behind white space begins a comment in a list file";
+		return ERR_SYNTAX;
+	}
+	if ((r = list_entry_new(l, text, expires, &e, why)) == 0)
+		list_entry_free(e);
+	return r;
+}
+
+static void sets_refresh(struct policy *p)
+{
+	for (unsigned i = 0; i < p->program->n_lists; i++)
+		__atomic_store_n(
+			&p->sets[i].entries, p->program->lists[i]->n_live, __ATOMIC_RELAXED);
+}
+
+int policy_list_edit(struct policy *p, const char *set, const struct span *add, size_t n_add,
+	const struct span *del, size_t n_del)
+{
+	struct list *l = program_find_list(p->program, set);
+	int r = l ? live_edit(p->program, l, add, n_add, del, n_del) : ERR_NOTFOUND;
+
+	if (r == 0) {
+		pthread_mutex_lock(&p->program->editing);
+		sets_refresh(p);
+		pthread_mutex_unlock(&p->program->editing);
+	}
+	return r;
+}
+
+int policy_list_settle(struct policy *p)
+{
+	int r = live_settle(p->program);
+
+	pthread_mutex_lock(&p->program->editing);
+	sets_refresh(p);
+	pthread_mutex_unlock(&p->program->editing);
+	return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a policy. Its face is rules.h. */
+#pragma once
+
+#include <stdatomic.h>
+#include "rules/options.h"
+#include "rules/program.h"
+#include "rules/rules.h"
+
+struct policy {
+	_Atomic unsigned refs;
+	struct arena arena; /* options, rule and set infos */
+	struct program *program;
+	struct options options;
+	struct rule_info *rules;
+	size_t n_rules;
+	struct set_info *sets;
+	unsigned expectations;
+	char version[24];
+};

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A compiled ruleset: what rules/compile.c makes of the checked tree and rules/match.c runs.
+ * Immutable but for the sets and the scanners' databases, which live edits change under the lock.
+ * Plain data in the program's arena. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/metrics.h"
+#include "rules/ast.h"
+#include "rules/field.h"
+#include "rules/limit.h"
+#include "rules/list.h"
+#include "rules/pattern.h"
+#include "rules/rules.h"
+
+enum {
+	PROGRAM_DEPTH_MAX =
+		64 /* chains inside each other, conditions inside each other times four */
+};
+
+/* What belongs together among a scanner's patterns: a set, or one operand written in a rule. */
+struct scan_group {
+	struct list *list;   /* NULL: an operand */
+	uint64_t base_edits; /* the base holds the set as it was at this edit counter */
+};
+
+/* All patterns looked for in one field in one view. */
+struct scanner {
+	struct scanner *next;
+	const struct field *field;
+	const char *param;
+	enum pattern_view view;
+	unsigned index;       /* among the program's scanners */
+	unsigned first_group; /* its groups' place among all */
+	struct scan_group *groups;
+	unsigned n_groups, cap_groups;
+	struct pattern_item *fixed; /* operands */
+	size_t n_fixed, cap_fixed;
+	struct pattern_db *base, *delta;
+};
+
+enum node_kind {
+	NODE_AND,
+	NODE_OR,
+	NODE_NOT,
+	NODE_LIMIT,
+	NODE_EXISTS,
+	NODE_TRUE,
+	NODE_SCAN,
+	NODE_LIST,
+	NODE_WORDS,
+	NODE_NUMBERS,
+	NODE_NETWORKS
+};
+
+struct literal {
+	struct span text; /* prepared as the field's values are */
+	const char *written;
+};
+
+struct node {
+	enum node_kind kind;
+	bool negate; /* is not, != */
+	bool quiet;  /* too plain to be shown as a match: the bare kind */
+	struct node *left, *right;
+	const struct field *field;
+	const char *param;
+	enum ast_op op;
+	struct {
+		struct scanner *scanner;
+		unsigned group;
+	} scans[2];
+	unsigned n_scans;
+	struct list *list;
+	struct literal *words;
+	uint64_t *numbers;
+	struct prefix_tree *networks; /* values are the texts as written */
+	unsigned n;                   /* words or numbers */
+	unsigned limit;
+};
+
+struct limit {
+	const char *name;
+	const struct field *key; /* NULL: one bucket for all */
+	const char *param;
+	uint64_t period_ns, tolerance_ns;
+	size_t entries;
+	struct limit_table *table;
+	metric *exceeded, *evicted;
+};
+
+struct action {
+	enum ast_action_kind kind;
+	enum stanza_error condition;
+	enum stream_error stream_error;
+	const char *word, *text;
+	uint64_t number;
+	struct chain *target;
+};
+
+struct rule {
+	const char *name;
+	struct node *cond;      /* NULL: always */
+	struct action *actions; /* what ends or diverts the rule stands last */
+	unsigned n_actions;
+	const struct ast_rule *ast; /* while the tree lives */
+	metric *hits;
+};
+
+struct hook {
+	const char *service;
+	bool in, out;
+};
+
+struct chain {
+	const char *name;
+	const struct ast_item *item;
+	struct hook *hooks;
+	unsigned n_hooks;
+	struct action policy; /* of a hooked chain */
+	struct rule *rules;
+	unsigned n_rules;
+};
+
+struct program {
+	struct arena arena;
+	struct chain *chains;
+	unsigned n_chains, n_rules;
+	struct limit *limits;
+	unsigned n_limits;
+	struct list **lists;
+	unsigned n_lists;
+	struct scanner *scanners;
+	unsigned n_scanners, n_groups;
+	struct prefix_tree **trees; /* of NODE_NETWORKS, to be freed */
+	unsigned n_trees, cap_trees;
+	bool uses_stranger;
+	struct pair_table *pairs;
+	metric *pairs_evicted, *regex_limited;
+	pthread_rwlock_t lock; /* sets and databases: read during a judgement, written for a moment
+				  by an edit */
+	pthread_mutex_t editing; /* one edit at a time */
+	pthread_mutex_t settling;
+};
+
+/* The checked tree as a program. previous (may be NULL): tables and compiled patterns are shared
+ * with it. 0, -ENOMEM, ERR_LIBRARY, or ERR_SYNTAX with diagnostics. The tree may go once policy.c
+ * has taken rule texts. */
+int program_new(const struct ast *ast, struct source_set *sources, struct program *previous,
+	struct metrics *metrics, struct diag_list *diags, struct program **out);
+void program_free(struct program *p);
+struct list *program_find_list(const struct program *p, const char *name);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Verdicts as data for others: the id that names one in logs, bounces and explain, and the JSON
+ * object whose keys other tools are written against. Comes in: a verdict of rules/match.c; goes
+ * out: text. It never acts on one. */
+#include "rules/verdict.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static const char *const kind_texts[] = {
+	[VERDICT_ACCEPT] = "accept",
+	[VERDICT_DROP] = "drop",
+	[VERDICT_REJECT] = "reject",
+	[VERDICT_CLOSE] = "close",
+};
+
+const char *verdict_kind_text(enum verdict_kind kind)
+{
+	return kind_texts[kind];
+}
+
+bool verdict_is_notable(const struct verdict *v)
+{
+	return v->kind != VERDICT_ACCEPT || v->log || v->log_body || v->strikes || v->ban_ms ||
+	       v->n_marks;
+}
+
+/* ---- ids ---- */
+
+static uint64_t process_part;
+static _Atomic uint64_t counter;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void draw_process_part(void)
+{
+	if (getrandom(&process_part, sizeof(process_part), 0) != (ssize_t)sizeof(process_part))
+		process_part = clock_mono_ns() ^ (uint64_t)getpid() << 20;
+	/* A child that only forked must not repeat its parent's ids. */
+	pthread_atfork(NULL, NULL, draw_process_part);
+}
+
+void verdict_make_id(char id[VERDICT_ID_SIZE])
+{
+	/* No l, i, o, u: ids are read aloud. */
+	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
+	size_t at = 0, digits = 2;
+
+	pthread_once(&once, draw_process_part);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 4)
+			id[at++] = '-';
+		id[at++] = letters[process_part >> 5 * i & 31];
+	}
+	id[at++] = '-';
+	while (digits < 9 && n >> 5 * digits)
+		digits++;
+	while (digits-- > 0)
+		id[at++] = letters[n >> 5 * digits & 31];
+	id[at] = '\0';
+}
+
+/* ---- JSON ---- */
+
+static void order_add(
+	json_t *orders, const char *format, const char *text, unsigned long long number)
+{
+	char line[192];
+
+	if (text)
+		snprintf(line, sizeof(line), format, text);
+	else
+		snprintf(line, sizeof(line), format, number);
+	json_array_append_new(orders, json_string(line));
+}
+
+static json_t *orders_json(const struct verdict *v)
+{
+	json_t *orders = json_array();
+	char duration[32];
+
+	if (v->log || v->log_body)
+		json_array_append_new(orders, json_string(v->log_body ? "log body" : "log"));
+	if (v->count)
+		json_array_append_new(orders, json_string("count"));
+	for (unsigned i = 0; i < v->n_marks; i++)
+		order_add(orders, "mark %s", v->marks[i], 0);
+	if (v->strikes)
+		order_add(orders, "strike %llu", NULL, v->strikes);
+	if (v->ban_ms) {
+		clock_format_duration(v->ban_ms, duration, sizeof(duration));
+		order_add(orders, "ban %s", duration, 0);
+	}
+	return orders;
+}
+
+/* Text of a peer is valid UTF-8 by now; were it not, the key is still there. */
+static json_t *text_json(const char *text)
+{
+	json_t *s = json_string(text ? text : "");
+
+	return s ? s : json_string("");
+}
+
+static json_t *matches_json(const struct verdict *v)
+{
+	json_t *matches = json_array();
+
+	for (unsigned i = 0; i < v->n_matches; i++) {
+		const struct verdict_match *m = &v->matches[i];
+		json_t *match = json_object();
+
+		json_object_set_new(match, "field", text_json(m->field));
+		json_object_set_new(match, "entry", text_json(m->entry));
+		json_object_set_new(match, "text", text_json(m->text));
+		if (m->set && *m->set)
+			json_object_set_new(match, "set", text_json(m->set));
+		json_array_append_new(matches, match);
+	}
+	return matches;
+}
+
+int verdict_format_json(const struct verdict *v, struct buf *out)
+{
+	json_t *root = json_object();
+	char *text;
+	int r;
+
+	json_object_set_new(root, "verdict", json_string(verdict_kind_text(v->kind)));
+	if (v->kind == VERDICT_REJECT)
+		json_object_set_new(
+			root, "condition", json_string(stanza_error_text(v->condition)));
+	if (v->kind == VERDICT_CLOSE)
+		json_object_set_new(
+			root, "condition", json_string(stream_error_text(v->stream_error)));
+	if (v->text)
+		json_object_set_new(root, "text", text_json(v->text));
+	json_object_set_new(root, "rule", text_json(v->rule));
+	json_object_set_new(root, "chain", text_json(v->chain));
+	json_object_set_new(root, "orders", orders_json(v));
+	json_object_set_new(root, "matches", matches_json(v));
+	json_object_set_new(root, "id", json_string(v->id));
+	text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	r = text ? buf_puts(out, text) : -ENOMEM;
+	free(text);
+	return r;
+}

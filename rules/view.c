@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lazy half of a subject: addresses, texts, URLs and pairs, each worked out at the first
+ * question and kept for the rest of the judgement. Comes in: the subject of a door; goes out:
+ * borrowed pieces in the judge's arena, to the getters of the field table. Running out of memory is
+ * remembered in v->error and makes the whole judgement fail closed. It never decides anything. See
+ * view_xml.c for what needs a walk through the tree. */
+#include "rules/view.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "xmpp/carriers.h"
+
+enum { VIEW_URLS_MAX = 65536 };
+
+void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
+	struct pair_table *pairs)
+{
+	memset(v, 0, sizeof(*v));
+	v->s = s;
+	v->root = s->stanza ? s->stanza->root : NULL;
+	v->arena = arena;
+	v->pairs = pairs;
+}
+
+/* ---- addresses ---- */
+
+static const char *address_written(struct subject_view *v, enum view_jid which)
+{
+	const struct subject *s = v->s;
+	const char *attr = NULL, *session = s->session_jid ? s->session_jid : "";
+	bool client = s->role == ROLE_C2S;
+
+	if (which == VIEW_SESSION)
+		return session;
+	if (v->root)
+		attr = element_attr(v->root, which == VIEW_FROM ? "from" : "to");
+	if (attr && *attr)
+		return attr;
+	/* A client's server stamps the sender; what it delivers without "to" is for the session
+	 * itself. */
+	if (client && which == VIEW_FROM && s->direction == DIRECTION_IN)
+		return session;
+	if (client && which == VIEW_TO && s->direction == DIRECTION_OUT)
+		return session;
+	return "";
+}
+
+const struct view_address *view_address(struct subject_view *v, enum view_jid which)
+{
+	struct view_address *a = &v->jids[which];
+	int r;
+
+	if (a->ready)
+		return a;
+	a->ready = true;
+	a->written = address_written(v, which);
+	a->bare = a->full = "";
+	if (!*a->written)
+		return a;
+	r = jid_parse(v->arena, span_of(a->written), &a->jid);
+	if (r == 0) {
+		a->bare = jid_bare(v->arena, &a->jid);
+		a->full = jid_full(v->arena, &a->jid);
+		if (!a->bare || !a->full)
+			r = -ENOMEM;
+	}
+	if (r == -ENOMEM)
+		v->error = r;
+	a->valid = r == 0;
+	return a;
+}
+
+bool view_pair(struct subject_view *v, uint64_t *key, unsigned *bit)
+{
+	const struct view_address *from = view_address(v, VIEW_FROM),
+				  *to = view_address(v, VIEW_TO);
+	const char *low, *high;
+	size_t n_low, n_high;
+	char *joined;
+	int order;
+
+	if (!from->valid || !to->valid)
+		return false;
+	order = strcmp(from->bare, to->bare);
+	low = order <= 0 ? from->bare : to->bare;
+	high = order <= 0 ? to->bare : from->bare;
+	n_low = strlen(low);
+	n_high = strlen(high);
+	if (!(joined = arena_alloc(v->arena, n_low + n_high + 1))) {
+		v->error = -ENOMEM;
+		return false;
+	}
+	memcpy(joined, low, n_low + 1);
+	memcpy(joined + n_low + 1, high, n_high);
+	*key = map_hash(joined, n_low + n_high + 1);
+	*bit = order <= 0 ? PAIR_FORTH : PAIR_BACK;
+	return true;
+}
+
+/* ---- texts ---- */
+
+struct span view_text(struct subject_view *v, enum view_text which)
+{
+	static const char *const names[] = {
+		[VIEW_BODY] = "body",
+		[VIEW_SUBJECT] = "subject",
+		[VIEW_STATUS] = "status",
+		[VIEW_THREAD] = "thread",
+	};
+	struct carrier_text t = { "", 0 };
+	int r = 0;
+
+	if (v->texts[which].ready)
+		return v->texts[which].text;
+	if (!v->root)
+		r = 0;
+	else if (which == VIEW_ALL)
+		r = carriers_all(v->arena, v->s->stanza, &t);
+	else if (which == VIEW_NICK)
+		r = carriers_nick(v->arena, v->s->stanza, &t);
+	else
+		r = carriers_named(v->arena, v->s->stanza, names[which], &t);
+	if (r < 0)
+		v->error = r;
+	v->texts[which].ready = true;
+	v->texts[which].text = r < 0 ? (struct span){ "", 0 } : (struct span){ t.text, t.len };
+	return v->texts[which].text;
+}
+
+struct url **view_urls(struct subject_view *v, unsigned *n)
+{
+	struct url *first = NULL;
+	unsigned count = 0;
+	struct span text;
+
+	if (!v->urls.ready) {
+		v->urls.ready = true;
+		text = view_text(v, VIEW_ALL);
+		if (text.len && url_find(v->arena, text, VIEW_URLS_MAX, &first) < 0)
+			v->error = -ENOMEM;
+		for (struct url *u = first; u; u = u->next)
+			count++;
+		v->urls.items = arena_alloc(v->arena, (count + 1) * sizeof(*v->urls.items));
+		if (!v->urls.items)
+			v->error = -ENOMEM, count = 0;
+		v->urls.n = count;
+		for (struct url *u = first; count > 0; u = u->next, count--)
+			v->urls.items[v->urls.n - count] = u;
+	}
+	*n = v->urls.n;
+	return v->urls.items;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A subject and what was worked out about it so far: parsed addresses, joined texts, URLs. Each
+ * piece is made when a condition first asks for it, and once. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "rules/limit.h"
+#include "rules/rules.h"
+#include "xmpp/jid.h"
+#include "xmpp/url.h"
+
+enum view_jid { VIEW_FROM, VIEW_TO, VIEW_SESSION, VIEW_JIDS };
+enum view_text {
+	VIEW_BODY,
+	VIEW_SUBJECT,
+	VIEW_STATUS,
+	VIEW_THREAD,
+	VIEW_NICK,
+	VIEW_ALL,
+	VIEW_TEXTS
+};
+
+struct view_address {
+	bool ready, valid;
+	const char *written; /* "" if absent */
+	struct jid jid;      /* if valid */
+	const char *bare, *full;
+};
+
+struct view_file {
+	const char *name, *size, *type; /* "" if absent */
+};
+
+/* A list of spans worked out once. */
+struct view_spans {
+	bool ready;
+	struct span *items;
+	unsigned n, cap;
+};
+
+struct view_path {
+	struct view_path *next;
+	const char *param;
+	struct view_spans values;
+};
+
+struct subject_view {
+	const struct subject *s;
+	const struct xml_element *root; /* NULL when there is no stanza */
+	struct arena *arena;
+	struct pair_table *pairs; /* may be NULL: everyone is known */
+	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
+
+	struct view_address jids[VIEW_JIDS];
+	struct {
+		bool ready;
+		struct span text;
+	} texts[VIEW_TEXTS];
+	struct view_spans payload, payload_ns, encrypted;
+	struct {
+		bool ready;
+		struct url **items;
+		unsigned n;
+	} urls;
+	struct {
+		bool ready;
+		struct view_file *items;
+		unsigned n, cap;
+	} files;
+	struct view_path *paths;
+	char address[64];
+};
+
+void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
+	struct pair_table *pairs);
+/* Never NULL; not valid when absent or malformed. "from" of a client's own stanza falls back to the
+ * session, "to" of what goes out to it likewise (RFC 6120 8.1.2.1). */
+const struct view_address *view_address(struct subject_view *v, enum view_jid which);
+/* Joined text; len 0 if there is none. */
+struct span view_text(struct subject_view *v, enum view_text which);
+/* URLs of all text, in order. */
+struct url **view_urls(struct subject_view *v, unsigned *n);
+const struct view_file *view_files(struct subject_view *v, unsigned *n);
+/* "{ns}name" of what stanza and forwarded stanzas carry; and the namespaces alone. */
+const struct view_spans *view_payload(struct subject_view *v);
+const struct view_spans *view_payload_ns(struct subject_view *v);
+/* "omemo" "openpgp" "otr" and the namespaces XEP-0380 names. */
+const struct view_spans *view_encrypted(struct subject_view *v);
+/* Values at "{ns}name/{*}child@attr" below the stanza; a name without braces is in the stanza's
+ * namespace. */
+const struct view_spans *view_path(struct subject_view *v, const char *param);
+/* First value, anywhere in stanza or forwarded stanzas, of a child in ns: its name. Len 0 if none.
+ */
+struct span view_child_name(struct subject_view *v, const char *ns);
+/* The pair's key and the bit that stands for "sender wrote to recipient"; false if either is
+ * unknown. */
+bool view_pair(struct subject_view *v, uint64_t *key, unsigned *bit);

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a view reads off the element tree: payload names, files offered, kinds of encryption, and
+ * the values at a path that a rule wrote itself. In comes the stanza, out go spans in the judge's
+ * arena. Walks are bounded by the stream's own limits on depth and elements. */
+#include "rules/view.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "xmpp/carriers.h"
+#include "xmpp/ns.h"
+
+static void spans_add(struct subject_view *v, struct view_spans *list, struct span item)
+{
+	if (list->n == list->cap) {
+		unsigned cap = list->cap ? list->cap * 2 : 8;
+		struct span *grown = arena_alloc(v->arena, cap * sizeof(*grown));
+		if (!grown) {
+			v->error = -ENOMEM;
+			return;
+		}
+		if (list->n)
+			memcpy(grown, list->items, list->n * sizeof(*grown));
+		list->items = grown;
+		list->cap = cap;
+	}
+	list->items[list->n++] = item;
+}
+
+static struct span clark_name(struct subject_view *v, const struct xml_element *e)
+{
+	size_t n_ns = strlen(e->ns), n_name = strlen(e->name);
+	char *text = arena_alloc(v->arena, n_ns + n_name + 3);
+
+	if (!text) {
+		v->error = -ENOMEM;
+		return (struct span){ "", 0 };
+	}
+	text[0] = '{';
+	memcpy(text + 1, e->ns, n_ns);
+	text[n_ns + 1] = '}';
+	memcpy(text + n_ns + 2, e->name, n_name + 1);
+	return (struct span){ text, n_ns + n_name + 2 };
+}
+
+/* ---- payload ---- */
+
+static bool visit_payload(void *arg, const struct xml_element *message, unsigned level)
+{
+	struct subject_view *v = arg;
+
+	(void)level;
+	for (const struct xml_node *n = message->children; n; n = n->next) {
+		if (!n->element)
+			continue;
+		spans_add(v, &v->payload, clark_name(v, n->element));
+		spans_add(v, &v->payload_ns, span_of(n->element->ns));
+	}
+	return !v->error;
+}
+
+const struct view_spans *view_payload(struct subject_view *v)
+{
+	if (!v->payload.ready) {
+		v->payload.ready = v->payload_ns.ready = true;
+		if (v->root)
+			carriers_each_message(v->s->stanza, visit_payload, v);
+	}
+	return &v->payload;
+}
+
+const struct view_spans *view_payload_ns(struct subject_view *v)
+{
+	view_payload(v);
+	return &v->payload_ns;
+}
+
+struct child_search {
+	const char *ns;
+	const struct xml_element *found;
+};
+
+static bool visit_child(void *arg, const struct xml_element *message, unsigned level)
+{
+	struct child_search *search = arg;
+
+	(void)level;
+	search->found = element_child(message, search->ns, NULL);
+	return !search->found;
+}
+
+struct span view_child_name(struct subject_view *v, const char *ns)
+{
+	struct child_search search = { .ns = ns };
+
+	if (v->root)
+		carriers_each_message(v->s->stanza, visit_child, &search);
+	return search.found ? span_of(search.found->name) : (struct span){ "", 0 };
+}
+
+/* ---- encryption ---- */
+
+static const struct {
+	const char *ns, *name, *kind;
+} ciphers[] = {
+	{ "eu.siacs.conversations.axolotl", "encrypted", "omemo" },
+	{ "urn:xmpp:omemo:1", "encrypted", "omemo" },
+	{ "urn:xmpp:omemo:2", "encrypted", "omemo" },
+	{ "urn:xmpp:openpgp:0", "openpgp", "openpgp" },
+	{ "jabber:x:encrypted", "x", "openpgp" },
+	{ "urn:ietf:params:xml:ns:xmpp-e2e", "e2e", "e2e" },
+};
+
+static bool visit_encrypted(void *arg, const struct xml_element *message, unsigned level)
+{
+	struct subject_view *v = arg;
+
+	(void)level;
+	for (const struct xml_node *n = message->children; n; n = n->next) {
+		const char *ns = NULL;
+
+		if (!n->element)
+			continue;
+		for (size_t i = 0; i < sizeof(ciphers) / sizeof(*ciphers); i++)
+			if (element_is(n->element, ciphers[i].ns, ciphers[i].name))
+				spans_add(v, &v->encrypted, span_of(ciphers[i].kind));
+		if (element_is(n->element, "urn:xmpp:eme:0", "encryption"))
+			ns = element_attr(n->element, "namespace");
+		if (ns && *ns)
+			spans_add(v, &v->encrypted, span_of(ns));
+	}
+	return !v->error;
+}
+
+const struct view_spans *view_encrypted(struct subject_view *v)
+{
+	struct span body;
+
+	if (v->encrypted.ready)
+		return &v->encrypted;
+	v->encrypted.ready = true;
+	if (!v->root)
+		return &v->encrypted;
+	carriers_each_message(v->s->stanza, visit_encrypted, v);
+	/* XEP-0364: OTR has no element of its own, it begins a line of the body. */
+	body = view_text(v, VIEW_BODY);
+	for (size_t i = 0; i + 4 <= body.len; i++) {
+		const char *nl;
+		if (memcmp(body.ptr + i, "?OTR", 4) == 0) {
+			spans_add(v, &v->encrypted, span_of("otr"));
+			break;
+		}
+		if (!(nl = memchr(body.ptr + i, '\n', body.len - i)))
+			break;
+		i = (size_t)(nl - body.ptr);
+	}
+	return &v->encrypted;
+}
+
+/* ---- files ---- */
+
+static const struct {
+	const char *ns, *name, *file, *size, *type;
+} file_shapes[] = {
+	{ "urn:xmpp:file:metadata:0", "file", "name", "size", "media-type" },
+	{ "urn:xmpp:jingle:apps:file-transfer:5", "file", "name", "size", "media-type" },
+	{ "urn:xmpp:jingle:apps:file-transfer:4", "file", "name", "size", "media-type" },
+	{ "urn:xmpp:jingle:apps:file-transfer:3", "file", "name", "size", "media-type" },
+	{ "http://jabber.org/protocol/si/profile/file-transfer", "file", "name", "size",
+		"mime-type" },
+	{ "urn:xmpp:http:upload:0", "request", "filename", "size", "content-type" },
+	{ "urn:xmpp:http:upload", "request", "filename", "size", "content-type" },
+};
+
+/* Old forms write attributes, new ones children; a peer may write either. */
+static const char *file_part(struct subject_view *v, const struct xml_element *e, const char *name)
+{
+	const char *value = element_attr(e, name);
+	const struct xml_element *child;
+
+	if (value)
+		return value;
+	if (!(child = element_child(e, e->ns, name)))
+		return "";
+	if (!(value = element_text(child, v->arena)))
+		v->error = -ENOMEM;
+	return value ? value : "";
+}
+
+static void files_add(struct subject_view *v, const struct view_file *f)
+{
+	if (v->files.n == v->files.cap) {
+		unsigned cap = v->files.cap ? v->files.cap * 2 : 4;
+		struct view_file *grown = arena_alloc(v->arena, cap * sizeof(*grown));
+		if (!grown) {
+			v->error = -ENOMEM;
+			return;
+		}
+		if (v->files.n)
+			memcpy(grown, v->files.items, v->files.n * sizeof(*grown));
+		v->files.items = grown;
+		v->files.cap = cap;
+	}
+	v->files.items[v->files.n++] = *f;
+}
+
+static void files_collect(struct subject_view *v, const struct xml_element *e)
+{
+	for (size_t i = 0; i < sizeof(file_shapes) / sizeof(*file_shapes); i++) {
+		struct view_file f;
+
+		if (!element_is(e, file_shapes[i].ns, file_shapes[i].name))
+			continue;
+		f.name = file_part(v, e, file_shapes[i].file);
+		f.size = file_part(v, e, file_shapes[i].size);
+		f.type = file_part(v, e, file_shapes[i].type);
+		/* XEP-0096 keeps the type on the wrapping <si/>. */
+		if (!*f.type && e->parent &&
+			element_is(e->parent, "http://jabber.org/protocol/si", "si")) {
+			const char *type = element_attr(e->parent, "mime-type");
+			f.type = type ? type : "";
+		}
+		files_add(v, &f);
+	}
+	for (const struct xml_node *n = e->children; n && !v->error; n = n->next)
+		if (n->element)
+			files_collect(v, n->element);
+}
+
+const struct view_file *view_files(struct subject_view *v, unsigned *n)
+{
+	if (!v->files.ready) {
+		v->files.ready = true;
+		if (v->root)
+			files_collect(v, v->root);
+	}
+	*n = v->files.n;
+	return v->files.items;
+}
+
+/* ---- paths ---- */
+
+/* One step "{ns}name" or "name"; what follows it is left in *rest ("/...", "@..." or ""). */
+static struct span step_parse(const char *path, struct span *ns, bool *own_ns, const char **rest)
+{
+	const char *p = path, *end;
+
+	*ns = (struct span){ "", 0 };
+	*own_ns = *p != '{';
+	if (*p == '{' && (end = strchr(p, '}'))) {
+		*ns = (struct span){ p + 1, (size_t)(end - p) - 1 };
+		p = end + 1;
+	}
+	end = p + strcspn(p, "/@");
+	*rest = end;
+	return (struct span){ p, (size_t)(end - p) };
+}
+
+static bool step_holds(const struct subject_view *v, const struct xml_element *e, struct span ns,
+	bool own_ns, struct span name)
+{
+	if (!span_is(name, "*") && !span_is(name, e->name))
+		return false;
+	return own_ns ? strcmp(e->ns, v->root->ns) == 0 : span_is(ns, "*") || span_is(ns, e->ns);
+}
+
+static void path_leaf(struct subject_view *v, const struct xml_element *e, const char *rest,
+	struct view_spans *out)
+{
+	const char *text;
+
+	if (*rest != '@') {
+		if (!(text = element_text(e, v->arena)))
+			v->error = -ENOMEM;
+		else
+			spans_add(v, out, span_of(text));
+		return;
+	}
+	for (const struct xml_attr *a = e->attrs; a; a = a->next) {
+		size_t n = strlen(a->ns);
+		/* "@name", or "@{ns}name" for an attribute with a namespace */
+		bool same = rest[1] == '{' ? n > 0 && strncmp(rest + 2, a->ns, n) == 0 &&
+						     rest[n + 2] == '}' &&
+						     strcmp(rest + n + 3, a->name) == 0
+					   : n == 0 && strcmp(rest + 1, a->name) == 0;
+		if (same)
+			spans_add(v, out, (struct span){ a->value, a->len });
+	}
+}
+
+static void path_walk(struct subject_view *v, const struct xml_element *e, const char *path,
+	struct view_spans *out)
+{
+	const char *rest;
+	struct span ns, name;
+	bool own_ns;
+
+	if (*path == '@' || !*path) {
+		path_leaf(v, e, path, out);
+		return;
+	}
+	name = step_parse(path, &ns, &own_ns, &rest);
+	for (const struct xml_node *n = e->children; n && !v->error; n = n->next)
+		if (n->element && step_holds(v, n->element, ns, own_ns, name))
+			path_walk(v, n->element, *rest == '/' ? rest + 1 : rest, out);
+}
+
+const struct view_spans *view_path(struct subject_view *v, const char *param)
+{
+	static const struct view_spans none;
+	struct view_path *p;
+
+	for (p = v->paths; p; p = p->next)
+		if (p->param == param)
+			return &p->values;
+	if (!v->root || !param)
+		return &none;
+	if (!(p = arena_zalloc(v->arena, sizeof(*p)))) {
+		v->error = -ENOMEM;
+		return &none;
+	}
+	p->param = param;
+	p->next = v->paths;
+	v->paths = p;
+	path_walk(v, v->root, param, &p->values);
+	return &p->values;
+}
