@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts what the proxy does, in the page it shares with the daemon.
+ * In: one call at the start, with the page. Out: pointers that any thread may add to.
+ * Names are written once, here, so that status, metrics and the manual agree.
+ * It never takes a name from a peer: the page has a fixed number of slots. */
+#include "proxy/counters.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct counters counters;
+static struct metrics *counters_page;
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counter_names[] = {
+#define COUNTER(text, member) { text, offsetof(struct counters, member) }
+	COUNTER("session.opened", session_opened),
+	COUNTER("session.closed", session_closed),
+	COUNTER("session.active", session_active),
+	COUNTER("stanza.in", stanza_in),
+	COUNTER("stanza.out", stanza_out),
+	COUNTER("bytes.in", bytes_in),
+	COUNTER("bytes.out", bytes_out),
+	COUNTER("verdict.accept", verdict[0]),
+	COUNTER("verdict.drop", verdict[1]),
+	COUNTER("verdict.reject", verdict[2]),
+	COUNTER("verdict.close", verdict[3]),
+	COUNTER("login.ok", login_ok),
+	COUNTER("login.failed", login_failed),
+	COUNTER("tls.handshake", tls_handshake),
+	COUNTER("tls.failed", tls_failed),
+	COUNTER("listen.accepted", listen_accepted),
+	COUNTER("listen.refused", listen_refused),
+	COUNTER("listen.exhausted", listen_exhausted),
+	COUNTER("listen.direct", listen_direct),
+	COUNTER("listen.unknown", listen_unknown),
+	COUNTER("upstream.connected", upstream_connected),
+	COUNTER("upstream.failed", upstream_failed),
+	COUNTER("starttls.injection", starttls_injection),
+	COUNTER("sasl.stripped", sasl_stripped),
+	COUNTER("session.killed", killed),
+	COUNTER("session.timeout", timeout),
+	COUNTER("limit.buffer", limit_buffer),
+	COUNTER("judge.failed", judge_failed),
+	COUNTER("event.lost", event_lost),
+	COUNTER("sm.translated", sm_translated),
+	COUNTER("sm.unknown", sm_unknown),
+#undef COUNTER
+};
+
+void counters_init(struct metrics *m)
+{
+	counters_page = m;
+	for (size_t i = 0; i < sizeof(counter_names) / sizeof(counter_names[0]); i++)
+		*(metric **)((char *)&counters + counter_names[i].offset) =
+			metrics_find(m, counter_names[i].name);
+}
+
+void counters_add(const char *prefix, const char *name)
+{
+	char text[METRIC_NAME_MAX];
+
+	snprintf(text, sizeof(text), "%s.%s", prefix, name);
+	metric_add(metrics_find(counters_page, text), 1);
+}

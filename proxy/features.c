@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Edits the server's features on their way to the client: what cannot work through a proxy that ends
+ * TLS, or would let traffic escape judgement, is taken out. In: the parsed <stream:features/>. Out: the
+ * same tree, smaller: no compression (XEP-0138: unjudgeable, and a bomb), no STARTTLS inside TLS, no
+ * mechanism bound to a TLS channel that ends at us (tls-unique, tls-exporter), no EXTERNAL (it would
+ * speak of our certificate). When both legs show the same leaf, tls-server-end-point is true through
+ * us and stays (RFC 5929 4). It never touches SASL payloads: hashes over them would break (XEP-0474). */
+#include "proxy/features.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "xmpp/ns.h"
+
+#define NS_STARTTLS_FEATURE NS_TLS
+
+static bool ends_with(const char *text, const char *tail)
+{
+	size_t n = strlen(text), m = strlen(tail);
+
+	return n >= m && strcmp(text + n - m, tail) == 0;
+}
+
+bool features_is_stripped(const char *mechanism, bool endpoint)
+{
+	if (strcmp(mechanism, "EXTERNAL") == 0)
+		return true;
+	if (ends_with(mechanism, "-PLUS"))
+		return !endpoint;
+	if (strncmp(mechanism, "HT-", 3) != 0)
+		return false;
+	return ends_with(mechanism, "-EXPR") || ends_with(mechanism, "-UNIQ") ||
+	       (ends_with(mechanism, "-ENDP") && !endpoint);
+}
+
+/* Removes child elements {any}name of e for which gone says yes. */
+struct strip {
+	struct arena *a;
+	bool endpoint;
+	struct features_result *out;
+};
+
+static int strip_mechanisms(struct strip *st, struct xml_element *list)
+{
+	struct xml_element *one = element_child(list, NULL, "mechanism"), *next;
+
+	for (; one; one = next) {
+		const char *name = element_text(one, st->a);
+
+		next = element_next(one, NULL, "mechanism");
+		if (!name)
+			return -ENOMEM;
+		if (!features_is_stripped(name, st->endpoint))
+			continue;
+		element_remove(one);
+		st->out->stripped++;
+	}
+	return 0;
+}
+
+/* Mechanisms stand in SASL's list, in SASL2's, and in <fast/> among SASL2's inline features. */
+static int strip_everywhere(struct strip *st, struct xml_element *features)
+{
+	struct xml_element *sasl = element_child(features, NS_SASL, "mechanisms");
+	struct xml_element *sasl2 = element_child(features, NS_SASL2, "authentication");
+	struct xml_element *in = sasl2 ? element_child(sasl2, NULL, "inline") : NULL;
+	struct xml_element *fast = in ? element_child(in, NS_FAST, "fast") : NULL;
+	int r = 0;
+
+	if (sasl)
+		r = strip_mechanisms(st, sasl);
+	if (r == 0 && sasl2)
+		r = strip_mechanisms(st, sasl2);
+	if (r == 0 && fast)
+		r = strip_mechanisms(st, fast);
+	return r;
+}
+
+static bool offers_endpoint(const struct xml_element *features)
+{
+	const struct xml_element *list = element_child(features, NS_SASL_CB, "sasl-channel-binding");
+	const struct xml_element *one = list ? element_child(list, NULL, "channel-binding") : NULL;
+
+	for (; one; one = element_next(one, NULL, "channel-binding")) {
+		const char *type = element_attr(one, "type");
+
+		if (type && strcmp(type, "tls-server-end-point") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* XEP-0440: a list without -PLUS mechanisms (or the other way round) makes clients abort, so they go together. */
+static void strip_bindings(struct strip *st, struct xml_element *features)
+{
+	struct xml_element *list = element_child(features, NS_SASL_CB, "sasl-channel-binding");
+	struct xml_element *one = list ? element_child(list, NULL, "channel-binding") : NULL, *next;
+
+	for (; one; one = next) {
+		const char *type = element_attr(one, "type");
+
+		next = element_next(one, NULL, "channel-binding");
+		if (st->endpoint && type && strcmp(type, "tls-server-end-point") == 0)
+			continue;
+		element_remove(one);
+		st->out->stripped++;
+	}
+	if (list && !element_first(list))
+		element_remove(list);
+}
+
+static void strip_element(struct strip *st, struct xml_element *features, const char *ns, const char *name)
+{
+	struct xml_element *e;
+
+	while ((e = element_child(features, ns, name))) {
+		element_remove(e);
+		st->out->stripped++;
+	}
+}
+
+/* XEP-0478: never promise more than we ourselves let through. */
+static int lower_limits(struct arena *a, struct xml_element *features, size_t max)
+{
+	struct xml_element *limits = element_child(features, NS_LIMITS, "limits");
+	struct xml_element *old = limits ? element_child(limits, NS_LIMITS, "max-bytes") : NULL, *new;
+	const char *text = old ? element_text(old, a) : NULL;
+	char number[24];
+	int len, r;
+
+	if (!old)
+		return 0;
+	if (!text)
+		return -ENOMEM;
+	if (strtoull(text, NULL, 10) <= max)
+		return 0;
+	len = snprintf(number, sizeof(number), "%zu", max);
+	if (!(new = element_new(a, NS_LIMITS, "max-bytes")))
+		return -ENOMEM;
+	if ((r = element_add_text(a, new, number, (size_t)len)) < 0)
+		return r;
+	element_remove(old);
+	return element_add(a, limits, new);
+}
+
+int features_edit(struct arena *a, struct xml_element *features, const struct features_context *ctx,
+	struct features_result *out)
+{
+	struct strip st = { .a = a, .out = out };
+	struct xml_element *starttls;
+	int r;
+
+	*out = (struct features_result){ 0 };
+	st.endpoint = out->endpoint = ctx->secure && ctx->same_leaf && offers_endpoint(features);
+	strip_element(&st, features, NS_COMPRESS_FEATURE, "compression");
+	strip_element(&st, features, NS_STARTTLS_FEATURE, "starttls");
+	if ((r = strip_everywhere(&st, features)) < 0)
+		return r;
+	strip_bindings(&st, features);
+	if ((r = lower_limits(a, features, ctx->max_bytes)) < 0)
+		return r;
+	if (!ctx->offer_starttls)
+		return 0;
+	if (!(starttls = element_new(a, NS_STARTTLS_FEATURE, "starttls")))
+		return -ENOMEM;
+	return element_add(a, features, starttls);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who is connected from where: asked by listen.c (ceilings) and apply.c (is an address shared, so that
+ * a ban would hit others). In: sessions that come, log in and go. Out: counts.
+ * Sharded by address, a mutex a shard; an entry lives as long as sessions of its address do, so its
+ * size is bounded by the sessions' ceiling. It never decides: the callers do. */
+#include "proxy/registry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/map.h"
+
+enum { REGISTRY_SHARDS = 64 };
+
+struct jid_use {
+	struct jid_use *next;
+	unsigned count;
+	char bare[];
+};
+
+struct address_use {
+	unsigned sessions;
+	struct jid_use *jids;
+};
+
+static struct registry_shard {
+	pthread_mutex_t lock;
+	struct map addresses;
+} shards[REGISTRY_SHARDS] = { [0 ... REGISTRY_SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+
+/* Services are few and never leave. */
+static pthread_mutex_t services_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct map services;
+static atomic_size_t sessions_all;
+
+static struct registry_shard *registry_lock(const struct peer_address *address)
+{
+	struct registry_shard *shard =
+		&shards[map_hash(address->bytes, sizeof(address->bytes)) % REGISTRY_SHARDS];
+
+	pthread_mutex_lock(&shard->lock);
+	return shard;
+}
+
+static struct address_use *registry_find(struct registry_shard *shard, const struct peer_address *address)
+{
+	return map_find(&shard->addresses, address->bytes, sizeof(address->bytes));
+}
+
+static atomic_uint *registry_service(const char *name)
+{
+	atomic_uint *count;
+
+	pthread_mutex_lock(&services_lock);
+	count = map_find(&services, name, strlen(name));
+	if (!count && (count = calloc(1, sizeof(*count))) &&
+		map_put(&services, name, strlen(name), count, NULL) < 0) {
+		free(count);
+		count = NULL;
+	}
+	pthread_mutex_unlock(&services_lock);
+	return count;
+}
+
+static enum registry_result registry_enter_address(const struct peer_address *address, unsigned max)
+{
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+	enum registry_result result = REGISTRY_OK;
+
+	if (!use) {
+		use = calloc(1, sizeof(*use));
+		if (use && map_put(&shard->addresses, address->bytes, sizeof(address->bytes), use,
+				   NULL) < 0) {
+			free(use);
+			use = NULL;
+		}
+	}
+	if (!use)
+		result = REGISTRY_NO_MEMORY;
+	else if (max && use->sessions >= max)
+		result = REGISTRY_ADDRESS_FULL;
+	else
+		use->sessions++;
+	pthread_mutex_unlock(&shard->lock);
+	return result;
+}
+
+enum registry_result registry_enter(const char *service, const struct peer_address *address,
+	unsigned sessions_max, unsigned per_address)
+{
+	atomic_uint *count = registry_service(service);
+	enum registry_result result;
+
+	if (!count)
+		return REGISTRY_NO_MEMORY;
+	if (atomic_fetch_add(count, 1) >= sessions_max) {
+		atomic_fetch_sub(count, 1);
+		return REGISTRY_FULL;
+	}
+	result = registry_enter_address(address, per_address);
+	if (result != REGISTRY_OK)
+		atomic_fetch_sub(count, 1);
+	else
+		atomic_fetch_add(&sessions_all, 1);
+	return result;
+}
+
+static void address_use_free(struct address_use *use)
+{
+	struct jid_use *jid;
+
+	while ((jid = use->jids)) {
+		use->jids = jid->next;
+		free(jid);
+	}
+	free(use);
+}
+
+void registry_leave(const char *service, const struct peer_address *address)
+{
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+
+	if (use && --use->sessions == 0) {
+		map_take(&shard->addresses, address->bytes, sizeof(address->bytes));
+		address_use_free(use);
+	}
+	pthread_mutex_unlock(&shard->lock);
+	atomic_fetch_sub(registry_service(service), 1);
+	atomic_fetch_sub(&sessions_all, 1);
+}
+
+static struct jid_use **registry_jid(struct address_use *use, const char *bare)
+{
+	struct jid_use **at = &use->jids;
+
+	while (*at && strcmp((*at)->bare, bare) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+int registry_login(const struct peer_address *address, const char *bare)
+{
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+	struct jid_use **at = use ? registry_jid(use, bare) : NULL;
+	int r = 0;
+
+	if (at && !*at) {
+		*at = calloc(1, sizeof(**at) + strlen(bare) + 1);
+		if (*at)
+			strcpy((*at)->bare, bare);
+		else
+			r = -ENOMEM;
+	}
+	if (at && *at)
+		(*at)->count++;
+	pthread_mutex_unlock(&shard->lock);
+	return r;
+}
+
+void registry_logout(const struct peer_address *address, const char *bare)
+{
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+	struct jid_use **at = use ? registry_jid(use, bare) : NULL;
+
+	if (at && *at && --(*at)->count == 0) {
+		struct jid_use *gone = *at;
+
+		*at = gone->next;
+		free(gone);
+	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+bool registry_is_shared(const struct peer_address *address, const char *bare)
+{
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+	bool shared = false;
+
+	for (struct jid_use *jid = use ? use->jids : NULL; jid && !shared; jid = jid->next)
+		shared = strcmp(jid->bare, bare ? bare : "") != 0;
+	pthread_mutex_unlock(&shard->lock);
+	return shared;
+}
+
+size_t registry_count(void)
+{
+	return atomic_load(&sessions_all);
+}

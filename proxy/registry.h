@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How many sessions each service and each address has, and which accounts an address carries; shared by threads. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "rules/rules.h"
+
+enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_ADDRESS_FULL, REGISTRY_NO_MEMORY };
+
+/* Counts one session in; per_address 0: no ceiling. */
+enum registry_result registry_enter(const char *service, const struct peer_address *address,
+	unsigned sessions_max, unsigned per_address);
+void registry_leave(const char *service, const struct peer_address *address);
+/* A session of that address has authenticated as this bare JID; and it is gone. 0 or -ENOMEM. */
+int registry_login(const struct peer_address *address, const char *bare);
+void registry_logout(const struct peer_address *address, const char *bare);
+/* Do bare JIDs other than this one ("" or NULL: any) use the address now? */
+bool registry_is_shared(const struct peer_address *address, const char *bare);
+/* Sessions now, all services. */
+size_t registry_count(void);

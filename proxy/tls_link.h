@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* TLS on one connection, over a custom BIO that first gives out bytes read too early (behind
+ * <starttls/>) and then reads the socket. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <openssl/ssl.h>
+#include "base/buf.h"
+#include "proxy/tls.h"
+
+struct tls_link {
+	SSL *ssl;
+	struct tls_pick pick;
+	char *to;           /* what pick.to points to */
+	int fd;             /* borrowed */
+	struct buf *prefix; /* borrowed: bytes that come before the socket's */
+	bool drained;       /* the last read emptied the socket */
+	bool lost;          /* the last read met a reset */
+	bool eof;           /* the socket has ended */
+	bool want_write;    /* the library waits for room in the socket */
+	const char *error;  /* static word after a failure */
+};
+
+enum tls_result { TLS_DONE = 1, TLS_AGAIN = 0, TLS_CLOSED = -1, TLS_BROKEN = -2 };
+
+/* Once per process. 0 or -ENOMEM. */
+int tls_link_init(void);
+/* Towards a client. to may be NULL (direct TLS). 0, -ENOMEM. */
+int tls_link_accept(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
+	const struct certs *certs, const char *to, const char *alpn);
+/* Towards a server: SNI to; name is what the certificate must hold; alpn NULL for STARTTLS. certs (may be NULL): whose
+ * leaf for that name also counts as verified. */
+int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
+	const struct certs *certs, const char *to, const char *name, const char *alpn);
+void tls_link_free(struct tls_link *t);
+
+enum tls_result tls_link_handshake(struct tls_link *t);
+/* Bytes (> 0), TLS_AGAIN, TLS_CLOSED or TLS_BROKEN (lost tells a reset apart). */
+ssize_t tls_link_read(struct tls_link *t, void *data, size_t len);
+/* Bytes taken (> 0), TLS_AGAIN or TLS_BROKEN. */
+ssize_t tls_link_write(struct tls_link *t, const void *data, size_t len);
+/* Is more to be had without asking the socket? */
+bool tls_link_pending(const struct tls_link *t);
+/* Sends close_notify. TLS_DONE, TLS_AGAIN or TLS_BROKEN. */
+enum tls_result tls_link_shutdown(struct tls_link *t);
+
+/* "TLSv1.3", "TLS_AES_256_GCM_SHA384", SNI and ALPN as negotiated; "" if none. Borrowed. */
+const char *tls_link_version(const struct tls_link *t);
+const char *tls_link_cipher(const struct tls_link *t);
+const char *tls_link_sni(const struct tls_link *t);
+/* Copies; size >= 32. */
+void tls_link_alpn(const struct tls_link *t, char *text, size_t size);
