@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What ./run-tests does once the packages are in: builds the presets, runs ctest and pytest, counts every test of every
+kind with the reason of each that failed or was skipped, and closes with one plain line."""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# preset, folder, which ctest names run there (None: all), how long ctest may take
+BUILDS = [
+    ("release", "build", None, 600),
+    ("asan", "build-asan", "^(unit|rules|diag|streams|fuzz)/", 900),
+    ("clang", "build-clang", "", 0),
+]
+WIRE_SECONDS = 900
+ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", UBSAN_OPTIONS="print_stacktrace=1",
+                   ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
+
+
+class Tally:
+    """Counts results and says each one that is not a plain pass."""
+
+    def __init__(self):
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.remarks = []
+
+    def add(self, status, name, why="", detail=""):
+        self.counts[status] += 1
+        if status == "passed":
+            return
+        remark = f"{status.upper()} {name}" + (f": {why}" if why else "")
+        self.remarks.append(remark)
+        say("  " + remark)
+        if detail and status == "failed":
+            tail = detail.strip().split("\n")[-40:]
+            print("".join(f"      {line}\n" for line in tail), end="", flush=True)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def first_line(text):
+    lines = [line.strip() for line in (text or "").strip().split("\n") if line.strip()]
+    return lines[0][:200] if lines else ""
+
+
+def run(command, seconds, **kwargs):
+    """Runs to the end or to the deadline; 124 and what was said so far if it took too long."""
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, timeout=seconds, text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **kwargs)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        out = late.stdout or b""
+        return 124, out.decode(errors="replace") if isinstance(out, bytes) else out
+
+
+def build(preset, folder, tally):
+    """One counted test a preset: it configures and builds. What was built is tested even if something was not."""
+    start = time.monotonic()
+    say(f"[build] {preset}")
+    status, out = run(["cmake", "--preset", preset], 300)
+    if status == 0:
+        status, out = run(["cmake", "--build", folder, "--", "-k", "0"], 900)
+    if status == 0:
+        tally.add("passed", f"build/{preset}")
+    else:
+        errors = [line for line in out.split("\n") if re.search(r"error|FAILED|undefined|Error", line)]
+        tally.add("failed", f"build/{preset}", first_line("\n".join(errors)) or f"status {status}", out)
+    say(f"  {time.monotonic() - start:.0f} s")
+
+
+def count_junit(path, prefix, tally):
+    """Adds the cases of a JUnit file (ctest's or pytest's); returns how many there were."""
+    try:
+        cases = list(ET.parse(path).getroot().iter("testcase"))
+    except (OSError, ET.ParseError):
+        return 0
+    for case in cases:
+        name = prefix + (case.get("classname", "").replace("tests.wire.", "") + "::" if prefix == "wire/" else "")
+        name += case.get("name", "?")
+        failure = case.find("failure") if case.find("failure") is not None else case.find("error")
+        skipped = case.find("skipped")
+        out = "\n".join(part.text or "" for part in case.iter() if part.tag in ("system-out", "failure", "error"))
+        if failure is not None or case.get("status") == "fail":
+            why = first_line(failure.get("message") if failure is not None else "")
+            tally.add("failed", name, why, out)
+        elif skipped is not None or case.get("status") in ("notrun", "disabled"):
+            why = skipped.get("message", "") if skipped is not None else case.get("status")
+            tally.add("skipped", name, first_line(why) or "says no reason")
+        else:
+            tally.add("passed", name)
+    return len(cases)
+
+
+def run_ctest(preset, folder, only, seconds, word, tally):
+    say(f"[ctest] {preset}" + (f" ({only})" if only else ""))
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch) / "ctest.xml"
+        command = ["ctest", "--test-dir", folder, "-j2", "--timeout", "180", "--output-on-failure", "--no-tests=ignore",
+                   "--output-junit", str(report)]
+        listed = run(["ctest", "--test-dir", folder, "-N"] + (["-R", only] if only else []), 60)[1]
+        names = re.findall(r"Test\s+#\d+: (\S+)", listed)
+        if word:
+            names = [name for name in names if word in name]
+            if not names:
+                return
+            only = "^(" + "|".join(map(re.escape, names)) + ")$"
+        status, out = run(command + (["-R", only] if only else []), seconds)
+        prefix = "" if preset == "release" else preset + ":"
+        found = count_junit(report, prefix, tally)
+        if found == 0 and names:
+            tally.add("failed", f"{prefix}ctest", f"no report, status {status}", out)
+        say(f"  {found} tests")
+
+
+def run_wire(word, tally):
+    say("[pytest] tests/wire")
+    if not (ROOT / "tests/wire/conftest.py").exists():
+        return
+    if os.geteuid() != 0:
+        tally.add("skipped", "wire", "network namespaces need root")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch) / "wire.xml"
+        command = ["/usr/bin/python3", "-m", "pytest", "tests/wire", "-q", "--color=no", "-p", "no:cacheprovider",
+                   f"--junitxml={report}"] + (["-k", word] if word else [])
+        log = pathlib.Path(scratch) / "out"
+        with open(log, "w") as sink:
+            process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=sink, stderr=subprocess.STDOUT,
+                                       stdin=subprocess.DEVNULL)
+            status = follow(process, log, WIRE_SECONDS)
+        found = count_junit(report, "wire/", tally)
+        if found == 0 and status not in (0, 5):
+            tally.add("failed", "wire", f"pytest ended with {status} and no report", log.read_text(errors="replace"))
+        say(f"  {found} tests")
+
+
+def follow(process, log, seconds):
+    """Shows what pytest writes while it runs; asks it to end (it removes its namespaces then) when it takes too long."""
+    end, shown = time.monotonic() + seconds, 0
+    while True:
+        try:
+            status = process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            status = None
+        text = log.read_text(errors="replace")
+        for line in text[shown:text.rfind("\n") + 1].splitlines():
+            if re.match(r"^\S*test_\w+\.py|^[.FsExX]+\s*\[", line):
+                say("  " + line)
+        shown = max(shown, text.rfind("\n") + 1)
+        if status is not None:
+            return status
+        if time.monotonic() > end:
+            process.send_signal(2)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            return 124
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run-tests")
+    parser.add_argument("--fast", action="store_true", help="only the release build")
+    parser.add_argument("-k", dest="word", default="", help="only tests whose name holds WORD")
+    arguments = parser.parse_args()
+    tally, start = Tally(), time.monotonic()
+    for preset, folder, only, seconds in BUILDS[:1] if arguments.fast else BUILDS:
+        build(preset, folder, tally)
+        if only != "":
+            run_ctest(preset, folder, only, seconds, arguments.word, tally)
+    run_wire(arguments.word, tally)
+    say(f"\n{time.monotonic() - start:.0f} s")
+    for remark in tally.remarks:
+        say(remark)
+    say(", ".join(f"{tally.counts[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
+    return 1 if tally.counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
