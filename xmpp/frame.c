@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* First to see a peer's bytes, once they are out of TLS: a byte machine over one event's bytes. Comes in: the
- * unread bytes of a stream. Goes out: where the next event ends, or why the stream is bad. Whatever it lets pass is
- * well-formed as far as tokens go, so expat behind it only ever sees whole elements, and never a declaration of
- * an entity, a comment or a processing instruction. Never looks at bytes behind the event it found: behind
- * <starttls/> lies TLS. */
+/* First to see a peer's bytes, once they are out of TLS: a byte machine over one event's bytes.
+ * Comes in: the unread bytes of a stream. Goes out: where the next event ends, or why the stream is
+ * bad. Whatever it lets pass is well-formed as far as tokens go, so expat behind it only ever sees
+ * whole elements, and never a declaration of an entity, a comment or a processing instruction.
+ * Never looks at bytes behind the event it found: behind <starttls/> lies TLS. */
 #include <string.h>
 
 #include "xmpp/frame.h"
 
 enum state {
-	S_START,        /* nothing of the stream yet: '<' or white space */
-	S_TEXT,         /* character data inside an element */
-	S_TOP,          /* between first-level elements */
-	S_LT,           /* behind '<' */
-	S_BANG,         /* behind "<!" : CDATA or something refused */
-	S_CDATA,        /* inside <![CDATA[ */
-	S_NAME,         /* in a tag's name */
-	S_TAG,          /* in a tag, between attributes */
-	S_ATTR,         /* in an attribute's name */
-	S_ATTR_EQ,      /* behind it, before '=' */
-	S_ATTR_QUOTE,   /* behind '=', before the quote */
-	S_VALUE,        /* in an attribute value */
-	S_VALUE_END,    /* right behind the closing quote */
-	S_SLASH,        /* behind '/' of an empty element */
-	S_END_SPACE,    /* white space in an end tag */
-	S_REF,          /* behind '&' in text */
-	S_REF_VALUE,    /* behind '&' in a value */
-	S_DECL,         /* inside <?xml ... ?> */
+	S_START,      /* nothing of the stream yet: '<' or white space */
+	S_TEXT,       /* character data inside an element */
+	S_TOP,        /* between first-level elements */
+	S_LT,         /* behind '<' */
+	S_BANG,       /* behind "<!" : CDATA or something refused */
+	S_CDATA,      /* inside <![CDATA[ */
+	S_NAME,       /* in a tag's name */
+	S_TAG,        /* in a tag, between attributes */
+	S_ATTR,       /* in an attribute's name */
+	S_ATTR_EQ,    /* behind it, before '=' */
+	S_ATTR_QUOTE, /* behind '=', before the quote */
+	S_VALUE,      /* in an attribute value */
+	S_VALUE_END,  /* right behind the closing quote */
+	S_SLASH,      /* behind '/' of an empty element */
+	S_END_SPACE,  /* white space in an end tag */
+	S_REF,        /* behind '&' in text */
+	S_REF_VALUE,  /* behind '&' in a value */
+	S_DECL,       /* inside <?xml ... ?> */
 };
 
 static enum frame_result bad(struct frame *f, enum stream_error error, const char *reason)
@@ -56,7 +56,8 @@ static bool is_space(uint8_t c)
 
 static bool is_name_start(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' ||
+	       c >= 0x80;
 }
 
 static bool is_name(uint8_t c)
@@ -82,11 +83,12 @@ static bool utf8_step(struct frame *f, uint8_t c)
 	if (--f->more > 0)
 		return true;
 	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-	return f->cp >= least[f->cp_len] && f->cp <= 0x10ffff && !(f->cp >= 0xd800 && f->cp <= 0xdfff) &&
-	       f->cp != 0xfffe && f->cp != 0xffff;
+	return f->cp >= least[f->cp_len] && f->cp <= 0x10ffff &&
+	       !(f->cp >= 0xd800 && f->cp <= 0xdfff) && f->cp != 0xfffe && f->cp != 0xffff;
 }
 
-/* The first bytes of a stream that are not '<' or white space: tell the encodings apart for the log. */
+/* The first bytes of a stream that are not '<' or white space: tell the encodings apart for the
+ * log. */
 static enum frame_result bad_start(struct frame *f, uint8_t c)
 {
 	if (c == 0xff || c == 0xfe || c == 0)
@@ -110,8 +112,10 @@ static enum frame_result check_sizes(struct frame *f, size_t length)
 	return FRAME_MORE;
 }
 
-/* Is "name='value'" or name="value" at text, with value among those allowed? Moves *at behind it. */
-static bool declaration_item(const char *text, size_t len, size_t *at, const char *name, struct span *value)
+/* Is "name='value'" or name="value" at text, with value among those allowed? Moves *at behind it.
+ */
+static bool declaration_item(
+	const char *text, size_t len, size_t *at, const char *name, struct span *value)
 {
 	size_t i = *at, n = strlen(name);
 
@@ -156,7 +160,8 @@ static enum frame_result check_declaration(struct frame *f, const char *text, si
 	return at == len ? FRAME_MORE : bad(f, STREAM_ERROR_NOT_WELL_FORMED, "xml.declaration");
 }
 
-/* name is what stands between '&' and ';'. Only the five of XML 1.0 4.6 and characters by number. */
+/* name is what stands between '&' and ';'. Only the five of XML 1.0 4.6 and characters by number.
+ */
 static bool reference_known(const char *name, size_t len)
 {
 	static const char *const known[] = { "lt", "gt", "amp", "quot", "apos" };
@@ -173,15 +178,16 @@ static bool reference_known(const char *name, size_t len)
 		return false;
 	for (; i < len; i++) {
 		uint8_t c = (uint8_t)name[i];
-		uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0')
-			: hex && c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
-			: hex && c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10) : 99;
+		uint32_t digit = c >= '0' && c <= '9'          ? (uint32_t)(c - '0')
+				 : hex && c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
+				 : hex && c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
+							       : 99;
 
 		if (digit == 99 || (cp = cp * (hex ? 16 : 10) + digit) > 0x10ffff)
 			return false;
 	}
-	return (cp >= 0x20 && cp != 0xfffe && cp != 0xffff && !(cp >= 0xd800 && cp <= 0xdfff)) || cp == 9 ||
-	       cp == 10 || cp == 13;
+	return (cp >= 0x20 && cp != 0xfffe && cp != 0xffff && !(cp >= 0xd800 && cp <= 0xdfff)) ||
+	       cp == 9 || cp == 10 || cp == 13;
 }
 
 enum { REFERENCE_MAX = 16, DECLARATION_MAX = 128 };
@@ -192,7 +198,9 @@ static enum frame_result on_reference(struct frame *f, const char *bytes, size_t
 
 	if (c == ';') {
 		if (!reference_known(bytes + f->mark, i - f->mark))
-			return bad(f, bytes[f->mark] == '#' ? STREAM_ERROR_NOT_WELL_FORMED : STREAM_ERROR_RESTRICTED_XML,
+			return bad(f,
+				bytes[f->mark] == '#' ? STREAM_ERROR_NOT_WELL_FORMED
+						      : STREAM_ERROR_RESTRICTED_XML,
 				"xml.entity");
 		f->state = f->state == S_REF ? S_TEXT : S_VALUE;
 		return FRAME_MORE;
@@ -292,7 +300,8 @@ static enum frame_result on_bang(struct frame *f, const char *bytes, size_t i)
 	}
 	if (bytes[f->mark] == '-')
 		return bad(f, STREAM_ERROR_RESTRICTED_XML, "xml.comment");
-	return bad(f, STREAM_ERROR_RESTRICTED_XML, bytes[f->mark] == 'D' ? "xml.doctype" : "xml.restricted");
+	return bad(f, STREAM_ERROR_RESTRICTED_XML,
+		bytes[f->mark] == 'D' ? "xml.doctype" : "xml.restricted");
 }
 
 /* In a tag outside names and values: what ends it. */
@@ -320,7 +329,8 @@ static enum frame_result on_tag(struct frame *f, uint8_t c, size_t i)
 static enum frame_result on_attr_end(struct frame *f, const char *bytes, size_t i)
 {
 	size_t len = i - f->mark;
-	bool is_ns = len >= 5 && memcmp(bytes + f->mark, "xmlns", 5) == 0 && (len == 5 || bytes[f->mark + 5] == ':');
+	bool is_ns = len >= 5 && memcmp(bytes + f->mark, "xmlns", 5) == 0 &&
+		     (len == 5 || bytes[f->mark + 5] == ':');
 
 	if (is_ns && ++f->namespaces > f->limits->namespaces)
 		return bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.namespaces");
@@ -335,8 +345,9 @@ static enum frame_result on_name(struct frame *f, const char *bytes, size_t i)
 	uint8_t c = (uint8_t)bytes[i];
 
 	if (is_name(c))
-		return i - f->mark < f->limits->names_bytes ? FRAME_MORE
-			: bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.names-bytes");
+		return i - f->mark < f->limits->names_bytes
+			       ? FRAME_MORE
+			       : bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.names-bytes");
 	if (i == f->mark)
 		return not_well_formed(f);
 	if (f->state == S_NAME)
@@ -354,8 +365,9 @@ static enum frame_result on_value(struct frame *f, uint8_t c, size_t i)
 		f->state = S_REF_VALUE;
 		f->mark = i + 1;
 	}
-	return i - f->value <= f->limits->attribute_bytes ? FRAME_MORE
-		: bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.attribute-bytes");
+	return i - f->value <= f->limits->attribute_bytes
+		       ? FRAME_MORE
+		       : bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.attribute-bytes");
 }
 
 static enum frame_result on_text(struct frame *f, uint8_t c, size_t i)
@@ -399,20 +411,25 @@ static enum frame_result on_outside(struct frame *f, uint8_t c, size_t i)
 	}
 	if (is_space(c))
 		return FRAME_MORE;
-	return f->state == S_START ? bad_start(f, c) : bad(f, STREAM_ERROR_BAD_FORMAT, "stream.text");
+	return f->state == S_START ? bad_start(f, c)
+				   : bad(f, STREAM_ERROR_BAD_FORMAT, "stream.text");
 }
 
 static enum frame_result on_declaration(struct frame *f, const char *bytes, size_t i)
 {
 	if (i < f->mark + 3)
-		return bytes[i] == "xml"[i - f->mark] ? FRAME_MORE : bad(f, STREAM_ERROR_RESTRICTED_XML, "xml.pi");
+		return bytes[i] == "xml"[i - f->mark]
+			       ? FRAME_MORE
+			       : bad(f, STREAM_ERROR_RESTRICTED_XML, "xml.pi");
 	if (i == f->mark + 3 && !is_space((uint8_t)bytes[i]))
 		return bad(f, STREAM_ERROR_RESTRICTED_XML, "xml.pi");
 	if (bytes[i] == '>' && bytes[i - 1] == '?') {
 		f->state = S_START;
 		return check_declaration(f, bytes + f->mark + 3, i - 1 - f->mark - 3);
 	}
-	return i - f->mark < DECLARATION_MAX ? FRAME_MORE : bad(f, STREAM_ERROR_NOT_WELL_FORMED, "xml.declaration");
+	return i - f->mark < DECLARATION_MAX
+		       ? FRAME_MORE
+		       : bad(f, STREAM_ERROR_NOT_WELL_FORMED, "xml.declaration");
 }
 
 static enum frame_result step(struct frame *f, const char *bytes, size_t i)
@@ -467,14 +484,16 @@ static size_t skip_plain(const struct frame *f, const char *bytes, size_t i, siz
 	while (i < len) {
 		uint8_t c = (uint8_t)bytes[i];
 
-		if (c < 0x20 || c >= 0x7f || c == '<' || c == '&' || c == ']' || c == '>' || c == f->quote)
+		if (c < 0x20 || c >= 0x7f || c == '<' || c == '&' || c == ']' || c == '>' ||
+			c == f->quote)
 			break;
 		i++;
 	}
 	return i;
 }
 
-static enum frame_result end_event(struct frame *f, enum frame_result result, size_t length, size_t *end)
+static enum frame_result end_event(
+	struct frame *f, enum frame_result result, size_t length, size_t *end)
 {
 	*end = length;
 	f->scanned = 0;
@@ -487,14 +506,17 @@ enum frame_result frame_scan(struct frame *f, const char *bytes, size_t len, siz
 	enum frame_result r = FRAME_MORE;
 	size_t i = f->scanned;
 
-	if (f->state == S_TOP && i == 0) { /* white space is an event of its own */
+	/* White space is an event of its own; before a header it may be what followed the last
+	 * element of the stream before. */
+	if ((f->state == S_TOP || (f->state == S_START && !f->header_seen)) && i == 0) {
 		while (i < len && is_space((uint8_t)bytes[i]))
 			i++;
 		if (i > 0)
 			return end_event(f, FRAME_SPACE, i, end);
 	}
 	for (; i < len; i++) {
-		if (f->more == 0 && (f->state == S_TEXT || f->state == S_VALUE) && f->brackets == 0) {
+		if (f->more == 0 && (f->state == S_TEXT || f->state == S_VALUE) &&
+			f->brackets == 0) {
 			uint8_t quote = f->quote;
 
 			if (f->state == S_TEXT)
@@ -508,9 +530,11 @@ enum frame_result frame_scan(struct frame *f, const char *bytes, size_t len, siz
 		if (f->state == S_START && i == f->scanned && i == 0 && (uint8_t)bytes[0] >= 0x80)
 			return bad_start(f, (uint8_t)bytes[0]);
 		if (!utf8_step(f, (uint8_t)bytes[i]))
-			return f->state == S_START && bytes[i] == 0 ? bad_start(f, 0)
-				: bad(f, STREAM_ERROR_NOT_WELL_FORMED,
-					  (uint8_t)bytes[i] < 0x20 && lead ? "xml.character" : "xml.utf8");
+			return f->state == S_START && bytes[i] == 0
+				       ? bad_start(f, 0)
+				       : bad(f, STREAM_ERROR_NOT_WELL_FORMED,
+						 (uint8_t)bytes[i] < 0x20 && lead ? "xml.character"
+										  : "xml.utf8");
 		if ((r = step(f, bytes, i)) == FRAME_BAD)
 			return r;
 		if (r != FRAME_MORE) {
