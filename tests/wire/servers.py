@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Real servers, unmodified, with a configuration of the lab's own: Prosody and ejabberd."""
+import json
+import os
+import pathlib
+import pwd
+import shutil
+
+from lab import LabError, Process, wait_for
+
+START_PROSODY, START_EJABBERD = 20, 60
+
+
+class Server:
+    """What a test may ask of either: addresses, accounts by name, and what its log says."""
+
+    def __init__(self, lab, namespace, domain, addresses, certificate, users):
+        self.lab, self.namespace, self.domain, self.users = lab, namespace, domain, users
+        self.addresses = {6 if ":" in a else 4: a for a in addresses}
+        self.rooms = f"rooms.{domain}"
+        self.folder = lab.folder / domain
+        self.folder.mkdir()
+        self.certificate = self.folder / f"{domain}.crt"
+        shutil.copy(certificate, self.certificate)
+        shutil.copy(pathlib.Path(certificate).with_suffix(".key"), self.folder / f"{domain}.key")
+        self.log = self.folder / "server.log"
+
+    def jid(self, user):
+        return f"{user}@{self.domain}"
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def close(self):
+        self.process.close()
+
+
+class Prosody(Server):
+    name = "prosody"
+    CONFIG = """
+run_as_root = true; daemonize = false
+pidfile = "{folder}/prosody.pid"; data_path = "{folder}/data"; certificates = "{folder}"
+log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{log}" }} }}
+interfaces = {{ {interfaces} }}
+c2s_ports = {{ 5222 }}; c2s_direct_tls_ports = {{ 5223 }}; s2s_ports = {{ }}; http_ports = {{ }}; https_ports = {{ }}
+c2s_direct_tls_ssl = {{ certificate = "{folder}/{domain}.crt"; key = "{folder}/{domain}.key" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "carbons", "mam", "smacks", "ping", "presence", "message", "iq",
+    "offline", "pep", "blocklist", "log_auth" }}
+modules_disabled = {{ "s2s", "http" }}
+log_auth_ips = "all"
+c2s_require_encryption = true; allow_unencrypted_plain_auth = false
+authentication = "internal_plain"; storage = "internal"
+smacks_hibernation_time = 120; archive_expires_after = "1d"
+VirtualHost "{domain}"
+    ssl = {{ certificate = "{folder}/{domain}.crt"; key = "{folder}/{domain}.key" }}
+Component "rooms.{domain}" "muc"
+    restrict_room_creation = false
+"""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._accounts()
+        config = self.folder / "prosody.cfg.lua"
+        interfaces = ", ".join(f'"{a}"' for a in self.addresses.values())
+        config.write_text(self.CONFIG.format(folder=self.folder, domain=self.domain, log=self.log, interfaces=interfaces))
+        self.process = Process(self.namespace, self.folder / "output.log", "prosody", "--config", config, "-F")
+        wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223)),
+                 START_PROSODY, f"Prosody to listen; see {self.log}", self.process.alive)
+
+    def _accounts(self):
+        folder = self.folder / "data" / self.domain.replace(".", "%2e").replace("-", "%2d") / "accounts"
+        folder.mkdir(parents=True)
+        for user, password in self.users.items():
+            (folder / f"{user}.dat").write_text(f'return {{ ["password"] = "{password}"; }};\n')
+
+
+class Ejabberd(Server):
+    name = "ejabberd"
+    CONFIG = {
+        "loglevel": "info",
+        "auth_method": "internal",
+        "api_permissions": {"lab": {"from": "mod_http_api", "who": {"ip": "127.0.0.1/8"}, "what": "*"}},
+        "acl": {"local": {"user_regexp": ""}},
+        "modules": {
+            "mod_roster": {}, "mod_disco": {}, "mod_carboncopy": {}, "mod_ping": {}, "mod_offline": {}, "mod_blocking": {},
+            "mod_privacy": {}, "mod_http_api": {}, "mod_admin_extra": {}, "mod_caps": {},
+            "mod_mam": {"default": "always"},
+            "mod_stream_mgmt": {"resume_timeout": "2 minutes"},
+            "mod_muc": {"host": "rooms.@HOST@", "access": "all", "access_create": "all"},
+        },
+    }
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        for name in ("config", "logs", "spool"):
+            (self.folder / name).mkdir()
+        self.log = self.folder / "logs" / "ejabberd.log"
+        key = (self.folder / f"{self.domain}.key").read_text()
+        (self.folder / "both.pem").write_text(self.certificate.read_text() + key)
+        (self.folder / "config/ejabberd.yml").write_text(json.dumps(self._configuration(), indent=1))
+        (self.folder / "config/inetrc").write_text("")
+        user = pwd.getpwnam("ejabberd")
+        for path in [self.folder, *self.folder.rglob("*")]:
+            os.chown(path, user.pw_uid, user.pw_gid)
+        self.process = Process(
+            self.namespace, self.folder / "output.log", "ejabberdctl", "--config", self.folder / "config/ejabberd.yml",
+            "--config-dir", self.folder / "config", "--logs", self.folder / "logs", "--spool", self.folder / "spool",
+            "--node", f"{self.lab.tag}@localhost", "foreground",
+            env=dict(os.environ, ERL_DIST_PORT="5210", ERL_EPMD_ADDRESS="127.0.0.1"))
+        wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223))
+                 and self.namespace.listens("127.0.0.1", 5280),
+                 START_EJABBERD, f"ejabberd to listen; see {self.log}", self.process.alive)
+        for name, password in self.users.items():
+            self._register(name, password)
+
+    def _configuration(self):
+        listen = []
+        for address in self.addresses.values():
+            common = {"ip": address, "module": "ejabberd_c2s", "max_stanza_size": 262144}
+            listen += [dict(common, port=5222, starttls_required=True), dict(common, port=5223, tls=True),
+                       dict(common, port=5322, starttls_required=True, use_proxy_protocol=True)]
+        listen.append({"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http",
+                       "request_handlers": {"/api": "mod_http_api"}})
+        return dict(self.CONFIG, hosts=[self.domain], certfiles=[str(self.folder / "both.pem")], listen=listen)
+
+    def _register(self, user, password):
+        body = json.dumps({"user": user, "host": self.domain, "password": password})
+        with self.namespace.connect("127.0.0.1", 5280, timeout=10) as s:
+            s.sendall(f"POST /api/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json"
+                      f"\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            answer = b""
+            while chunk := s.recv(4096):
+                answer += chunk
+        if b" 200 " not in answer.split(b"\r\n", 1)[0]:
+            raise LabError(f"ejabberd would not register {user}: {answer[-200:]!r}")
