@@ -165,6 +165,9 @@ static void on_namespace(void *arg, const char *prefix, const char *uri)
 {
 	struct xml *x = arg;
 
+	/* write.c says stream: and means the stream's namespace (RFC 6120 4.8.5). */
+	if (prefix && strcmp(prefix, "stream") == 0 && (!uri || strcmp(uri, NS_STREAM) != 0))
+		refuse(x, STREAM_ERROR_BAD_NAMESPACE_PREFIX, "xml.prefix");
 	if (!x->in_header || x->no_memory)
 		return;
 	if (uri && strcmp(uri, NS_DIALBACK) == 0)
