@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures: one lab with both servers for the whole run, users that end with their test."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from client import Client  # noqa: E402
+from lab import Authority, Lab  # noqa: E402
+from servers import Ejabberd, Prosody  # noqa: E402
+
+USERS = {"juliet": "balcony", "romeo": "orchard", "mercutio": "queen-mab", "tybalt": "rapier", "nurse": "aqua-vitae"}
+
+
+@pytest.fixture(scope="session")
+def lab():
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    with Lab() as made:
+        made.authority = Authority(made.folder / "ca")
+        yield made
+
+
+@pytest.fixture(scope="session")
+def prosody(lab):
+    leaf = lab.authority.issue("verona.example", lab.folder / "leaves")
+    return lab.add(Prosody(lab, lab.server, "verona.example", ["198.51.100.10", "2001:db8:2::10"], leaf, USERS))
+
+
+@pytest.fixture(scope="session")
+def ejabberd(lab):
+    leaf = lab.authority.issue("mantua.example", lab.folder / "leaves")
+    return lab.add(Ejabberd(lab, lab.server, "mantua.example", ["198.51.100.20", "2001:db8:2::20"], leaf, USERS))
+
+
+@pytest.fixture(params=["prosody", "ejabberd"])
+def server(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def new_client(lab):
+    """Clients that are not logged in yet; all end with the test."""
+    made = []
+
+    def make(name="user"):
+        made.append(Client(lab, name))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def user(new_client):
+    """user(name, server, client number, …): logged in and present."""
+    return lambda name, *arguments, **keywords: new_client(name).login(arguments[0], name, *arguments[1:], **keywords)
