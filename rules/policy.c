@@ -90,6 +90,7 @@ static int infos_sets(struct policy *p)
 			.path = l->path,
 			.entries = l->n_live,
 			.fold = l->fold,
+			.nocase = l->nocase,
 			.suffix = l->suffix,
 			.substring = l->substring,
 		};

@@ -108,7 +108,7 @@ size_t policy_rules(const struct policy *p, const struct rule_info **out);
 struct set_info {
 	const char *name, *type, *path; /* path "" when the set has no file */
 	size_t entries;
-	bool fold, suffix, substring;
+	bool fold, nocase, suffix, substring;
 };
 size_t policy_sets(const struct policy *p, const struct set_info **out);
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
