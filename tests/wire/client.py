@@ -87,7 +87,7 @@ class Client:
         def is_it(event):
             if event["event"] != "message":
                 return False
-            body = ET.fromstring(event["xml"]).find("{jabber:client}body")
+            body = ET.fromstring(event["xml"]).find("{*}body")
             return body is not None and body.text == text
         return ET.fromstring(self.wait(is_it, seconds, f"a message saying {text!r}")["xml"])
 

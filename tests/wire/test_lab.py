@@ -2,6 +2,8 @@
 """The lab without the firewall: what fails here is not xmppwall's fault."""
 import pytest
 
+from lab import wait_for
+
 
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("direct", [False, True], ids=["starttls", "direct"])
@@ -16,4 +18,4 @@ def test_chat_without_firewall(server, user, version, direct):
 
 def test_server_sees_the_client(server, user):
     user("juliet", server, 17)
-    assert "192.0.2.17" in server.log_text()
+    wait_for(lambda: "192.0.2.17" in server.log_text(), 10, "the address in the server's log")

@@ -54,7 +54,7 @@ class User:
         self.network.source = source
         self.where = (jid.split("/")[0].split("@")[1], port, direct)
         x = self.xmpp = slixmpp.ClientXMPP(jid, password, sasl_mech=mechanism)
-        x.use_aiodns, x.ca_certs, x.auto_reconnect = False, ca, False
+        x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, port
         for plugin in [*PLUGINS, *plugins]:
             x.register_plugin(plugin)
         if "xep_0198" in plugins:
