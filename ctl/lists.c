@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The operator's hand on the live lists. In: edits from the control socket. Out, in this order:
+ * every entry checked as the policy would, the list's file replaced (ctl/list_book.c), the daemon's
+ * own policy edited; the caller then tells the workers and the history. The file comes first: what
+ * was answered "in force" is still there after kill -9. It never talks to workers or clients and
+ * runs in the daemon's job thread, one edit at a time. */
+#include "ctl/lists.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "ctl/list_book.h"
+#include "rules/rules.h"
+
+struct lists_one {
+	struct list_book *book;
+	const struct set_info *info;
+	bool edited; /* the sources of the policy are older than the file */
+};
+
+struct lists {
+	struct policy *policy;
+	struct map by_name;   /* set with a file -> struct lists_one */
+	pthread_mutex_t lock; /* a job edits while the loop may make a bundle */
+};
+
+static void one_free(void *value)
+{
+	struct lists_one *one = value;
+
+	list_book_free(one->book);
+	free(one);
+}
+
+int lists_new(struct policy *p, struct lists **out)
+{
+	struct lists *l = calloc(1, sizeof *l);
+	const struct set_info *sets;
+	size_t n = policy_sets(p, &sets);
+
+	if (!l)
+		return -ENOMEM;
+	l->policy = policy_ref(p);
+	map_init(&l->by_name);
+	pthread_mutex_init(&l->lock, NULL);
+	for (size_t i = 0; i < n; i++) {
+		struct lists_one *one;
+
+		if (!*sets[i].path)
+			continue;
+		one = calloc(1, sizeof *one);
+		if (!one || !(one->book = list_book_new(&sets[i])) ||
+			map_put(&l->by_name, sets[i].name, strlen(sets[i].name), one, NULL) < 0) {
+			if (one)
+				one_free(one);
+			lists_free(l);
+			return -ENOMEM;
+		}
+		one->info = &sets[i];
+		(void)list_book_refresh(one->book); /* so that the first edit is quick, too */
+	}
+	*out = l;
+	return 0;
+}
+
+void lists_free(struct lists *l)
+{
+	if (!l)
+		return;
+	map_fini(&l->by_name, one_free);
+	pthread_mutex_destroy(&l->lock);
+	policy_unref(l->policy);
+	free(l);
+}
+
+void lists_edit_init(struct lists_edit *edit, const char *name)
+{
+	*edit = (struct lists_edit){ .name = name, .add = json_array(), .del = json_array() };
+	buf_init(&edit->error, 0);
+	buf_init(&edit->details, 0);
+}
+
+void lists_edit_fini(struct lists_edit *edit)
+{
+	json_decref(edit->add);
+	json_decref(edit->del);
+	buf_fini(&edit->error);
+	buf_fini(&edit->details);
+}
+
+/* ---- finding ---- */
+
+static int name_unknown(const struct lists *l, const char *name, struct buf *error)
+{
+	const struct set_info *sets;
+	size_t n = policy_sets(l->policy, &sets);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(sets[i].name, name) == 0) {
+			buf_putf(error,
+				"the elements of '%s' are written in the policy: edit it there and "
+				"reload, or give "
+				"the set a file",
+				name);
+			return ERR_UNSUPPORTED;
+		}
+	buf_putf(error, "there is no list '%s'", name);
+	for (size_t i = 0, shown = 0; i < n && shown < 12; i++)
+		if (*sets[i].path)
+			buf_putf(error, "%s%s", shown++ ? ", " : "; there is: ", sets[i].name);
+	return ERR_NOTFOUND;
+}
+
+/* The list with its lines as the file has them now. */
+static int one_find(
+	const struct lists *l, const char *name, struct buf *error, struct lists_one **out)
+{
+	struct lists_one *one = map_find(&l->by_name, name, strlen(name));
+	int r;
+
+	if (!one)
+		return name_unknown(l, name, error);
+	if ((r = list_book_refresh(one->book)) < 0) {
+		buf_putf(error, "cannot read %s: %s", one->info->path, err_text(r));
+		return r;
+	}
+	*out = one;
+	return 0;
+}
+
+/* ---- edits ---- */
+
+static void entry_refuse(struct lists_edit *edit, size_t i, const char *why)
+{
+	struct span s = edit->entries[i];
+
+	buf_putf(&edit->details, "entry %zu: \"%.*s\": %s\n", i + 1, s.len > 80 ? 80 : (int)s.len,
+		s.ptr, why);
+}
+
+/* All entries parsed and checked; *lines (caller frees) has *n of them. */
+static int entries_parse(
+	const struct lists_one *one, struct lists_edit *edit, struct list_line **lines, size_t *n)
+{
+	size_t wrong = 0;
+	const char *why;
+
+	*n = 0;
+	if (edit->n > LISTS_ENTRIES_MAX || !(*lines = calloc(edit->n + 1, sizeof **lines))) {
+		buf_putf(&edit->error, "too many entries at once");
+		return ERR_LIMIT;
+	}
+	for (size_t i = 0; i < edit->n && wrong < LISTS_ERRORS_MAX; i++) {
+		struct list_line *line = &(*lines)[*n];
+
+		if (!list_book_parse(one->book, edit->entries[i], line, &why))
+			continue;
+		++*n;
+		if (why)
+			entry_refuse(edit, i, why), wrong++;
+		if (!line->until_ms)
+			line->until_ms = edit->until_ms;
+		if (!line->comment.len && edit->comment)
+			line->comment = span_of(edit->comment);
+	}
+	if (wrong == 0 && *n > 0)
+		return 0;
+	buf_putf(&edit->error,
+		wrong ? "nothing was changed: %zu entr%s not fit for a set of type %s"
+		      : "no entry given",
+		wrong, wrong == 1 ? "y is" : "ies are", one->info->type);
+	return ERR_SYNTAX;
+}
+
+static int book_add(
+	const struct lists_one *one, struct lists_edit *edit, const struct list_line *line)
+{
+	cleanup_free char *text = list_line_format(line, false);
+	bool was;
+	int r = text ? list_book_add(one->book, line, &was) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	if (was)
+		edit->present++;
+	else
+		edit->added++;
+	return json_array_append_new(edit->add, json_string(text)) < 0 ? ERR_SYNTAX : 0;
+}
+
+static int book_remove(
+	const struct lists_one *one, struct lists_edit *edit, const struct list_line *line)
+{
+	bool was;
+	int r = list_book_remove(one->book, line->entry, &was);
+
+	if (r < 0 || !was)
+		return r;
+	edit->removed++;
+	return json_array_append_new(edit->del, json_stringn(line->entry.ptr, line->entry.len)) < 0
+		       ? ERR_SYNTAX
+		       : 0;
+}
+
+static struct span *spans_of(const json_t *texts)
+{
+	struct span *spans = calloc(json_array_size(texts) + 1, sizeof *spans);
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(texts, i, text) if (spans) spans[i] =
+		(struct span){ json_string_value(text), json_string_length(text) };
+	return spans;
+}
+
+static int policy_follow(const struct lists *l, const struct lists_edit *edit)
+{
+	cleanup_free struct span *add = spans_of(edit->add), *del = spans_of(edit->del);
+
+	if (!add || !del)
+		return -ENOMEM;
+	return policy_list_edit(l->policy, edit->name, add, json_array_size(edit->add), del,
+		json_array_size(edit->del));
+}
+
+static int edit_run(struct lists *l, struct lists_edit *edit,
+	int (*each)(const struct lists_one *, struct lists_edit *, const struct list_line *))
+{
+	cleanup_free struct list_line *lines = NULL;
+	struct lists_one *one;
+	size_t n;
+	int r;
+
+	if ((r = one_find(l, edit->name, &edit->error, &one)) < 0 ||
+		(r = entries_parse(one, edit, &lines, &n)) < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = each(one, edit, &lines[i]);
+	if (r == 0 && (json_array_size(edit->add) || json_array_size(edit->del))) {
+		one->edited = true;
+		r = list_book_write(one->book);
+	}
+	if (r < 0) {
+		buf_putf(&edit->error, "cannot write %s: %s", one->info->path, err_text(r));
+		return r;
+	}
+	if ((r = policy_follow(l, edit)) < 0)
+		buf_putf(&edit->error,
+			"%s is written, but the policy did not take it: %s; try reload",
+			one->info->path, err_text(r));
+	return r;
+}
+
+int lists_add(struct lists *l, struct lists_edit *edit)
+{
+	int r;
+
+	pthread_mutex_lock(&l->lock);
+	r = edit_run(l, edit, book_add);
+	pthread_mutex_unlock(&l->lock);
+	return r;
+}
+
+int lists_remove(struct lists *l, struct lists_edit *edit)
+{
+	int r;
+
+	pthread_mutex_lock(&l->lock);
+	r = edit_run(l, edit, book_remove);
+	pthread_mutex_unlock(&l->lock);
+	return r;
+}
+
+/* ---- showing ---- */
+
+static json_t *entries_json(const struct list_book *book)
+{
+	json_t *entries = json_array();
+	struct list_line line;
+
+	for (size_t at = 0; list_book_each(book, &at, &line);)
+		json_array_append_new(
+			entries, json_pack("{s:s%,s:s%,s:I}", "entry", line.entry.ptr,
+					 line.entry.len, "comment", line.comment.ptr,
+					 line.comment.len, "until", (json_int_t)line.until_ms));
+	return entries;
+}
+
+int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out)
+{
+	struct lists_one *one;
+	int r;
+
+	*out = NULL;
+	pthread_mutex_lock(&l->lock);
+	if ((r = one_find(l, name, error, &one)) == 0)
+		*out = json_pack("{s:s,s:o}", "name", name, "entries", entries_json(one->book));
+	pthread_mutex_unlock(&l->lock);
+	return r < 0 ? r : *out ? 0 : -ENOMEM;
+}
+
+/* ---- for workers that start later ---- */
+
+static int one_refresh(
+	const struct lists *l, const struct lists_one *one, struct source_set *sources)
+{
+	struct list_line line;
+	const char *why;
+	struct buf all;
+	int r = 0;
+
+	buf_init(&all, (size_t)512 << 20);
+	for (size_t at = 0; r == 0 && list_book_each(one->book, &at, &line);) {
+		cleanup_free char *text = list_line_format(&line, false);
+
+		if (!text)
+			r = -ENOMEM;
+		else if (policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
+			r = buf_putf(&all, "%s\n", text);
+	}
+	if (r == 0)
+		r = source_add(sources, one->info->path, buf_len(&all) ? buf_ptr(&all) : "",
+			buf_len(&all));
+	buf_fini(&all);
+	return r;
+}
+
+int lists_refresh_sources(struct lists *l, struct source_set *sources)
+{
+	struct map_entry *entry;
+	int r = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t at = 0; r == 0 && map_each(&l->by_name, &at, &entry);) {
+		struct lists_one *one = entry->value;
+
+		if (one->edited && list_book_refresh(one->book) == 0)
+			r = one_refresh(l, one, sources);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return r;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lists of a policy that live in files: shown, and edited in the file and the policy at once.
+ * Not thread-safe; the daemon calls all of it from its one job at a time (ctl/jobs.h). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+#include "base/buf.h"
+#include "base/span.h"
+
+struct policy;
+struct source_set;
+struct lists;
+
+enum { LISTS_ERRORS_MAX = 20, LISTS_ENTRIES_MAX = 2000000 };
+
+/* Reads all list files of the policy (one reference is kept). 0, -ENOMEM; a file that cannot be
+ * read is found again when it is asked for. */
+int lists_new(struct policy *p, struct lists **out);
+void lists_free(struct lists *l);
+
+/* An edit of one list, what was made of it, and why not. */
+struct lists_edit {
+	const char *name;
+	const struct span *entries; /* as users write them: "ENTRY until TIME # COMMENT" */
+	size_t n;
+	int64_t until_ms;    /* for entries without a time of their own; 0: for ever */
+	const char *comment; /* for entries without one; NULL: none */
+	/* out */
+	size_t added, present, removed;
+	json_t *add,
+		*del; /* the changes as texts, for workers and the history; arrays, the caller's */
+	struct buf error;   /* one line, without newline */
+	struct buf details; /* lines "entry 3: ...", may be empty */
+};
+
+void lists_edit_init(struct lists_edit *edit, const char *name);
+void lists_edit_fini(struct lists_edit *edit);
+/* Checks all entries (or nothing is done), writes the file, then has the policy judge by it. 0, or
+ * a negative code with edit->error: ERR_NOTFOUND (no such list), ERR_UNSUPPORTED (it has no file),
+ * ERR_SYNTAX, -errno of the file. */
+int lists_add(struct lists *l, struct lists_edit *edit);
+/* As lists_add; that no entry was there is no error: removed is 0 then. */
+int lists_remove(struct lists *l, struct lists_edit *edit);
+/* "list-show": {"name","entries":[{"entry","comment","until"}]}. 0 or as above, the reason in
+ * error. */
+int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);
+/* The list files edited since they were loaded, as they are now, put over those in the set. Lines
+ * that the policy would refuse (edited by hand, not yet reloaded) are left out. 0 or -ENOMEM,
+ * ERR_LIMIT. */
+int lists_refresh_sources(struct lists *l, struct source_set *sources);
