@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The lists of a policy that live in files: shown, and edited in the file and the policy at once.
- * Not thread-safe; the daemon calls all of it from its one job at a time (ctl/jobs.h). */
+ * Edits take a lock: they run in a job of the daemon while its loop may want a bundle. */
 #pragma once
 
 #include <stddef.h>
