@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From the files on disk to a policy that may be put in force. In: the configuration's path. Out:
+ * one struct with all that belongs together, or diagnostics and nothing: who keeps the old one on
+ * failure has changed nothing. The children never open a file; they get the very bytes read here,
+ * in a memfd. It starts nothing and knows no worker. */
+#include "ctl/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "ctl/lists.h"
+#include "rules/rules.h"
+
+static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *text_of(const char *format, ...)
+{
+	va_list args;
+	char *text;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	return n < 0 ? strdup("out of memory\n") : text;
+}
+
+/* Diagnostics if there are any, else what the code says. */
+static char *why_text(const char *path, const struct diag_list *diags, int code)
+{
+	char *text = diags->first ? diag_string(diags) : NULL;
+
+	return text ? text : text_of("%s: %s\n", path, err_text(code));
+}
+
+/* What the policy alone cannot see: this machine. */
+static int machine_check(const struct policy *p, char **why)
+{
+	const char *user = policy_daemon(p)->user;
+
+	errno = 0;
+	if (!user || geteuid() != 0 || getpwnam(user))
+		return 0;
+	*why = text_of("daemon: the user '%s' does not exist; make it with: useradd --system "
+		       "--no-create-home %s\n",
+		user, user);
+	return ERR_NOTFOUND;
+}
+
+static int config_fill(struct config *c, struct source_set *sources, struct config *previous,
+	struct metrics *metrics, char **why)
+{
+	struct diag_list diags;
+	int r;
+
+	diag_init(&diags);
+	r = policy_load(
+		sources, c->path, previous ? previous->policy : NULL, metrics, &diags, &c->policy);
+	if (r < 0)
+		*why = why_text(c->path, &diags, r);
+	diag_fini(&diags);
+	if (r < 0 || (r = machine_check(c->policy, why)) < 0)
+		return r;
+	if ((r = source_bundle(sources, &c->bundle_fd)) < 0 ||
+		(r = lists_new(c->policy, &c->lists)) < 0)
+		*why = text_of("%s: %s\n", c->path, err_text(r));
+	return r;
+}
+
+int config_load(const char *path, struct config *previous, struct metrics *metrics,
+	struct config **out, char **why)
+{
+	struct config *c = calloc(1, sizeof *c);
+	struct source_set sources;
+	int r = -ENOMEM;
+
+	*why = NULL;
+	source_init(&sources, true);
+	if (c) {
+		c->bundle_fd = -1;
+		c->loaded_ms = clock_wall_ms();
+		c->path = strdup(path);
+	}
+	if (c && c->path)
+		r = config_fill(c, &sources, previous, metrics, why);
+	source_fini(&sources);
+	if (r == 0) {
+		*out = c;
+		return 0;
+	}
+	config_free(c);
+	if (!*why)
+		*why = text_of("%s: %s\n", path, err_text(r));
+	return r;
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	lists_free(c->lists);
+	policy_unref(c->policy);
+	if (c->bundle_fd >= 0)
+		close(c->bundle_fd);
+	free(c->path);
+	free(c);
+}
+
+int config_bundle(struct config *c)
+{
+	struct source_set sources;
+	int fd = -1, r;
+
+	source_init(&sources, false);
+	if ((r = source_unbundle(c->bundle_fd, &sources)) == 0 &&
+		(r = lists_refresh_sources(c->lists, &sources)) == 0)
+		r = source_bundle(&sources, &fd);
+	source_fini(&sources);
+	return r < 0 ? r : fd;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The policy in force as the daemon holds it: compiled, with its lists, and as the bundle of
+ * sources that children get. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct config;
+struct lists;
+struct metrics;
+struct policy;
+
+struct config {
+	char *path;
+	struct policy *policy;
+	struct lists *lists;
+	int bundle_fd;       /* sources as loaded, certificates included */
+	unsigned generation; /* given by the daemon */
+	int64_t loaded_ms;   /* wall clock */
+};
+
+/* Reads, compiles and tests everything path names. previous (may be NULL): its limit tables go on
+ * counting. 0 with *out; else a negative code and *why: malloc'd diagnostics ending in a newline,
+ * never NULL. Changes nothing; runs in any thread. */
+int config_load(const char *path, struct config *previous, struct metrics *metrics,
+	struct config **out, char **why);
+void config_free(struct config *c);
+/* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
+ * or a negative code. */
+int config_bundle(struct config *c);
