@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One client and the server behind it: two sockets, two parsers, one state. Lives on one worker's thread. */
+#pragma once
+
+#include <jansson.h>
+#include "proxy/conn.h"
+#include "proxy/gear.h"
+#include "proxy/session_table.h"
+#include "proxy/sm.h"
+#include "proxy/upstream.h"
+#include "xmpp/stream.h"
+
+struct worker;
+struct session;
+
+/* One side. */
+struct leg {
+	struct session *session;
+	struct conn conn;
+	struct stream *in;   /* parses what this side says */
+	bool pushed;         /* the parser may have events */
+	bool opened;         /* a stream header was written to this side since its last restart */
+	bool closed_out;     /* </stream:stream> was written to it */
+	bool closed_in;      /* it said </stream:stream> */
+	bool ended;          /* its end was given as an event */
+	bool shrunk;         /* nothing to give back */
+	uint64_t partial_ms; /* since when a stanza is unfinished; 0: none is */
+	uint64_t heard_ms;   /* when bytes came last */
+	uint64_t space_ms;   /* when a keepalive was passed on last */
+};
+
+struct session {
+	struct session *next, *prev; /* the worker's list */
+	struct session *runnable;    /* the worker's queue of those with more to do */
+	struct worker *worker;
+	struct gear_service *service;
+	uint64_t serial;
+	enum session_state state;
+	struct leg client, server;
+	struct endpoint peer, dest, upstream; /* the client; where it wanted to go; where we went for it */
+	uint16_t dialled;                     /* the port it dialled, before interception */
+	bool queued, running;
+	bool direct;        /* TLS from the first byte */
+	bool authenticated, anonymous;
+	bool sasl_wait;     /* the client has spoken SASL, the server's answer is due */
+	bool sm_refused;    /* an inline <resume/> of an unknown session was taken out */
+	bool endpoint_kept; /* the features left tls-server-end-point in */
+	bool logged_in;     /* counted in the registry under jid */
+	char *domain;       /* the stream's "to" */
+	char *from, *lang;  /* of the client's header, NULL if absent */
+	char *jid;          /* full once bound; NULL before */
+	char mechanism[64], alpn[32];
+	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
+	struct sm sm;
+	uint64_t opened_ms, state_ms, phase_ms; /* accepted; state entered; handshake or dialling begun */
+	uint64_t stanzas[2];                    /* judged, by enum direction */
+	uint64_t dropped, rejected;
+};
+
+/* Takes fd (accepted, non-blocking) and starts. The session frees itself. 0 or a negative code (fd is closed). */
+int session_new(struct worker *w, struct gear_service *service, int fd, const struct endpoint *peer,
+	const struct endpoint *dest, uint16_t dialled);
+/* Does what can be done now. The session may be gone afterwards. */
+void session_run(struct session *s);
+/* Looks up and carries out what the table says. ev only with events of a stream. */
+void session_handle(struct session *s, enum session_event event, const struct stream_event *ev);
+/* The one place where the state changes. */
+void session_set_state(struct session *s, enum session_state state);
+/* Time passes: deadlines, idle memory. The session may be gone afterwards. */
+void session_tick(struct session *s, uint64_t now_ms);
+/* An event from outside (EVENT_KILL, EVENT_STOP), then what follows from it. */
+void session_poke(struct session *s, enum session_event event);
+/* A row of "sessions" (ctl/link.h); NULL when out of memory. */
+json_t *session_row(const struct session *s);
+
+static inline struct leg *session_other(struct session *s, const struct leg *leg)
+{
+	return leg == &s->client ? &s->server : &s->client;
+}
+static inline enum direction session_direction(const struct session *s, const struct leg *from)
+{
+	return from == &s->client ? DIRECTION_IN : DIRECTION_OUT;
+}

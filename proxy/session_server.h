@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server's side until both streams are open: dialling, PROXY header, STARTTLS or TLS, the headers. */
+#pragma once
+
+#include "proxy/session.h"
+
+/* Starts connecting on behalf of the client, whose header is known. */
+void session_dial(struct session *s);
+/* Sends the client's header on; the server's answer is awaited in next. */
+void session_forward_header(struct session *s, enum session_state next);
+
+void act_connected(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_unreached(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_server_greeted(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_server_offered(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_server_proceed(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_server_secured(struct session *s, struct leg *from, const struct stream_event *ev);
+void act_server_opened(struct session *s, struct leg *from, const struct stream_event *ev);

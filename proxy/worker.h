@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One thread, one loop, its sessions and listeners. Others reach it only through orders. */
+#pragma once
+
+#include <jansson.h>
+#include <pthread.h>
+#include <uv.h>
+#include "proxy/gear.h"
+#include "rules/rules.h"
+
+struct session;
+struct listener;
+struct order;
+struct hub;
+
+enum { WORKER_SCRATCH = 65536, WORKER_THREADS_MAX = 64 };
+
+struct worker {
+	uv_loop_t loop;
+	uv_async_t wake;
+	uv_timer_t tick;
+	uv_idle_t again;
+	unsigned index;
+	struct hub *hub;
+	struct gear *gear;   /* the policy in force for this thread */
+	struct judge *judge;
+	struct session *sessions, *runnable;
+	struct listener *listeners;
+	bool stopping;
+	uint64_t stop_ms;    /* when what is left is cut off */
+	uv_thread_t thread;
+	pthread_mutex_t lock; /* over the orders */
+	struct order *orders, **orders_last;
+	char scratch[WORKER_SCRATCH]; /* bytes just read; nobody keeps a pointer */
+};
+
+/* Makes a worker and its thread, holding a reference of gear. 0 or a negative code. */
+int worker_new(struct hub *hub, unsigned index, struct gear *gear, struct worker **out);
+/* Orders, from any thread. Each takes what it is given; out of memory is -ENOMEM and the order is void. */
+int worker_listen(struct worker *w, int fd, const char *service, uint16_t port);
+int worker_unlisten(struct worker *w, const char *service, uint16_t port);
+int worker_swap(struct worker *w, struct gear *gear);
+/* jid NULL: by address. */
+int worker_kill(struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
+/* The rows come back through hub_rows with seq. */
+int worker_list_sessions(struct worker *w, json_int_t seq);
+/* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */
+int worker_stop(struct worker *w);
+/* After worker_stop: waits for the thread and frees. */
+void worker_join(struct worker *w);
+
+/* For sessions on this thread: run again after the other handles had their turn. */
+void worker_queue(struct worker *w, struct session *s);
