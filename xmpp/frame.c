@@ -98,11 +98,12 @@ static enum frame_result bad_start(struct frame *f, uint8_t c)
 	return bad(f, STREAM_ERROR_BAD_FORMAT, "stream.no-xml");
 }
 
-static enum frame_result check_sizes(struct frame *f, size_t length)
+/* found is what has ended here, or MORE. */
+static enum frame_result check_sizes(struct frame *f, enum frame_result found, size_t length)
 {
 	const struct xmpp_limits *l = f->limits;
 
-	if (!f->header_seen)
+	if (!f->header_seen || found == FRAME_HEADER)
 		return length > l->header_bytes
 			       ? bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.header-bytes")
 			       : FRAME_MORE;
@@ -538,14 +539,15 @@ enum frame_result frame_scan(struct frame *f, const char *bytes, size_t len, siz
 		if ((r = step(f, bytes, i)) == FRAME_BAD)
 			return r;
 		if (r != FRAME_MORE) {
-			if (check_sizes(f, i + 1) == FRAME_BAD && r != FRAME_HEADER)
-				return FRAME_BAD;
-			return end_event(f, r, i + 1, end);
+			return check_sizes(f, r, i + 1) == FRAME_BAD ? FRAME_BAD
+								     : end_event(f, r, i + 1, end);
 		}
 		if (f->state >= S_NAME && f->state <= S_REF_VALUE && f->state != S_REF &&
 			i - f->tag > f->limits->token_bytes)
 			return bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.token-bytes");
 	}
+	if (f->state == S_VALUE && i - f->value > f->limits->attribute_bytes)
+		return bad(f, STREAM_ERROR_POLICY_VIOLATION, "limit.attribute-bytes");
 	f->scanned = i;
-	return check_sizes(f, i);
+	return check_sizes(f, FRAME_MORE, i);
 }
