@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Text as bytes, and the run of folding over a text. Stands between the carriers, lists and rules that hold
+ * text and the pattern scan that reads it. In comes UTF-8; out goes folded UTF-8 in the caller's arena with the
+ * way back to the source. What one character becomes is said by text_table; how marks join their letter by
+ * text_compose; this file walks the text, collapses white space and keeps the offsets. ASCII, most of all
+ * traffic, never leaves the loop of fold_ascii. It never looks at meaning, and the work is linear in the text. */
+#include "xmpp/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include "xmpp/text_compose.h"
+#include "xmpp/text_table.h"
+
+#define STEP_MAX 512 /* bytes one character can add: its target and a full cluster written back */
+
+/* ---- bytes ---- */
+
+/* Continuation bytes that follow a lead byte, and the bounds of the first (Unicode 3.9, table 3-7). */
+static size_t lead_bounds(unsigned char lead, unsigned char *low, unsigned char *high)
+{
+	*low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+	*high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+	if (lead >= 0xc2 && lead <= 0xdf)
+		return 1;
+	if (lead >= 0xe0 && lead <= 0xef)
+		return 2;
+	return lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
+}
+
+/* As text_decode; *cut says that the bytes end inside a character that could still become valid. */
+static size_t decode_at(const unsigned char *s, size_t left, uint32_t *cp, bool *cut)
+{
+	unsigned char low, high;
+	size_t more;
+	uint32_t c;
+
+	*cut = false;
+	if (left == 0)
+		return 0;
+	if (s[0] < 0x80) {
+		*cp = s[0];
+		return 1;
+	}
+	if ((more = lead_bounds(s[0], &low, &high)) == 0)
+		return 0;
+	c = s[0] & (0x3fu >> more);
+	for (size_t i = 1; i <= more; i++) {
+		if (i == left) {
+			*cut = true;
+			return 0;
+		}
+		if (s[i] < low || s[i] > high)
+			return 0;
+		c = c << 6 | (s[i] & 0x3fu);
+		low = 0x80;
+		high = 0xbf;
+	}
+	*cp = c;
+	return more + 1;
+}
+
+size_t text_decode(struct span text, size_t i, uint32_t *cp)
+{
+	bool cut;
+
+	if (i >= text.len)
+		return 0;
+	return decode_at((const unsigned char *)text.ptr + i, text.len - i, cp, &cut);
+}
+
+/* XML 1.0, production 2, for what strict UTF-8 can hold. */
+static bool xml_allows(uint32_t cp)
+{
+	if (cp < 0x20)
+		return cp == '\t' || cp == '\n' || cp == '\r';
+	return cp != 0xfffe && cp != 0xffff;
+}
+
+/* Are all eight bytes in 0x20..0x7f? */
+static bool eight_plain(const char *s)
+{
+	uint64_t word;
+
+	memcpy(&word, s, sizeof(word));
+	return !((word | (word - 0x2020202020202020u)) & 0x8080808080808080u);
+}
+
+size_t text_valid(const char *bytes, size_t len, bool *incomplete)
+{
+	size_t i = 0, n;
+	bool cut = false;
+	uint32_t cp;
+
+	while (i < len) {
+		if (len - i >= 8 && eight_plain(bytes + i)) {
+			i += 8;
+			continue;
+		}
+		n = decode_at((const unsigned char *)bytes + i, len - i, &cp, &cut);
+		if (n == 0 || !xml_allows(cp))
+			break;
+		i += n;
+	}
+	if (incomplete)
+		*incomplete = i < len && cut;
+	return i;
+}
+
+/* ---- folding ---- */
+
+struct folder {
+	struct arena *arena;
+	const struct text_table *table;
+	bool fold; /* look-alikes and white space too, not only case */
+	char *text;
+	uint32_t *source;
+	size_t len, cap;
+	struct text_cluster cluster; /* open while marks arrive */
+	bool open;
+};
+
+/* Room for one more step and the final NUL. */
+static int folder_reserve(struct folder *f, size_t left)
+{
+	size_t cap = f->len + STEP_MAX + left + left / 4;
+	uint32_t *source;
+	char *text;
+
+	if (f->text && f->len + STEP_MAX <= f->cap)
+		return 0;
+	if (f->text)
+		cap += f->len / 2;
+	if (!(text = arena_alloc(f->arena, cap + 1)) ||
+		!(source = arena_alloc(f->arena, (cap + 1) * sizeof(*source))))
+		return -ENOMEM;
+	if (f->len) {
+		memcpy(text, f->text, f->len);
+		memcpy(source, f->source, f->len * sizeof(*source));
+	}
+	f->text = text;
+	f->source = source;
+	f->cap = cap;
+	return 0;
+}
+
+static void folder_put(struct folder *f, const char *bytes, size_t len, uint32_t from)
+{
+	assert(f->len + len <= f->cap);
+	for (size_t i = 0; i < len; i++) {
+		f->text[f->len] = bytes[i];
+		f->source[f->len++] = from;
+	}
+}
+
+/* Steps back over one character of the output. */
+static size_t folder_back(const struct folder *f, size_t at, uint32_t *cp)
+{
+	do
+		at--;
+	while (((unsigned char)f->text[at] & 0xc0) == 0x80);
+	text_decode((struct span){ f->text, f->len }, at, cp);
+	return at;
+}
+
+/* Takes the last letter and the marks kept on it out of the output again, since another mark follows. */
+static void folder_open(struct folder *f)
+{
+	size_t start = f->len, chars = 0;
+	uint32_t cp = 0;
+
+	text_cluster_init(&f->cluster, f->fold);
+	f->open = true;
+	while (start > 0 && chars++ <= TEXT_MARKS_MAX) {
+		start = folder_back(f, start, &cp);
+		if (!text_is_mark(cp))
+			break;
+	}
+	for (size_t at = start; at < f->len;) {
+		size_t n = text_decode((struct span){ f->text, f->len }, at, &cp);
+
+		text_cluster_add(&f->cluster, cp, f->source[at]);
+		at += n;
+	}
+	f->len = start;
+}
+
+static void folder_close(struct folder *f)
+{
+	char bytes[4];
+
+	if (!f->open)
+		return;
+	f->open = false;
+	text_cluster_finish(&f->cluster);
+	for (size_t i = 0; i < f->cluster.n; i++)
+		folder_put(f, bytes, text_encode(f->cluster.cp[i], bytes), f->cluster.from[i]);
+}
+
+/* One folded character that may join what stands before it. */
+static void folder_join(struct folder *f, uint32_t cp, uint32_t from)
+{
+	uint32_t before, joined;
+	char bytes[4];
+	size_t at;
+
+	if (text_is_mark(cp)) {
+		if (!f->open)
+			folder_open(f);
+		text_cluster_add(&f->cluster, cp, from);
+		return;
+	}
+	folder_close(f);
+	if (f->len > 0) {
+		at = folder_back(f, f->len, &before);
+		joined = text_compose_pair(before, cp);
+		if (joined) {
+			from = f->source[at];
+			f->len = at;
+			cp = joined;
+		}
+	}
+	folder_put(f, bytes, text_encode(cp, bytes), from);
+}
+
+static void folder_add(struct folder *f, struct span target, unsigned flags, uint32_t from)
+{
+	uint32_t cp;
+	size_t n;
+
+	if (!(flags & TEXT_JOINS)) {
+		folder_close(f);
+		if (!(flags & TEXT_SPACE) || f->len == 0 || f->text[f->len - 1] != ' ')
+			folder_put(f, target.ptr, target.len, from);
+		return;
+	}
+	for (size_t i = 0; i < target.len; i += n) {
+		n = text_decode(target, i, &cp);
+		if (n == 0)
+			break;
+		if (cp != ' ' || !f->fold) {
+			folder_join(f, cp, from);
+			continue;
+		}
+		folder_close(f);
+		if (f->len == 0 || f->text[f->len - 1] != ' ')
+			folder_put(f, " ", 1, from);
+	}
+}
+
+/* What ASCII becomes: lower case, white space one space, other controls (NUL stands for that) nothing. */
+static const char ascii_fold[128] = {
+	['\t'] = ' ', ['\n'] = ' ', ['\v'] = ' ', ['\f'] = ' ', ['\r'] = ' ', [' '] = ' ',
+	['!'] = '!', '"', '#', '$', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/',
+	['0'] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ':', ';', '<', '=', '>', '?', '@',
+	['A'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
+	's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '[', '\\', ']', '^', '_', '`',
+	['a'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
+	's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '{', '|', '}', '~',
+};
+
+/* Folds ASCII from i on; returns where the first other byte stands. The output needs as many bytes at most. */
+static size_t fold_ascii(struct folder *f, struct span in, size_t i)
+{
+	const unsigned char *s = (const unsigned char *)in.ptr;
+	char *text = f->text;
+	uint32_t *source = f->source;
+	size_t len = f->len;
+	size_t room = f->cap - f->len;
+	size_t end = in.len - i < room ? in.len : i + room;
+	char last = len ? text[len - 1] : 0;
+
+	for (; i < end && s[i] < 0x80; i++) {
+		char c = ascii_fold[s[i]];
+
+		if (!c || (c == ' ' && last == ' '))
+			continue;
+		source[len] = (uint32_t)i;
+		text[len++] = last = c;
+	}
+	f->len = len;
+	return i;
+}
+
+static size_t casefold_ascii(struct folder *f, struct span in, size_t i)
+{
+	size_t room = f->cap - f->len;
+	size_t end = in.len - i < room ? in.len : i + room;
+
+	for (; i < end && (unsigned char)in.ptr[i] < 0x80; i++) {
+		char c = in.ptr[i];
+
+		f->source[f->len] = (uint32_t)i;
+		f->text[f->len++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+	}
+	return i;
+}
+
+static int folder_run(struct folder *f, struct span in)
+{
+	struct span target;
+	unsigned flags;
+	size_t i = 0, n;
+	uint32_t cp;
+	int r;
+
+	while (i < in.len) {
+		if ((r = folder_reserve(f, in.len - i)) < 0)
+			return r;
+		if ((unsigned char)in.ptr[i] < 0x80) {
+			folder_close(f);
+			i = f->fold ? fold_ascii(f, in, i) : casefold_ascii(f, in, i);
+			continue;
+		}
+		if ((n = text_decode(in, i, &cp)) == 0) {
+			assert(!"text_fold needs valid UTF-8");
+			return -EINVAL;
+		}
+		if ((r = text_table_find(f->table, cp, &target, &flags)) < 0)
+			return r;
+		if (flags & TEXT_SELF)
+			target = (struct span){ in.ptr + i, n };
+		if (target.len)
+			folder_add(f, target, flags, (uint32_t)i);
+		i += n;
+	}
+	if ((r = folder_reserve(f, 0)) < 0)
+		return r;
+	folder_close(f);
+	return 0;
+}
+
+static int fold_with(struct arena *a, const struct text_table *table, bool fold, struct span in,
+	struct folded *out)
+{
+	struct folder f = { .arena = a, .table = table, .fold = fold };
+	int r;
+
+	if (in.len > UINT32_MAX / 2)
+		return -ENOMEM;
+	if ((r = folder_run(&f, in)) < 0)
+		return r;
+	f.text[f.len] = '\0';
+	f.source[f.len] = (uint32_t)in.len;
+	*out = (struct folded){ f.text, f.len, f.source };
+	return 0;
+}
+
+int text_fold(struct arena *a, struct span in, struct folded *out)
+{
+	const struct text_table *table;
+	int r = text_table_fold(&table);
+
+	return r < 0 ? r : fold_with(a, table, true, in, out);
+}
+
+int text_casefold(struct arena *a, struct span in, struct folded *out)
+{
+	const struct text_table *table;
+	int r = text_table_case(&table);
+
+	return r < 0 ? r : fold_with(a, table, false, in, out);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Look-alikes: one step from a character to what a reader takes it for, for text_table.c. In comes a code point
+ * that is already case-folded and taken apart; out go the characters of its UTS 39 skeleton, with these choices:
+ * ASCII never changes (1 stays 1, rn stays rn) and is preferred: what shares a skeleton with one ASCII character
+ * becomes that character, letters before digits. Decimal digits of all scripts become 0 to 9. Small capitals
+ * become letters, dashes become '-'. Letters that differ by a stroke or hook (ø, ł, đ) stay themselves. Hangul stays;
+ * right-to-left scripts and those without spaces are mapped among themselves, since mapping everyday words of
+ * theirs to Latin would find words nobody wrote. It never sees neighbours. */
+#include "xmpp/text_alike.h"
+
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+#include <unicode/uspoof.h>
+#include <unicode/ustring.h>
+#include <unicode/utf16.h>
+#include "base/err.h"
+
+#define SKELETON_MAX 64
+#define ASCII_SKELETON_MAX 4
+
+struct skeleton {
+	UChar s[SKELETON_MAX];
+	int32_t len;
+};
+
+static USpoofChecker *spoof;
+static struct {
+	UChar s[ASCII_SKELETON_MAX];
+	int32_t len;
+} ascii_skeleton[128];
+
+/* Where UTS 39 keeps apart what readers do not, or leads away from ASCII. Sorted. */
+static const struct {
+	uint16_t from;
+	char to;
+} choices[] = {
+	{ 0x0262, 'g' }, { 0x026a, 'i' }, { 0x0274, 'n' }, { 0x0280, 'r' }, { 0x028f, 'y' },
+	{ 0x0299, 'b' }, { 0x029c, 'h' }, { 0x029f, 'l' }, { 0x0138, 'k' },
+};
+
+static int choice_find(UChar32 cp)
+{
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		if (choices[i].from == cp)
+			return choices[i].to;
+	return 0;
+}
+
+static bool skeleton_of(UChar32 cp, struct skeleton *out)
+{
+	UErrorCode e = U_ZERO_ERROR;
+	UChar s[2];
+	int32_t n = 0;
+
+	U16_APPEND_UNSAFE(s, n, cp);
+	out->len = uspoof_getSkeleton(spoof, 0, s, n, out->s, SKELETON_MAX, &e);
+	return U_SUCCESS(e);
+}
+
+int text_alike_init(void)
+{
+	UErrorCode e = U_ZERO_ERROR;
+	struct skeleton k;
+
+	spoof = uspoof_open(&e);
+	if (U_FAILURE(e))
+		return ERR_LIBRARY;
+	for (UChar32 c = '!'; c < 0x7f; c++) {
+		if (!skeleton_of(c, &k) || k.len > ASCII_SKELETON_MAX)
+			return ERR_LIBRARY;
+		ascii_skeleton[c].len = k.len;
+		u_memcpy(ascii_skeleton[c].s, k.s, k.len);
+	}
+	return 0;
+}
+
+/* The first ASCII character between low and high with that skeleton; 0 if none. */
+static int ascii_with(const struct skeleton *k, int low, int high)
+{
+	for (int c = low; c <= high; c++)
+		if (ascii_skeleton[c].len == k->len && u_memcmp(ascii_skeleton[c].s, k->s, k->len) == 0)
+			return c;
+	return 0;
+}
+
+static int ascii_letter(const struct skeleton *k)
+{
+	int c = ascii_with(k, 'a', 'z');
+
+	if (!c && (c = ascii_with(k, 'A', 'Z')))
+		c += 'a' - 'A';
+	return c ? c : ascii_with(k, '0', '9');
+}
+
+static int ascii_sign(const struct skeleton *k)
+{
+	static const char ranges[][2] = { { '!', '/' }, { ':', '@' }, { '[', '`' }, { '{', '~' } };
+	int c = 0;
+
+	for (int i = 0; i < 4 && !c; i++)
+		c = ascii_with(k, ranges[i][0], ranges[i][1]);
+	return c;
+}
+
+enum family { FAMILY_OTHER, FAMILY_RTL, FAMILY_EAST, FAMILY_HANGUL };
+
+static enum family family_of(UChar32 cp)
+{
+	UErrorCode e = U_ZERO_ERROR;
+	UCharDirection d = u_charDirection(cp);
+
+	if (d == U_RIGHT_TO_LEFT || d == U_RIGHT_TO_LEFT_ARABIC)
+		return FAMILY_RTL;
+	switch (uscript_getScript(cp, &e)) {
+	case USCRIPT_HANGUL:
+		return FAMILY_HANGUL;
+	case USCRIPT_HAN:
+	case USCRIPT_HIRAGANA:
+	case USCRIPT_KATAKANA:
+	case USCRIPT_BOPOMOFO:
+		return FAMILY_EAST;
+	default:
+		return FAMILY_OTHER;
+	}
+}
+
+static bool is_mark(UChar32 cp)
+{
+	return (U_MASK(u_charType(cp)) & U_GC_M_MASK) != 0;
+}
+
+/* May a skeleton of several characters, or one that is not ASCII, stand for cp? */
+static bool skeleton_fits(UChar32 cp, const struct skeleton *k)
+{
+	enum family family = family_of(cp);
+	bool word = u_isalnum(cp);
+	UChar32 part;
+
+	for (int32_t i = 0; i < k->len;) {
+		U16_NEXT(k->s, i, k->len, part);
+		if (is_mark(part) || (family != FAMILY_OTHER && family_of(part) != family))
+			return false;
+		if (!word && u_isalnum(part))
+			return false; /* no sign may glue two words together */
+	}
+	return true;
+}
+
+/* One ASCII character for cp, or 0. */
+static int alike_ascii(UChar32 cp, const struct skeleton *k)
+{
+	enum family family = family_of(cp);
+	bool word = u_isalnum(cp);
+	int c;
+
+	if (family == FAMILY_RTL || (family == FAMILY_EAST && cp != 0x3007))
+		return 0;
+	if (!word && (c = ascii_sign(k)))
+		return c;
+	if ((c = ascii_letter(k)))
+		return c;
+	return word ? ascii_sign(k) : 0;
+}
+
+static bool put(UChar32 cp, UChar *out, int32_t cap, int32_t *len)
+{
+	if (*len + 2 > cap)
+		return false;
+	U16_APPEND_UNSAFE(out, *len, cp);
+	return true;
+}
+
+/* Controls, and what frames or annotates without being seen. */
+static bool is_unseen(UChar32 cp)
+{
+	return (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) || (cp >= 0xfff9 && cp <= 0xfffb) ||
+		u_hasBinaryProperty(cp, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
+}
+
+bool text_alike(int32_t cp, uint16_t *out, int32_t cap, int32_t *len)
+{
+	struct skeleton k;
+	int32_t i = 0;
+	int c;
+
+	if (u_isUWhiteSpace(cp) || cp == 0x2800) /* the empty Braille pattern */
+		return put(' ', out, cap, len);
+	if (is_unseen(cp))
+		return true;
+	if (cp < 0x80)
+		return put(cp, out, cap, len);
+	if ((c = choice_find(cp)))
+		return put(c, out, cap, len);
+	if (u_charType(cp) == U_DECIMAL_DIGIT_NUMBER)
+		return put('0' + u_charDigitValue(cp), out, cap, len);
+	if (is_mark(cp) || family_of(cp) == FAMILY_HANGUL || !u_isdefined(cp) || !skeleton_of(cp, &k))
+		return put(cp, out, cap, len);
+	if ((c = alike_ascii(cp, &k)))
+		return put(c, out, cap, len);
+	if (!skeleton_fits(cp, &k))
+		return put(cp, out, cap, len);
+	while (i < k.len) {
+		UChar32 part;
+
+		U16_NEXT(k.s, i, k.len, part);
+		if (!put(part, out, cap, len))
+			return false;
+	}
+	return true;
+}
