@@ -30,6 +30,7 @@ struct ast_value {
 	uint64_t number;
 	uint64_t duration_ms;
 	struct ast_value *items; /* LIST */
+	bool comma; /* in a setting: written with a comma before it */
 };
 
 /* "word value value ;" or "word value { ... }" inside service, set, limit, punish, options. "word = value ;" too. */

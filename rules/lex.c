@@ -207,7 +207,7 @@ static void lex_regex(struct lexer *lex, struct token *out)
 
 static const struct {
 	const char *text;
-	uint64_t ms;
+	uint64_t value;
 } duration_units[] = {
 	{ "ms", 1 },
 	{ "s", 1000 },
@@ -240,7 +240,7 @@ static const struct {
 		uint64_t unit_ = 0;                                                                \
 		for (size_t i_ = 0; i_ < sizeof(table) / sizeof(*table); i_++)                     \
 			if (strcmp(table[i_].text, word) == 0)                                     \
-				unit_ = table[i_].ms;                                              \
+				unit_ = table[i_].value;                                           \
 		unit_;                                                                             \
 	})
 

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stands in the braces of a chain and of an expectation: hook and policy, rules, actions, and
+ * the stanzas a policy is tried with. In comes the parser behind the block's name, out go rules and
+ * expectations of the tree. Whether the words name a stanza error, a chain or a rule is seen by
+ * check.c. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "rules/parse_int.h"
+#include "rules/parse_int.h"
+
+/* ---- actions ---- */
+
+static const struct {
+	const char *word;
+	enum ast_action_kind kind;
+} action_words[] = {
+	{ "accept", ACTION_ACCEPT },
+	{ "drop", ACTION_DROP },
+	{ "reject", ACTION_REJECT },
+	{ "close", ACTION_CLOSE },
+	{ "jump", ACTION_JUMP },
+	{ "goto", ACTION_GOTO },
+	{ "return", ACTION_RETURN },
+	{ "log", ACTION_LOG },
+	{ "count", ACTION_COUNT },
+	{ "mark", ACTION_MARK },
+	{ "strike", ACTION_STRIKE },
+	{ "ban", ACTION_BAN },
+	{ "strip", ACTION_STRIP },
+	{ "replace", ACTION_REPLACE },
+	{ "quarantine", ACTION_QUARANTINE },
+};
+
+enum { ACTION_WORDS = sizeof(action_words) / sizeof(*action_words) };
+
+static int action_find(const char *word)
+{
+	for (size_t i = 0; i < ACTION_WORDS; i++)
+		if (strcmp(action_words[i].word, word) == 0)
+			return (int)action_words[i].kind;
+	return -1;
+}
+
+bool parse_word_is_action(const char *word)
+{
+	return action_find(word) >= 0;
+}
+
+static const char *action_suggest(struct parser *p)
+{
+	const char *words[ACTION_WORDS];
+
+	for (size_t i = 0; i < ACTION_WORDS; i++)
+		words[i] = action_words[i].word;
+	return parse_is(p, TOKEN_WORD) ? diag_suggest(p->diags, p->token.text, words, ACTION_WORDS)
+				       : NULL;
+}
+
+/* The word behind reject, close, log, strip: may be missing. */
+static void take_word(struct parser *p, struct ast_action *a)
+{
+	a->word = p->token.text;
+	a->word_at = p->token.at;
+	parse_step(p);
+}
+
+static void take_text(struct parser *p, struct ast_action *a)
+{
+	if (!parse_is(p, TOKEN_STRING))
+		return;
+	a->text = p->token.text;
+	parse_step(p);
+}
+
+static bool parse_ban(struct parser *p, struct ast_action *a)
+{
+	a->number = p->token.number;
+	a->word_at = p->token.at;
+	return parse_accept(p, TOKEN_DURATION) ||
+	       parse_wrong(p, "how long to ban", "a time such as 10m, 1h or 7d");
+}
+
+static bool parse_action_rest(struct parser *p, struct ast_action *a)
+{
+	switch (a->kind) {
+	case ACTION_REJECT:
+	case ACTION_CLOSE:
+		if (parse_is(p, TOKEN_WORD))
+			take_word(p, a);
+		take_text(p, a);
+		return true;
+	case ACTION_JUMP:
+	case ACTION_GOTO:
+		a->word = parse_name(p, "the name of a chain", &a->word_at);
+		return a->word != NULL;
+	case ACTION_MARK:
+		a->word = parse_name(p, "a name for the mark", &a->word_at);
+		return a->word != NULL;
+	case ACTION_LOG:
+		if (parse_is(p, TOKEN_WORD))
+			take_word(p, a);
+		return true;
+	case ACTION_STRIKE:
+		a->number = 1;
+		a->word_at = p->token.at;
+		if (parse_is(p, TOKEN_NUMBER))
+			a->number = p->token.number;
+		parse_accept(p, TOKEN_NUMBER);
+		return true;
+	case ACTION_BAN:
+		return parse_ban(p, a);
+	case ACTION_STRIP:
+		if (parse_is(p, TOKEN_STRING) || parse_is(p, TOKEN_WORD))
+			take_word(p, a);
+		return true;
+	case ACTION_REPLACE:
+		take_text(p, a);
+		return true;
+	default:
+		return true;
+	}
+}
+
+static struct ast_action *parse_action(struct parser *p)
+{
+	int kind = parse_is(p, TOKEN_WORD) ? action_find(p->token.text) : -1;
+	struct ast_action *a;
+
+	if (kind < 0) {
+		parse_wrong(p, "an action such as accept, drop, reject or log", action_suggest(p));
+		return NULL;
+	}
+	if (!(a = parse_alloc(p, sizeof(*a))))
+		return NULL;
+	a->kind = (enum ast_action_kind)kind;
+	a->at = a->word_at = p->token.at;
+	parse_step(p);
+	return parse_action_rest(p, a) ? a : NULL;
+}
+
+/* ---- rules ---- */
+
+static bool parse_rule_body(struct parser *p, struct ast_rule *rule)
+{
+	struct ast_action **tail = &rule->actions;
+
+	if (!parse_is(p, TOKEN_WORD) || !parse_word_is_action(p->token.text)) {
+		if (parse_is(p, TOKEN_BRACE_CLOSE))
+			return parse_wrong(p, "a condition or an action", NULL);
+		if (!(rule->cond = parse_condition(p)))
+			return false;
+		if (parse_is(p, TOKEN_BRACE_CLOSE) || parse_is(p, TOKEN_SEMICOLON))
+			return parse_wrong(
+				p, "an action such as accept, drop, reject or log", NULL);
+	}
+	do {
+		if (!(*tail = parse_action(p)))
+			return false;
+		tail = &(*tail)->next;
+	} while (parse_accept(p, TOKEN_COMMA));
+	parse_accept(p, TOKEN_SEMICOLON);
+	return true;
+}
+
+static bool parse_rule(struct parser *p, struct ast_rule ***tail)
+{
+	struct ast_rule *rule = parse_alloc(p, sizeof(*rule));
+	bool good;
+
+	if (!rule)
+		return false;
+	rule->at = p->token.at;
+	parse_step(p);
+	if (!(rule->name = parse_name(p, "a name for the rule", &rule->name_at)) ||
+		!parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
+		return false;
+	**tail = rule;
+	*tail = &rule->next;
+	good = parse_rule_body(p, rule);
+	if (good && !parse_is(p, TOKEN_BRACE_CLOSE))
+		good = parse_wrong(p, "',' or '}'", NULL);
+	/* The rule's own '}' is where a broken rule ends, so that the next one is read. */
+	while (!good && !parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END))
+		parse_recover(p);
+	if (!parse_accept(p, TOKEN_BRACE_CLOSE))
+		return false;
+	parse_accept(p, TOKEN_SEMICOLON);
+	return true;
+}
+
+bool parse_chain_body(struct parser *p, struct ast_item *item)
+{
+	struct ast_setting **settings = &item->settings;
+	struct ast_rule **rules = &item->rules;
+	struct loc open = p->token.at;
+
+	if (!parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
+		return false;
+	while (!parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END)) {
+		bool good;
+
+		if (parse_accept(p, TOKEN_SEMICOLON))
+			continue;
+		good = parse_is_word(p, "rule") ? parse_rule(p, &rules)
+						: parse_setting(p, &settings);
+		if (!good)
+			parse_recover(p);
+	}
+	if (parse_accept(p, TOKEN_BRACE_CLOSE))
+		return true;
+	if (!p->error)
+		diag_error(p->diags, open, NULL, "this '{' is never closed");
+	return false;
+}
+
+/* ---- expectations ---- */
+
+static bool take_string(struct parser *p, const char **out)
+{
+	*out = p->token.text;
+	return parse_expect(p, TOKEN_STRING, "a string");
+}
+
+static bool take_name(struct parser *p, const char **out, const char *what)
+{
+	*out = p->token.text;
+	return parse_expect(p, TOKEN_WORD, what);
+}
+
+static bool take_address(struct parser *p, const char **out)
+{
+	*out = p->token.text;
+	return parse_accept(p, TOKEN_STRING) || parse_expect(p, TOKEN_ADDRESS, "an address");
+}
+
+/* Strings beside each other are one text, so that long stanzas may have several lines. */
+static bool take_stanza(struct parser *p, struct ast_expect *e)
+{
+	struct buf text;
+	const char *joined;
+
+	e->stanza_at = p->token.at;
+	if (!parse_is(p, TOKEN_STRING))
+		return parse_wrong(p, "XML in double quotes", NULL);
+	buf_init(&text, PARSE_FILE_MAX);
+	for (; parse_is(p, TOKEN_STRING) && !p->error; parse_step(p))
+		p->error = buf_puts(&text, p->token.text);
+	joined = buf_string(&text);
+	e->stanza = joined ? arena_strdup(&p->ast->arena, joined) : NULL;
+	buf_fini(&text);
+	if (!e->stanza && !p->error)
+		p->error = -ENOMEM;
+	return !p->error;
+}
+
+static bool take_verdict(struct parser *p, struct ast_expect *e)
+{
+	e->verdict_at = p->token.at;
+	if (!take_name(p, &e->verdict, "accept, drop, reject or close"))
+		return false;
+	if (parse_is(p, TOKEN_WORD) && !parse_is_word(p, "by") &&
+		(strcmp(e->verdict, "reject") == 0 || strcmp(e->verdict, "close") == 0)) {
+		e->condition = p->token.text;
+		parse_step(p);
+	}
+	return !parse_accept_word(p, "by") || take_name(p, &e->by, "the name of a rule");
+}
+
+static bool parse_expect_line(struct parser *p, struct ast_expect *e)
+{
+	static const char *const words[] = { "from", "to", "service", "direction", "peer", "jid",
+		"stanza", "verdict" };
+
+	if (parse_accept_word(p, "from"))
+		return take_string(p, &e->from);
+	if (parse_accept_word(p, "to"))
+		return take_string(p, &e->to);
+	if (parse_accept_word(p, "service"))
+		return take_name(p, &e->service, "the name of a service");
+	if (parse_accept_word(p, "direction"))
+		return take_name(p, &e->direction, "in or out");
+	if (parse_accept_word(p, "peer"))
+		return take_address(p, &e->peer);
+	if (parse_accept_word(p, "jid"))
+		return take_string(p, &e->jid);
+	if (parse_accept_word(p, "stanza"))
+		return take_stanza(p, e);
+	if (parse_accept_word(p, "verdict"))
+		return take_verdict(p, e);
+	return parse_wrong(p, "from, to, service, direction, peer, jid, stanza or verdict",
+		parse_is(p, TOKEN_WORD) ? diag_suggest(p->diags, p->token.text, words,
+						  sizeof(words) / sizeof(*words))
+					: NULL);
+}
+
+bool parse_expect_body(struct parser *p, struct ast_item *item)
+{
+	struct ast_expect *e = parse_alloc(p, sizeof(*e));
+	struct loc open = p->token.at;
+
+	if (!e || !parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
+		return false;
+	e->at = e->stanza_at = e->verdict_at = item->name_at;
+	item->expect = e;
+	while (!parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END))
+		if (!parse_accept(p, TOKEN_SEMICOLON) && !parse_expect_line(p, e))
+			parse_recover(p);
+	if (parse_accept(p, TOKEN_BRACE_CLOSE))
+		return true;
+	if (!p->error)
+		diag_error(p->diags, open, NULL, "this '{' is never closed");
+	return false;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of blocks and settings. A new setting is a line here, a line in options.c that takes it
+ * over, and a line of docs/CONFIG.md, which a test compares with this table. Defaults stand here as
+ * text for people; options.c and xmpp/limits.c hold the numbers, and a test compares those, too. It
+ * reads no policy and judges nothing. */
+#include "rules/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KIB         ((uint64_t)1 << 10)
+#define MIB         ((uint64_t)1 << 20)
+#define GIB         ((uint64_t)1 << 30)
+#define SECOND      ((uint64_t)1000)
+#define HOUR        (3600 * SECOND)
+#define DAY         (24 * HOUR)
+#define COUNT(a)    (sizeof(a) / sizeof(*(a)))
+#define RANGE(a, b) .min = (a), .max = (b)
+#define WORD(list)  .shape = SHAPE_WORD, .syntax = list, .words = list
+
+static const struct schema_setting service_settings[] = {
+	{ "listen", SHAPE_LISTEN, "tcp PORT | tcp { PORT, ... } | on ADDRESS, ...", NULL,
+		"on all addresses",
+		.doc = "Ports as peers dial them, up to 16; the first byte of a connection tells "
+		       "STARTTLS "
+		       "from direct TLS. "
+		       "\"on\" binds to up to 8 addresses only.",
+		.repeat = true, .required = true },
+	{ "role", WORD("c2s|s2s|component"), .initial = "by the name, else c2s",
+		.doc = "What speaks on this port: clients, servers or components." },
+	{ "mode", WORD("proxy|inspect"), .initial = "proxy",
+		.doc = "proxy ends TLS and XMPP on both legs; inspect (queue of the kernel) comes "
+		       "with a later version." },
+	{ "intercept", WORD("tproxy|redirect|none"), .initial = "none",
+		.doc = "How connections come here: led in on a gateway, led in on the server's own "
+		       "host, or dialled directly." },
+	{ "tls", WORD("required|optional|none"), .initial = "required",
+		.doc = "Must a peer encrypt, may it, or is TLS not offered." },
+	{ "certificates", SHAPE_STRING, "\"FOLDER\"", NULL, "",
+		.doc = "Folder of NAME.crt and NAME.key in PEM, chosen by server name or the "
+		       "stream's "
+		       "\"to\"; needed unless tls none." },
+	{ "upstream", SHAPE_UPSTREAM, "original|ADDRESS[:PORT] [plain|starttls|tls]", NULL,
+		"original starttls",
+		.doc = "Where the server is: where the peer wanted to go, or an address; without a "
+		       "port, "
+		       "the one the peer dialled." },
+	{ "verify", SHAPE_VERIFY, "[default|system|off|file \"PEM\"] [name \"NAME\"]", NULL,
+		"default",
+		.doc = "Which certificate the server may show: a trusted one or the very one we "
+		       "present, "
+		       "only a trusted one, any, "
+		       "or one that a file vouches for; name replaces the name it must bear." },
+	{ "source", WORD("own|client"), .initial = "own",
+		.doc = "Whose address the server sees: ours, or the peer's own (needs a "
+		       "transparent socket)." },
+	{ "proxy-protocol", WORD("off|v2"), .initial = "off",
+		.doc = "Tell the server the peer's address in a PROXY protocol header." },
+	{ "forward", WORD("canonical|verbatim"), .initial = "canonical",
+		.doc = "Forward XML written anew as it was understood, or the bytes as they "
+		       "came." },
+	{ "fail", WORD("closed|open"), .initial = "closed",
+		.doc = "What becomes of a stanza that cannot be judged (out of memory): stopped or "
+		       "let through." },
+	{ "sessions", SHAPE_NUMBER, "N", NULL, "20000", .doc = "Sessions at once.",
+		RANGE(1, 10000000) },
+	{ "sessions-per-address", SHAPE_NUMBER, "N", NULL, "200",
+		.doc = "Sessions at once from one address (IPv6: one /64); 0 for no such ceiling.",
+		RANGE(0, 10000000) },
+	{ "buffer", SHAPE_SIZE, "SIZE", NULL, "256k",
+		.doc = "Unsent bytes kept towards either side before reading from the other stops.",
+		RANGE(16 * KIB, 64 * MIB) },
+	{ "stream-limits", SHAPE_BLOCK, "{ ... }", NULL, "",
+		.doc = "Ceilings of this service's streams, over the global ones.",
+		.block = "stream-limits" },
+	{ "timeouts", SHAPE_BLOCK, "{ ... }", NULL, "",
+		.doc = "Times of this service, over the global ones.", .block = "timeouts" },
+};
+
+static const struct schema_setting daemon_settings[] = {
+	{ "threads", SHAPE_NUMBER, "N", NULL, "0", .doc = "Threads of the proxy; 0: one a core.",
+		RANGE(0, 1024) },
+	{ "user", SHAPE_USER, "NAME", NULL, "xmppwall if there is such a user",
+		.doc = "User the children run as." },
+	{ "log", WORD("debug|info|warn|error"), .initial = "info", .doc = "What is logged." },
+	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
+		.doc = "events.json is rotated at this size; one old file is kept.",
+		RANGE(MIB, 1024 * GIB) },
+};
+
+static const struct schema_setting firewall_settings[] = {
+	{ "mark", SHAPE_NUMBER, "N", NULL, "0x584d0000",
+		.doc = "Mark of intercepted packets and upstream sockets; the upper 16 bits are "
+		       "ours, the "
+		       "lower ones stay free.",
+		RANGE(0x10000, 0xffff0000) },
+	{ "table", SHAPE_NUMBER, "N", NULL, "22530",
+		.doc = "Routing table that leads intercepted packets here.", RANGE(1, 0xffffffff) },
+	{ "allow", SHAPE_SET, "@SET", NULL, "",
+		.doc = "Set of addresses the kernel lets through before any block." },
+	{ "block", SHAPE_SET, "@SET", NULL, "", .doc = "Set of addresses the kernel drops." },
+};
+
+static const struct schema_setting stream_settings[] = {
+	{ "stanza", SHAPE_SIZE, "SIZE", NULL, "256k",
+		.doc = "One stanza after login (RFC 6120 13.12 wants 10000 at least).",
+		RANGE(10000, 16 * MIB) },
+	{ "stanza-preauth", SHAPE_SIZE, "SIZE", NULL, "16k", .doc = "One element before login.",
+		RANGE(1024, MIB) },
+	{ "header", SHAPE_SIZE, "SIZE", NULL, "4k", .doc = "XML declaration and stream header.",
+		RANGE(256, 64 * KIB) },
+	{ "token", SHAPE_SIZE, "SIZE", NULL, "64k",
+		.doc = "One tag, its name and all its attributes.", RANGE(KIB, MIB) },
+	{ "attribute", SHAPE_SIZE, "SIZE", NULL, "32k", .doc = "One attribute's value.",
+		RANGE(256, MIB) },
+	{ "depth", SHAPE_NUMBER, "N", NULL, "64", .doc = "Elements inside each other.",
+		RANGE(8, 512) },
+	{ "elements", SHAPE_NUMBER, "N", NULL, "4096", .doc = "Elements in one stanza after login.",
+		RANGE(64, 1000000) },
+	{ "elements-preauth", SHAPE_NUMBER, "N", NULL, "64",
+		.doc = "Elements in one element before login.", RANGE(8, 4096) },
+	{ "attributes", SHAPE_NUMBER, "N", NULL, "64", .doc = "Attributes on one element.",
+		RANGE(8, 1024) },
+	{ "namespaces", SHAPE_NUMBER, "N", NULL, "16",
+		.doc = "Namespace declarations on one element.", RANGE(2, 256) },
+	{ "name", SHAPE_SIZE, "SIZE", NULL, "1k",
+		.doc = "One name of an element or attribute, or one namespace.",
+		RANGE(64, 16 * KIB) },
+	{ "space", SHAPE_SIZE, "SIZE", NULL, "1k",
+		.doc = "White space between stanzas taken silently each second.", RANGE(16, MIB) },
+};
+
+static const struct schema_setting timeout_settings[] = {
+	{ "handshake", SHAPE_DURATION, "TIME", NULL, "10s",
+		.doc = "Connection and TLS until the stream begins.", RANGE(SECOND, HOUR) },
+	{ "login", SHAPE_DURATION, "TIME", NULL, "60s", .doc = "From there to the login.",
+		RANGE(SECOND, HOUR) },
+	{ "idle", SHAPE_DURATION, "TIME", NULL, "0",
+		.doc = "Nothing heard from the peer after login; 0: for ever.",
+		RANGE(0, 30 * DAY) },
+	{ "connect", SHAPE_DURATION, "TIME", NULL, "10s",
+		.doc = "Reaching the server, TLS included.", RANGE(SECOND, HOUR) },
+	{ "close", SHAPE_DURATION, "TIME", NULL, "5s",
+		.doc = "For the other side to close its half.", RANGE(100, HOUR) },
+	{ "stanza", SHAPE_DURATION, "TIME", NULL, "30s", .doc = "A stanza begun must end within.",
+		RANGE(SECOND, HOUR) },
+};
+
+static const struct schema_setting set_settings[] = {
+	{ "type", WORD("keyword|regex|domain|jid|address|namespace"), .initial = "",
+		.doc = "What its entries are.", .required = true },
+	{ "flags", .shape = SHAPE_WORDS, .syntax = "fold|nocase|substring|suffix, ...",
+		.words = "fold|nocase|substring|suffix", .initial = "none",
+		.doc = "keyword: fold sees through case, compatibility forms, invisible characters "
+		       "and look-alikes, nocase "
+		       "through case only, substring matches inside words. domain: suffix stands "
+		       "for all names below." },
+	{ "elements", SHAPE_ELEMENTS, "{ ENTRY, ... }", NULL, "", .doc = "Entries written here." },
+	{ "file", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "Entries in a file, one a line; xmppwallctl list edits it live." },
+};
+
+static const struct schema_setting limit_settings[] = {
+	{ "rate", SHAPE_RATE, "N/second|minute|hour|day", NULL, "",
+		.doc = "How many events are fine; N/10m is N in ten minutes.", .required = true },
+	{ "burst", SHAPE_NUMBER, "N", NULL, "the rate's number",
+		.doc = "How many may come at once.", RANGE(1, 1000000000) },
+	{ "key", SHAPE_FIELD, "FIELD", NULL, "one count for all",
+		.doc = "Each value of this field is counted by itself." },
+	{ "entries", SHAPE_NUMBER, "N", NULL, "65536",
+		.doc = "Keys remembered; beyond it the coldest is forgotten.",
+		RANGE(16, 16000000) },
+};
+
+static const struct schema_setting chain_settings[] = {
+	{ "hook", SHAPE_HOOK, "SERVICE, ... [direction in|out|both]", NULL, "",
+		.doc = "Where stanzas enter this chain; without one, only other chains jump here.",
+		.repeat = true },
+	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]",
+		NULL, "accept", .doc = "What becomes of a stanza no rule decided." },
+	{ "rule", SHAPE_EXPECT, "NAME { [CONDITION] ACTION, ... }", NULL, "",
+		.doc = "See RULES.md.", .repeat = true },
+};
+
+static const struct schema_setting punish_settings[] = {
+	{ "strikes", SHAPE_STRIKES, "(written N strikes within TIME)", NULL, "",
+		.doc = "How many strikes in which time are too many.", .required = true },
+	{ "ban", SHAPE_DURATION, "TIME", NULL, "", .doc = "How long the first ban lasts.",
+		RANGE(SECOND, 3650 * DAY), .required = true },
+	{ "escalate", SHAPE_ESCALATE, "xN to TIME", NULL, "x1",
+		.doc = "Each further ban lasts N times as long, up to a ceiling." },
+	{ "spare", WORD("shared|none"), .initial = "none",
+		.doc = "shared: no ban on an address that other logged-in JIDs use, too." },
+};
+
+static const struct schema_setting expect_settings[] = {
+	{ "from", SHAPE_EXPECT, "\"JID\"", NULL, "as the stanza says",
+		.doc = "The stanza's sender." },
+	{ "to", SHAPE_EXPECT, "\"JID\"", NULL, "as the stanza says", .doc = "Its recipient." },
+	{ "service", SHAPE_EXPECT, "NAME", NULL, "c2s, or the first hooked",
+		.doc = "The service it comes through." },
+	{ "direction", SHAPE_EXPECT, "in|out", NULL, "in",
+		.doc = "in: from the peer towards what is protected." },
+	{ "peer", SHAPE_EXPECT, "ADDRESS", NULL, "unknown", .doc = "The peer's address." },
+	{ "jid", SHAPE_EXPECT, "\"JID\"", NULL, "the sender (in) or recipient (out)",
+		.doc = "The JID the session is bound to." },
+	{ "stanza", SHAPE_EXPECT, "\"XML\" ...", NULL, "",
+		.doc = "One or more stanzas; several strings are one text. The last stanza's "
+		       "verdict "
+		       "counts.",
+		.required = true },
+	{ "verdict", SHAPE_EXPECT, "accept|drop|reject [CONDITION]|close [CONDITION] [by RULE]",
+		NULL, "", .doc = "What must become of it.", .required = true },
+};
+
+const struct schema_block schema_blocks[] = {
+	{ "service", ITEM_SERVICE, true, false, "A port that is protected.", service_settings,
+		COUNT(service_settings) },
+	{ "set", ITEM_SET, true, false, "A list that rules name with @.", set_settings,
+		COUNT(set_settings) },
+	{ "limit", ITEM_LIMIT, true, false,
+		"A rate that rules ask about with \"limit NAME exceeded\".", limit_settings,
+		COUNT(limit_settings) },
+	{ "chain", ITEM_CHAIN, true, false, "Rules in order; the first final verdict wins.",
+		chain_settings, COUNT(chain_settings) },
+	{ "punish", ITEM_PUNISH, true, false, "What becomes of peers that earn strikes.",
+		punish_settings, COUNT(punish_settings) },
+	{ "expect", ITEM_EXPECT, true, false,
+		"A test of the policy: it is loaded only if all of them hold.", expect_settings,
+		COUNT(expect_settings) },
+	{ "daemon", ITEM_OPTIONS, false, false, "The service itself.", daemon_settings,
+		COUNT(daemon_settings) },
+	{ "firewall", ITEM_OPTIONS, false, false, "What is put into the kernel.", firewall_settings,
+		COUNT(firewall_settings) },
+	{ "stream-limits", ITEM_OPTIONS, false, true, "Ceilings of XMPP streams.", stream_settings,
+		COUNT(stream_settings) },
+	{ "timeouts", ITEM_OPTIONS, false, true, "How long to wait.", timeout_settings,
+		COUNT(timeout_settings) },
+};
+const size_t schema_block_count = COUNT(schema_blocks);
+
+/* ---- looking ---- */
+
+const struct schema_block *schema_find_block(const char *name)
+{
+	for (size_t i = 0; i < schema_block_count; i++)
+		if (strcmp(schema_blocks[i].name, name) == 0)
+			return &schema_blocks[i];
+	return NULL;
+}
+
+const struct schema_setting *schema_find(const struct schema_block *block, const char *name)
+{
+	for (size_t i = 0; i < block->n; i++)
+		if (strcmp(block->settings[i].name, name) == 0)
+			return &block->settings[i];
+	return NULL;
+}
+
+const struct schema_block *schema_of_item(const struct ast_item *item)
+{
+	if (item->kind == ITEM_OPTIONS)
+		return schema_find_block(item->name);
+	for (size_t i = 0; i < schema_block_count; i++)
+		if (schema_blocks[i].item == item->kind)
+			return &schema_blocks[i];
+	return NULL;
+}
+
+/* ---- hints ---- */
+
+enum { WORDS_MAX = 32, WORDS_TEXT_MAX = 256 };
+
+const char *schema_suggest_block(struct diag_list *d, const char *word)
+{
+	const char *names[COUNT(schema_blocks) + 1] = { "include" };
+
+	for (size_t i = 0; i < schema_block_count; i++)
+		names[i + 1] = schema_blocks[i].name;
+	return diag_suggest(d, word, names, schema_block_count + 1);
+}
+
+const char *schema_suggest(struct diag_list *d, const struct schema_block *block, const char *word)
+{
+	const char *names[WORDS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < block->n && n < WORDS_MAX; i++)
+		names[n++] = block->settings[i].name;
+	return diag_suggest(d, word, names, n);
+}
+
+bool schema_has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; at; at = strchr(at, '|')) {
+		at += *at == '|';
+		if (strncmp(at, word, len) == 0 && (at[len] == '|' || !at[len]))
+			return len > 0;
+	}
+	return false;
+}
+
+const char *schema_suggest_word(struct diag_list *d, const char *words, const char *word)
+{
+	char copy[WORDS_TEXT_MAX], text[WORDS_TEXT_MAX * 2] = "one of ";
+	const char *list[WORDS_MAX], *hint;
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	for (char *save, *at = strtok_r(copy, "|", &save); at && n < WORDS_MAX;
+		at = strtok_r(NULL, "|", &save))
+		list[n++] = at;
+	if ((hint = diag_suggest(d, word, list, n)))
+		return hint;
+	for (size_t i = 0; i < n; i++) {
+		strcat(text, i ? ", " : "");
+		strcat(text, list[i]);
+	}
+	return arena_strdup(&d->arena, text);
+}
