@@ -80,6 +80,9 @@ class User:
         say(event=stanza.name, xml=str(stanza))
         return stanza
 
+    async def mechanism(self):
+        return self.xmpp["feature_mechanisms"].mech.name
+
     async def send(self, xml):
         self.xmpp.send_raw(xml)
 
