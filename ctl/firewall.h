@@ -28,7 +28,8 @@ static inline uint32_t firewall_mark_local(const struct daemon_options *d)
 }
 
 /* Appends the nft text of the table: what "firewall print" shows and nft_load takes. 0, -ENOMEM, ERR_LIMIT, or
- * ERR_RANGE when the mark is 0 or has a low bit set. The order of services does not matter. */
+ * ERR_RANGE when the mark is 0 or has a low bit set, or a port is too high to intercept; ERR_SYNTAX for "listen on" of
+ * no address. Names a policy has checked already; here they only guard the kernel. */
 int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon, struct buf *out);
 /* Do these services need route_add (tproxy, or source client)? */
 bool firewall_needs_route(const struct service *services, size_t n);

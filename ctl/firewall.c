@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In the data's way: before everything. What the services ask of the kernel, written as the text of one nft table:
+ * sets of allowed and blocked addresses, their early drop, and the interception that brings a peer's connection to the
+ * proxy. Services and options come in, nft text goes out; "firewall print" shows this very text and nft.c loads it.
+ * Addresses are parsed and printed anew and names stripped, so that nothing from the configuration becomes syntax.
+ * It never talks to the kernel and never looks at the host. */
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "ctl/firewall.h"
+#include "rules/rules.h"
+
+static bool service_is(const struct service *s, enum intercept how)
+{
+	return s->mode == MODE_PROXY && s->intercept == how && s->n_ports > 0;
+}
+
+static bool any_service(const struct service *services, size_t n, enum intercept how)
+{
+	for (size_t i = 0; i < n; i++)
+		if (service_is(&services[i], how))
+			return true;
+	return false;
+}
+
+static bool any_source_client(const struct service *services, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (services[i].mode == MODE_PROXY && services[i].source_client)
+			return true;
+	return false;
+}
+
+bool firewall_needs_route(const struct service *services, size_t n)
+{
+	return any_service(services, n, INTERCEPT_TPROXY) || any_source_client(services, n);
+}
+
+/* ---- one service's rules ---- */
+
+/* The condition on destination addresses: one rule a family, and none for a family without an address. */
+struct family {
+	const char *name; /* "ip ", "ip6 " */
+	const char *proto; /* as meta nfproto says it */
+	bool v4;
+};
+
+static const struct family families[] = {
+	{ "ip ", "ipv4", true },
+	{ "ip6 ", "ipv6", false },
+};
+
+static bool address_is_any(const struct peer_address *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->bytes + (address_is_v4(a) ? 12 : 0), zero, address_is_v4(a) ? 4 : 16) == 0;
+}
+
+/* "ip daddr { 192.0.2.1, 192.0.2.2 } " into text; *count says how many addresses of the family there are. */
+static int format_addresses(const struct service *s, const struct family *f, struct buf *text, unsigned *count)
+{
+	struct peer_address a;
+	char name[INET6_ADDRSTRLEN];
+	bool any = false;
+	int r;
+
+	*count = 0;
+	if ((r = buf_putf(text, "%sdaddr {", f->name)) < 0)
+		return r;
+	for (unsigned i = 0; i < s->n_addresses; i++) {
+		if ((r = address_parse(span_of(s->addresses[i]), &a)) < 0)
+			return r;
+		if (address_is_v4(&a) != f->v4)
+			continue;
+		any = any || address_is_any(&a);
+		address_format(&a, name, sizeof(name));
+		if ((r = buf_putf(text, "%s %s", (*count)++ ? "," : "", name)) < 0)
+			return r;
+	}
+	if (any) {
+		buf_clear(text);
+		return buf_putf(text, "meta nfproto %s ", f->proto);
+	}
+	return buf_puts(text, " } ");
+}
+
+/* family: "" or "ip " or "ip6 ". A tproxy rule without a listening proxy lets the packet go on: the rule after it
+ * is what fails closed. Redirection to a port without a listener refuses by itself. */
+static int format_ports(const struct service *s, const char *family, const char *condition, uint32_t mark,
+	struct buf *out)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < s->n_ports && r == 0; i++) {
+		unsigned to = s->ports[i] + INTERCEPT_PORT_OFFSET;
+
+		if (s->intercept == INTERCEPT_TPROXY) {
+			r = buf_putf(out,
+				"\t\t%stcp dport %u tproxy %sto :%u meta mark set 0x%08" PRIx32 " counter accept\n",
+				condition, s->ports[i], family, to, mark);
+			if (r == 0 && !s->fail_open)
+				r = buf_putf(out, "\t\t%stcp dport %u counter drop\n", condition, s->ports[i]);
+		}
+		else
+			r = buf_putf(out, "\t\tfib daddr type local %stcp dport %u counter redirect to :%u\n", condition,
+				s->ports[i], to);
+	}
+	return r;
+}
+
+/* Names come from the configuration's lexer; whatever is not a plain character there is not repeated here. */
+static int format_name(const char *name, struct buf *out)
+{
+	int r = 0;
+
+	for (; name && *name && r == 0; name++)
+		r = buf_putf(out, "%c", *name > ' ' && *name < 0x7f ? *name : '_');
+	return r;
+}
+
+static int format_service(const struct service *s, uint32_t mark, struct buf *out)
+{
+	struct buf condition;
+	unsigned count;
+	int r;
+
+	if ((r = buf_puts(out, "\t\t# service ")) < 0 || (r = format_name(s->name, out)) < 0 ||
+		(r = buf_puts(out, s->intercept != INTERCEPT_TPROXY ? "\n"
+					   : s->fail_open ? ", passes by while there is no proxy\n"
+							  : ", dropped while there is no proxy\n")) < 0)
+		return r;
+	if (s->n_addresses == 0)
+		return format_ports(s, "", "", mark, out);
+	buf_init(&condition, 0);
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && r == 0; i++) {
+		const char *text;
+
+		buf_clear(&condition);
+		if ((r = format_addresses(s, &families[i], &condition, &count)) < 0)
+			break;
+		if (count == 0)
+			continue;
+		text = buf_string(&condition);
+		r = text ? format_ports(s, families[i].name, text, mark, out) : -ENOMEM;
+	}
+	buf_fini(&condition);
+	return r;
+}
+
+static int format_services(const struct service *services, size_t n, enum intercept how, uint32_t mark,
+	struct buf *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		if (service_is(&services[i], how))
+			r = format_service(&services[i], mark, out);
+	return r;
+}
+
+/* ---- the table ---- */
+
+static int format_sets(const struct daemon_options *daemon, struct buf *out)
+{
+	static const struct {
+		const char *name, *type, *comment;
+	} sets[] = {
+		{ "allow4", "ipv4_addr", "# Never blocked" },
+		{ "allow6", "ipv6_addr", NULL },
+		{ "block4", "ipv4_addr", "# Bans, each with its own end" },
+		{ "block6", "ipv6_addr", NULL },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && r == 0; i++) {
+		const char *list = i < 2 ? daemon->allow_set : daemon->block_set;
+
+		if (sets[i].comment) {
+			if ((r = buf_putf(out, "\t%s", sets[i].comment)) < 0)
+				return r;
+			if (list && ((r = buf_puts(out, i < 2 ? ": the list " : ", and the list ")) < 0 ||
+					    (r = format_name(list, out)) < 0))
+				return r;
+			if ((r = buf_puts(out, ".\n")) < 0)
+				return r;
+		}
+		r = buf_putf(out,
+			"\tset %s {\n"
+			"\t\ttype %s\n"
+			"\t\tflags interval,timeout\n"
+			"\t}\n",
+			sets[i].name, sets[i].type);
+	}
+	return r;
+}
+
+/* The ports the proxy really listens on are not for dialling: there would be no original destination. Before NAT
+ * (raw) an intercepted packet still carries the port its peer dialled. */
+static int format_hidden_ports(const struct service *services, size_t n, struct buf *out)
+{
+	bool first = true;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!service_is(&services[i], INTERCEPT_TPROXY) && !service_is(&services[i], INTERCEPT_REDIRECT))
+			continue;
+		for (unsigned k = 0; k < services[i].n_ports && r == 0; k++) {
+			if (first)
+				r = buf_puts(out,
+					"\t\t# The proxy's own ports are reached by interception only.\n"
+					"\t\tiifname != \"lo\" fib daddr type local tcp dport {");
+			if (r == 0)
+				r = buf_putf(out, "%s %u", first ? "" : ",", services[i].ports[k] + INTERCEPT_PORT_OFFSET);
+			first = false;
+		}
+	}
+	return r == 0 && !first ? buf_puts(out, " } counter drop\n") : r;
+}
+
+static int format_early(const struct service *services, size_t n, struct buf *out)
+{
+	int r;
+
+	if ((r = buf_puts(out,
+		     "\n"
+		     "\t# Before connection tracking and interception; packets of standing connections, too.\n"
+		     "\tchain early {\n"
+		     "\t\ttype filter hook prerouting priority raw; policy accept;\n")) < 0 ||
+		(r = format_hidden_ports(services, n, out)) < 0)
+		return r;
+	return buf_puts(out,
+		"\t\t# A ban must not cut this host off from itself.\n"
+		"\t\tip saddr 127.0.0.1 accept\n"
+		"\t\tip6 saddr ::1 accept\n"
+		"\t\tip saddr @allow4 accept\n"
+		"\t\tip6 saddr @allow6 accept\n"
+		"\t\tip saddr @block4 counter drop\n"
+		"\t\tip6 saddr @block6 counter drop\n"
+		"\t}\n");
+}
+
+static int format_intercept(const struct service *services, size_t n, const struct daemon_options *daemon,
+	struct buf *out)
+{
+	uint32_t local = firewall_mark_local(daemon);
+	int r;
+
+	if (!firewall_needs_route(services, n))
+		return 0;
+	if ((r = buf_putf(out,
+		     "\n"
+		     "\t# Packets for another's address are handed to the proxy here: the mark chooses routing table %" PRIu32
+		     ".\n"
+		     "\tchain intercept {\n"
+		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n"
+		     "\t\t# The proxy's own connections to a server on this host.\n"
+		     "\t\tmeta mark 0x%08" PRIx32 " accept\n"
+		     "\t\t# Answers to connections made in a client's name, and sessions older than a reload.\n"
+		     "\t\tmeta l4proto tcp socket wildcard 0 socket transparent 1 meta mark set 0x%08" PRIx32 " accept\n",
+		     daemon->route_table, firewall_mark_upstream(daemon), local)) < 0 ||
+		(r = format_services(services, n, INTERCEPT_TPROXY, local, out)) < 0)
+		return r;
+	return buf_puts(out, "\t}\n");
+}
+
+static int format_redirect(const struct service *services, size_t n, const struct daemon_options *daemon,
+	struct buf *out)
+{
+	int r;
+
+	if (!any_service(services, n, INTERCEPT_REDIRECT))
+		return 0;
+	if ((r = buf_putf(out,
+		     "\n"
+		     "\t# Connections that arrive for a server on this host; what the host itself dials is left alone.\n"
+		     "\tchain intercept_nat {\n"
+		     "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+		     "\t\tmeta mark 0x%08" PRIx32 " accept\n",
+		     firewall_mark_upstream(daemon))) < 0 ||
+		(r = format_services(services, n, INTERCEPT_REDIRECT, 0, out)) < 0)
+		return r;
+	return buf_puts(out, "\t}\n");
+}
+
+int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon, struct buf *out)
+{
+	int r;
+
+	if (daemon->mark == 0 || (daemon->mark & 3) != 0)
+		return ERR_RANGE;
+	for (size_t i = 0; i < n; i++)
+		for (unsigned k = 0; services[i].intercept != INTERCEPT_NONE && k < services[i].n_ports; k++)
+			if (services[i].ports[k] == 0 || services[i].ports[k] > UINT16_MAX - INTERCEPT_PORT_OFFSET)
+				return ERR_RANGE;
+	if ((r = buf_puts(out,
+		     "# Written by xmppwalld and kept so by it: what others change here is undone.\n"
+		     "table inet " FIREWALL_TABLE " {\n")) < 0 ||
+		(r = format_sets(daemon, out)) < 0 || (r = format_early(services, n, out)) < 0 ||
+		(r = format_intercept(services, n, daemon, out)) < 0 ||
+		(r = format_redirect(services, n, daemon, out)) < 0)
+		return r;
+	return buf_puts(out, "}\n");
+}
