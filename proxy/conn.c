@@ -207,6 +207,7 @@ void conn_flush(struct conn *c)
 
 		if (n == 0) {
 			c->blocked = true;
+			c->progress_ms = uv_now(c->poll.loop);
 			return;
 		}
 		if (n < 0) {

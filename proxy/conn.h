@@ -26,7 +26,7 @@ struct conn {
 	bool mute;       /* writing failed: bytes to send are thrown away */
 	int polled;      /* the mask in force */
 	uint64_t sent, received; /* clear bytes */
-	uint64_t progress_ms;    /* when bytes last left, or the queue was empty */
+	uint64_t progress_ms;    /* when bytes last left or began to wait */
 	void (*on_ready)(struct conn *c);
 	void (*on_closed)(struct conn *c);
 	void *owner;

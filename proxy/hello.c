@@ -15,13 +15,19 @@ static bool hello_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* A byte order mark begins: an XML stream that the parser refuses by name. */
+static bool hello_is_mark(char c)
+{
+	return c == '\xef' || c == '\xfe' || c == '\xff';
+}
+
 enum hello_kind hello_classify(struct span bytes)
 {
 	if (bytes.len == 0)
 		return HELLO_MORE;
 	if (bytes.ptr[0] == TLS_HANDSHAKE)
 		return hello_is_record(bytes) ? HELLO_TLS : HELLO_OTHER;
-	if (bytes.ptr[0] == '<' || hello_is_space(bytes.ptr[0]))
+	if (bytes.ptr[0] == '<' || hello_is_space(bytes.ptr[0]) || hello_is_mark(bytes.ptr[0]))
 		return HELLO_CLEAR;
 	return HELLO_OTHER;
 }

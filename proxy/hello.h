@@ -9,7 +9,7 @@
 enum hello_kind {
 	HELLO_MORE,  /* nothing yet */
 	HELLO_TLS,   /* a TLS record: direct TLS (XEP-0368) */
-	HELLO_CLEAR, /* '<' or white space: an XML stream */
+	HELLO_CLEAR, /* '<', white space or a byte order mark: an XML stream */
 	HELLO_OTHER, /* neither: not for us */
 };
 

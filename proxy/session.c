@@ -23,7 +23,7 @@
 #include "proxy/session_server.h"
 #include "proxy/worker.h"
 
-enum { SESSION_STEPS = 32, SESSION_SHRINK_MS = 5000, SESSION_SPARE = 65536 };
+enum { SESSION_STEPS = 128, SESSION_SHRINK_MS = 5000, SESSION_SPARE = 65536 };
 
 static atomic_uint_fast64_t serials;
 
@@ -107,7 +107,7 @@ static void leg_on_closed(struct conn *c)
 	session_run(((struct leg *)c->owner)->session);
 }
 
-static int leg_init(struct leg *leg, struct session *s)
+static void leg_init(struct leg *leg, struct session *s)
 {
 	const struct service *conf = &s->service->conf;
 
@@ -116,7 +116,7 @@ static int leg_init(struct leg *leg, struct session *s)
 		leg_on_ready, leg_on_closed);
 	leg->session = s;
 	leg->heard_ms = uv_now(&s->worker->loop);
-	return (leg->in = stream_new(&conf->limits)) ? 0 : -ENOMEM;
+	leg->in = stream_new(&conf->limits);
 }
 
 static bool leg_hears(struct session *s, const struct leg *leg)
@@ -268,6 +268,18 @@ static bool leg_step(struct session *s, struct leg *leg)
 	return leg->conn.readable && leg_hears(s, leg) && leg_step_read(s, leg);
 }
 
+/* Would a step do something? */
+static bool leg_is_ready(struct session *s, const struct leg *leg)
+{
+	if (!leg_hears(s, leg))
+		return false;
+	if (leg->conn.connecting)
+		return leg->conn.writable;
+	if (leg->conn.tls.ssl && !leg->conn.secure)
+		return leg->conn.readable || leg->conn.writable;
+	return leg->conn.readable || (leg->pushed && s->state != SESSION_DRAIN);
+}
+
 /* ---- the session ---- */
 
 static void session_free(struct session *s)
@@ -328,19 +340,21 @@ void session_run(struct session *s)
 		return;
 	s->running = true;
 	do {
-		more = leg_step(s, &s->client);
-		more |= leg_step(s, &s->server);
-		/* A full queue is emptied before the other side is read again. */
+		/* One write for all that was gathered. */
+		while (steps > 0 && (leg_step(s, &s->client) | leg_step(s, &s->server)))
+			steps--;
 		conn_flush(&s->client.conn);
 		conn_flush(&s->server.conn);
-	} while (more && --steps > 0 && s->state != SESSION_CLOSED);
+		/* What stood still for a full queue may go on now. */
+		more = leg_is_ready(s, &s->client) || leg_is_ready(s, &s->server);
+	} while (more && steps > 0);
 	session_settle(s);
 	conn_watch(&s->client.conn, leg_hears(s, &s->client));
 	conn_watch(&s->server.conn, leg_hears(s, &s->server));
 	s->running = false;
 	if (session_is_gone(s))
 		session_free(s);
-	else if (more && s->state != SESSION_CLOSED)
+	else if (more)
 		worker_queue(s->worker, s);
 }
 
@@ -362,6 +376,7 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 	int r;
 
 	if (!s) {
+		registry_leave(service->conf.name, &peer->address);
 		close(fd);
 		return -ENOMEM;
 	}
@@ -369,10 +384,13 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 		.dest = *dest, .dialled = dialled, .opened_ms = now, .state_ms = now, .phase_ms = now };
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	sm_init(&s->sm, s->serial);
-	if ((r = leg_init(&s->client, s)) < 0 || (r = leg_init(&s->server, s)) < 0) {
-		close(fd);
-	} else {
+	leg_init(&s->client, s);
+	leg_init(&s->server, s);
+	if (s->client.in && s->server.in) {
 		r = conn_open(&s->client.conn, &w->loop, fd, false);
+	} else {
+		close(fd);
+		r = -ENOMEM;
 	}
 	s->next = w->sessions;
 	if (s->next)

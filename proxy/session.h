@@ -57,7 +57,8 @@ struct session {
 	uint64_t dropped, rejected;
 };
 
-/* Takes fd (accepted, non-blocking) and starts. The session frees itself. 0 or a negative code (fd is closed). */
+/* Takes fd (accepted, non-blocking) and starts. The session frees itself, and leaves the
+ * registry that the caller has entered for it. 0 or a negative code (all of that is done then). */
 int session_new(struct worker *w, struct gear_service *service, int fd, const struct endpoint *peer,
 	const struct endpoint *dest, uint16_t dialled);
 /* Does what can be done now. The session may be gone afterwards. */

@@ -247,3 +247,10 @@ void tls_link_alpn(const struct tls_link *t, char *text, size_t size)
 	memcpy(text, name ? (const char *)name : "", len);
 	text[len] = '\0';
 }
+
+bool tls_link_same_leaf(const struct tls_link *client, const struct tls_link *server)
+{
+	X509 *theirs = server->ssl ? SSL_get0_peer_certificate(server->ssl) : NULL;
+
+	return theirs && client->pick.chosen && X509_cmp(client->pick.chosen->leaf, theirs) == 0;
+}

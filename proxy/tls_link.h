@@ -52,3 +52,5 @@ const char *tls_link_cipher(const struct tls_link *t);
 const char *tls_link_sni(const struct tls_link *t);
 /* Copies; size >= 32. */
 void tls_link_alpn(const struct tls_link *t, char *text, size_t size);
+/* Does the server show the very leaf that we showed the client? */
+bool tls_link_same_leaf(const struct tls_link *client, const struct tls_link *server);

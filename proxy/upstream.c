@@ -92,59 +92,46 @@ static socklen_t endpoint_sockaddr(const struct endpoint *e, bool v4, struct soc
 	return sizeof(*in6);
 }
 
-/* Binds to the client's address: with its port if that is free, else with any. */
-static int dial_bind(int fd, const struct endpoint *source, bool v4, bool any_port)
+/* Binds to the client's address and a port of the kernel's choice: with the client's own port, connection tracking would
+ * take our connection for the client's. */
+static int dial_bind(int fd, const struct endpoint *source, bool v4)
 {
 	static const int one = 1;
-	struct endpoint from = *source;
+	struct endpoint from = { .address = source->address };
 	struct sockaddr_storage ss;
 	socklen_t len;
 
 	if (v4 ? setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &one, sizeof(one)) < 0
 	       : setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &one, sizeof(one)) < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (any_port) {
-		from.port = 0;
-		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	}
+	/* The port is chosen in connect(): 64k of them for each server, not for all together. */
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	len = endpoint_sockaddr(&from, v4, &ss);
 	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-static int dial_once(const struct endpoint *dest, const struct endpoint *source, uint32_t mark,
-	bool any_port, int *out)
+int upstream_dial(const struct endpoint *dest, const struct endpoint *source, uint32_t mark, int *out)
 {
 	bool v4 = address_is_v4(&dest->address);
-	cleanup_fd int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	cleanup_fd int fd = -1;
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int r;
 
+	if (source && address_is_v4(&source->address) != v4)
+		return -EAFNOSUPPORT;
+	fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	/* Without the capability the mark is missing, which an interception must not be built on; without interception
 	 * it is not needed: so only a warning. */
 	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 		log_warn("upstream socket mark refused error=%s", err_text(-errno));
-	if (source && (r = dial_bind(fd, source, v4, any_port)) < 0)
+	if (source && (r = dial_bind(fd, source, v4)) < 0)
 		return r;
 	len = endpoint_sockaddr(dest, v4, &ss);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	*out = take_fd(&fd);
 	return 0;
-}
-
-int upstream_dial(const struct endpoint *dest, const struct endpoint *source, uint32_t mark, int *fd)
-{
-	int r;
-
-	if (source && address_is_v4(&source->address) != address_is_v4(&dest->address))
-		return -EAFNOSUPPORT;
-	r = dial_once(dest, source, mark, false, fd);
-	/* The client's own port may still be in TIME_WAIT on our side of things. */
-	if (source && (r == -EADDRINUSE || r == -EADDRNOTAVAIL))
-		r = dial_once(dest, source, mark, true, fd);
-	return r;
 }
