@@ -20,6 +20,7 @@ struct jobs {
 	uv_loop_t *loop;
 	uv_work_t running;
 	struct job *first, *last; /* the first one runs */
+	bool held, in_done;
 };
 
 int jobs_new(uv_loop_t *loop, struct jobs **out)
@@ -50,13 +51,15 @@ static void job_done(uv_work_t *work, int status)
 
 	(void)status;
 	/* Before the next one starts: it is to see what this one left. */
+	j->in_done = true;
 	job->done(job->arg);
+	j->in_done = false;
 	j->first = job->next;
 	free(job);
-	if (j->first)
-		jobs_start_first(j);
-	else
+	if (!j->first)
 		j->last = NULL;
+	if (j->first && !j->held)
+		jobs_start_first(j);
 }
 
 static void jobs_start_first(struct jobs *j)
@@ -79,14 +82,27 @@ int jobs_run(struct jobs *j, void (*work)(void *arg), void (*done)(void *arg), v
 	else
 		j->first = job;
 	j->last = job;
-	if (j->first == job)
+	if (j->first == job && !j->held)
 		jobs_start_first(j);
 	return 0;
 }
 
+void jobs_hold(struct jobs *j)
+{
+	j->held = true;
+}
+
+void jobs_release(struct jobs *j)
+{
+	assert(j->held);
+	j->held = false;
+	if (j->first && !j->in_done)
+		jobs_start_first(j);
+}
+
 bool jobs_idle(const struct jobs *j)
 {
-	return !j->first;
+	return !j->first && !j->held;
 }
 
 void jobs_free(struct jobs *j)

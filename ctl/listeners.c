@@ -80,7 +80,8 @@ static int port_probe(const struct sockaddr_storage *sa, socklen_t len)
 	return bind(fd, (const struct sockaddr *)sa, len) < 0 ? -errno : 0;
 }
 
-static int listener_bind(struct listener *l)
+/* probe: nobody of ours is on that port yet. */
+static int listener_bind(struct listener *l, bool probe)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sockaddr_make(l->address, l->bound, &sa);
@@ -89,7 +90,7 @@ static int listener_bind(struct listener *l)
 
 	if (len == 0)
 		return -EINVAL;
-	if (l->thread == 0 && !l->transparent && (r = port_probe(&sa, len)) < 0)
+	if (probe && (r = port_probe(&sa, len)) < 0)
 		return r;
 	if ((fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0)
 		return -errno;
@@ -146,6 +147,14 @@ static int listener_share(struct listener *l, const struct listeners *have)
 	return ERR_NOTFOUND;
 }
 
+static bool port_is_ours(const struct listeners *l, uint16_t bound)
+{
+	for (size_t i = 0; l && i < l->n; i++)
+		if (l->all[i].bound == bound)
+			return true;
+	return false;
+}
+
 /* Takes one with its texts; closes and frees them on failure. */
 static int listeners_add(struct listeners *out, struct listener one)
 {
@@ -177,7 +186,9 @@ static int open_port(const struct service *s, const char *address, uint16_t port
 
 		r = bound > 65535 ? ERR_RANGE : listener_share(&one, have);
 		if (r == ERR_NOTFOUND)
-			r = listener_bind(&one);
+			r = listener_bind(&one, !one.transparent &&
+							!port_is_ours(have, one.bound) &&
+							!port_is_ours(out, one.bound));
 		if (optional && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)) {
 			log_info("event=listen service=%s note=\"no IPv6 on this host\"", s->name);
 			free(one.service);
