@@ -9,7 +9,7 @@
 
 #include "rules/schema.h"
 
-enum { PRINT_COLUMNS = 96, PRINT_INDENT = 4 };
+enum { PRINT_LIST_MAX = 64 /* bytes of entries on one line */, PRINT_INDENT = 4 };
 
 struct printer {
 	struct buf *out;
@@ -106,16 +106,30 @@ static void put_items(struct printer *p, const struct ast_value *list, const cha
 	}
 }
 
+/* Measured as printed, not as written, or printing twice might differ. */
+static bool list_is_short(const struct ast_value *list)
+{
+	struct buf text;
+	struct printer scratch = { .out = &text };
+	bool fits = true;
+
+	buf_init(&text, 0);
+	for (const struct ast_value *item = list->items; item && fits; item = item->next) {
+		if (item->kind != VALUE_LIST)
+			put_value(&scratch, item, 0);
+		fits = item->kind != VALUE_LIST && !scratch.error &&
+		       buf_len(&text) < PRINT_LIST_MAX;
+	}
+	buf_fini(&text);
+	return fits;
+}
+
 /* On one line, or an entry a line when that would be long. */
 static void put_list(struct printer *p, const struct ast_value *list, unsigned level)
 {
-	size_t length = 0;
-
-	for (const struct ast_value *item = list->items; item; item = item->next)
-		length += item->at.length + 2;
 	if (!list->items) {
 		put(p, "{ }");
-	} else if (length <= PRINT_COLUMNS - 30) {
+	} else if (list_is_short(list)) {
 		put(p, "{ ");
 		put_items(p, list, ", ", level, false);
 		put(p, " }");
