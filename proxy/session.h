@@ -41,6 +41,7 @@ struct session {
 	uint16_t dialled;                     /* the port it dialled, before interception */
 	bool queued, running;
 	bool direct;        /* TLS from the first byte */
+	bool resumable;     /* a connection was lost: the ledger is kept */
 	bool authenticated, anonymous;
 	bool sasl_wait;     /* the client has spoken SASL, the server's answer is due */
 	bool sm_refused;    /* an inline <resume/> of an unknown session was taken out */
