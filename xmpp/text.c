@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text as bytes, and the run of folding over a text. Stands between the carriers, lists and rules that hold
- * text and the pattern scan that reads it. In comes UTF-8; out goes folded UTF-8 in the caller's arena with the
- * way back to the source. What one character becomes is said by text_table; how marks join their letter by
- * text_compose; this file walks the text, collapses white space and keeps the offsets. ASCII, most of all
- * traffic, never leaves the loop of fold_ascii. It never looks at meaning, and the work is linear in the text. */
+/* Text as bytes, and the run of folding over a text. Stands between the carriers, lists and rules
+ * that hold text and the pattern scan that reads it. In comes UTF-8; out goes folded UTF-8 in the
+ * caller's arena with the way back to the source. What one character becomes is said by text_table;
+ * how marks join their letter by text_compose; this file walks the text, collapses white space and
+ * keeps the offsets. ASCII, most of all traffic, never leaves the loop of fold_ascii. It never
+ * looks at meaning, and the work is linear in the text. */
 #include "xmpp/text.h"
 
 #include <assert.h>
@@ -15,7 +16,8 @@
 
 /* ---- bytes ---- */
 
-/* Continuation bytes that follow a lead byte, and the bounds of the first (Unicode 3.9, table 3-7). */
+/* Continuation bytes that follow a lead byte, and the bounds of the first (Unicode 3.9, table 3-7).
+ */
 static size_t lead_bounds(unsigned char lead, unsigned char *low, unsigned char *high)
 {
 	*low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
@@ -162,7 +164,8 @@ static size_t folder_back(const struct folder *f, size_t at, uint32_t *cp)
 	return at;
 }
 
-/* Takes the last letter and the marks kept on it out of the output again, since another mark follows. */
+/* Takes the last letter and the marks kept on it out of the output again, since another mark
+ * follows. */
 static void folder_open(struct folder *f)
 {
 	size_t start = f->len, chars = 0;
@@ -247,18 +250,113 @@ static void folder_add(struct folder *f, struct span target, unsigned flags, uin
 	}
 }
 
-/* What ASCII becomes: lower case, white space one space, other controls (NUL stands for that) nothing. */
+/* What ASCII becomes: lower case, white space one space, other controls (NUL stands for that)
+ * nothing. */
 static const char ascii_fold[128] = {
-	['\t'] = ' ', ['\n'] = ' ', ['\v'] = ' ', ['\f'] = ' ', ['\r'] = ' ', [' '] = ' ',
-	['!'] = '!', '"', '#', '$', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/',
-	['0'] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ':', ';', '<', '=', '>', '?', '@',
-	['A'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
-	's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '[', '\\', ']', '^', '_', '`',
-	['a'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
-	's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '{', '|', '}', '~',
+	['\t'] = ' ',
+	['\n'] = ' ',
+	['\v'] = ' ',
+	['\f'] = ' ',
+	['\r'] = ' ',
+	[' '] = ' ',
+	['!'] = '!',
+	'"',
+	'#',
+	'$',
+	'%',
+	'&',
+	'\'',
+	'(',
+	')',
+	'*',
+	'+',
+	',',
+	'-',
+	'.',
+	'/',
+	['0'] = '0',
+	'1',
+	'2',
+	'3',
+	'4',
+	'5',
+	'6',
+	'7',
+	'8',
+	'9',
+	':',
+	';',
+	'<',
+	'=',
+	'>',
+	'?',
+	'@',
+	['A'] = 'a',
+	'b',
+	'c',
+	'd',
+	'e',
+	'f',
+	'g',
+	'h',
+	'i',
+	'j',
+	'k',
+	'l',
+	'm',
+	'n',
+	'o',
+	'p',
+	'q',
+	'r',
+	's',
+	't',
+	'u',
+	'v',
+	'w',
+	'x',
+	'y',
+	'z',
+	'[',
+	'\\',
+	']',
+	'^',
+	'_',
+	'`',
+	['a'] = 'a',
+	'b',
+	'c',
+	'd',
+	'e',
+	'f',
+	'g',
+	'h',
+	'i',
+	'j',
+	'k',
+	'l',
+	'm',
+	'n',
+	'o',
+	'p',
+	'q',
+	'r',
+	's',
+	't',
+	'u',
+	'v',
+	'w',
+	'x',
+	'y',
+	'z',
+	'{',
+	'|',
+	'}',
+	'~',
 };
 
-/* Folds ASCII from i on; returns where the first other byte stands. The output needs as many bytes at most. */
+/* Folds ASCII from i on; returns where the first other byte stands. The output needs as many bytes
+ * at most. */
 static size_t fold_ascii(struct folder *f, struct span in, size_t i)
 {
 	const unsigned char *s = (const unsigned char *)in.ptr;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Look-alikes: one step from a character to what a reader takes it for, for text_table.c. In comes a code point
- * that is already case-folded and taken apart; out go the characters of its UTS 39 skeleton, with these choices:
- * ASCII never changes (1 stays 1, rn stays rn) and is preferred: what shares a skeleton with one ASCII character
- * becomes that character, letters before digits. Decimal digits of all scripts become 0 to 9. Small capitals
- * become letters, dashes become '-'. Letters that differ by a stroke or hook (ø, ł, đ) stay themselves. Hangul stays;
- * right-to-left scripts and those without spaces are mapped among themselves, since mapping everyday words of
- * theirs to Latin would find words nobody wrote. It never sees neighbours. */
+/* Look-alikes: one step from a character to what a reader takes it for, for text_table.c. In comes
+ * a code point that is already case-folded and taken apart; out go the characters of its UTS 39
+ * skeleton, with these choices: ASCII never changes (1 stays 1, rn stays rn) and is preferred: what
+ * shares a skeleton with one ASCII character becomes that character, letters before digits. Decimal
+ * digits of all scripts become 0 to 9. Small capitals become letters, dashes become '-'. Letters
+ * that differ by a stroke or hook (ø, ł, đ) stay themselves. East Asian scripts stay and
+ * right-to-left ones are mapped among themselves only, since mapping their everyday words to Latin
+ * would find words nobody wrote. It never sees neighbours. */
 #include "xmpp/text_alike.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@
 #include <unicode/utf16.h>
 #include "base/err.h"
 
-#define SKELETON_MAX 64
+#define SKELETON_MAX       64
 #define ASCII_SKELETON_MAX 4
 
 struct skeleton {
@@ -30,21 +31,85 @@ static struct {
 	int32_t len;
 } ascii_skeleton[128];
 
-/* Where UTS 39 keeps apart what readers do not, or leads away from ASCII. Sorted. */
+/* Where UTS 39 keeps apart what readers do not, leads away from ASCII, or would lose marks that
+ * make letters (й, ӟ, ǯ: their base stays, its doubles come to it). Greek follows its capitals
+ * where these are Latin ones. */
 static const struct {
-	uint16_t from;
-	char to;
+	uint16_t from, to;
 } choices[] = {
-	{ 0x0262, 'g' }, { 0x026a, 'i' }, { 0x0274, 'n' }, { 0x0280, 'r' }, { 0x028f, 'y' },
-	{ 0x0299, 'b' }, { 0x029c, 'h' }, { 0x029f, 'l' }, { 0x0138, 'k' },
+	{ 0x0138, 'k' },
+	{ 0x0185, 'b' },
+	{ 0x01dd, 0x0259 },
+	{ 0x021d, 0x0292 },
+	{ 0x0259, 0x0259 },
+	{ 0x025c, 0x0437 },
+	{ 0x0262, 'g' },
+	{ 0x026a, 'i' },
+	{ 0x0274, 'n' },
+	{ 0x0280, 'r' },
+	{ 0x028d, 'm' },
+	{ 0x028f, 'y' },
+	{ 0x0292, 0x0292 },
+	{ 0x0299, 'b' },
+	{ 0x029c, 'h' },
+	{ 0x029f, 'l' },
+	{ 0x03b2, 'b' },
+	{ 0x03b5, 'e' },
+	{ 0x03b6, 'z' },
+	{ 0x03b7, 'h' },
+	{ 0x03bc, 'm' },
+	{ 0x03c4, 't' },
+	{ 0x03c7, 'x' },
+	{ 0x0437, 0x0437 },
+	{ 0x0438, 0x0438 },
+	{ 0x043c, 'm' },
+	{ 0x044c, 'b' },
+	{ 0x1d00, 'a' },
+	{ 0x1d05, 'd' },
+	{ 0x1d07, 'e' },
+	{ 0x1d08, 0x0437 },
+	{ 0x1d0a, 'j' },
+	{ 0x1d0e, 0x0438 },
+	{ 0x1d18, 'p' },
+	{ 0x1d1b, 't' },
+	{ 0x2014, '-' },
+	{ 0x2015, '-' },
+	{ 0x3002, '.' },
+	{ 0x3007, 'o' },
+	{ 0x301c, '~' },
+	{ 0xa730, 'f' },
+	{ 0xa7af, 'q' },
 };
 
-static int choice_find(UChar32 cp)
+/* Letters and digits drawn in shapes that NFKC leaves alone. */
+static const struct {
+	uint32_t first, last;
+	char to;
+} drawn[] = {
+	{ 0x24f5, 0x24fd, '1' },
+	{ 0x24ff, 0x24ff, '0' },
+	{ 0x2776, 0x277e, '1' },
+	{ 0x2780, 0x2788, '1' },
+	{ 0x278a, 0x2792, '1' },
+	{ 0x1f150, 0x1f169, 'a' },
+	{ 0x1f170, 0x1f189, 'a' },
+};
+
+/* Our own word for cp; 0 if UTS 39 has it. */
+static UChar32 choice_find(UChar32 cp)
 {
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
 		if (choices[i].from == cp)
 			return choices[i].to;
+	for (size_t i = 0; i < sizeof(drawn) / sizeof(drawn[0]); i++)
+		if ((uint32_t)cp >= drawn[i].first && (uint32_t)cp <= drawn[i].last)
+			return drawn[i].to + cp - (UChar32)drawn[i].first;
 	return 0;
+}
+
+int32_t text_alike_first(int32_t cp)
+{
+	return cp == 0x03f2 || cp == 0x03f9 ? 'c' : cp;
 }
 
 static bool skeleton_of(UChar32 cp, struct skeleton *out)
@@ -79,7 +144,8 @@ int text_alike_init(void)
 static int ascii_with(const struct skeleton *k, int low, int high)
 {
 	for (int c = low; c <= high; c++)
-		if (ascii_skeleton[c].len == k->len && u_memcmp(ascii_skeleton[c].s, k->s, k->len) == 0)
+		if (ascii_skeleton[c].len == k->len &&
+			u_memcmp(ascii_skeleton[c].s, k->s, k->len) == 0)
 			return c;
 	return 0;
 }
@@ -103,7 +169,13 @@ static int ascii_sign(const struct skeleton *k)
 	return c;
 }
 
-enum family { FAMILY_OTHER, FAMILY_RTL, FAMILY_EAST, FAMILY_HANGUL };
+/* How far a script's letters may go. */
+enum family {
+	FAMILY_MIXING,  /* Latin and what is read beside it: anywhere */
+	FAMILY_DISTANT, /* to one ASCII character at most */
+	FAMILY_RTL,     /* among themselves: in the other direction they spell other words */
+	FAMILY_ALONE,   /* nowhere */
+};
 
 static enum family family_of(UChar32 cp)
 {
@@ -113,15 +185,19 @@ static enum family family_of(UChar32 cp)
 	if (d == U_RIGHT_TO_LEFT || d == U_RIGHT_TO_LEFT_ARABIC)
 		return FAMILY_RTL;
 	switch (uscript_getScript(cp, &e)) {
+	case USCRIPT_LATIN:
+	case USCRIPT_GREEK:
+	case USCRIPT_CYRILLIC:
+	case USCRIPT_COMMON:
+		return FAMILY_MIXING;
 	case USCRIPT_HANGUL:
-		return FAMILY_HANGUL;
 	case USCRIPT_HAN:
 	case USCRIPT_HIRAGANA:
 	case USCRIPT_KATAKANA:
 	case USCRIPT_BOPOMOFO:
-		return FAMILY_EAST;
+		return FAMILY_ALONE;
 	default:
-		return FAMILY_OTHER;
+		return FAMILY_DISTANT;
 	}
 }
 
@@ -137,29 +213,33 @@ static bool skeleton_fits(UChar32 cp, const struct skeleton *k)
 	bool word = u_isalnum(cp);
 	UChar32 part;
 
+	if (family == FAMILY_DISTANT)
+		return false;
 	for (int32_t i = 0; i < k->len;) {
 		U16_NEXT(k->s, i, k->len, part);
-		if (is_mark(part) || (family != FAMILY_OTHER && family_of(part) != family))
+		if (is_mark(part) || family_of(part) != family)
 			return false;
-		if (!word && u_isalnum(part))
-			return false; /* no sign may glue two words together */
+		if (word != (bool)u_isalnum(part))
+			return false; /* no sign may glue words together, no letter part them */
+		if (u_isalpha(cp) && u_isdigit(part))
+			return false;
 	}
 	return true;
 }
 
-/* One ASCII character for cp, or 0. */
+/* One ASCII character for cp, or 0. Letters do not become digits: they would make numbers of words.
+ */
 static int alike_ascii(UChar32 cp, const struct skeleton *k)
 {
-	enum family family = family_of(cp);
 	bool word = u_isalnum(cp);
 	int c;
 
-	if (family == FAMILY_RTL || (family == FAMILY_EAST && cp != 0x3007))
+	if (family_of(cp) == FAMILY_RTL)
 		return 0;
 	if (!word && (c = ascii_sign(k)))
 		return c;
 	if ((c = ascii_letter(k)))
-		return c;
+		return u_isalpha(cp) && c <= '9' ? 0 : c;
 	return word ? ascii_sign(k) : 0;
 }
 
@@ -175,14 +255,14 @@ static bool put(UChar32 cp, UChar *out, int32_t cap, int32_t *len)
 static bool is_unseen(UChar32 cp)
 {
 	return (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) || (cp >= 0xfff9 && cp <= 0xfffb) ||
-		u_hasBinaryProperty(cp, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
+	       u_hasBinaryProperty(cp, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
 }
 
 bool text_alike(int32_t cp, uint16_t *out, int32_t cap, int32_t *len)
 {
 	struct skeleton k;
 	int32_t i = 0;
-	int c;
+	UChar32 c;
 
 	if (u_isUWhiteSpace(cp) || cp == 0x2800) /* the empty Braille pattern */
 		return put(' ', out, cap, len);
@@ -194,7 +274,8 @@ bool text_alike(int32_t cp, uint16_t *out, int32_t cap, int32_t *len)
 		return put(c, out, cap, len);
 	if (u_charType(cp) == U_DECIMAL_DIGIT_NUMBER)
 		return put('0' + u_charDigitValue(cp), out, cap, len);
-	if (is_mark(cp) || family_of(cp) == FAMILY_HANGUL || !u_isdefined(cp) || !skeleton_of(cp, &k))
+	if (is_mark(cp) || family_of(cp) == FAMILY_ALONE || !u_isdefined(cp) ||
+		!skeleton_of(cp, &k))
 		return put(cp, out, cap, len);
 	if ((c = alike_ascii(cp, &k)))
 		return put(c, out, cap, len);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Letters and their marks, for text.c (over a text) and text_table.c (within one character). In comes a base and
- * the marks after it, in any order and number; out goes the canonical composition with decoration dropped.
- * What goes out, sent in again, comes out equal. It keeps no state between clusters and allocates nothing; a
- * letter under a thousand marks costs as much as one under TEXT_MARKS_MAX. */
+/* Letters and their marks, for text.c (over a text) and text_table.c (within one character). In
+ * comes a base and the marks after it, in any order and number; out goes the canonical composition
+ * with decoration dropped. What goes out, sent in again, comes out equal. It keeps no state between
+ * clusters and allocates nothing; a letter under a thousand marks costs as much as one under
+ * TEXT_MARKS_MAX. */
 #include "xmpp/text_compose.h"
 
 #include <unicode/uchar.h>
@@ -30,7 +31,7 @@ bool text_is_mark(uint32_t cp)
 		return false;
 	kind = u_charType((UChar32)cp);
 	return kind == U_NON_SPACING_MARK || kind == U_ENCLOSING_MARK ||
-		u_getCombiningClass((UChar32)cp) != 0;
+	       u_getCombiningClass((UChar32)cp) != 0;
 }
 
 uint32_t text_compose_pair(uint32_t a, uint32_t b)
@@ -83,7 +84,8 @@ static void cluster_push(struct text_cluster *c, uint32_t cp, uint32_t from)
 	c->from[c->n++] = from;
 }
 
-/* Is it one base (or mark) followed by marks only? Syllables of Hangul and of Indic vowel pairs stay whole. */
+/* Is it one base (or mark) followed by marks only? Syllables of Hangul and of Indic vowel pairs
+ * stay whole. */
 static bool apart_is_marks(const UChar *apart, int32_t len)
 {
 	int32_t i = 0;

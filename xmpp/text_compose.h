@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A letter and its combining marks: canonical order, canonical composition, and what happens to marks that do not
- * compose. While folding, a mark that makes no letter of its own with an ASCII, Latin, Greek or Cyrillic base
- * is decoration (struck-out, "Zalgo", keycaps) and dropped; 'e' with acute composes and stays different from 'e'.
- * Marks of other scripts (vowel signs, points) are kept. */
+/* A letter and its combining marks: canonical order, canonical composition, and what happens to
+ * marks that do not compose. While folding, a mark that makes no letter of its own with an ASCII,
+ * Latin, Greek or Cyrillic base is decoration (struck-out, "Zalgo", keycaps) and dropped; 'e' with
+ * acute composes and stays different from 'e'. Marks of other scripts (vowel signs, points) are
+ * kept. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_MARKS_MAX 32 /* kept on one letter (UAX 15 allows 30 in stream-safe text); more are dropped */
+#define TEXT_MARKS_MAX                                                                             \
+	32 /* kept on one letter (UAX 15 allows 30 in stream-safe text); more are dropped */
 
 struct text_cluster {
 	uint32_t cp[TEXT_MARKS_MAX + 1];

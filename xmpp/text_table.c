@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tables behind text_fold and text_casefold. In comes a code point, out goes what it becomes: NFKC_Casefold,
- * then (folding only) the letter it looks like by UTS 39, again and again until nothing changes, so that a folded
- * text folds to itself. ICU is asked once a code point, a page of 256 at a time; readers then find bytes.
- * Choices where UTS 39 leaves room are in text_alike.c. It knows nothing of texts and never sees a context: what
- * depends on neighbours (marks, runs of white space) is done by text.c. */
+/* The tables behind text_fold and text_casefold. In comes a code point, out goes what it becomes:
+ * NFKC_Casefold, then (folding only) the letter it looks like by UTS 39, again and again until
+ * nothing changes, so that a folded text folds to itself. ICU is asked once a code point, a page of
+ * 256 at a time; readers then find bytes. Choices where UTS 39 leaves room are in text_alike.c. It
+ * knows nothing of texts and never sees a context: what depends on neighbours (marks, runs of white
+ * space) is done by text.c. */
 #include "xmpp/text_table.h"
 
 #include <errno.h>
@@ -114,7 +115,7 @@ static bool target_settle(UChar32 cp, struct target *out)
 	int n = 1, start;
 
 	seen[0].len = 0;
-	target_put(&seen[0], cp);
+	target_put(&seen[0], text_alike_first(cp));
 	for (; n < ROUNDS_MAX; n++) {
 		if (!target_round(&seen[n - 1], &seen[n]))
 			return false;
@@ -173,7 +174,8 @@ static bool target_fold(UChar32 cp, struct target *out)
 	if (!target_settle(cp, &parts) || !target_compose(&parts))
 		return false;
 	/* Pairs without marks (Hangul, Indic) are joined here; marks are in order already. */
-	out->len = unorm2_normalize(unorm2_getNFCInstance(&e), parts.s, parts.len, out->s, TARGET_MAX, &e);
+	out->len = unorm2_normalize(
+		unorm2_getNFCInstance(&e), parts.s, parts.len, out->s, TARGET_MAX, &e);
 	return U_SUCCESS(e);
 }
 
@@ -183,7 +185,8 @@ static bool target_case(UChar32 cp, struct target *out)
 
 	target_put(&in, cp);
 	if (u_hasBinaryProperty(cp, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
-		*out = in; /* nothing is removed: lists that only fold case must tell such texts apart */
+		*out = in; /* nothing is removed: lists that only fold case must tell such texts
+			      apart */
 		return true;
 	}
 	return target_normalize(casefold, &in, out);
@@ -326,7 +329,8 @@ int text_table_case(const struct text_table **out)
 /* The pages most traffic needs: Latin, Greek, Cyrillic, punctuation, full-width forms. */
 int text_fold_init(void)
 {
-	static const uint32_t common[] = { 0x80, 0x100, 0x200, 0x300, 0x400, 0x2000, 0xff00, 0x1d400 };
+	static const uint32_t common[] = { 0x80, 0x100, 0x200, 0x300, 0x400, 0x2000, 0xff00,
+		0x1d400 };
 	const struct text_table *tables[2];
 	struct span target;
 	unsigned flags;

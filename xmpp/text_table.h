@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What one character becomes: two tables (fold and case fold) of pages of 256 code points, each page made from
- * ICU when first asked for. Once made it never changes, so readers take no lock. */
+/* What one character becomes: two tables (fold and case fold) of pages of 256 code points, each
+ * page made from ICU when first asked for. Once made it never changes, so readers take no lock. */
 #pragma once
 
 #include <stdint.h>
@@ -11,7 +11,8 @@ struct text_table;
 enum text_flags {
 	TEXT_SELF = 1,  /* becomes itself: target is not set */
 	TEXT_SPACE = 2, /* becomes white space */
-	TEXT_JOINS = 4, /* holds a character that may join what stands before it: go character by character */
+	TEXT_JOINS = 4, /* holds a character that may join what stands before it: go character by
+			   character */
 };
 
 /* The table of text_fold and that of text_casefold. 0, -ENOMEM or ERR_LIBRARY. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Word edges, asked by the pattern scan for each literal it found: do these bytes stand as whole words? In come
- * a text (raw or folded) and a range; out goes yes or no. It looks at two characters on each side and no further,
- * so a text full of hits costs no more than the hits. It keeps nothing and makes no lists of words. */
+/* Word edges, asked by the pattern scan for each literal it found: do these bytes stand as whole
+ * words? In come a text (raw or folded) and a range; out goes yes or no. It looks at two characters
+ * on each side and no further, so a text full of hits costs no more than the hits. It keeps nothing
+ * and makes no lists of words. */
 #include "xmpp/text.h"
 
 #include <unicode/uchar.h>
@@ -38,9 +39,9 @@ static enum edge edge_of(uint32_t cp)
 {
 	if (cp < 0x80)
 		return (cp >= '0' && cp <= '9') || (cp >= 'a' && cp <= 'z') ||
-				(cp >= 'A' && cp <= 'Z') || cp == '_'
-			? EDGE_WORD
-			: EDGE_NONE;
+				       (cp >= 'A' && cp <= 'Z') || cp == '_'
+			       ? EDGE_WORD
+			       : EDGE_NONE;
 	if (u_isalnum((UChar32)cp) || u_hasBinaryProperty((UChar32)cp, UCHAR_ALPHABETIC) ||
 		(U_MASK(u_charType((UChar32)cp)) & (U_GC_M_MASK | U_GC_PC_MASK)))
 		return script_edge((UChar32)cp);
