@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The daemon's side of ctl/link.h. In: what the daemon wants of its workers, and the workers'
+ * bounded messages, each checked for its shape before anything in it is used. Out: events and
+ * orders to punish, answers to calls. A call ends when all workers that were up answered, went
+ * down, or were out of time. List edits that meet a worker still compiling its policy wait, so that
+ * they are never lost between two policies. It judges nothing and writes nothing down. Starting and
+ * restarting is ctl/worker.c's. */
+#include "ctl/workers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/config.h"
+#include "ctl/link.h"
+#include "ctl/listeners.h"
+#include "ctl/worker.h"
+#include "rules/rules.h"
+
+enum {
+	CALL_LIST_MS = 5000,
+	CALL_SESSIONS_MS = 5000,
+	CALL_POLICY_MS = 180000,
+	CALL_ROWS_MAX = 100000,
+	HELD_MAX = 10000, /* list edits waiting for a policy to compile */
+	STOP_GRACE_MS = 8000,
+};
+
+enum call_kind { CALL_POLICY, CALL_LIST, CALL_SESSIONS };
+
+/* Something asked of the worker. */
+struct call {
+	struct call *next;
+	struct workers *workers;
+	enum call_kind kind;
+	json_int_t seq; /* of a policy: its generation */
+	uv_timer_t timer;
+	bool ended;
+	int code;
+	char text[1024];
+	json_t *rows;
+	workers_done done;
+	void (*done_rows)(void *arg, json_t *rows);
+	void *arg;
+};
+
+struct workers {
+	uv_loop_t *loop;
+	struct workers_spec spec;
+	struct worker *proxy;
+	struct listeners listeners;
+	struct call *calls;
+	json_int_t seq;
+	json_int_t awaited; /* generation that the worker is compiling; 0: none */
+	json_t *held;       /* list messages until then */
+	bool started, stopping, refused;
+	char refusal[1024];
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* ---- calls ---- */
+
+static void on_call_closed(uv_handle_t *handle)
+{
+	struct call *call = handle->data;
+
+	json_decref(call->rows);
+	free(call);
+}
+
+/* From the loop: the answer to whoever asked. */
+static void on_call_timer(uv_timer_t *timer)
+{
+	struct call *call = timer->data, **at = &call->workers->calls;
+
+	while (*at != call)
+		at = &(*at)->next;
+	*at = call->next;
+	if (!call->ended) {
+		call->code = -ETIMEDOUT;
+		snprintf(call->text, sizeof call->text, "no answer in time");
+		if (call->kind == CALL_POLICY)
+			worker_kill(call->workers->proxy, "it did not compile the policy in time");
+	}
+	if (call->done_rows)
+		call->done_rows(call->arg, call->rows);
+	else if (call->done)
+		call->done(call->arg, call->code, call->text);
+	uv_close((uv_handle_t *)timer, on_call_closed);
+}
+
+static void call_end(struct call *call, int code, const char *text)
+{
+	if (call->ended)
+		return;
+	call->ended = true;
+	call->code = code;
+	snprintf(call->text, sizeof call->text, "%s", text);
+	uv_timer_start(&call->timer, on_call_timer, 0, 0);
+}
+
+static struct call *call_new(struct workers *w, enum call_kind kind, json_int_t seq, uint64_t ms)
+{
+	struct call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->workers = w;
+	call->kind = kind;
+	call->seq = seq;
+	call->rows = json_array();
+	uv_timer_init(w->loop, &call->timer);
+	call->timer.data = call;
+	uv_timer_start(&call->timer, on_call_timer, ms, 0);
+	call->next = w->calls;
+	w->calls = call;
+	return call;
+}
+
+static struct call *call_find(const struct workers *w, enum call_kind kind, json_int_t seq)
+{
+	for (struct call *call = w->calls; call; call = call->next)
+		if (call->kind == kind && call->seq == seq && !call->ended)
+			return call;
+	return NULL;
+}
+
+/* ---- saying ---- */
+
+/* Takes msg. */
+static bool say(struct workers *w, json_t *msg, int fd)
+{
+	bool sent = msg && worker_send(w->proxy, msg, fd);
+
+	json_decref(msg);
+	return sent;
+}
+
+/* Takes fd. */
+static bool say_policy(struct workers *w, const struct config *c, int fd)
+{
+	bool sent = fd >= 0 && say(w,
+				       json_pack("{s:s,s:s,s:I}", "m", "policy", "path", c->path,
+					       "generation", (json_int_t)c->generation),
+				       fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (sent)
+		w->awaited = c->generation;
+	return sent;
+}
+
+static void say_listen(struct workers *w, const struct listener *l)
+{
+	say(w,
+		json_pack("{s:s,s:s,s:s,s:i,s:i}", "m", "listen", "service", l->service, "address",
+			l->address, "port", (int)l->port, "thread", (int)l->thread),
+		l->fd);
+}
+
+static void on_worker_up(void *arg, struct worker *worker)
+{
+	struct workers *w = arg;
+	struct config *c = w->spec.config(w->spec.arg);
+	int fd = config_bundle(c);
+
+	json_array_clear(w->held);
+	if (!say_policy(w, c, fd)) {
+		worker_kill(worker, fd < 0 ? err_text(fd) : "it does not take its policy");
+		return;
+	}
+	for (size_t i = 0; i < w->listeners.n; i++)
+		say_listen(w, &w->listeners.all[i]);
+	say(w, json_pack("{s:s}", "m", "start"), -1);
+}
+
+static void on_worker_down(void *arg, struct worker *worker)
+{
+	struct workers *w = arg;
+
+	w->awaited = 0;
+	json_array_clear(w->held);
+	for (struct call *call = w->calls; call; call = call->next)
+		if (call->kind == CALL_POLICY) /* it may be what killed it */
+			call_end(call, ERR_CLOSED, "the worker ended while it took the policy");
+		else
+			call_end(call, 0, ""); /* its next life gets all of it from the start */
+	if (w->stopping && worker_state(worker) == WORKER_DOWN && w->stopped) {
+		void (*stopped)(void *) = w->stopped;
+
+		w->stopped = NULL;
+		stopped(w->stopped_arg);
+		return;
+	}
+	if (!w->stopping)
+		w->spec.on_change(w->spec.arg);
+}
+
+/* ---- hearing ---- */
+
+static int hear_ready(struct workers *w, json_t *msg)
+{
+	const char *sandbox = json_string_value(json_object_get(msg, "sandbox"));
+
+	worker_set_ready(w->proxy, sandbox ? sandbox : "");
+	w->spec.on_change(w->spec.arg);
+	return 0;
+}
+
+static void held_release(struct workers *w)
+{
+	json_t *msg;
+	size_t i;
+
+	json_array_foreach(w->held, i, msg) worker_send(w->proxy, msg, -1);
+	json_array_clear(w->held);
+}
+
+static int hear_policy(struct workers *w, json_t *msg)
+{
+	json_t *generation = json_object_get(msg, "generation");
+	const char *error = json_string_value(json_object_get(msg, "error"));
+	bool ok = json_is_true(json_object_get(msg, "ok"));
+	struct call *call;
+
+	if (!json_is_integer(generation))
+		return ERR_PROTO;
+	if (json_integer_value(generation) == w->awaited) {
+		w->awaited = 0;
+		held_release(w);
+	}
+	w->refused = !ok;
+	snprintf(w->refusal, sizeof w->refusal, "%s", error ? error : "no reason given");
+	if ((call = call_find(w, CALL_POLICY, json_integer_value(generation))) != NULL)
+		call_end(call, ok ? 0 : ERR_REFUSED, ok ? "" : w->refusal);
+	else if (!ok && worker_state(w->proxy) == WORKER_STARTING)
+		worker_kill(w->proxy, "it refuses the policy that the daemon accepted");
+	return 0;
+}
+
+static int hear_list(struct workers *w, json_t *msg)
+{
+	const char *error = json_string_value(json_object_get(msg, "error"));
+	bool ok = json_is_true(json_object_get(msg, "ok"));
+	json_t *seq = json_object_get(msg, "seq");
+	struct call *call;
+
+	if (!json_is_integer(seq))
+		return ERR_PROTO;
+	if ((call = call_find(w, CALL_LIST, json_integer_value(seq))) != NULL)
+		call_end(call, ok ? 0 : ERR_REFUSED, ok ? "" : error ? error : "no reason given");
+	return 0;
+}
+
+static int hear_sessions(struct workers *w, json_t *msg)
+{
+	json_t *seq = json_object_get(msg, "seq"), *rows = json_object_get(msg, "rows");
+	struct call *call;
+
+	if (!json_is_integer(seq) || !json_is_array(rows))
+		return ERR_PROTO;
+	if (!(call = call_find(w, CALL_SESSIONS, json_integer_value(seq))))
+		return 0; /* out of time */
+	if (json_array_size(call->rows) < CALL_ROWS_MAX)
+		json_array_extend(call->rows, rows);
+	if (!json_is_true(json_object_get(msg, "more")))
+		call_end(call, 0, "");
+	return 0;
+}
+
+static int hear_event(struct workers *w, json_t *msg)
+{
+	json_t *event = json_object_get(msg, "event"), *act = json_object_get(msg, "act");
+
+	if (!json_is_object(event) || (act && !json_is_object(act)))
+		return ERR_PROTO;
+	w->spec.on_event(w->spec.arg, event, act);
+	return 0;
+}
+
+static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
+{
+	static const struct {
+		const char *name;
+		int (*hear)(struct workers *w, json_t *msg);
+	} table[] = {
+		{ "event", hear_event },
+		{ "list", hear_list },
+		{ "policy", hear_policy },
+		{ "ready", hear_ready },
+		{ "sessions", hear_sessions },
+	};
+	const char *m = json_string_value(json_object_get(msg, "m"));
+
+	(void)worker;
+	for (size_t i = 0; m && i < sizeof table / sizeof *table; i++)
+		if (strcmp(table[i].name, m) == 0)
+			return table[i].hear(arg, msg);
+	return ERR_PROTO;
+}
+
+/* ---- the daemon's side ---- */
+
+int workers_new(uv_loop_t *loop, const struct workers_spec *spec, struct workers **out)
+{
+	struct workers *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return -ENOMEM;
+	w->loop = loop;
+	w->spec = *spec;
+	w->held = json_array();
+	w->proxy = worker_new(
+		loop, &(struct worker_spec){ "xmppwall-proxy", spec->libexec_dir, spec->metrics_fd,
+			      on_worker_up, on_worker_message, on_worker_down, w });
+	if (!w->proxy || !w->held) {
+		worker_free(w->proxy);
+		json_decref(w->held);
+		free(w);
+		return -ENOMEM;
+	}
+	*out = w;
+	return 0;
+}
+
+static bool worker_is_up(const struct workers *w)
+{
+	return worker_state(w->proxy) == WORKER_STARTING || worker_state(w->proxy) == WORKER_READY;
+}
+
+void workers_start(struct workers *w, struct listeners *listeners)
+{
+	w->listeners = *listeners;
+	*listeners = (struct listeners){ 0 };
+	if (w->listeners.n == 0)
+		return;
+	w->started = true;
+	worker_start(w->proxy);
+}
+
+const struct listeners *workers_listeners(const struct workers *w)
+{
+	return &w->listeners;
+}
+
+void workers_policy(struct workers *w, struct config *next, workers_done done, void *arg)
+{
+	struct call *call = call_new(w, CALL_POLICY, next->generation, CALL_POLICY_MS);
+
+	if (!call) {
+		done(arg, -ENOMEM, err_text(-ENOMEM));
+		return;
+	}
+	call->done = done;
+	call->arg = arg;
+	if (!worker_is_up(w) || !say_policy(w, next, config_bundle(next)))
+		call_end(call, 0, "");
+}
+
+static bool listeners_has_port(const struct listeners *l, const char *service, uint16_t port)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->all[i].port == port && strcmp(l->all[i].service, service) == 0)
+			return true;
+	return false;
+}
+
+/* Has the port lost a socket? "unlisten" names service and port, so all of that port are given
+ * anew. */
+static bool port_is_changed(
+	const struct listeners *old, const struct listeners *next, const struct listener *one)
+{
+	for (size_t i = 0; i < old->n; i++)
+		if (old->all[i].port == one->port &&
+			strcmp(old->all[i].service, one->service) == 0 &&
+			!listeners_has(next, &old->all[i]))
+			return true;
+	return false;
+}
+
+static void say_unlisten(
+	struct workers *w, const struct listeners *old, const struct listeners *next)
+{
+	for (size_t i = 0; i < old->n; i++) {
+		const struct listener *l = &old->all[i];
+		struct listeners before = { old->all, i };
+
+		if (!listeners_has_port(&before, l->service, l->port) &&
+			port_is_changed(old, next, l))
+			say(w,
+				json_pack("{s:s,s:s,s:i}", "m", "unlisten", "service", l->service,
+					"port", (int)l->port),
+				-1);
+	}
+}
+
+void workers_listen(struct workers *w, struct listeners *listeners)
+{
+	struct listeners old = w->listeners;
+
+	w->listeners = *listeners;
+	*listeners = (struct listeners){ 0 };
+	if (worker_is_up(w)) {
+		say_unlisten(w, &old, &w->listeners);
+		for (size_t i = 0; i < w->listeners.n; i++)
+			if (!listeners_has(&old, &w->listeners.all[i]) ||
+				port_is_changed(&old, &w->listeners, &w->listeners.all[i]))
+				say_listen(w, &w->listeners.all[i]);
+	}
+	listeners_close(&old);
+	if (!w->started && w->listeners.n > 0) {
+		w->started = true;
+		worker_start(w->proxy);
+	}
+}
+
+void workers_list(
+	struct workers *w, const char *set, json_t *add, json_t *del, workers_done done, void *arg)
+{
+	struct call *call = call_new(w, CALL_LIST, ++w->seq, CALL_LIST_MS);
+	json_t *msg = json_pack("{s:s,s:I,s:s,s:O,s:O}", "m", "list", "seq", w->seq, "set", set,
+		"add", add, "del", del);
+
+	if (!call || !msg) {
+		json_decref(msg);
+		if (call)
+			call_end(call, -ENOMEM, err_text(-ENOMEM));
+		else
+			done(arg, -ENOMEM, err_text(-ENOMEM));
+		return;
+	}
+	call->done = done;
+	call->arg = arg;
+	if (!worker_is_up(w))
+		call_end(call, 0, "");
+	else if (w->awaited == 0)
+		worker_send(w->proxy, msg, -1);
+	else if (json_array_size(w->held) >= HELD_MAX || json_array_append(w->held, msg) < 0)
+		worker_kill(w->proxy, "too many list edits wait for its policy");
+	json_decref(msg);
+}
+
+void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
+{
+	struct call *call = call_new(w, CALL_SESSIONS, ++w->seq, CALL_SESSIONS_MS);
+	json_t *none;
+
+	if (!call) {
+		none = json_array();
+		done(arg, none);
+		json_decref(none);
+		return;
+	}
+	call->done_rows = done;
+	call->arg = arg;
+	if (worker_state(w->proxy) != WORKER_READY ||
+		!say(w, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), -1))
+		call_end(call, 0, "");
+}
+
+void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason)
+{
+	json_t *msg = json_pack("{s:s,s:s}", "m", "kill", "reason", reason);
+
+	if (address)
+		json_object_set_new(msg, "address", json_string(address));
+	if (jid)
+		json_object_set_new(msg, "jid", json_string(jid));
+	if (worker_is_up(w))
+		worker_send(w->proxy, msg, -1);
+	json_decref(msg);
+}
+
+void workers_stop(struct workers *w, void (*done)(void *arg), void *arg)
+{
+	w->stopping = true;
+	w->stopped = done;
+	w->stopped_arg = arg;
+	worker_stop(w->proxy, STOP_GRACE_MS);
+}
+
+void workers_free(struct workers *w)
+{
+	if (!w)
+		return;
+	for (struct call *call = w->calls; call; call = call->next)
+		uv_close((uv_handle_t *)&call->timer, on_call_closed);
+	worker_free(w->proxy);
+	listeners_close(&w->listeners);
+	json_decref(w->held);
+	free(w);
+}
+
+void workers_reap(struct workers *w)
+{
+	worker_reap(w->proxy);
+}
+
+bool workers_ready(const struct workers *w)
+{
+	return !w->started || worker_state(w->proxy) == WORKER_READY;
+}
+
+json_t *workers_status(const struct workers *w)
+{
+	json_t *all = json_array();
+
+	if (w->started)
+		json_array_append_new(all, worker_status(w->proxy));
+	return all;
+}
+
+void workers_attention(const struct workers *w, json_t *lines)
+{
+	const char *trouble = worker_trouble(w->proxy);
+
+	if (!w->started || w->stopping)
+		return;
+	if (worker_state(w->proxy) == WORKER_DOWN)
+		json_array_append_new(
+			lines, json_sprintf("%s is not running, nobody gets through: %s",
+				       worker_name(w->proxy),
+				       *trouble ? trouble : "it will be started in a moment"));
+	if (w->refused)
+		json_array_append_new(lines,
+			json_sprintf("%s refused a policy: %s", worker_name(w->proxy), w->refusal));
+}

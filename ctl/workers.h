@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon says to its children and hears from them (ctl/link.h), whichever of them is up at
+ * the moment. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+#include <uv.h>
+
+struct config;
+struct listeners;
+struct workers;
+
+struct workers_spec {
+	const char *libexec_dir; /* borrowed */
+	int metrics_fd;
+	/* The policy in force, for a child that starts. */
+	struct config *(*config)(void *arg);
+	/* event and act (NULL if no strikes or ban are ordered) are borrowed; their shape is the
+	 * child's word. */
+	void (*on_event)(void *arg, json_t *event, json_t *act);
+	/* A child got ready, or went: tell systemd, status. */
+	void (*on_change)(void *arg);
+	void *arg;
+};
+
+/* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
+ * loop, never from inside the call. */
+typedef void (*workers_done)(void *arg, int code, const char *text);
+
+int workers_new(uv_loop_t *loop, const struct workers_spec *spec, struct workers **out);
+/* Takes the listeners and starts a child if there are any. */
+void workers_start(struct workers *w, struct listeners *listeners);
+/* The listeners in use. */
+const struct listeners *workers_listeners(const struct workers *w);
+/* Gives a new policy to all; done with 0 when all judge by it (a child that is down gets it when it
+ * starts). */
+void workers_policy(struct workers *w, struct config *next, workers_done done, void *arg);
+/* Takes the listeners, closes those that are not in it, tells the children; starts a child if none
+ * was needed before. */
+void workers_listen(struct workers *w, struct listeners *listeners);
+/* Lines added to and deleted from a list (arrays, borrowed); done when they are judged by. */
+void workers_list(
+	struct workers *w, const char *set, json_t *add, json_t *del, workers_done done, void *arg);
+/* done gets a borrowed array of session rows. */
+void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
+/* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
+void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
+/* Ends all children; done when they are gone. */
+void workers_stop(struct workers *w, void (*done)(void *arg), void *arg);
+/* After workers_stop. */
+void workers_free(struct workers *w);
+
+/* A child ended. */
+void workers_reap(struct workers *w);
+/* Is every child that is needed ready? */
+bool workers_ready(const struct workers *w);
+/* An array for status. */
+json_t *workers_status(const struct workers *w);
+/* Appends lines for the operator. */
+void workers_attention(const struct workers *w, json_t *lines);
