@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unicode/uidna.h>
 #include <unicode/usprep.h>
 #include <unicode/ustring.h>
@@ -235,36 +237,50 @@ static size_t label_end(struct span text, size_t i)
 	return i;
 }
 
-static int domain_labels(struct span text, char *out, size_t *out_len)
+/* A name being put together; bytes[PART_MAX + 1]. */
+struct domain {
+	char *bytes;
+	size_t len;
+};
+
+static int domain_add(struct domain *d, const char *label, size_t len)
+{
+	if (d->len + (d->len > 0) + len > PART_MAX)
+		return ERR_SYNTAX;
+	if (d->len)
+		d->bytes[d->len++] = '.';
+	memcpy(d->bytes + d->len, label, len);
+	d->len += len;
+	return 0;
+}
+
+/* Prepares label by label. A compatibility form may bring new dots (U+2024): such a label is
+ * taken once more; what it became holds none. */
+static int domain_labels(struct domain *d, struct span text, bool again)
 {
 	char label[PART_MAX + 1];
-	size_t at = 0, len = 0, n, end, dot;
+	size_t at = 0, n, end;
 	int r;
 
-	for (;;) {
+	do {
 		end = label_end(text, at);
 		if ((r = label_prep((struct span){ text.ptr + at, end - at }, label, &n)) < 0)
 			return r;
-		if (len + n + 1 > PART_MAX)
-			return ERR_SYNTAX;
-		memcpy(out + len, label, n);
-		len += n;
-		if (end == text.len)
-			break;
-		dot = dot_len(text.ptr + end, text.len - end);
-		at = end + dot;
-		if (at == text.len) /* the root's dot */
-			break;
-		out[len++] = '.';
-	}
-	*out_len = len;
+		if (again && label_end((struct span){ label, n }, 0) < n)
+			r = domain_labels(d, (struct span){ label, n }, false);
+		else
+			r = domain_add(d, label, n);
+		if (r < 0)
+			return r;
+		at = end + dot_len(text.ptr + end, text.len - end);
+	} while (at < text.len); /* a last dot is the root's */
 	return 0;
 }
 
 int jid_prep_domain(struct arena *a, struct span text, const char **out)
 {
-	char bytes[PART_MAX + 64], *copy;
-	size_t len;
+	char bytes[PART_MAX + 1], *copy;
+	struct domain d = { bytes, 0 };
 	int r;
 
 	if (text.len == 0 || text.len > PART_MAX)
@@ -272,10 +288,10 @@ int jid_prep_domain(struct arena *a, struct span text, const char **out)
 	if ((r = profiles_need()) < 0)
 		return r;
 	if (ip_literal(text, bytes, sizeof(bytes)))
-		len = strlen(bytes);
-	else if ((r = domain_labels(text, bytes, &len)) < 0)
+		d.len = strlen(bytes);
+	else if ((r = domain_labels(&d, text, true)) < 0)
 		return r;
-	if (!(copy = arena_strndup(a, bytes, len)))
+	if (!(copy = arena_strndup(a, bytes, d.len)))
 		return -ENOMEM;
 	*out = copy;
 	return 0;
