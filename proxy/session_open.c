@@ -101,9 +101,11 @@ static bool open_check(struct session *s, const struct stream_header *h)
 static bool open_remember(struct session *s, const struct stream_header *h)
 {
 	const char *to = *h->to ? h->to : tls_link_sni(&s->client.conn.tls);
-	int r;
+	int r = 0;
 
-	if ((r = set_text(&s->domain, to)) < 0 || (r = set_text(&s->from, h->from)) < 0 ||
+	if (*h->to || !s->domain)
+		r = set_text(&s->domain, to);
+	if (r < 0 || (r = set_text(&s->from, h->from)) < 0 ||
 		(r = set_text(&s->lang, h->lang)) < 0)
 		session_fail(s, r, "header");
 	return r == 0;

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Both directions of an open session: behind the parsers, before apply.c.
+ * In: one complete element or run of white space from either side. Out: stanzas go to rules/ and then
+ * to apply.c; nonzas (SASL, stream management, features, TLS, compression) are looked up in a table by
+ * direction and name, edited where they would not be true through a proxy, and passed on. Closing is
+ * half by half, as RFC 6120 4.4 wants it. Nonzas are not judged: what they may do is fixed here.
+ * It never turns a verdict into an act. */
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/apply.h"
+#include "proxy/counters.h"
+#include "proxy/features.h"
+#include "proxy/relay_sasl.h"
+#include "proxy/relay_sm.h"
+#include "proxy/session_close.h"
+#include "proxy/session_open.h"
+#include "proxy/worker.h"
+#include "xmpp/ns.h"
+#include "xmpp/write.h"
+
+enum { SPACE_EVERY_MS = 200 };
+
+bool relay_write(struct session *s, struct leg *to, const struct xml_element *e)
+{
+	int r = write_element(&to->conn.out, e, NS_CLIENT);
+
+	if (r < 0)
+		session_fail(s, r, "write");
+	return r == 0;
+}
+
+bool relay_puts(struct session *s, struct leg *to, const char *text)
+{
+	int r = buf_puts(&to->conn.out, text);
+
+	if (r < 0)
+		session_fail(s, r, "write");
+	return r == 0;
+}
+
+/* ---- stanzas ---- */
+
+static struct subject relay_subject(const struct session *s, enum direction direction, const struct stanza *st)
+{
+	const struct tls_link *tls = &s->client.conn.tls;
+
+	return (struct subject){
+		.stanza = st,
+		.service = s->service->conf.name,
+		.role = s->service->conf.role,
+		.direction = direction,
+		.peer = s->peer.address,
+		.peer_port = s->peer.port,
+		.tls_version = tls_link_version(tls),
+		.tls_cipher = tls_link_cipher(tls),
+		.tls_sni = tls_link_sni(tls),
+		.tls_alpn = s->alpn,
+		.sasl_mechanism = s->mechanism,
+		.session_jid = s->jid,
+		.session_domain = s->domain,
+		.session_anonymous = s->anonymous,
+		.session_authenticated = s->authenticated,
+		.session_age_ms = uv_now(&s->worker->loop) - s->opened_ms,
+		.session_stanzas = s->stanzas[direction],
+	};
+}
+
+void act_judge(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	enum direction direction = session_direction(s, from);
+	const struct stanza *st = &ev->stanza;
+	struct subject subject;
+	struct verdict v;
+	int r;
+
+	/* In another content namespace servers disagree whether it is a stanza at all, and whether it counts. */
+	if (strcmp(st->root->ns, NS_CLIENT) != 0) {
+		if (direction == DIRECTION_IN)
+			session_refuse(s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
+		else
+			session_refuse_server(s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
+		return;
+	}
+	metric_add(direction == DIRECTION_IN ? counters.stanza_in : counters.stanza_out, 1);
+	if (!s->jid)
+		sasl_watch_bind(s, from, st);
+	subject = relay_subject(s, direction, st);
+	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
+	s->stanzas[direction]++;
+	if (r < 0)
+		apply_failure(s, from, st, r);
+	else
+		apply_verdict(s, from, st, &v);
+}
+
+/* ---- nonzas ---- */
+
+static enum nonza_fate client_starttls(struct session *s, const struct stanza *st)
+{
+	(void)st;
+	if (s->state != SESSION_LOGIN || s->client.conn.secure || s->service->conf.tls != TLS_OPTIONAL ||
+		s->sasl_wait) {
+		session_refuse(s, STREAM_ERROR_POLICY_VIOLATION, "starttls.unexpected");
+		return NONZA_ENDED;
+	}
+	/* What was agreed in clear text is void: the server will be dialled anew. */
+	conn_close(&s->server.conn, false);
+	stream_restart(s->server.in);
+	s->server.pushed = s->server.opened = s->server.closed_out = s->server.closed_in = false;
+	s->server.ended = false;
+	s->mechanism[0] = '\0';
+	session_start_tls(s);
+	return NONZA_ENDED;
+}
+
+static enum nonza_fate client_compress(struct session *s, const struct stanza *st)
+{
+	(void)st;
+	return relay_puts(s, &s->client,
+		       "<failure xmlns='" NS_COMPRESS "'><unsupported-method/></failure>")
+		       ? NONZA_SWALLOW
+		       : NONZA_ENDED;
+}
+
+/* Servers count such a thing for stream management, or do not; nobody needs it. */
+static enum nonza_fate client_unknown(struct session *s, const struct stanza *st)
+{
+	(void)st;
+	session_refuse(s, STREAM_ERROR_UNSUPPORTED_STANZA_TYPE, "stanza.unknown");
+	return NONZA_ENDED;
+}
+
+static enum nonza_fate client_sm(struct session *s, const struct stanza *st)
+{
+	return sm_relay(s, &s->client, st);
+}
+
+static enum nonza_fate server_sm(struct session *s, const struct stanza *st)
+{
+	return sm_relay(s, &s->server, st);
+}
+
+static enum nonza_fate server_features(struct session *s, const struct stanza *st)
+{
+	const struct service *conf = &s->service->conf;
+	struct features_context ctx = {
+		.secure = s->client.conn.secure,
+		.offer_starttls = !s->client.conn.secure && conf->tls == TLS_OPTIONAL && !s->authenticated,
+		.same_leaf = tls_link_same_leaf(&s->client.conn.tls, &s->server.conn.tls),
+		.max_bytes = s->authenticated ? conf->limits.stanza_bytes : conf->limits.stanza_bytes_preauth,
+	};
+	struct features_result result;
+	int r = features_edit(st->arena, st->root, &ctx, &result);
+
+	if (r < 0) {
+		session_fail(s, r, "features");
+		return NONZA_ENDED;
+	}
+	s->endpoint_kept = result.endpoint;
+	return NONZA_FORWARD;
+}
+
+/* An address to go to next would lead the client around us: it is told to come back instead. */
+static enum nonza_fate server_error(struct session *s, const struct stanza *st)
+{
+	struct xml_element *other = element_child(st->root, NS_STREAMS, "see-other-host"), *reset;
+
+	s->server.closed_in = true;
+	if (!other)
+		return NONZA_FORWARD;
+	element_remove(other);
+	reset = element_new(st->arena, NS_STREAMS, "reset");
+	if (!reset || element_add(st->arena, st->root, reset) < 0) {
+		session_fail(s, -ENOMEM, "stream error");
+		return NONZA_ENDED;
+	}
+	return NONZA_FORWARD;
+}
+
+static enum nonza_fate server_refused(struct session *s, const struct stanza *st)
+{
+	(void)st;
+	session_refuse_server(s, STREAM_ERROR_POLICY_VIOLATION, "server.nonza");
+	return NONZA_ENDED;
+}
+
+/* First match counts; ns NULL: any, name NULL: any. What is not here passes. */
+static const struct nonza_rule {
+	const char *ns, *name;
+	bool client;
+	enum nonza_fate (*handle)(struct session *s, const struct stanza *st);
+} nonza_rules[] = {
+	{ NS_SM, NULL, true, client_sm },
+	{ "urn:xmpp:sm:2", NULL, true, client_sm },
+	{ NS_SASL, NULL, true, sasl_from_client },
+	{ NS_SASL2, NULL, true, sasl_from_client },
+	{ NS_TLS, NULL, true, client_starttls },
+	{ NS_COMPRESS, NULL, true, client_compress },
+	{ NS_CLIENT, NULL, true, client_unknown },
+	{ "", NULL, true, client_unknown },
+	{ NS_STREAM, "features", true, client_unknown },
+	{ NS_SM, NULL, false, server_sm },
+	{ "urn:xmpp:sm:2", NULL, false, server_sm },
+	{ NS_STREAM, "features", false, server_features },
+	{ NS_STREAM, "error", false, server_error },
+	{ NS_SASL, NULL, false, sasl_from_server },
+	{ NS_SASL2, NULL, false, sasl_from_server },
+	{ NS_TLS, NULL, false, server_refused },
+	{ NS_COMPRESS, "compressed", false, server_refused },
+};
+
+static const struct nonza_rule *nonza_find(const struct xml_element *e, bool client)
+{
+	for (size_t i = 0; i < sizeof(nonza_rules) / sizeof(nonza_rules[0]); i++) {
+		const struct nonza_rule *rule = &nonza_rules[i];
+
+		if (rule->client == client && strcmp(rule->ns, e->ns) == 0 &&
+			(!rule->name || strcmp(rule->name, e->name) == 0))
+			return rule;
+	}
+	return NULL;
+}
+
+void act_nonza(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	const struct stanza *st = &ev->stanza;
+	const struct nonza_rule *rule = nonza_find(st->root, from == &s->client);
+	struct leg *to = session_other(s, from);
+
+	if (rule && rule->handle(s, st) != NONZA_FORWARD)
+		return;
+	if (to->closed_out || !relay_write(s, to, st->root))
+		return;
+	if (from == &s->server && element_is(st->root, NS_SASL, "success"))
+		sasl_succeeded(s, true);
+	else if (from == &s->server && element_is(st->root, NS_SASL2, "success"))
+		sasl_succeeded(s, false);
+}
+
+/* ---- white space and ends ---- */
+
+/* A keepalive stays one, but many are few: a space five times a second is enough for anybody. */
+void act_space(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	uint64_t now = uv_now(&s->worker->loop);
+
+	(void)ev;
+	if (now - from->space_ms < SPACE_EVERY_MS)
+		return;
+	from->space_ms = now;
+	relay_puts(s, session_other(s, from), " ");
+}
+
+/* One side has said </stream:stream>: the other hears it and may still speak (RFC 6120 4.4). */
+void act_close(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	struct leg *to = session_other(s, from);
+
+	(void)ev;
+	from->closed_in = true;
+	if (to->opened && !to->closed_out && write_close(&to->conn.out) < 0) {
+		session_fail(s, -ENOMEM, "close");
+		return;
+	}
+	to->closed_out = true;
+	session_set_state(s, SESSION_CLOSING);
+}
+
+void act_close_last(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	(void)ev;
+	from->closed_in = true;
+	session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server for one client: behind session_open.c, before relay.c.
+ * In: the client's header, the service's settings. Out: a connection (from the client's address if so
+ * ordered), the PROXY header as its very first bytes, TLS by STARTTLS or from the first byte, the
+ * client's header; then the server's own header goes to the client with its id untouched. What stands
+ * behind <proceed/> in clear text is an injection and ends it (CVE-2011-0411 class). A server that
+ * cannot be had is told to the client after a proper header: remote-connection-failed.
+ * It never falls back to clear text. */
+#include "proxy/session_server.h"
+
+#include <string.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/counters.h"
+#include "proxy/proxy_header.h"
+#include "proxy/relay.h"
+#include "proxy/session_close.h"
+#include "proxy/worker.h"
+#include "xmpp/ns.h"
+#include "xmpp/write.h"
+
+static void server_failed(struct session *s, const char *why)
+{
+	char address[64];
+
+	address_format(&s->upstream.address, address, sizeof(address));
+	metric_add(counters.upstream_failed, 1);
+	log_warn("upstream failed service=%s address=%s port=%u state=%s why=%s", s->service->conf.name,
+		address, s->upstream.port, session_state_text(s->state), log_quote(span_of(why)));
+	session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
+}
+
+void session_dial(struct session *s)
+{
+	const struct service *conf = &s->service->conf;
+	int fd, r;
+
+	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its handle is gone by the next
+	 * turn of the loop, and a handshake takes several. */
+	if (s->server.conn.open) {
+		session_fail(s, ERR_PROTO, "dial");
+		return;
+	}
+	s->phase_ms = uv_now(&s->worker->loop);
+	if ((r = upstream_choose(conf, &s->dest, s->dialled, &s->upstream)) < 0 ||
+		(r = upstream_dial(&s->upstream, conf->source_client ? &s->peer : NULL, s->service->mark,
+			 &fd)) < 0 ||
+		(r = conn_open(&s->server.conn, &s->worker->loop, fd, true)) < 0) {
+		server_failed(s, err_text(r));
+		return;
+	}
+	session_set_state(s, SESSION_DIAL);
+}
+
+/* TLS towards the server, at once or behind <proceed/>. */
+static void server_secure(struct session *s, const char *alpn)
+{
+	const struct service *conf = &s->service->conf;
+	struct conn *c = &s->server.conn;
+	int r = tls_link_connect(&c->tls, s->service->client_ctx, c->fd, &c->prefix,
+		conf->verify == VERIFY_DEFAULT ? s->service->certs : NULL, s->domain,
+		conf->verify_name ? conf->verify_name : s->domain, alpn);
+
+	if (r < 0) {
+		session_fail(s, r, "tls");
+		return;
+	}
+	c->readable = true; /* begin now */
+	session_set_state(s, SESSION_SERVER_SECURING);
+}
+
+void session_forward_header(struct session *s, enum session_state next)
+{
+	struct stream_header h = { .content_ns = NS_CLIENT, .from = s->from, .to = s->domain,
+		.lang = s->lang, .version = "1.0" };
+	int r = write_header(&s->server.conn.out, &h);
+
+	if (r < 0) {
+		session_fail(s, r, "header");
+		return;
+	}
+	s->server.opened = true;
+	session_set_state(s, next);
+}
+
+static void server_greet(struct session *s)
+{
+	struct stream_header h = { .content_ns = NS_CLIENT, .to = s->domain, .version = "1.0" };
+	int r = write_header(&s->server.conn.out, &h);
+
+	if (r < 0) {
+		session_fail(s, r, "header");
+		return;
+	}
+	s->server.opened = true;
+	session_set_state(s, SESSION_SERVER_CLEAR);
+}
+
+/* The first bytes of a fresh connection always find room. */
+static bool server_introduce(struct session *s)
+{
+	struct conn *c = &s->server.conn;
+	int r = proxy_header_write(&c->out, &s->peer.address, s->peer.port, &s->dest.address, s->dest.port);
+
+	conn_flush(c);
+	if (r == 0 && conn_is_flushed(c) && !c->mute)
+		return true;
+	server_failed(s, "PROXY header not sent");
+	return false;
+}
+
+void act_connected(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	(void)from;
+	(void)ev;
+	metric_add(counters.upstream_connected, 1);
+	if (s->service->conf.proxy_protocol && !server_introduce(s))
+		return;
+	switch (s->service->conf.upstream_tls) {
+	case UPSTREAM_PLAIN:
+		session_forward_header(s, SESSION_OPENING);
+		break;
+	case UPSTREAM_STARTTLS:
+		server_greet(s);
+		break;
+	case UPSTREAM_TLS:
+		server_secure(s, "xmpp-client");
+		break;
+	}
+}
+
+void act_unreached(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	const struct tls_link *tls = &from->conn.tls;
+
+	if (s->state == SESSION_SERVER_SECURING)
+		server_failed(s, tls->pick.why ? tls->pick.why : tls->error ? tls->error : "TLS failed");
+	else if (!ev)
+		server_failed(s, "connection refused or lost");
+	else if (ev->kind == STREAM_ELEMENT && element_is(ev->stanza.root, NS_STREAM, "error"))
+		server_failed(s, "stream error from the server");
+	else
+		server_failed(s, "unexpected answer");
+}
+
+void act_server_greeted(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	(void)from;
+	if (strcmp(ev->header.content_ns, NS_CLIENT) != 0)
+		server_failed(s, "wrong content namespace");
+	else
+		session_set_state(s, SESSION_SERVER_OFFER);
+}
+
+void act_server_offered(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	if (!element_is(ev->stanza.root, NS_STREAM, "features")) {
+		act_unreached(s, from, ev);
+		return;
+	}
+	if (!element_child(ev->stanza.root, NS_TLS, "starttls")) {
+		server_failed(s, "the server offers no STARTTLS");
+		return;
+	}
+	if (relay_puts(s, from, "<starttls xmlns='" NS_TLS "'/>"))
+		session_set_state(s, SESSION_SERVER_PROCEED);
+}
+
+void act_server_proceed(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	if (!element_is(ev->stanza.root, NS_TLS, "proceed")) {
+		act_unreached(s, from, ev);
+		return;
+	}
+	/* A server does not speak first in TLS: any byte here was put in by somebody else. */
+	if (stream_rest(from->in).len > 0) {
+		metric_add(counters.starttls_injection, 1);
+		session_refuse_server(s, STREAM_ERROR_POLICY_VIOLATION, "proceed.injection");
+		return;
+	}
+	stream_restart(from->in);
+	from->pushed = false;
+	from->opened = false;
+	server_secure(s, NULL);
+}
+
+void act_server_secured(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	(void)from;
+	(void)ev;
+	session_forward_header(s, SESSION_OPENING);
+}
+
+void act_server_opened(struct session *s, struct leg *from, const struct stream_event *ev)
+{
+	struct stream_header h = ev->header;
+	int r;
+
+	(void)from;
+	if (strcmp(h.content_ns, NS_CLIENT) != 0) {
+		session_refuse_server(s, STREAM_ERROR_INVALID_NAMESPACE, "header.namespace");
+		return;
+	}
+	/* Its id stays as it is: digests may be bound to it. */
+	if ((r = write_header(&s->client.conn.out, &h)) < 0) {
+		session_fail(s, r, "header");
+		return;
+	}
+	s->client.opened = true;
+	session_set_state(s, s->authenticated ? SESSION_ONLINE : SESSION_LOGIN);
+}
