@@ -42,7 +42,6 @@ struct batch {
 	struct op *ops;
 	size_t n;
 	uint32_t first_seq;
-	bool table_gone;
 	int fatal;
 };
 
@@ -164,7 +163,7 @@ static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 	}
 	if (r == 0)
 		r = put_edge(out, nftnl_batch_end, b->first_seq + (uint32_t)(2 * b->n));
-	return n_messages == 0 && r == 0 ? ERR_NOTFOUND : r;
+	return n_messages == 0 && r == 0 ? -ENOMSG : r;
 }
 
 /* ---- sending ---- */
@@ -225,18 +224,23 @@ static int batch_try(struct batch *b)
 	return r;
 }
 
-static bool match_table(void *arg, const char *name)
-{
-	bool *found = arg;
+struct looked_for {
+	const char *name;
+	bool found;
+};
 
-	*found = *found || strcmp(name, "block4") == 0;
-	return true;
+static bool match_set(void *arg, const char *name)
+{
+	struct looked_for *l = arg;
+
+	l->found = strcmp(name, l->name) == 0;
+	return !l->found;
 }
 
 static int batch_run(struct batch *b, struct nft_edit *result)
 {
+	struct looked_for set = { set_name(b->side, true), false };
 	struct nft_edit done = { 0 };
-	bool there = false;
 	int r = b->n ? -EBADMSG : 0;
 
 	for (unsigned i = 0; i < ATTEMPTS && r == -EBADMSG; i++) {
@@ -248,9 +252,12 @@ static int batch_run(struct batch *b, struct nft_edit *result)
 		}
 	}
 	/* Nothing left to send: all deletions were absent, or there is no table to delete from. */
-	if (r == ERR_NOTFOUND && (nft_netlink_names(b->nft, NFT_MSG_GETSET, match_table, &there) < 0 || !there))
-		return r;
-	if (r < 0 && r != ERR_NOTFOUND)
+	if (r == -ENOMSG) {
+		r = nft_netlink_names(b->nft, NFT_MSG_GETSET, match_set, &set);
+		if (r == 0 && !set.found)
+			r = ERR_NOTFOUND;
+	}
+	if (r < 0)
 		return r == -EBADMSG ? ERR_EXISTS : r;
 	for (size_t i = 0; i < b->n; i++) {
 		done.absent += b->ops[i].skip;
