@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fixtures: one lab with both servers for the whole run, users that end with their test."""
+import itertools
 import os
 import pathlib
 import sys
@@ -8,9 +9,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import policy  # noqa: E402
 from client import Client  # noqa: E402
 from lab import Authority, Lab  # noqa: E402
 from servers import Ejabberd, Prosody  # noqa: E402
+from wall import Wall, missing_programs  # noqa: E402
+
+_walls = itertools.count(1)
 
 USERS = {"juliet": "balcony", "romeo": "orchard", "mercutio": "queen-mab", "tybalt": "rapier", "nurse": "aqua-vitae"}
 
@@ -59,3 +64,47 @@ def new_client(lab):
 def user(new_client):
     """user(name, server, client number, …): logged in and present."""
     return lambda name, *arguments, **keywords: new_client(name).login(arguments[0], name, *arguments[1:], **keywords)
+
+
+@pytest.fixture(scope="session")
+def leaves(lab, prosody, ejabberd):
+    """The very certificates the two servers use."""
+    return [lab.folder / "leaves" / f"{s.domain}.crt" for s in (prosody, ejabberd)]
+
+
+@pytest.fixture
+def new_wall(lab, leaves):
+    """new_wall(configuration, …): configured, not started; ends with the test."""
+    made = []
+    if missing_programs():
+        pytest.skip("not built: " + ", ".join(missing_programs()))
+
+    def make(configuration, namespace=None, certificates=leaves, **files):
+        wall = Wall(lab, f"wall-{next(_walls)}", namespace)
+        made.append(wall)
+        wall.write(**dict(policy.LISTS, **files), **{"xmppwall.conf": configuration})
+        for leaf in certificates:
+            wall.certificate(leaf)
+        return wall
+
+    yield make
+    for wall in made:
+        wall.close()
+
+
+@pytest.fixture(scope="module")
+def wall(lab, leaves):
+    """The standard policy before both servers, for a whole module; XMPPWALL_LAB_ONLY proves the tests without it."""
+    if os.environ.get("XMPPWALL_LAB_ONLY"):
+        yield None
+        return
+    if missing_programs():
+        pytest.skip("not built: " + ", ".join(missing_programs()))
+    made = Wall(lab, f"wall-{next(_walls)}")
+    made.write(**policy.LISTS, **{"xmppwall.conf": policy.STANDARD})
+    for leaf in leaves:
+        made.certificate(leaf)
+    try:
+        yield made.start()
+    finally:
+        made.close()

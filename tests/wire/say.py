@@ -6,12 +6,15 @@
 """
 import argparse
 import asyncio
+import contextlib
+import os
 import pathlib
+import sys
 
-import slixmpp
-
-from quickstart import DOMAIN, SOURCES, USERS
-from wireclient import Loop
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # slixmpp remarks on its own speed
+    import slixmpp
+    from quickstart import DOMAIN, SOURCES, USERS
+    from wireclient import Loop
 
 SERVER = "198.51.100.10"
 
@@ -77,6 +80,8 @@ def main():
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.run_until_complete(converse(parser.parse_args()))
+    sys.stdout.flush()
+    os._exit(0)  # slixmpp's own tasks are still pending and would complain
 
 
 if __name__ == "__main__":

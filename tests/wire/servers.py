@@ -54,7 +54,7 @@ smacks_hibernation_time = 120; archive_expires_after = "1d"
 VirtualHost "{domain}"
     ssl = {{ certificate = "{folder}/{domain}.crt"; key = "{folder}/{domain}.key" }}
 Component "rooms.{domain}" "muc"
-    restrict_room_creation = false
+    restrict_room_creation = false; muc_room_locking = false
 """
 
     def __init__(self, *arguments):
