@@ -111,7 +111,7 @@ static enum nonza_fate client_starttls(struct session *s, const struct stanza *s
 	conn_close(&s->server.conn, false);
 	stream_restart(s->server.in);
 	s->server.pushed = s->server.opened = s->server.closed_out = s->server.closed_in = false;
-	s->server.ended = false;
+	s->server.ended = s->server.failed_in = false;
 	s->mechanism[0] = '\0';
 	session_start_tls(s);
 	return NONZA_ENDED;
@@ -169,7 +169,7 @@ static enum nonza_fate server_error(struct session *s, const struct stanza *st)
 {
 	struct xml_element *other = element_child(st->root, NS_STREAMS, "see-other-host"), *reset;
 
-	s->server.closed_in = true;
+	s->server.failed_in = true;
 	if (!other)
 		return NONZA_FORWARD;
 	element_remove(other);

@@ -12,3 +12,5 @@ void sasl_succeeded(struct session *s, bool restart);
 void sasl_watch_bind(struct session *s, struct leg *from, const struct stanza *st);
 /* The account is known (text need not be NUL-terminated). 0 or -ENOMEM. */
 int session_learn_jid(struct session *s, struct span jid);
+/* The session ends: it is no longer counted under its JID. */
+void session_forget_jid(struct session *s);

@@ -18,6 +18,7 @@
 #include "proxy/hello.h"
 #include "proxy/registry.h"
 #include "proxy/relay.h"
+#include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"
 #include "proxy/session_open.h"
 #include "proxy/session_server.h"
@@ -292,8 +293,7 @@ static void session_free(struct session *s)
 		s->prev->next = s->next;
 	else
 		w->sessions = s->next;
-	if (s->logged_in)
-		registry_logout(&s->peer.address, s->jid);
+	session_forget_jid(s);
 	registry_leave(s->service->conf.name, &s->peer.address);
 	metric_add(counters.session_closed, 1);
 	metric_sub(counters.session_active, 1);
@@ -305,7 +305,6 @@ static void session_free(struct session *s)
 	free(s->domain);
 	free(s->from);
 	free(s->lang);
-	free(s->jid);
 	free(s);
 }
 

@@ -22,6 +22,7 @@ struct leg {
 	bool opened;         /* a stream header was written to this side since its last restart */
 	bool closed_out;     /* </stream:stream> was written to it */
 	bool closed_in;      /* it said </stream:stream> */
+	bool failed_in;      /* it said <stream:error/>: the close follows, spoken or not */
 	bool ended;          /* its end was given as an event */
 	bool shrunk;         /* nothing to give back */
 	uint64_t partial_ms; /* since when a stanza is unfinished; 0: none is */

@@ -140,9 +140,9 @@ void act_lost(struct session *s, struct leg *from, const struct stream_event *ev
 	struct leg *other = session_other(s, from);
 
 	(void)ev;
-	s->resumable = true;
 	/* What was announced by a stream error is closed. */
-	if (from->closed_in)
+	s->resumable = !from->failed_in;
+	if (from->failed_in)
 		leg_say_end(other, STREAM_ERROR_NONE, NULL);
 	session_drain(s);
 }
