@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Unmodified clients and servers notice nothing: what worked without the firewall works through it."""
-import json
 import uuid
 
 import pytest
@@ -22,8 +21,7 @@ def befriend(one, other):
 def test_login_with_scram_and_chat(server, user, wall, version, direct):
     juliet = user("juliet", server, 11, version=version, direct=direct)
     assert juliet.ask("mechanism").startswith("SCRAM-")
-    tls = json.loads(juliet.event("tls")["text"])
-    assert tls["version"] in ("TLSv1.2", "TLSv1.3")
+    assert juliet.ask("tls")["version"] in ("TLSv1.2", "TLSv1.3")
     romeo = user("romeo", server, 12, version=version)
     juliet.say(romeo.jid, "wherefore <art> thou & why?")
     romeo.body("wherefore <art> thou & why?")
@@ -101,13 +99,18 @@ def test_archive(server, user):
     wait_for(lambda: text in juliet.ask("mam", with_jid=server.jid("romeo")), 10, "the message in the archive")
 
 
+def acknowledged(client, ids):
+    """Every one of these stanzas is acknowledged; slixmpp asks one stanza late, hence the ping."""
+    client.ask("ping", jid=client.server.domain)
+    for number in ids:
+        client.wait(lambda e, number=number: e["event"] == "stanza_acked" and number in e["text"], 15, f"an ack for {number}")
+
+
 def test_stream_management_resumes_after_a_dead_socket(server, user):
     juliet = user("juliet", server, 11, plugins=["xep_0198"])
     juliet.event("sm_enabled")
     romeo = user("romeo", server, 12)
-    sent = [juliet.say(romeo.jid, f"counted {n}") for n in range(3)]
-    for number in sent:
-        juliet.wait(lambda e, number=number: e["event"] == "stanza_acked" and number in e["text"], 15, "an ack")
+    acknowledged(juliet, [juliet.say(romeo.jid, f"counted {n}") for n in range(3)])
     juliet.mark()
     juliet.ask("cut")
     juliet.event("disconnected")
@@ -128,9 +131,7 @@ def test_stream_management_survives_dropped_stanzas(server, user, wall):
     juliet.event("sm_enabled")
     romeo = user("romeo", server, 12)
     texts = [f"{n} casino bonus" if n in (3, 7) else f"number {n}" for n in range(1, 11)]
-    ids = [juliet.say(romeo.jid, text) for text in texts]
-    for number in ids:
-        juliet.wait(lambda e, number=number: e["event"] == "stanza_acked" and number in e["text"], 15, f"an ack for {number}")
+    acknowledged(juliet, [juliet.say(romeo.jid, text) for text in texts])
     juliet.ask("cut")
     juliet.event("disconnected")
     juliet.mark()

@@ -56,29 +56,23 @@ class User:
         x = self.xmpp = slixmpp.ClientXMPP(jid, password, sasl_mech=mechanism)
         x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, port
         for plugin in [*PLUGINS, *plugins]:
-            x.register_plugin(plugin)
-        if "xep_0198" in plugins:
-            x["xep_0198"].window = 1
+            x.register_plugin(plugin, {"window": 1} if plugin == "xep_0198" else {})
         for name in EVENTS:
             x.add_event_handler(name, lambda data, name=name: say(event=name, text=str(data)[:4000]))
         x.add_filter("in", self.saw)
-        x.add_event_handler("tls_success", lambda _: self.tell_tls())
-        x.add_event_handler("connected", lambda _: direct and self.tell_tls())
         self.dial()
 
     def dial(self):
         domain, port, direct = self.where
         self.xmpp.connect((domain, port), use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
 
-    def tell_tls(self):
-        transport = self.xmpp.transport
-        tls = transport and transport.get_extra_info("ssl_object")
-        if tls:
-            say(event="tls", text=json.dumps({"version": tls.version(), "cipher": tls.cipher(), "certificate": tls.getpeercert()}))
-
     def saw(self, stanza):
         say(event=stanza.name, xml=str(stanza))
         return stanza
+
+    async def tls(self):
+        tls = self.xmpp.transport.get_extra_info("ssl_object")
+        return {"version": tls.version(), "cipher": tls.cipher(), "certificate": tls.getpeercert()}
 
     async def mechanism(self):
         return self.xmpp["feature_mechanisms"].mech.name
