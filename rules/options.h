@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The checked tree's settings as plain data: services, punishments, what the daemon itself is told. Called after
- * check_policy; reports only what cannot be seen before the values are put together. */
+/* The checked tree's settings as plain data: services, punishments, what the daemon itself is told.
+ * Called after check_policy; reports only what cannot be seen before the values are put together.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -17,7 +18,12 @@ struct options {
 	struct daemon_options daemon; /* defaults where the files say nothing */
 };
 
-/* All strings are copied into the arena (the tree may be freed afterwards). Files of the certificates folders (*.crt,
- * *.key) and verify files are read into sources, so that a bundle carries them. 0, ERR_SYNTAX with diagnostics, -ENOMEM. */
+/* All strings are copied into the arena (the tree may be freed afterwards). Files of the
+ * certificates folders (*.crt,
+ * *.key) and verify files are read into sources, so that a bundle carries them. 0, ERR_SYNTAX with
+ * diagnostics, -ENOMEM. */
 int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
 	struct diag_list *diags, struct options *out);
+/* "192.0.2.7:5222", "[2001:db8::7]:5222", or either without port (then *port is 0): the address as
+ * text into host. False when the form is another; the address itself is not looked at. */
+bool options_split_port(const char *text, char *host, size_t size, uint16_t *port);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of the checker share. They report through c->diags and go on; c->error is for the
+ * machine's failures. */
+#pragma once
+
+#include "base/map.h"
+#include "rules/ast.h"
+#include "rules/field.h"
+#include "rules/schema.h"
+
+struct checker {
+	struct ast *ast;
+	struct diag_list *diags;
+	struct map names[ITEM_INCLUDE]; /* by kind: name -> struct ast_item * */
+	struct map rules;               /* names of all rules -> struct ast_rule * */
+	int error;
+};
+
+/* The item of that kind and name; NULL if there is none. */
+struct ast_item *check_find(const struct checker *c, enum ast_item_kind kind, const char *name);
+/* "did you mean ...?" among the items of that kind; NULL if nothing is near. */
+const char *check_suggest(struct checker *c, enum ast_item_kind kind, const char *name);
+/* The set's entry type (enum list_type); -1 if it has none or an unknown one. */
+int check_set_type(const struct ast_item *set);
+/* The field of that name; NULL after a diagnostic. */
+const struct field *check_field(struct checker *c, const char *name, struct loc at);
+/* Is there a service that chains may hook? Names like c2s pass when the policy does not define
+ * them. */
+void check_service_name(struct checker *c, const char *name, struct loc at);
+/* "policy-violation" behind reject or close. */
+void check_condition_word(struct checker *c, bool stream, const char *word, struct loc at);
+
+/* check_settings.c: the settings of one item. */
+void check_settings(struct checker *c, const struct ast_item *item);
+/* check_cond.c: fills field and target. */
+void check_cond(struct checker *c, struct ast_cond *cond);
+/* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */
+void check_chain(struct checker *c, struct ast_item *chain);
+void check_jumps(struct checker *c);
+/* check_rule.c */
+void check_expect(struct checker *c, const struct ast_item *item);

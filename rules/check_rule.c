@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rules and what they lead to: actions that exist in this version, conditions of reject and close
+ * that RFC 6120 knows, jumps that end. Then expectations, which name rules and verdicts. Fills the
+ * targets of jumps. Rules that can never be reached are warned of, not refused: they harm nobody.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/check_int.h"
+#include "rules/program.h"
+#include "rules/rules.h"
+
+enum { CONDITIONS_MAX = 64 };
+
+/* ---- actions ---- */
+
+static size_t condition_words(bool stream, const char *words[CONDITIONS_MAX])
+{
+	size_t n = 0;
+
+	for (int i = 0; !stream && i < STANZA_ERROR_COUNT; i++)
+		words[n++] = stanza_error_text((enum stanza_error)i);
+	for (int i = STREAM_ERROR_NONE + 1; stream && i < STREAM_ERROR_COUNT; i++)
+		words[n++] = stream_error_text((enum stream_error)i);
+	return n;
+}
+
+void check_condition_word(struct checker *c, bool stream, const char *word, struct loc at)
+{
+	const char *words[CONDITIONS_MAX];
+	size_t n = condition_words(stream, words);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(words[i], word) == 0)
+			return;
+	diag_error(c->diags, at, diag_suggest(c->diags, word, words, n), "unknown %s error '%s'",
+		stream ? "stream" : "stanza", word);
+}
+
+static bool action_is_final(const struct ast_action *a)
+{
+	return a->kind <= ACTION_RETURN;
+}
+
+static bool is_hooked(const struct ast_item *chain)
+{
+	for (const struct ast_setting *s = chain->settings; s; s = s->next)
+		if (strcmp(s->name, "hook") == 0)
+			return true;
+	return false;
+}
+
+static void check_target(struct checker *c, struct ast_action *a)
+{
+	a->target = check_find(c, ITEM_CHAIN, a->word);
+	if (!a->target)
+		diag_error(c->diags, a->word_at, check_suggest(c, ITEM_CHAIN, a->word),
+			"no such chain '%s'", a->word);
+	else if (is_hooked(a->target))
+		diag_error(c->diags, a->word_at, "move its rules into a chain without 'hook'",
+			"chain '%s' is hooked; rules lead only to chains that are not", a->word);
+}
+
+static void check_action(struct checker *c, struct ast_action *a)
+{
+	switch (a->kind) {
+	case ACTION_REJECT:
+	case ACTION_CLOSE:
+		if (a->word)
+			check_condition_word(c, a->kind == ACTION_CLOSE, a->word, a->word_at);
+		break;
+	case ACTION_JUMP:
+	case ACTION_GOTO:
+		check_target(c, a);
+		break;
+	case ACTION_LOG:
+		if (a->word && strcmp(a->word, "body") != 0)
+			diag_error(c->diags, a->word_at, "write 'log' or 'log body'",
+				"cannot log '%s'", a->word);
+		break;
+	case ACTION_STRIKE:
+		if (a->number < 1 || a->number > 1000)
+			diag_error(
+				c->diags, a->word_at, NULL, "strikes must be between 1 and 1000");
+		break;
+	case ACTION_BAN:
+		if (a->number < 1000 || a->number > (uint64_t)3650 * 86400000)
+			diag_error(c->diags, a->word_at, NULL, "a ban lasts between 1s and 3650d");
+		break;
+	case ACTION_STRIP:
+	case ACTION_REPLACE:
+	case ACTION_QUARANTINE:
+		diag_error(c->diags, a->at, NULL, "'%s' comes with a later version",
+			a->kind == ACTION_STRIP     ? "strip"
+			: a->kind == ACTION_REPLACE ? "replace"
+						    : "quarantine");
+		break;
+	default:
+		break;
+	}
+}
+
+static const struct ast_action *check_actions(struct checker *c, struct ast_rule *rule)
+{
+	const struct ast_action *final = NULL;
+
+	for (struct ast_action *a = rule->actions; a; a = a->next) {
+		check_action(c, a);
+		if (!action_is_final(a))
+			continue;
+		if (final)
+			diag_error(c->diags, a->at, "make it a rule of its own",
+				"rule '%s' has already decided", rule->name);
+		final = a;
+	}
+	return final;
+}
+
+void check_chain(struct checker *c, struct ast_item *chain)
+{
+	const struct ast_rule *end = NULL;
+	bool warned = false;
+
+	for (struct ast_rule *rule = chain->rules; rule && !c->error; rule = rule->next) {
+		const struct ast_action *final = check_actions(c, rule);
+
+		if (rule->cond)
+			check_cond(c, rule->cond);
+		if (end && !warned)
+			diag_warn(c->diags, rule->name_at, NULL,
+				"never reached: rule '%s' above takes every stanza", end->name);
+		warned = warned || end;
+		if (!rule->cond && final && final->kind != ACTION_JUMP)
+			end = rule;
+	}
+}
+
+/* ---- jumps ---- */
+
+struct walk {
+	struct checker *c;
+	struct map heights; /* chain name -> (void *) (1 + chains below it); WALKING while on the
+			       way */
+};
+
+#define WALKING ((void *)-1)
+
+/* How many chains lie below this one; -1 after a diagnostic. depth: how many are above it. */
+static int walk_chain(struct walk *w, const struct ast_item *chain, int depth);
+
+static int walk_action(struct walk *w, const struct ast_action *a, int depth)
+{
+	void *known = map_find(&w->heights, a->target->name, strlen(a->target->name));
+	int height;
+
+	if (known == WALKING) {
+		diag_error(w->c->diags, a->at, NULL, "chain '%s' leads back to itself here",
+			a->target->name);
+		return -1;
+	}
+	height = known ? (int)(intptr_t)known - 1 : walk_chain(w, a->target, depth + 1);
+	if (height >= 0 && depth + height + 2 > PROGRAM_DEPTH_MAX) {
+		diag_error(w->c->diags, a->at, NULL,
+			"chains lead more than %d deep into each other", PROGRAM_DEPTH_MAX);
+		return -1;
+	}
+	return height;
+}
+
+static int walk_chain(struct walk *w, const struct ast_item *chain, int depth)
+{
+	size_t len = strlen(chain->name);
+	int height = 0, r = depth > PROGRAM_DEPTH_MAX ? -1 : 0;
+
+	if (r < 0) {
+		diag_error(w->c->diags, chain->name_at, NULL,
+			"chains lead more than %d deep into each other", PROGRAM_DEPTH_MAX);
+		return -1;
+	}
+	if ((r = map_put(&w->heights, chain->name, len, WALKING, NULL)) < 0) {
+		w->c->error = r;
+		return -1;
+	}
+	for (const struct ast_rule *rule = chain->rules; rule && height >= 0; rule = rule->next)
+		for (const struct ast_action *a = rule->actions; a && height >= 0; a = a->next) {
+			int below = a->target ? walk_action(w, a, depth) : -2;
+
+			if (below == -1)
+				height = -1;
+			else if (below + 1 > height)
+				height = below + 1;
+		}
+	/* One complaint about a loop is enough: what led into it counts as seen. */
+	if ((r = map_put(&w->heights, chain->name, len,
+		     (void *)(intptr_t)(1 + (height < 0 ? 0 : height)), NULL)) < 0)
+		w->c->error = r;
+	return height;
+}
+
+void check_jumps(struct checker *c)
+{
+	struct walk w = { .c = c };
+
+	map_init(&w.heights);
+	for (const struct ast_item *i = c->ast->items; i && !c->error; i = i->next) {
+		if (i->kind != ITEM_CHAIN || map_has(&w.heights, i->name, strlen(i->name)))
+			continue;
+		if (is_hooked(i))
+			walk_chain(&w, i, 0);
+	}
+	for (const struct ast_item *i = c->ast->items; i && !c->error; i = i->next) {
+		if (i->kind != ITEM_CHAIN || map_has(&w.heights, i->name, strlen(i->name)))
+			continue;
+		diag_warn(c->diags, i->name_at, NULL,
+			"chain '%s' is not hooked and no hooked chain leads here", i->name);
+		walk_chain(&w, i, 0);
+	}
+	map_fini(&w.heights, NULL);
+}
+
+/* ---- expectations ---- */
+
+static const char *rule_suggest(struct checker *c, const char *name)
+{
+	const char *names[CONDITIONS_MAX * 8];
+	size_t n = 0;
+
+	if (c->diags->errors >= DIAG_MAX)
+		return NULL;
+	for (const struct ast_item *i = c->ast->items; i; i = i->next)
+		for (const struct ast_rule *r = i->rules; r && n < sizeof(names) / sizeof(*names);
+			r = r->next)
+			names[n++] = r->name;
+	return diag_suggest(c->diags, name, names, n);
+}
+
+static void check_expect_verdict(struct checker *c, const struct ast_expect *e)
+{
+	static const char verdicts[] = "accept|drop|reject|close";
+
+	if (!schema_has_word(verdicts, e->verdict)) {
+		diag_error(c->diags, e->verdict_at,
+			schema_suggest_word(c->diags, verdicts, e->verdict), "unknown verdict '%s'",
+			e->verdict);
+		return;
+	}
+	if (e->condition)
+		check_condition_word(
+			c, strcmp(e->verdict, "close") == 0, e->condition, e->verdict_at);
+	if (e->by && !map_has(&c->rules, e->by, strlen(e->by)))
+		diag_error(c->diags, e->verdict_at, rule_suggest(c, e->by), "no such rule '%s'",
+			e->by);
+}
+
+void check_expect(struct checker *c, const struct ast_item *item)
+{
+	const struct ast_expect *e = item->expect;
+	struct peer_address address;
+
+	if (!e)
+		return; /* its braces did not parse */
+	if (!e->stanza)
+		diag_error(c->diags, item->name_at, NULL, "expect has no 'stanza'");
+	if (!e->verdict)
+		diag_error(c->diags, item->name_at, NULL, "expect has no 'verdict'");
+	else
+		check_expect_verdict(c, e);
+	if (e->direction && !schema_has_word("in|out", e->direction))
+		diag_error(c->diags, item->name_at, NULL, "a direction is in or out, not '%s'",
+			e->direction);
+	if (e->service)
+		check_service_name(c, e->service, item->name_at);
+	if (e->peer && address_parse(span_of(e->peer), &address) < 0)
+		diag_error(c->diags, item->name_at, NULL, "'%s' is not an address", e->peer);
+}
