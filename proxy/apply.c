@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The only file of the proxy that turns a verdict into an act: behind relay.c and rules/.
+ * In: a stanza, the side it came from, the verdict. Out: the stanza on the other side (canonical, so that
+ * the server parses what was judged; verbatim where the operator prefers speed), or nothing, or an error
+ * answer to its sender, or the end of the session; each entered in stream management's ledger, each
+ * reported where it is worth a line. Strikes and bans are carried out by the daemon, which gets them
+ * with the event. It never looks into a stanza to decide anything: that is done. */
+#include "proxy/apply.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/counters.h"
+#include "proxy/event.h"
+#include "proxy/session_close.h"
+#include "rules/verdict.h"
+#include "xmpp/ns.h"
+#include "xmpp/write.h"
+
+/* One line of the ledger; at its bound the session cannot stay true and ends. */
+static bool apply_enter(struct session *s, int (*enter)(struct sm *sm, enum direction d), enum direction d)
+{
+	int r = enter(&s->sm, d);
+
+	if (r < 0)
+		session_fail(s, r, "stream management ledger");
+	return r == 0;
+}
+
+/* Raw bytes may only stand in the other stream if they need none of their own stream's prefixes. */
+static bool apply_is_selfcontained(const struct xml_element *e)
+{
+	if (*e->prefix)
+		return false;
+	for (const struct xml_attr *a = e->attrs; a; a = a->next) {
+		if (*a->prefix && strcmp(a->prefix, "xml") != 0)
+			return false;
+	}
+	for (const struct xml_node *n = e->children; n; n = n->next) {
+		if (n->element && !apply_is_selfcontained(n->element))
+			return false;
+	}
+	return true;
+}
+
+static void apply_forward(struct session *s, struct leg *from, const struct stanza *st)
+{
+	struct leg *to = session_other(s, from);
+	int r;
+
+	if (to->closed_out)
+		return;
+	if (s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))
+		r = buf_put_span(&to->conn.out, st->raw);
+	else
+		r = write_element(&to->conn.out, st->root, NS_CLIENT);
+	if (r < 0)
+		session_fail(s, r, "forward");
+	else
+		apply_enter(s, sm_forwarded, session_direction(s, from));
+}
+
+static void apply_drop(struct session *s, struct leg *from)
+{
+	s->dropped++;
+	apply_enter(s, sm_dropped, session_direction(s, from));
+}
+
+/* May its sender be answered on the stream it came by? Towards the server an answer speaks for the client: a room that
+ * gets an error or a lost presence from an occupant throws it out, so those are dropped in silence. */
+static bool apply_may_bounce(const struct session *s, const struct leg *from, const struct stanza *st)
+{
+	if (from->closed_out || !bounce_allowed(st))
+		return false;
+	if (from == &s->client)
+		return true;
+	if (st->kind == STANZA_PRESENCE)
+		return false;
+	return st->kind != STANZA_MESSAGE || strcmp(stanza_type(st), "groupchat") != 0;
+}
+
+/* Whom the answer comes from if the stanza had no "to": the sender's own account. */
+static void apply_account(const struct session *s, char *text, size_t size)
+{
+	const char *jid = s->jid ? s->jid : s->domain ? s->domain : "";
+
+	snprintf(text, size, "%.*s", (int)strcspn(jid, "/"), jid);
+}
+
+static void apply_reject(struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
+{
+	enum direction direction = session_direction(s, from);
+	char account[2100], text[512];
+	bool sent = false;
+	int r = 0;
+
+	s->rejected++;
+	if (!apply_enter(s, sm_dropped, direction) || !apply_may_bounce(s, from, st))
+		return;
+	apply_account(s, account, sizeof(account));
+	snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "", v->text ? " " : "", v->id);
+	r = bounce_write(&from->conn.out, st, v->condition, text,
+		direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
+	if (r < 0)
+		session_fail(s, r, "bounce");
+	else if (sent)
+		apply_enter(s, sm_injected, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
+}
+
+void apply_verdict(struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
+{
+	metric_add(counters.verdict[v->kind], 1);
+	if (verdict_is_notable(v))
+		event_verdict(s, session_direction(s, from), st, v);
+	switch (v->kind) {
+	case VERDICT_ACCEPT:
+		apply_forward(s, from, st);
+		break;
+	case VERDICT_DROP:
+		apply_drop(s, from);
+		break;
+	case VERDICT_REJECT:
+		apply_reject(s, from, st, v);
+		break;
+	case VERDICT_CLOSE:
+		/* The server's stream is closed properly, so that the session cannot be resumed and the stanza resent. */
+		s->dropped++;
+		session_end(s, v->stream_error, STREAM_ERROR_NONE, v->text);
+		break;
+	}
+}
+
+void apply_failure(struct session *s, struct leg *from, const struct stanza *st, int code)
+{
+	metric_add(counters.judge_failed, 1);
+	if (!s->service->conf.fail_open) {
+		session_fail(s, code, "judge");
+		return;
+	}
+	log_warn("judge failed service=%s error=%s: forwarded unjudged (fail open)", s->service->conf.name,
+		err_text(code));
+	apply_forward(s, from, st);
+}
