@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In the data's way: a ban is entered here before the kernel hears of it, so that it outlives daemon, table and
+ * host. Prefixes with a reason come in; what stands is read back after a restart and by "xmppwallctl bans".
+ * Each change is one transaction in a write-ahead log: the file system holds it when the call returns, whatever
+ * happens to the process then (a power failure may cost the last moments, never the file). How often a prefix was
+ * banned is kept beyond the ban, for escalation. It never asks the clock, and knows no kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/ledger_int.h"
+
+enum { SCHEMA_VERSION = 1, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V4_PREFIX_MIN = 96 };
+
+static const char schema[] =
+	"BEGIN;"
+	"CREATE TABLE bans (address BLOB NOT NULL, prefix INTEGER NOT NULL, since INTEGER NOT NULL,"
+	" until INTEGER NOT NULL, why TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL, strikes INTEGER NOT NULL,"
+	" PRIMARY KEY (address, prefix)) WITHOUT ROWID;"
+	"CREATE INDEX bans_until ON bans (until) WHERE until != 0;"
+	"CREATE TABLE counts (address BLOB NOT NULL, prefix INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" last INTEGER NOT NULL, PRIMARY KEY (address, prefix)) WITHOUT ROWID;"
+	"CREATE INDEX counts_last ON counts (last);"
+	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
+	" list TEXT NOT NULL, entry TEXT NOT NULL);"
+	"CREATE INDEX history_list ON history (list, id);"
+	"PRAGMA user_version = 1;"
+	"COMMIT;";
+
+#define BAN_COLUMNS                                                                                \
+	"bans.address, bans.prefix, since, until, why, rule, id, strikes, coalesce(count, 1)"      \
+	" FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix = bans.prefix"
+
+static const char *const sql[SQL_N] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_BAN_FIND] = "SELECT " BAN_COLUMNS " WHERE bans.address = ?1 AND bans.prefix = ?2",
+	[SQL_BAN_PUT] = "INSERT OR REPLACE INTO bans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_BAN_DELETE] = "DELETE FROM bans WHERE address = ?1 AND prefix = ?2",
+	[SQL_BAN_COUNT] = "SELECT count(*) FROM bans",
+	[SQL_BANS] = "SELECT " BAN_COLUMNS " ORDER BY since DESC, bans.address, bans.prefix",
+	[SQL_EXPIRE] = "DELETE FROM bans WHERE until != 0 AND until <= ?1",
+	[SQL_NEXT_END] = "SELECT coalesce(min(until), 0) FROM bans WHERE until != 0",
+	[SQL_COUNT_FIND] = "SELECT count, last FROM counts WHERE address = ?1 AND prefix = ?2",
+	[SQL_COUNT_PUT] = "INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)",
+	[SQL_COUNT_LOWER] = "UPDATE counts SET count = max(count - 1, 0) WHERE address = ?1 AND prefix = ?2",
+	[SQL_COUNT_EXPIRE] = "DELETE FROM counts WHERE last < ?1 AND NOT EXISTS"
+			     " (SELECT 1 FROM bans WHERE bans.address = counts.address AND bans.prefix = counts.prefix)",
+	[SQL_HISTORY_ADD] = "INSERT INTO history (time, who, what, list, entry) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_HISTORY_TRIM] = "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?1",
+	[SQL_HISTORY_LIST] = "SELECT time, who, what, list, entry FROM history WHERE list = ?1 ORDER BY id DESC LIMIT ?2",
+	[SQL_HISTORY_ALL] = "SELECT time, who, what, list, entry FROM history ORDER BY id DESC LIMIT ?2",
+};
+
+/* ---- SQLite ---- */
+
+int ledger_error(struct ledger *l, int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+	case SQLITE_ROW:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	}
+	log_error("ledger error=\"%s\"", sqlite3_errmsg(l->db));
+	return (code & 0xff) == SQLITE_READONLY ? -EROFS : (code & 0xff) == SQLITE_BUSY ? -EBUSY : ERR_LIBRARY;
+}
+
+sqlite3_stmt *ledger_statement(struct ledger *l, enum ledger_sql which)
+{
+	sqlite3_reset(l->statements[which]);
+	sqlite3_clear_bindings(l->statements[which]);
+	return l->statements[which];
+}
+
+int ledger_run(struct ledger *l, sqlite3_stmt *s)
+{
+	int code = sqlite3_step(s);
+
+	sqlite3_reset(s);
+	return ledger_error(l, code);
+}
+
+int ledger_begin(struct ledger *l)
+{
+	return ledger_run(l, ledger_statement(l, SQL_BEGIN));
+}
+
+int ledger_end(struct ledger *l, int r)
+{
+	if (r == 0)
+		r = ledger_run(l, ledger_statement(l, SQL_COMMIT));
+	/* A full disk may have rolled back by itself. */
+	if (r < 0 && !sqlite3_get_autocommit(l->db))
+		ledger_run(l, ledger_statement(l, SQL_ROLLBACK));
+	return r;
+}
+
+/* ---- opening ---- */
+
+static int read_int(struct ledger *l, const char *query, int *value)
+{
+	sqlite3_stmt *s = NULL;
+	int code = sqlite3_prepare_v2(l->db, query, -1, &s, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(s);
+	if (code == SQLITE_ROW)
+		*value = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return code;
+}
+
+/* SQLITE_CORRUPT also for what SQLite reads but finds inconsistent. */
+static int check_whole(struct ledger *l)
+{
+	sqlite3_stmt *s = NULL;
+	int code = sqlite3_prepare_v2(l->db, "PRAGMA quick_check(1)", -1, &s, NULL);
+	const char *text;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(s);
+	if (code == SQLITE_ROW) {
+		text = (const char *)sqlite3_column_text(s, 0);
+		code = text && strcmp(text, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+	}
+	sqlite3_finalize(s);
+	return code;
+}
+
+/* An SQLite code, or SQLITE_SCHEMA for a file of a newer program. */
+static int open_schema(struct ledger *l)
+{
+	int version = 0, tables = 0;
+	int code = read_int(l, "PRAGMA user_version", &version);
+
+	if (code != SQLITE_ROW)
+		return code;
+	if (version > SCHEMA_VERSION)
+		return SQLITE_SCHEMA;
+	if (version == SCHEMA_VERSION)
+		return check_whole(l);
+	/* Somebody else's database is not for us to fill. */
+	code = read_int(l, "SELECT count(*) FROM sqlite_master", &tables);
+	if (code != SQLITE_ROW || tables != 0)
+		return code != SQLITE_ROW ? code : SQLITE_CORRUPT;
+	return sqlite3_exec(l->db, schema, NULL, NULL, NULL);
+}
+
+static int prepare_all(struct ledger *l)
+{
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < SQL_N && code == SQLITE_OK; i++)
+		code = sqlite3_prepare_v3(l->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &l->statements[i], NULL);
+	/* Tables that are there but not as we made them: damaged for our purposes. */
+	return code == SQLITE_ERROR ? SQLITE_CORRUPT : code;
+}
+
+static int open_code(struct ledger *l, const char *path)
+{
+	int code = sqlite3_open_v2(path, &l->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+		NULL);
+
+	if (code != SQLITE_OK)
+		return code;
+	sqlite3_extended_result_codes(l->db, 1);
+	sqlite3_db_config(l->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_busy_timeout(l->db, BUSY_MS);
+	/* NORMAL: a commit is with the kernel when it returns; the disk is waited for only at checkpoints. */
+	code = sqlite3_exec(l->db,
+		"PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+		"PRAGMA journal_size_limit = 4194304;",
+		NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = open_schema(l);
+	return code == SQLITE_OK || code == SQLITE_DONE ? prepare_all(l) : code;
+}
+
+static void close_db(struct ledger *l)
+{
+	for (size_t i = 0; i < SQL_N; i++) {
+		sqlite3_finalize(l->statements[i]);
+		l->statements[i] = NULL;
+	}
+	if (l->db && sqlite3_close(l->db) != SQLITE_OK)
+		log_error("ledger closed with statements open");
+	l->db = NULL;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	close_db(l);
+	free(l);
+}
+
+/* With its log, which belongs to it and must not meet the new file. */
+static int move_aside(const char *path)
+{
+	static const char *const parts[] = { "-wal", "-shm", "" };
+	char from[PATH_MAX], to[PATH_MAX];
+	int64_t now = clock_wall_ms();
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (snprintf(from, sizeof(from), "%s%s", path, parts[i]) >= (int)sizeof(from) ||
+			snprintf(to, sizeof(to), "%s.damaged-%" PRId64 "%s", path, now, parts[i]) >= (int)sizeof(to))
+			return -ENAMETOOLONG;
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	log_error("ledger damaged: begun anew, bans and list history up to now are in file=%s", to);
+	return 0;
+}
+
+/* Made by us first: nobody else may read who was banned. */
+static int create_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int ledger_open(const char *path, struct ledger **out, bool *damaged)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+	int code = SQLITE_ERROR, r;
+
+	if (damaged)
+		*damaged = false;
+	if (!l)
+		return -ENOMEM;
+	for (unsigned attempt = 0; attempt < 2; attempt++) {
+		if ((r = create_file(path)) < 0)
+			break;
+		code = open_code(l, path);
+		r = code == SQLITE_SCHEMA ? ERR_UNSUPPORTED : ledger_error(l, code);
+		if ((code & 0xff) != SQLITE_CORRUPT && (code & 0xff) != SQLITE_NOTADB)
+			break;
+		close_db(l);
+		if (attempt > 0 || (r = move_aside(path)) < 0)
+			break;
+		if (damaged)
+			*damaged = true;
+	}
+	if (r < 0) {
+		ledger_close(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+/* ---- bans ---- */
+
+/* Cuts at a whole UTF-8 character. */
+static void copy_bounded(char *to, size_t size, const char *from)
+{
+	size_t len = from ? strnlen(from, size) : 0;
+
+	if (len == size)
+		for (len = size - 1; len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80; len--)
+			;
+	memcpy(to, from ? from : "", len);
+	to[len] = '\0';
+}
+
+static bool clear_hosts(struct peer_address *a, unsigned prefix_len)
+{
+	if (prefix_len > PREFIX_MAX)
+		return false;
+	for (unsigned i = 0; i < ADDRESS_SIZE; i++) {
+		unsigned fixed = prefix_len <= i * 8 ? 0 : prefix_len >= i * 8 + 8 ? 8 : prefix_len - i * 8;
+
+		a->bytes[i] &= (uint8_t)(0xff00 >> fixed);
+	}
+	return true;
+}
+
+static sqlite3_stmt *prefix_statement(struct ledger *l, enum ledger_sql which, const struct peer_address *a,
+	unsigned prefix_len)
+{
+	sqlite3_stmt *s = ledger_statement(l, which);
+
+	sqlite3_bind_blob(s, 1, a->bytes, ADDRESS_SIZE, SQLITE_TRANSIENT);
+	sqlite3_bind_int(s, 2, (int)prefix_len);
+	return s;
+}
+
+static void read_ban(sqlite3_stmt *s, struct ledger_ban *ban)
+{
+	memset(ban, 0, sizeof(*ban));
+	if (sqlite3_column_bytes(s, 0) == ADDRESS_SIZE)
+		memcpy(ban->address.bytes, sqlite3_column_blob(s, 0), ADDRESS_SIZE);
+	ban->prefix_len = (unsigned)sqlite3_column_int(s, 1);
+	ban->since_ms = sqlite3_column_int64(s, 2);
+	ban->until_ms = sqlite3_column_int64(s, 3);
+	copy_bounded(ban->why, sizeof(ban->why), (const char *)sqlite3_column_text(s, 4));
+	copy_bounded(ban->rule, sizeof(ban->rule), (const char *)sqlite3_column_text(s, 5));
+	copy_bounded(ban->id, sizeof(ban->id), (const char *)sqlite3_column_text(s, 6));
+	ban->strikes = (unsigned)sqlite3_column_int64(s, 7);
+	ban->count = (unsigned)sqlite3_column_int64(s, 8);
+}
+
+int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len, struct ledger_ban *out)
+{
+	struct peer_address a = *address;
+	sqlite3_stmt *s;
+	int code;
+
+	if (!clear_hosts(&a, prefix_len))
+		return ERR_RANGE;
+	s = prefix_statement(l, SQL_BAN_FIND, &a, prefix_len);
+	code = sqlite3_step(s);
+	if (code == SQLITE_ROW)
+		read_ban(s, out);
+	sqlite3_reset(s);
+	return code == SQLITE_DONE ? ERR_NOTFOUND : ledger_error(l, code);
+}
+
+static bool ends_later(const struct ledger_ban *a, const struct ledger_ban *b)
+{
+	return b->until_ms != 0 && (a->until_ms == 0 || a->until_ms > b->until_ms);
+}
+
+int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms, struct ledger_ban *out)
+{
+	unsigned least = address_is_v4(address) ? V4_PREFIX_MIN : 0;
+	int found = ERR_NOTFOUND;
+
+	for (unsigned len = PREFIX_MAX + 1; len-- > least;) {
+		struct ledger_ban ban;
+		int r = ledger_ban_find(l, address, len, &ban);
+
+		if (r < 0 && r != ERR_NOTFOUND)
+			return r;
+		if (r < 0 || (ban.until_ms != 0 && ban.until_ms <= now_ms))
+			continue;
+		if (found < 0 || ends_later(&ban, out))
+			*out = ban;
+		found = 0;
+	}
+	return found;
+}
+
+static int count_find(struct ledger *l, const struct peer_address *a, unsigned prefix_len, unsigned *count,
+	int64_t *last)
+{
+	sqlite3_stmt *s = prefix_statement(l, SQL_COUNT_FIND, a, prefix_len);
+	int code = sqlite3_step(s);
+
+	*count = 0;
+	*last = 0;
+	if (code == SQLITE_ROW) {
+		*count = (unsigned)sqlite3_column_int64(s, 0);
+		*last = sqlite3_column_int64(s, 1);
+	}
+	sqlite3_reset(s);
+	return ledger_error(l, code);
+}
+
+unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len)
+{
+	struct peer_address a = *address;
+	unsigned count = 0;
+	int64_t last;
+
+	if (!clear_hosts(&a, prefix_len) || count_find(l, &a, prefix_len, &count, &last) < 0)
+		return 0;
+	return count;
+}
+
+static int put_ban(struct ledger *l, const struct ledger_ban *ban)
+{
+	sqlite3_stmt *s = prefix_statement(l, SQL_BAN_PUT, &ban->address, ban->prefix_len);
+	int r;
+
+	sqlite3_bind_int64(s, 3, ban->since_ms);
+	sqlite3_bind_int64(s, 4, ban->until_ms);
+	sqlite3_bind_text(s, 5, ban->why, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(s, 6, ban->rule, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(s, 7, ban->id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(s, 8, ban->strikes);
+	if ((r = ledger_run(l, s)) < 0)
+		return r;
+	s = prefix_statement(l, SQL_COUNT_PUT, &ban->address, ban->prefix_len);
+	sqlite3_bind_int64(s, 3, ban->count);
+	sqlite3_bind_int64(s, 4, ban->until_ms ? ban->until_ms : INT64_MAX);
+	return ledger_run(l, s);
+}
+
+/* What stands, and what is asked for, make what will stand. */
+static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how how)
+{
+	int64_t now = ban->since_ms, last;
+	struct ledger_ban standing;
+	unsigned count;
+	int r = ledger_ban_find(l, &ban->address, ban->prefix_len, &standing);
+
+	if (r < 0 && r != ERR_NOTFOUND)
+		return r;
+	if (r == 0 && (standing.until_ms == 0 || standing.until_ms > now)) {
+		ban->since_ms = standing.since_ms;
+		ban->count = standing.count;
+		if (how == LEDGER_EXTEND && ends_later(&standing, ban))
+			ban->until_ms = standing.until_ms;
+		return 0;
+	}
+	if (r == ERR_NOTFOUND && ledger_bans_count(l) >= LEDGER_BANS_MAX)
+		return ERR_LIMIT;
+	if ((r = count_find(l, &ban->address, ban->prefix_len, &count, &last)) < 0)
+		return r;
+	ban->count = count > 0 && (last > now || now - last <= LEDGER_MEMORY_MS) ? count + 1 : 1;
+	return 0;
+}
+
+int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how)
+{
+	struct ledger_ban entered = *ban;
+	int r;
+
+	if (!clear_hosts(&entered.address, entered.prefix_len))
+		return ERR_RANGE;
+	copy_bounded(entered.why, sizeof(entered.why), ban->why);
+	copy_bounded(entered.rule, sizeof(entered.rule), ban->rule);
+	copy_bounded(entered.id, sizeof(entered.id), ban->id);
+	if ((r = ledger_begin(l)) < 0)
+		return r;
+	r = merge_ban(l, &entered, how);
+	if (r == 0)
+		r = put_ban(l, &entered);
+	r = ledger_end(l, r);
+	if (r == 0)
+		*ban = entered;
+	return r;
+}
+
+int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsigned prefix_len)
+{
+	struct peer_address a = *address;
+	int r;
+
+	if (!clear_hosts(&a, prefix_len))
+		return ERR_RANGE;
+	if ((r = ledger_begin(l)) < 0)
+		return r;
+	r = ledger_run(l, prefix_statement(l, SQL_BAN_DELETE, &a, prefix_len));
+	if (r == 0 && sqlite3_changes(l->db) == 0)
+		r = ERR_NOTFOUND;
+	if (r == 0)
+		r = ledger_run(l, prefix_statement(l, SQL_COUNT_LOWER, &a, prefix_len));
+	return ledger_end(l, r);
+}
+
+long ledger_expire(struct ledger *l, int64_t now_ms)
+{
+	sqlite3_stmt *s;
+	long n = 0;
+	int r = ledger_begin(l);
+
+	if (r < 0)
+		return r;
+	s = ledger_statement(l, SQL_EXPIRE);
+	sqlite3_bind_int64(s, 1, now_ms);
+	if ((r = ledger_run(l, s)) == 0) {
+		n = sqlite3_changes(l->db);
+		s = ledger_statement(l, SQL_COUNT_EXPIRE);
+		sqlite3_bind_int64(s, 1, now_ms - LEDGER_MEMORY_MS);
+		r = ledger_run(l, s);
+	}
+	r = ledger_end(l, r);
+	return r < 0 ? r : n;
+}
+
+static int read_number(struct ledger *l, enum ledger_sql which, int64_t *value)
+{
+	sqlite3_stmt *s = ledger_statement(l, which);
+	int code = sqlite3_step(s);
+
+	*value = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	sqlite3_reset(s);
+	return ledger_error(l, code);
+}
+
+int64_t ledger_next_end(struct ledger *l)
+{
+	int64_t end;
+
+	return read_number(l, SQL_NEXT_END, &end) < 0 ? 0 : end;
+}
+
+long ledger_bans_count(struct ledger *l)
+{
+	int64_t n;
+	int r = read_number(l, SQL_BAN_COUNT, &n);
+
+	return r < 0 ? r : (long)n;
+}
+
+int ledger_bans_each(struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg)
+{
+	sqlite3_stmt *s = ledger_statement(l, SQL_BANS);
+	struct ledger_ban ban;
+	int code;
+
+	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+		read_ban(s, &ban);
+		if (!visit(arg, &ban))
+			break;
+	}
+	sqlite3_reset(s);
+	return ledger_error(l, code);
+}
