@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the ledger and the kernel. In: the policy (its table as text, its address sets), bans,
+ * and the kernel's word that somebody touched our table. Out: the table loaded in one transaction,
+ * elements in batches, routes; all of it brought back within a second when another tool flushed or
+ * edited it, for what the kernel holds is a copy and never the truth. It decides no ban
+ * (ctl/bans.c) and writes no rule text (ctl/firewall.c). */
+#include "ctl/kernel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/firewall.h"
+#include "ctl/route.h"
+#include "rules/rules.h"
+
+enum {
+	KERNEL_SETTLE_MS = 100, /* a foreign transaction is often one of several */
+	KERNEL_RETRY_MS = 1000,
+	KERNEL_WATCH_MS = 10000, /* routes send us no word */
+};
+
+struct kernel {
+	uv_loop_t *loop;
+	struct kernel_spec spec;
+	struct nft *nft;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	struct policy *policy; /* NULL: unloaded */
+	bool loaded, touched;
+	unsigned closing;
+	int error; /* of the last attempt; 0: all is as it should be */
+	char error_text[200];
+	size_t changes; /* elements that a sync had to add or remove */
+	uint64_t restored;
+};
+
+static void on_timer(uv_timer_t *timer);
+
+/* ---- what should be there ---- */
+
+struct element_list {
+	struct nft_element *all;
+	size_t n, cap;
+	bool failed;
+};
+
+static bool element_collect(void *arg, const struct peer_address *a, unsigned prefix_len)
+{
+	struct element_list *list = arg;
+	size_t cap = list->cap ? list->cap * 2 : 256;
+	struct nft_element *more = list->all;
+
+	if (list->n == list->cap && (more = realloc(list->all, cap * sizeof *more)) != NULL)
+		list->cap = cap;
+	if (!more) {
+		list->failed = true;
+		return false;
+	}
+	list->all = more;
+	list->all[list->n++] = (struct nft_element){ *a, prefix_len, 0 };
+	return true;
+}
+
+/* The elements of the policy's set behind what is there already. */
+static int elements_of_set(const struct policy *p, const char *set, struct element_list *list)
+{
+	int r = set ? policy_addresses(p, set, element_collect, list) : 0;
+
+	return r < 0 ? r : list->failed ? -ENOMEM : 0;
+}
+
+static int sync_side(struct kernel *k, enum nft_side side, const struct element_list *list)
+{
+	struct nft_edit result = { 0 };
+	int r = nft_sync(k->nft, side, list->all, list->n, &result);
+
+	k->changes += result.added + result.removed;
+	return r;
+}
+
+static int sync_block(struct kernel *k)
+{
+	struct element_list list = { 0 };
+	int r = k->spec.bans(k->spec.arg, &list.all, &list.n);
+
+	list.cap = list.n;
+	if (r == 0)
+		r = elements_of_set(k->policy, policy_daemon(k->policy)->block_set, &list);
+	if (r == 0)
+		r = sync_side(k, NFT_SIDE_BLOCK, &list);
+	free(list.all);
+	return r;
+}
+
+static int sync_allow(struct kernel *k)
+{
+	struct element_list list = { 0 };
+	int r = elements_of_set(k->policy, policy_daemon(k->policy)->allow_set, &list);
+
+	if (r == 0)
+		r = sync_side(k, NFT_SIDE_ALLOW, &list);
+	free(list.all);
+	return r;
+}
+
+/* ---- bringing it there ---- */
+
+static void kernel_note(struct kernel *k, const char *what, int code, const char *text)
+{
+	k->error = code;
+	snprintf(k->error_text, sizeof k->error_text, "%s: %s", what, text ? text : err_text(code));
+	if (code < 0)
+		log_error("event=kernel error=\"%s\"", k->error_text);
+}
+
+static int load_table(struct kernel *k, const struct policy *p)
+{
+	const struct service *services;
+	cleanup_free char *error = NULL;
+	struct buf text;
+	size_t n;
+	int r;
+
+	services = policy_services(p, &n);
+	buf_init(&text, 0);
+	r = firewall_format(services, n, policy_daemon(p), &text);
+	if (r == 0)
+		r = buf_string(&text) ? nft_load(k->nft, buf_string(&text), &error) : -ENOMEM;
+	buf_fini(&text);
+	if (r < 0)
+		kernel_note(k, "the nftables table cannot be loaded", r, error);
+	return r;
+}
+
+static int load_routes(struct kernel *k, const struct policy *p)
+{
+	const struct daemon_options *d = policy_daemon(p);
+	const struct service *services;
+	size_t n;
+	int r;
+
+	services = policy_services(p, &n);
+	r = firewall_needs_route(services, n) ? route_add(firewall_mark_local(d), d->route_table)
+					      : 0;
+	if (r < 0)
+		kernel_note(k, "the routes of interception cannot be made", r, NULL);
+	return r;
+}
+
+static int fill_sets(struct kernel *k)
+{
+	int r;
+
+	if ((r = sync_block(k)) < 0 || (r = sync_allow(k)) < 0)
+		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
+	return r;
+}
+
+/* Everything as k->policy wants it. */
+static int kernel_restore(struct kernel *k)
+{
+	int r;
+
+	if ((r = load_table(k, k->policy)) < 0 || (r = fill_sets(k)) < 0 ||
+		(r = load_routes(k, k->policy)) < 0)
+		return r;
+	k->error = 0;
+	k->loaded = true;
+	return 0;
+}
+
+static bool routes_are_lost(struct kernel *k)
+{
+	const struct daemon_options *d = policy_daemon(k->policy);
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(k->policy, &n);
+	return firewall_needs_route(services, n) &&
+	       route_present(firewall_mark_local(d), d->route_table) == 0;
+}
+
+/* ---- watching ---- */
+
+static void watch_in(struct kernel *k, uint64_t ms)
+{
+	uv_timer_start(&k->timer, on_timer, ms, 0);
+}
+
+/* What was touched is compared whole; only what really differed is worth a word. */
+static void kernel_reconcile(struct kernel *k, bool lost)
+{
+	bool altered = nft_state(k->nft) != NFT_STATE_INTACT;
+
+	k->touched = false;
+	k->changes = 0;
+	if (kernel_restore(k) == 0 && (lost || altered || k->changes > 0)) {
+		k->restored++;
+		log_warn("event=kernel-restored note=\"another program changed %s; it is as it "
+			 "was\"",
+			lost ? "our routes" : "our table");
+	}
+	/* Our own changes are no news; somebody else's since then are. */
+	k->touched = nft_event_read(k->nft) > 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct kernel *k = timer->data;
+	bool lost;
+
+	if (!k->policy)
+		return;
+	lost = routes_are_lost(k);
+	if (lost || k->touched || k->error < 0 || nft_state(k->nft) != NFT_STATE_INTACT)
+		kernel_reconcile(k, lost);
+	watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
+}
+
+static void on_nft_event(uv_poll_t *poll, int status, int events)
+{
+	struct kernel *k = poll->data;
+	int r = nft_event_read(k->nft);
+
+	(void)status;
+	(void)events;
+	if (r < 0)
+		log_warn("event=nft-events error=\"%s\"", err_text(r));
+	if (r == 0 || !k->policy || k->touched)
+		return;
+	k->touched = true;
+	watch_in(k, KERNEL_SETTLE_MS);
+}
+
+/* ---- face ---- */
+
+int kernel_open(
+	uv_loop_t *loop, const struct kernel_spec *spec, struct kernel **out, struct buf *why)
+{
+	struct kernel *k = calloc(1, sizeof *k);
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	k->loop = loop;
+	k->spec = *spec;
+	if ((r = nft_open(&k->nft)) < 0) {
+		buf_putf(why, "cannot speak with nftables: %s%s\n", err_text(r),
+			r == -EPERM || r == -EACCES
+				? " (it needs CAP_NET_ADMIN: start xmppwalld as root, or use "
+				  "--no-firewall)"
+				: " (is nf_tables in this kernel? --no-firewall goes without)");
+		free(k);
+		return r;
+	}
+	uv_timer_init(loop, &k->timer);
+	k->timer.data = k;
+	if ((r = uv_poll_init(loop, &k->poll, nft_event_fd(k->nft))) < 0) {
+		buf_putf(why, "cannot watch nftables: %s\n", err_text(r));
+		nft_close(k->nft);
+		k->closing = 1;
+		uv_close((uv_handle_t *)&k->timer, NULL);
+		return r;
+	}
+	k->poll.data = k;
+	*out = k;
+	return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct kernel *k = handle->data;
+
+	if (--k->closing > 0)
+		return;
+	nft_close(k->nft);
+	policy_unref(k->policy);
+	free(k);
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	k->closing = 2;
+	uv_close((uv_handle_t *)&k->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&k->timer, on_handle_closed);
+}
+
+/* Routes that a former policy needed and this one does not. */
+static void drop_old_routes(struct kernel *k, const struct policy *old)
+{
+	const struct daemon_options *was = policy_daemon(old), *is = policy_daemon(k->policy);
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(old, &n);
+	if (!firewall_needs_route(services, n))
+		return;
+	services = policy_services(k->policy, &n);
+	if (!firewall_needs_route(services, n) || was->mark != is->mark ||
+		was->route_table != is->route_table)
+		(void)route_remove(firewall_mark_local(was), was->route_table);
+}
+
+int kernel_load(struct kernel *k, struct policy *p, struct buf *why)
+{
+	struct policy *old = k->policy;
+	bool was = k->loaded;
+	int r;
+
+	k->policy = policy_ref(p);
+	if ((r = kernel_restore(k)) < 0) {
+		buf_putf(why, "%s\n", k->error_text);
+		policy_unref(k->policy);
+		k->policy = old;
+		if (was)
+			watch_in(k, 0); /* back to what was in force */
+		return r;
+	}
+	if (old)
+		drop_old_routes(k, old);
+	policy_unref(old);
+	(void)nft_event_read(k->nft); /* ours */
+	uv_poll_start(&k->poll, UV_READABLE, on_nft_event);
+	watch_in(k, KERNEL_WATCH_MS);
+	return 0;
+}
+
+int kernel_unload(struct kernel *k, struct buf *why)
+{
+	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
+	cleanup_free char *error = NULL;
+	int r;
+
+	uv_poll_stop(&k->poll);
+	uv_timer_stop(&k->timer);
+	if ((r = nft_unload(k->nft, &error)) < 0)
+		buf_putf(why, "%s\n", error ? error : err_text(r));
+	else if (d && (r = route_remove(firewall_mark_local(d), d->route_table)) < 0)
+		buf_putf(why, "the routes cannot be removed: %s\n", err_text(r));
+	if (r < 0)
+		return r;
+	k->loaded = false;
+	k->error = 0;
+	policy_unref(k->policy);
+	k->policy = NULL;
+	return 0;
+}
+
+bool kernel_is_loaded(const struct kernel *k)
+{
+	return k && k->loaded;
+}
+
+/* What did not go through is no loss: reconciling makes the sets anew from the ledger. */
+static void edit_failed(struct kernel *k, int code)
+{
+	kernel_note(k, "the block set cannot be changed", code, NULL);
+	watch_in(k, KERNEL_SETTLE_MS);
+}
+
+void kernel_block(struct kernel *k, const struct nft_element *ban)
+{
+	int r;
+
+	if (!k->policy)
+		return;
+	r = nft_edit(k->nft, NFT_SIDE_BLOCK, ban, 1, NULL, 0, NULL);
+	if (r == ERR_EXISTS)
+		r = sync_block(k);
+	if (r < 0)
+		edit_failed(k, r);
+}
+
+void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps)
+{
+	struct nft_edit result = { 0 };
+	int r = 0;
+
+	if (!k->policy)
+		return;
+	if (!overlaps)
+		r = nft_edit(k->nft, NFT_SIDE_BLOCK, NULL, 0, ban, 1, &result);
+	if (r == 0 && (overlaps || result.removed == 0))
+		r = sync_block(k);
+	if (r < 0)
+		edit_failed(k, r);
+}
+
+void kernel_lists_changed(struct kernel *k)
+{
+	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
+	int r = 0;
+
+	if (d && d->block_set)
+		r = sync_block(k);
+	if (d && d->allow_set && r == 0)
+		r = sync_allow(k);
+	if (r < 0)
+		edit_failed(k, r);
+}
+
+json_t *kernel_status(const struct kernel *k)
+{
+	static const char *const names[] = { "allow4", "allow6", "block4", "block6" };
+	json_t *sets = json_object();
+
+	for (size_t i = 0; k && k->loaded && i < sizeof names / sizeof *names; i++) {
+		long n = nft_count(k->nft, names[i]);
+
+		if (n >= 0)
+			json_object_set_new(sets, names[i], json_integer(n));
+	}
+	return json_pack("{s:b,s:i,s:o,s:I}", "loaded", kernel_is_loaded(k), "tables",
+		kernel_is_loaded(k) ? 1 : 0, "sets", sets, "restored",
+		k ? (json_int_t)k->restored : 0);
+}
+
+void kernel_attention(const struct kernel *k, json_t *lines)
+{
+	if (k->error < 0)
+		json_array_append_new(lines, json_sprintf("firewall: %s", k->error_text));
+	if (!k->policy)
+		json_array_append_new(lines,
+			json_string(
+				"the nftables table is unloaded: bans are kept but not enforced, "
+				"nothing is intercepted (xmppwallctl firewall load)"));
+}

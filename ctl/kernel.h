@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon keeps in the kernel: its nft table with the sets filled, and the routes of
+ * interception; brought back when another hand changes them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+#include <uv.h>
+#include "base/buf.h"
+#include "ctl/nft.h"
+
+struct kernel;
+struct policy;
+
+struct kernel_spec {
+	/* The standing bans: malloc'd (the kernel frees it) array of *n; NULL with 0. Negative on
+	 * failure. */
+	int (*bans)(void *arg, struct nft_element **elements, size_t *n);
+	void *arg;
+};
+
+/* Needs CAP_NET_ADMIN. 0, or a negative code with a line in why. */
+int kernel_open(
+	uv_loop_t *loop, const struct kernel_spec *spec, struct kernel **out, struct buf *why);
+/* Leaves table and routes as they are. */
+void kernel_close(struct kernel *k);
+
+/* Brings table, sets and routes to this policy (one reference is kept) in one transaction, and
+ * watches from now on. 0, or negative with lines in why; the table is as it was then. */
+int kernel_load(struct kernel *k, struct policy *p, struct buf *why);
+/* Removes table and routes and watches no more. */
+int kernel_unload(struct kernel *k, struct buf *why);
+bool kernel_is_loaded(const struct kernel *k);
+/* One ban more, or with a new time. What fails is retried by reconciling. */
+void kernel_block(struct kernel *k, const struct nft_element *ban);
+/* One ban less; overlaps: others may cover part of it. */
+void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps);
+/* The policy's own address sets (allow, block) may have changed. */
+void kernel_lists_changed(struct kernel *k);
+
+/* "firewall": {"loaded","tables","sets":{..}}. */
+json_t *kernel_status(const struct kernel *k);
+/* Appends lines for the operator. */
+void kernel_attention(const struct kernel *k, json_t *lines);
