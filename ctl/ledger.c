@@ -40,6 +40,11 @@ static const char schema[] =
 	"bans.address, bans.prefix, since, until, why, rule, id, strikes, coalesce(count, 1)"      \
 	" FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix = bans.prefix"
 
+/* A count is remembered as long as its ban stands, and LEDGER_MEMORY_MS beyond. */
+#define EXPIRE_COUNTS                                                                              \
+	"DELETE FROM counts WHERE last < ?1 AND NOT EXISTS (SELECT 1 FROM bans"                    \
+	" WHERE bans.address = counts.address AND bans.prefix = counts.prefix)"
+
 static const char *const sql[SQL_N] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
@@ -54,8 +59,7 @@ static const char *const sql[SQL_N] = {
 	[SQL_COUNT_FIND] = "SELECT count, last FROM counts WHERE address = ?1 AND prefix = ?2",
 	[SQL_COUNT_PUT] = "INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)",
 	[SQL_COUNT_LOWER] = "UPDATE counts SET count = max(count - 1, 0) WHERE address = ?1 AND prefix = ?2",
-	[SQL_COUNT_EXPIRE] = "DELETE FROM counts WHERE last < ?1 AND NOT EXISTS"
-			     " (SELECT 1 FROM bans WHERE bans.address = counts.address AND bans.prefix = counts.prefix)",
+	[SQL_COUNT_EXPIRE] = EXPIRE_COUNTS,
 	[SQL_HISTORY_ADD] = "INSERT INTO history (time, who, what, list, entry) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_HISTORY_TRIM] = "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?1",
 	[SQL_HISTORY_LIST] = "SELECT time, who, what, list, entry FROM history WHERE list = ?1 ORDER BY id DESC LIMIT ?2",
@@ -108,6 +112,16 @@ int ledger_end(struct ledger *l, int r)
 	if (r < 0 && !sqlite3_get_autocommit(l->db))
 		ledger_run(l, ledger_statement(l, SQL_ROLLBACK));
 	return r;
+}
+
+static int read_number(struct ledger *l, enum ledger_sql which, int64_t *value)
+{
+	sqlite3_stmt *s = ledger_statement(l, which);
+	int code = sqlite3_step(s);
+
+	*value = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	sqlite3_reset(s);
+	return ledger_error(l, code);
 }
 
 /* ---- opening ---- */
@@ -242,7 +256,8 @@ static int create_file(const char *path)
 int ledger_open(const char *path, struct ledger **out, bool *damaged)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
-	int code = SQLITE_ERROR, r;
+	int code = SQLITE_ERROR, r = 0;
+	int64_t n;
 
 	if (damaged)
 		*damaged = false;
@@ -261,6 +276,8 @@ int ledger_open(const char *path, struct ledger **out, bool *damaged)
 		if (damaged)
 			*damaged = true;
 	}
+	if (r == 0 && (r = read_number(l, SQL_BAN_COUNT, &n)) == 0)
+		l->n_bans = (long)n;
 	if (r < 0) {
 		ledger_close(l);
 		return r;
@@ -408,7 +425,7 @@ static int put_ban(struct ledger *l, const struct ledger_ban *ban)
 }
 
 /* What stands, and what is asked for, make what will stand. */
-static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how how)
+static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how how, bool *is_new)
 {
 	int64_t now = ban->since_ms, last;
 	struct ledger_ban standing;
@@ -424,8 +441,9 @@ static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how h
 			ban->until_ms = standing.until_ms;
 		return 0;
 	}
-	if (r == ERR_NOTFOUND && ledger_bans_count(l) >= LEDGER_BANS_MAX)
+	if (r == ERR_NOTFOUND && l->n_bans >= LEDGER_BANS_MAX)
 		return ERR_LIMIT;
+	*is_new = r == ERR_NOTFOUND;
 	if ((r = count_find(l, &ban->address, ban->prefix_len, &count, &last)) < 0)
 		return r;
 	ban->count = count > 0 && (last > now || now - last <= LEDGER_MEMORY_MS) ? count + 1 : 1;
@@ -435,6 +453,7 @@ static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how h
 int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how)
 {
 	struct ledger_ban entered = *ban;
+	bool is_new = false;
 	int r;
 
 	if (!clear_hosts(&entered.address, entered.prefix_len))
@@ -444,12 +463,14 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	copy_bounded(entered.id, sizeof(entered.id), ban->id);
 	if ((r = ledger_begin(l)) < 0)
 		return r;
-	r = merge_ban(l, &entered, how);
+	r = merge_ban(l, &entered, how, &is_new);
 	if (r == 0)
 		r = put_ban(l, &entered);
 	r = ledger_end(l, r);
-	if (r == 0)
+	if (r == 0) {
+		l->n_bans += is_new;
 		*ban = entered;
+	}
 	return r;
 }
 
@@ -467,7 +488,9 @@ int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsi
 		r = ERR_NOTFOUND;
 	if (r == 0)
 		r = ledger_run(l, prefix_statement(l, SQL_COUNT_LOWER, &a, prefix_len));
-	return ledger_end(l, r);
+	r = ledger_end(l, r);
+	l->n_bans -= r == 0;
+	return r;
 }
 
 long ledger_expire(struct ledger *l, int64_t now_ms)
@@ -486,18 +509,10 @@ long ledger_expire(struct ledger *l, int64_t now_ms)
 		sqlite3_bind_int64(s, 1, now_ms - LEDGER_MEMORY_MS);
 		r = ledger_run(l, s);
 	}
-	r = ledger_end(l, r);
-	return r < 0 ? r : n;
-}
-
-static int read_number(struct ledger *l, enum ledger_sql which, int64_t *value)
-{
-	sqlite3_stmt *s = ledger_statement(l, which);
-	int code = sqlite3_step(s);
-
-	*value = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-	sqlite3_reset(s);
-	return ledger_error(l, code);
+	if ((r = ledger_end(l, r)) < 0)
+		return r;
+	l->n_bans -= n;
+	return n;
 }
 
 int64_t ledger_next_end(struct ledger *l)
@@ -509,10 +524,7 @@ int64_t ledger_next_end(struct ledger *l)
 
 long ledger_bans_count(struct ledger *l)
 {
-	int64_t n;
-	int r = read_number(l, SQL_BAN_COUNT, &n);
-
-	return r < 0 ? r : (long)n;
+	return l->n_bans;
 }
 
 int ledger_bans_each(struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg)

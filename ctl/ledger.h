@@ -59,7 +59,7 @@ long ledger_expire(struct ledger *l, int64_t now_ms);
 int64_t ledger_next_end(struct ledger *l);
 /* Visits until false, newest first; the ban is borrowed for the call. No writing from the visitor. 0 or ERR_LIBRARY. */
 int ledger_bans_each(struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
-/* How many bans stand; negative on error. */
+/* How many bans stand. */
 long ledger_bans_count(struct ledger *l);
 /* How many bans this prefix has had so far (a standing one included): the exponent of escalation. 0 on error. */
 unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len);

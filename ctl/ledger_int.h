@@ -16,6 +16,7 @@ enum ledger_sql {
 struct ledger {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_N];
+	long n_bans; /* rows of bans: we are the only writer */
 };
 
 /* The prepared statement, reset and with nothing bound. */
