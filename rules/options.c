@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Settings of the checked tree as the plain structs of service.h, with the defaults where the files
+ * say nothing. Global stream-limits and timeouts come first, a service's own go over them. What
+ * only the values together show (too many ports, TLS without certificates) is said here.
+ * Certificates and trust anchors are read into the sources, so that children who get them as a
+ * bundle need no files. It looks into none of them. */
+#include "rules/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "rules/options_int.h"
+
+/* ---- values ---- */
+
+const struct ast_setting *options_find(const struct ast_setting *settings, const char *name)
+{
+	for (const struct ast_setting *s = settings; s; s = s->next)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
+bool options_word(const struct ast_setting *settings, const char *name, const char *word)
+{
+	const struct ast_setting *s = options_find(settings, name);
+
+	return s && s->values && s->values->text && strcmp(s->values->text, word) == 0;
+}
+
+const char *options_strdup(struct collector *c, const char *text)
+{
+	const char *copy = text ? arena_strdup(c->arena, text) : NULL;
+
+	if (text && !copy)
+		c->error = -ENOMEM;
+	return copy;
+}
+
+static const char *value_text(const struct ast_setting *settings, const char *name)
+{
+	const struct ast_setting *s = options_find(settings, name);
+
+	return s && s->values ? s->values->text : NULL;
+}
+
+static uint64_t value_number(const struct ast_setting *settings, const char *name, uint64_t initial)
+{
+	const struct ast_setting *s = options_find(settings, name);
+
+	return s && s->values ? s->values->number : initial;
+}
+
+/* A bare number is seconds. */
+static uint64_t value_ms(const struct ast_setting *s, uint64_t initial)
+{
+	if (!s || !s->values)
+		return initial;
+	return s->values->kind == VALUE_DURATION ? s->values->number : s->values->number * 1000;
+}
+
+bool options_split_port(const char *text, char *host, size_t size, uint16_t *port)
+{
+	const char *end = strrchr(text, ':'), *start = text;
+	size_t len = strlen(text);
+	unsigned long number;
+	char *stop;
+
+	*port = 0;
+	if (*text == '[') {
+		start = text + 1;
+		end = strchr(text, ']');
+		if (!end)
+			return false;
+		len = (size_t)(end++ - start);
+		if (*end && *end != ':')
+			return false;
+	} else if (end && strchr(text, ':') != end) {
+		end = text + len; /* IPv6 without brackets has no port */
+	} else if (end) {
+		len = (size_t)(end - text);
+	} else {
+		end = text + len;
+	}
+	if (len == 0 || len >= size)
+		return false;
+	memcpy(host, start, len);
+	host[len] = '\0';
+	if (!*end)
+		return true;
+	number = end[1] >= '1' && end[1] <= '9' ? strtoul(end + 1, &stop, 10) : 0;
+	if (number < 1 || number > 65535 || *stop)
+		return false;
+	*port = (uint16_t)number;
+	return true;
+}
+
+/* ---- blocks of numbers ---- */
+
+void options_limits(const struct ast_setting *settings, struct xmpp_limits *limits)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+		bool wide;
+	} table[] = {
+		{ "stanza", offsetof(struct xmpp_limits, stanza_bytes), true },
+		{ "stanza-preauth", offsetof(struct xmpp_limits, stanza_bytes_preauth), true },
+		{ "header", offsetof(struct xmpp_limits, header_bytes), true },
+		{ "token", offsetof(struct xmpp_limits, token_bytes), true },
+		{ "attribute", offsetof(struct xmpp_limits, attribute_bytes), true },
+		{ "depth", offsetof(struct xmpp_limits, depth), false },
+		{ "elements", offsetof(struct xmpp_limits, elements), false },
+		{ "elements-preauth", offsetof(struct xmpp_limits, elements_preauth), false },
+		{ "attributes", offsetof(struct xmpp_limits, attributes), false },
+		{ "namespaces", offsetof(struct xmpp_limits, namespaces), false },
+		{ "name", offsetof(struct xmpp_limits, names_bytes), false },
+		{ "space", offsetof(struct xmpp_limits, space_run), true },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		char *at = (char *)limits + table[i].offset;
+
+		if (table[i].wide)
+			*(size_t *)at = value_number(settings, table[i].name, *(size_t *)at);
+		else
+			*(unsigned *)at =
+				(unsigned)value_number(settings, table[i].name, *(unsigned *)at);
+	}
+}
+
+void options_timeouts(const struct ast_setting *settings, struct service *s)
+{
+	s->handshake_ms = value_ms(options_find(settings, "handshake"), s->handshake_ms);
+	s->login_ms = value_ms(options_find(settings, "login"), s->login_ms);
+	s->idle_ms = value_ms(options_find(settings, "idle"), s->idle_ms);
+	s->connect_ms = value_ms(options_find(settings, "connect"), s->connect_ms);
+	s->close_ms = value_ms(options_find(settings, "close"), s->close_ms);
+	s->stanza_ms = value_ms(options_find(settings, "stanza"), s->stanza_ms);
+}
+
+/* ---- the rest of the daemon ---- */
+
+static void collect_daemon(struct collector *c, const struct ast_setting *settings)
+{
+	struct daemon_options *d = &c->out->daemon;
+
+	d->threads = (unsigned)value_number(settings, "threads", d->threads);
+	if (options_find(settings, "user"))
+		d->user = options_strdup(c, value_text(settings, "user"));
+	if (options_find(settings, "log"))
+		d->log_level = options_strdup(c, value_text(settings, "log"));
+	d->events_max_bytes = value_number(settings, "events-max", d->events_max_bytes);
+}
+
+static void collect_firewall(struct collector *c, const struct ast_setting *settings)
+{
+	struct daemon_options *d = &c->out->daemon;
+
+	d->mark = (uint32_t)value_number(settings, "mark", d->mark);
+	d->route_table = (uint32_t)value_number(settings, "table", d->route_table);
+	if (d->mark & 0xffff)
+		diag_error(c->diags, options_find(settings, "mark")->values->at,
+			"such as 0x584d0000", "the lower 16 bits of the mark are not ours");
+	d->allow_set = options_strdup(c, value_text(settings, "allow"));
+	d->block_set = options_strdup(c, value_text(settings, "block"));
+}
+
+static void collect_punish(struct collector *c, const struct ast_item *item)
+{
+	const struct ast_setting *strikes = options_find(item->settings, "strikes"),
+				 *escalate = options_find(item->settings, "escalate");
+	struct punish *p = &c->out->punishes[c->out->n_punishes++];
+
+	p->name = options_strdup(c, item->name);
+	p->strikes = (unsigned)strikes->values->number;
+	p->within_ms = strikes->values->next->next->number;
+	p->ban_ms = value_ms(options_find(item->settings, "ban"), 0);
+	p->escalate = 1;
+	p->escalate_max_ms = p->ban_ms;
+	if (escalate) {
+		p->escalate = (unsigned)strtoul(escalate->values->text + 1, NULL, 10);
+		p->escalate_max_ms = escalate->values->next->next->number;
+	}
+	p->spare_shared = options_word(item->settings, "spare", "shared");
+	if (p->escalate_max_ms < p->ban_ms)
+		diag_error(c->diags, escalate->at, NULL,
+			"'escalate' ends before the first ban of punish '%s' does", item->name);
+}
+
+static void collect_options(struct collector *c, const struct ast_item *item)
+{
+	if (strcmp(item->name, "daemon") == 0)
+		collect_daemon(c, item->settings);
+	else if (strcmp(item->name, "firewall") == 0)
+		collect_firewall(c, item->settings);
+	else if (strcmp(item->name, "stream-limits") == 0)
+		options_limits(item->settings, &c->initial.limits);
+	else if (strcmp(item->name, "timeouts") == 0)
+		options_timeouts(item->settings, &c->initial);
+}
+
+/* ---- the whole ---- */
+
+static void defaults_set(struct collector *c)
+{
+	c->out->daemon = (struct daemon_options){
+		.log_level = "info",
+		.mark = 0x584d0000,
+		.route_table = 22530,
+		.events_max_bytes = (uint64_t)100 << 20,
+	};
+	c->initial = (struct service){
+		.tls = TLS_REQUIRED,
+		.upstream_original = true,
+		.upstream_tls = UPSTREAM_STARTTLS,
+		.limits = xmpp_limits_default,
+		.handshake_ms = 10000,
+		.login_ms = 60000,
+		.connect_ms = 10000,
+		.close_ms = 5000,
+		.stanza_ms = 30000,
+		.sessions_max = 20000,
+		.sessions_per_address = 200,
+		.buffer_max = (size_t)256 << 10,
+	};
+}
+
+static int tables_new(struct collector *c)
+{
+	size_t services = 0, punishes = 0;
+
+	for (const struct ast_item *i = c->ast->items; i; i = i->next) {
+		services += i->kind == ITEM_SERVICE;
+		punishes += i->kind == ITEM_PUNISH;
+	}
+	c->out->services = arena_zalloc(c->arena, (services + 1) * sizeof(*c->out->services));
+	c->out->punishes = arena_zalloc(c->arena, (punishes + 1) * sizeof(*c->out->punishes));
+	return c->out->services && c->out->punishes ? 0 : -ENOMEM;
+}
+
+int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
+	struct diag_list *diags, struct options *out)
+{
+	struct collector c = {
+		.ast = ast, .sources = sources, .arena = arena, .diags = diags, .out = out
+	};
+	unsigned errors = diags->errors;
+
+	*out = (struct options){ 0 };
+	defaults_set(&c);
+	c.error = tables_new(&c);
+	for (const struct ast_item *i = ast->items; i && !c.error; i = i->next)
+		if (i->kind == ITEM_OPTIONS)
+			collect_options(&c, i);
+	for (const struct ast_item *i = ast->items; i && !c.error; i = i->next) {
+		if (i->kind == ITEM_SERVICE)
+			options_service(&c, i);
+		else if (i->kind == ITEM_PUNISH)
+			collect_punish(&c, i);
+	}
+	if (c.error)
+		return c.error;
+	return diags->errors > errors ? ERR_SYNTAX : 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What options.c and options_service.c share. */
+#pragma once
+
+#include "rules/options.h"
+
+struct collector {
+	const struct ast *ast;
+	struct source_set *sources;
+	struct arena *arena;
+	struct diag_list *diags;
+	struct options *out;
+	struct service initial; /* what a service starts from */
+	int error;
+};
+
+/* The first setting of that name; NULL if there is none. */
+const struct ast_setting *options_find(const struct ast_setting *settings, const char *name);
+/* Is the setting there, with that word as its first value? */
+bool options_word(const struct ast_setting *settings, const char *name, const char *word);
+/* A copy in the arena; NULL for NULL. */
+const char *options_strdup(struct collector *c, const char *text);
+/* Takes over what a block names. */
+void options_limits(const struct ast_setting *settings, struct xmpp_limits *limits);
+void options_timeouts(const struct ast_setting *settings, struct service *s);
+/* options_service.c: one service, its certificates into the sources. */
+void options_service(struct collector *c, const struct ast_item *item);

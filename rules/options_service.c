@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One service of the checked tree as a struct service. Ports and addresses of several "listen" are
+ * put together; files the proxy will want are read into the sources. Missing certificates are a
+ * warning here, for a policy may be checked on another host than it runs on; the proxy itself
+ * refuses to start without. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "rules/options_int.h"
+
+/* ---- listen ---- */
+
+static void add_port(struct collector *c, struct service *s, const struct ast_value *v)
+{
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->ports[i] == v->number) {
+			diag_error(c->diags, v->at, NULL, "port %llu is already listened on",
+				(unsigned long long)v->number);
+			return;
+		}
+	if (s->n_ports == SERVICE_PORTS_MAX)
+		diag_error(c->diags, v->at, "make it two services",
+			"a service has at most %d ports", SERVICE_PORTS_MAX);
+	else if (s->intercept != INTERCEPT_NONE && v->number + INTERCEPT_PORT_OFFSET > 65535)
+		diag_error(c->diags, v->at, NULL,
+			"intercepted ports are served at the port + %d; %llu is too high",
+			INTERCEPT_PORT_OFFSET, (unsigned long long)v->number);
+	else
+		s->ports[s->n_ports++] = (uint16_t)v->number;
+}
+
+static void add_address(struct collector *c, struct service *s, const struct ast_value *v)
+{
+	if (s->n_addresses == SERVICE_ADDRESSES_MAX)
+		diag_error(c->diags, v->at, "make it two services",
+			"a service listens on at most %d addresses", SERVICE_ADDRESSES_MAX);
+	else
+		s->addresses[s->n_addresses++] = options_strdup(c, v->text);
+}
+
+static void take_listen(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	for (const struct ast_setting *set = item->settings; set; set = set->next) {
+		const struct ast_value *v = set->values;
+
+		if (strcmp(set->name, "listen") != 0)
+			continue;
+		if (strcmp(v->text, "on") == 0) {
+			while ((v = v->next))
+				add_address(c, s, v);
+			continue;
+		}
+		v = v->next;
+		if (v->kind == VALUE_NUMBER)
+			add_port(c, s, v);
+		for (v = v->kind == VALUE_LIST ? v->items : NULL; v; v = v->next)
+			add_port(c, s, v);
+	}
+	if (s->n_ports == 0)
+		diag_error(c->diags, item->name_at, NULL, "service '%s' listens on no port",
+			item->name);
+}
+
+/* ---- files ---- */
+
+/* Paths are names in the sources, and whoever asks for them starts at the first file's folder: a
+ * path written in an included file is rewritten to start there, too. */
+static const char *path_take(struct collector *c, struct loc at, const char *written)
+{
+	const char *root = c->ast->items->at.file->path, *slash = strrchr(root, '/');
+	cleanup_free char *path = NULL;
+	size_t folder = slash ? (size_t)(slash + 1 - root) : 0;
+
+	if (at.file == c->ast->items->at.file)
+		return options_strdup(c, written);
+	if (!(path = source_resolve(at.file->path, written))) {
+		c->error = -ENOMEM;
+		return NULL;
+	}
+	if (strncmp(path, root, folder) == 0)
+		return options_strdup(c, path + folder);
+	return options_strdup(c, path);
+}
+
+static void file_take(struct collector *c, struct loc at, const char *base, const char *path)
+{
+	const struct source_file *file;
+	int r = source_find(c->sources, base, path, &file);
+
+	if (r < 0)
+		diag_warn(c->diags, at, NULL, "cannot read '%s': %s", path, err_text(r));
+}
+
+/* NAME.crt and the NAME.key beside it. */
+static void certificate_take(struct collector *c, struct loc at, const char *crt)
+{
+	cleanup_free char *key = strdup(crt);
+
+	if (!key) {
+		c->error = -ENOMEM;
+		return;
+	}
+	memcpy(key + strlen(key) - 4, ".key", 4);
+	file_take(c, at, NULL, crt);
+	file_take(c, at, NULL, key);
+}
+
+static void certificates_take(struct collector *c, const struct ast_value *folder)
+{
+	cleanup_free char *pattern = NULL;
+	char **paths = NULL;
+	int r;
+
+	if (asprintf(&pattern, "%s/*.crt", folder->text) < 0) {
+		pattern = NULL;
+		c->error = -ENOMEM;
+		return;
+	}
+	r = source_glob(c->sources, folder->at.file->path, pattern, &paths);
+	if (r < 0 || !paths || !paths[0])
+		diag_warn(c->diags, folder->at, "NAME.crt and NAME.key in PEM are expected there",
+			"no certificates in '%s'", folder->text);
+	for (size_t i = 0; paths && paths[i]; i++) {
+		certificate_take(c, folder->at, paths[i]);
+		free(paths[i]);
+	}
+	free(paths);
+}
+
+static void take_certificates(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	const struct ast_setting *set = options_find(item->settings, "certificates");
+
+	if (set) {
+		s->certificates = path_take(c, set->values->at, set->values->text);
+		certificates_take(c, set->values);
+	} else if (s->tls != TLS_NONE && s->mode == MODE_PROXY) {
+		diag_error(c->diags, item->name_at, "certificates \"FOLDER\"; or tls none;",
+			"service '%s' offers TLS but has no certificates", item->name);
+	}
+}
+
+/* ---- upstream ---- */
+
+static void take_upstream(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	const struct ast_setting *set = options_find(item->settings, "upstream");
+	const struct ast_value *v = set ? set->values : NULL;
+	char host[64];
+
+	if (!v)
+		return;
+	s->upstream_original = strcmp(v->text, "original") == 0;
+	if (!s->upstream_original &&
+		options_split_port(v->text, host, sizeof(host), &s->upstream_port))
+		s->upstream_host = options_strdup(c, host);
+	if (v->next)
+		s->upstream_tls = strcmp(v->next->text, "plain") == 0 ? UPSTREAM_PLAIN
+				  : strcmp(v->next->text, "tls") == 0 ? UPSTREAM_TLS
+								      : UPSTREAM_STARTTLS;
+	if (s->upstream_original && s->intercept == INTERCEPT_NONE)
+		diag_error(c->diags, v->at, "intercept tproxy; or upstream ADDRESS:PORT;",
+			"nobody knows where a peer wanted to go that dialled the proxy itself");
+}
+
+static void take_verify(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	const struct ast_setting *set = options_find(item->settings, "verify");
+
+	for (const struct ast_value *v = set ? set->values : NULL; v; v = v->next) {
+		if (strcmp(v->text, "off") == 0) {
+			s->verify = VERIFY_OFF;
+		} else if (strcmp(v->text, "system") == 0) {
+			s->verify = VERIFY_SYSTEM;
+		} else if (strcmp(v->text, "file") == 0) {
+			v = v->next;
+			s->verify = VERIFY_FILE;
+			s->verify_file = path_take(c, v->at, v->text);
+			file_take(c, v->at, v->at.file->path, v->text);
+		} else if (strcmp(v->text, "name") == 0) {
+			v = v->next;
+			s->verify_name = options_strdup(c, v->text);
+		}
+	}
+}
+
+/* ---- the whole ---- */
+
+static enum service_role role_of(const struct ast_item *item)
+{
+	const struct ast_setting *set = options_find(item->settings, "role");
+	const char *word = set ? set->values->text : item->name;
+
+	return strcmp(word, "s2s") == 0         ? ROLE_S2S
+	       : strcmp(word, "component") == 0 ? ROLE_COMPONENT
+						: ROLE_C2S;
+}
+
+static void take_words(struct service *s, const struct ast_setting *settings)
+{
+	if (options_word(settings, "intercept", "tproxy"))
+		s->intercept = INTERCEPT_TPROXY;
+	if (options_word(settings, "intercept", "redirect"))
+		s->intercept = INTERCEPT_REDIRECT;
+	if (options_word(settings, "tls", "optional"))
+		s->tls = TLS_OPTIONAL;
+	if (options_word(settings, "tls", "none"))
+		s->tls = TLS_NONE;
+	s->source_client = options_word(settings, "source", "client");
+	s->proxy_protocol = options_word(settings, "proxy-protocol", "v2");
+	s->forward_verbatim = options_word(settings, "forward", "verbatim");
+	s->fail_open = options_word(settings, "fail", "open");
+}
+
+static void take_numbers(struct service *s, const struct ast_setting *settings)
+{
+	const struct ast_setting *set;
+
+	if ((set = options_find(settings, "sessions")))
+		s->sessions_max = (unsigned)set->values->number;
+	if ((set = options_find(settings, "sessions-per-address")))
+		s->sessions_per_address = (unsigned)set->values->number;
+	if ((set = options_find(settings, "buffer")))
+		s->buffer_max = set->values->number;
+	if ((set = options_find(settings, "stream-limits")))
+		options_limits(set->block, &s->limits);
+	if ((set = options_find(settings, "timeouts")))
+		options_timeouts(set->block, s);
+}
+
+void options_service(struct collector *c, const struct ast_item *item)
+{
+	struct service *s = &c->out->services[c->out->n_services++];
+
+	*s = c->initial;
+	s->name = options_strdup(c, item->name);
+	s->role = role_of(item);
+	take_words(s, item->settings);
+	take_numbers(s, item->settings);
+	take_listen(c, s, item);
+	take_certificates(c, s, item);
+	take_upstream(c, s, item);
+	take_verify(c, s, item);
+	if (s->source_client && s->proxy_protocol)
+		diag_warn(c->diags, item->name_at, NULL,
+			"service '%s' tells the server the peer's address twice", item->name);
+}
