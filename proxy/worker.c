@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One thread with its own loop, sessions and listeners: below link.c, above everything of one session.
+ * In: orders from the main thread through a queue (listen, unlisten, a new policy, kill, rows, stop),
+ * readiness, a tick. Out: sessions that run. Threads share the policy, the limits, the registry and the
+ * resumption table, and nothing else. A new policy counts for the next stanza of every session; a
+ * session keeps the service settings it began with. It never waits for another thread. */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/hub.h"
+#include "proxy/listen.h"
+#include "proxy/session.h"
+#include "proxy/sm.h"
+
+enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40, AGAIN_BATCH = 256 };
+
+enum order_kind { ORDER_LISTEN, ORDER_UNLISTEN, ORDER_SWAP, ORDER_KILL, ORDER_SESSIONS, ORDER_STOP };
+
+struct order {
+	struct order *next;
+	enum order_kind kind;
+	int fd;
+	uint16_t port;
+	struct gear *gear;
+	struct peer_address address;
+	unsigned prefix_len;
+	bool by_jid;
+	json_int_t seq;
+	char text[]; /* service or JID */
+};
+
+/* ---- orders, on the worker's side ---- */
+
+static bool prefix_holds(const struct peer_address *net, unsigned len, const struct peer_address *a)
+{
+	unsigned whole = len / 8, rest = len % 8;
+
+	if (len > 128 || memcmp(net->bytes, a->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((net->bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+/* A bare JID means all its resources. */
+static bool jid_holds(const char *named, const char *jid)
+{
+	size_t len = strlen(named);
+
+	return jid && strncmp(named, jid, len) == 0 && (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
+}
+
+static void worker_do_kill(struct worker *w, const struct order *o)
+{
+	struct session *s, *next;
+
+	for (s = w->sessions; s; s = next) {
+		next = s->next;
+		if (o->by_jid ? jid_holds(o->text, s->jid)
+			      : prefix_holds(&o->address, o->prefix_len, &s->peer.address))
+			session_poke(s, EVENT_KILL);
+	}
+}
+
+static void worker_do_sessions(struct worker *w, json_int_t seq)
+{
+	json_t *rows = json_array();
+
+	for (const struct session *s = w->sessions; s && rows; s = s->next)
+		json_array_append_new(rows, session_row(s));
+	hub_rows(w->hub, seq, rows);
+}
+
+static void worker_do_stop(struct worker *w)
+{
+	struct session *s, *next;
+
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	w->stop_ms = uv_now(&w->loop) + STOP_MS;
+	listener_close(w, NULL, 0);
+	for (s = w->sessions; s; s = next) {
+		next = s->next;
+		session_poke(s, EVENT_STOP);
+	}
+}
+
+static void worker_do(struct worker *w, struct order *o)
+{
+	int r;
+
+	switch (o->kind) {
+	case ORDER_LISTEN:
+		if (w->stopping)
+			close(o->fd);
+		else if ((r = listener_open(w, o->fd, o->text, o->port)) < 0)
+			log_error("listener service=%s error=%s", o->text, err_text(r));
+		break;
+	case ORDER_UNLISTEN:
+		listener_close(w, o->text, o->port);
+		break;
+	case ORDER_SWAP:
+		gear_unref(w->gear);
+		w->gear = o->gear;
+		break;
+	case ORDER_KILL:
+		worker_do_kill(w, o);
+		break;
+	case ORDER_SESSIONS:
+		worker_do_sessions(w, o->seq);
+		break;
+	case ORDER_STOP:
+		worker_do_stop(w);
+		break;
+	}
+}
+
+static void worker_on_wake(uv_async_t *async)
+{
+	struct worker *w = async->data;
+	struct order *o, *next;
+
+	pthread_mutex_lock(&w->lock);
+	o = w->orders;
+	w->orders = NULL;
+	w->orders_last = &w->orders;
+	pthread_mutex_unlock(&w->lock);
+	for (; o; o = next) {
+		next = o->next;
+		worker_do(w, o);
+		free(o);
+	}
+}
+
+/* ---- the loop ---- */
+
+void worker_queue(struct worker *w, struct session *s)
+{
+	if (s->queued)
+		return;
+	s->queued = true;
+	s->runnable = w->runnable;
+	w->runnable = s;
+	if (!uv_is_active((uv_handle_t *)&w->again))
+		uv_idle_start(&w->again, (uv_idle_cb)w->again.data);
+}
+
+static void worker_on_again(uv_idle_t *idle)
+{
+	struct worker *w = idle->loop->data;
+	struct session *s = w->runnable, *next;
+
+	/* Those that queue again while running wait for the next turn. */
+	w->runnable = NULL;
+	for (; s; s = next) {
+		next = s->runnable;
+		s->queued = false;
+		session_run(s);
+	}
+	if (!w->runnable)
+		uv_idle_stop(idle);
+}
+
+static void worker_finish(struct worker *w)
+{
+	uv_close((uv_handle_t *)&w->wake, NULL);
+	uv_close((uv_handle_t *)&w->tick, NULL);
+	uv_close((uv_handle_t *)&w->again, NULL);
+}
+
+static void worker_on_tick(uv_timer_t *tick)
+{
+	struct worker *w = tick->data;
+	uint64_t now = uv_now(&w->loop);
+	struct session *s, *next;
+	static _Thread_local unsigned ticks;
+
+	for (s = w->sessions; s; s = next) {
+		next = s->next;
+		if (w->stopping && now >= w->stop_ms && s->state == SESSION_DRAIN)
+			session_poke(s, EVENT_TIMEOUT);
+		else
+			session_tick(s, now);
+	}
+	listener_resume(w);
+	if (w->index == 0 && ++ticks % SM_EXPIRE_TICKS == 0)
+		sm_expire(clock_mono_ms());
+	if (w->stopping && !w->sessions)
+		worker_finish(w);
+}
+
+static void worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	hub_gone(w->hub);
+}
+
+static int worker_init_loop(struct worker *w)
+{
+	int r;
+
+	if ((r = uv_loop_init(&w->loop)) < 0)
+		return r;
+	w->loop.data = w;
+	if ((r = uv_async_init(&w->loop, &w->wake, worker_on_wake)) < 0 ||
+		(r = uv_timer_init(&w->loop, &w->tick)) < 0 || (r = uv_idle_init(&w->loop, &w->again)) < 0)
+		return r;
+	w->wake.data = w->tick.data = w;
+	w->again.data = (void *)worker_on_again;
+	return uv_timer_start(&w->tick, worker_on_tick, TICK_MS, TICK_MS);
+}
+
+int worker_new(struct hub *hub, unsigned index, struct gear *gear, struct worker **out)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->index = index;
+	w->hub = hub;
+	w->orders_last = &w->orders;
+	pthread_mutex_init(&w->lock, NULL);
+	w->judge = judge_new();
+	w->gear = gear_ref(gear);
+	/* A process that cannot make its workers ends: nothing is unwound. */
+	r = w->judge ? worker_init_loop(w) : -ENOMEM;
+	if (r == 0)
+		r = uv_thread_create(&w->thread, worker_main, w);
+	if (r == 0)
+		*out = w;
+	return r;
+}
+
+void worker_join(struct worker *w)
+{
+	struct order *o, *next;
+
+	uv_thread_join(&w->thread);
+	uv_loop_close(&w->loop);
+	for (o = w->orders; o; o = next) {
+		next = o->next;
+		if (o->kind == ORDER_LISTEN)
+			close(o->fd);
+		gear_unref(o->gear);
+		free(o);
+	}
+	judge_free(w->judge);
+	gear_unref(w->gear);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+/* ---- orders, on the main thread's side ---- */
+
+static int worker_order(struct worker *w, const struct order *given, const char *text)
+{
+	struct order *o = calloc(1, sizeof(*o) + strlen(text) + 1);
+
+	if (!o)
+		return -ENOMEM;
+	*o = *given;
+	strcpy(o->text, text);
+	pthread_mutex_lock(&w->lock);
+	*w->orders_last = o;
+	w->orders_last = &o->next;
+	pthread_mutex_unlock(&w->lock);
+	uv_async_send(&w->wake);
+	return 0;
+}
+
+int worker_listen(struct worker *w, int fd, const char *service, uint16_t port)
+{
+	int r = worker_order(w, &(struct order){ .kind = ORDER_LISTEN, .fd = fd, .port = port }, service);
+
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+int worker_unlisten(struct worker *w, const char *service, uint16_t port)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_UNLISTEN, .port = port }, service);
+}
+
+int worker_swap(struct worker *w, struct gear *gear)
+{
+	struct order o = { .kind = ORDER_SWAP, .gear = gear_ref(gear) };
+	int r = worker_order(w, &o, "");
+
+	if (r < 0)
+		gear_unref(gear);
+	return r;
+}
+
+int worker_kill(struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid)
+{
+	struct order o = { .kind = ORDER_KILL, .prefix_len = prefix_len, .by_jid = jid != NULL };
+
+	if (address)
+		o.address = *address;
+	return worker_order(w, &o, jid ? jid : "");
+}
+
+int worker_list_sessions(struct worker *w, json_int_t seq)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_SESSIONS, .seq = seq }, "");
+}
+
+int worker_stop(struct worker *w)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_STOP }, "");
+}
