@@ -332,9 +332,9 @@ int kernel_load(struct kernel *k, struct policy *p, struct buf *why)
 	return 0;
 }
 
-int kernel_unload(struct kernel *k, struct buf *why)
+int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 {
-	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
+	const struct daemon_options *d = policy_daemon(k->policy ? k->policy : p);
 	cleanup_free char *error = NULL;
 	int r;
 
@@ -342,7 +342,7 @@ int kernel_unload(struct kernel *k, struct buf *why)
 	uv_timer_stop(&k->timer);
 	if ((r = nft_unload(k->nft, &error)) < 0)
 		buf_putf(why, "%s\n", error ? error : err_text(r));
-	else if (d && (r = route_remove(firewall_mark_local(d), d->route_table)) < 0)
+	else if ((r = route_remove(firewall_mark_local(d), d->route_table)) < 0)
 		buf_putf(why, "the routes cannot be removed: %s\n", err_text(r));
 	if (r < 0)
 		return r;

@@ -30,8 +30,9 @@ void kernel_close(struct kernel *k);
 /* Brings table, sets and routes to this policy (one reference is kept) in one transaction, and
  * watches from now on. 0, or negative with lines in why; the table is as it was then. */
 int kernel_load(struct kernel *k, struct policy *p, struct buf *why);
-/* Removes table and routes and watches no more. */
-int kernel_unload(struct kernel *k, struct buf *why);
+/* Removes table and routes (those of p, when nothing was loaded by this process) and watches no
+ * more. */
+int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why);
 bool kernel_is_loaded(const struct kernel *k);
 /* One ban more, or with a new time. What fails is retried by reconciling. */
 void kernel_block(struct kernel *k, const struct nft_element *ban);

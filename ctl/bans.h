@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who is kept out and why: orders of workers and operators become strikes, bans, their ends, and
+ * the events that tell of them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+#include <uv.h>
+#include "base/buf.h"
+
+struct bans;
+struct kernel;
+struct ledger;
+struct nft_element;
+struct policy;
+struct workers;
+
+struct bans_spec {
+	const char *state_dir; /* of ledger.sqlite */
+	/* An event of ours: borrowed. */
+	void (*on_event)(void *arg, json_t *event);
+	/* The sessions of an address ("A/LEN") or a JID are to end; the other is NULL. */
+	void (*on_kill)(void *arg, const char *address, const char *jid, const char *reason);
+	void *arg;
+};
+
+int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why);
+void bans_close(struct bans *b);
+/* The ledger, which keeps the history of lists, too. Borrowed. */
+struct ledger *bans_ledger(struct bans *b);
+/* Where bans are enforced from now on; NULL: nowhere but on sessions. Borrowed. */
+void bans_set_kernel(struct bans *b, struct kernel *kernel);
+/* Takes over the ladders of the policy (one reference is kept). */
+void bans_configure(struct bans *b, struct policy *p);
+
+/* What a worker orders with an event ("act" of ctl/link.h; its shape is the worker's word). */
+void bans_act(struct bans *b, json_t *act);
+/* An operator's word: address or prefix. for_ms 0: for ever. 0 with *until; else a negative code
+ * and a line in why. */
+int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *text,
+	const char *who, json_t **result, struct buf *why);
+/* ERR_NOTFOUND with a line in why when it was not banned. */
+int bans_remove(struct bans *b, const char *address, const char *who, struct buf *why);
+/* An array for "bans". */
+json_t *bans_list(struct bans *b);
+long bans_count(struct bans *b);
+/* All standing bans, for the kernel (see kernel_spec). */
+int bans_elements(void *bans, struct nft_element **elements, size_t *n);
+/* Was the ledger found damaged at start? Appends lines for the operator. */
+void bans_attention(const struct bans *b, json_t *lines);
