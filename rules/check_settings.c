@@ -57,16 +57,16 @@ static void shape_end(const struct shape *x, const struct ast_value *v)
 
 static void format_bound(enum schema_shape shape, uint64_t n, char text[BOUND_SIZE])
 {
-	static const char units[] = "kMG";
-	int unit = -1;
+	static const char *const units[] = { "", "k", "M", "G" };
+	unsigned unit = 0;
 
 	if (shape == SHAPE_DURATION) {
 		clock_format_duration(n, text, BOUND_SIZE);
 		return;
 	}
-	for (; shape == SHAPE_SIZE && unit < 2 && n && n % 1024 == 0; unit++)
+	for (; shape == SHAPE_SIZE && unit < 3 && n && n % 1024 == 0; unit++)
 		n /= 1024;
-	snprintf(text, BOUND_SIZE, "%llu%.1s", (unsigned long long)n, unit < 0 ? "" : &units[unit]);
+	snprintf(text, BOUND_SIZE, "%llu%s", (unsigned long long)n, units[unit]);
 }
 
 static bool shape_bounds(const struct shape *x, const struct ast_value *v, uint64_t n)

@@ -152,6 +152,10 @@ static void take_upstream(struct collector *c, struct service *s, const struct a
 	const struct ast_value *v = set ? set->values : NULL;
 	char host[64];
 
+	if (s->intercept == INTERCEPT_NONE && (!v || strcmp(v->text, "original") == 0))
+		diag_error(c->diags, v ? v->at : item->name_at,
+			"intercept tproxy; or upstream ADDRESS:PORT;",
+			"with 'intercept none' nobody knows where a peer wanted to go");
 	if (!v)
 		return;
 	s->upstream_original = strcmp(v->text, "original") == 0;
@@ -162,9 +166,6 @@ static void take_upstream(struct collector *c, struct service *s, const struct a
 		s->upstream_tls = strcmp(v->next->text, "plain") == 0 ? UPSTREAM_PLAIN
 				  : strcmp(v->next->text, "tls") == 0 ? UPSTREAM_TLS
 								      : UPSTREAM_STARTTLS;
-	if (s->upstream_original && s->intercept == INTERCEPT_NONE)
-		diag_error(c->diags, v->at, "intercept tproxy; or upstream ADDRESS:PORT;",
-			"nobody knows where a peer wanted to go that dialled the proxy itself");
 }
 
 static void take_verify(struct collector *c, struct service *s, const struct ast_item *item)
@@ -200,12 +201,21 @@ static enum service_role role_of(const struct ast_item *item)
 						: ROLE_C2S;
 }
 
+/* Without a word about it: a server that is found by where the peer wanted to go needs peers that
+ * are led in. */
+static bool is_led_in(const struct ast_setting *settings)
+{
+	return !options_find(settings, "intercept") &&
+	       (!options_find(settings, "upstream") ||
+		       options_word(settings, "upstream", "original"));
+}
+
 static void take_words(struct service *s, const struct ast_setting *settings)
 {
-	if (options_word(settings, "intercept", "tproxy"))
-		s->intercept = INTERCEPT_TPROXY;
 	if (options_word(settings, "intercept", "redirect"))
 		s->intercept = INTERCEPT_REDIRECT;
+	else if (options_word(settings, "intercept", "tproxy") || is_led_in(settings))
+		s->intercept = INTERCEPT_TPROXY;
 	if (options_word(settings, "tls", "optional"))
 		s->tls = TLS_OPTIONAL;
 	if (options_word(settings, "tls", "none"))

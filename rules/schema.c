@@ -31,7 +31,8 @@ static const struct schema_setting service_settings[] = {
 	{ "mode", WORD("proxy|inspect"), .initial = "proxy",
 		.doc = "proxy ends TLS and XMPP on both legs; inspect (queue of the kernel) comes "
 		       "with a later version." },
-	{ "intercept", WORD("tproxy|redirect|none"), .initial = "none",
+	{ "intercept", WORD("tproxy|redirect|none"),
+		.initial = "tproxy with upstream original, else none",
 		.doc = "How connections come here: led in on a gateway, led in on the server's own "
 		       "host, or dialled directly." },
 	{ "tls", WORD("required|optional|none"), .initial = "required",
