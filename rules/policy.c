@@ -98,6 +98,27 @@ static int infos_sets(struct policy *p)
 	return 0;
 }
 
+static int infos_limits(struct policy *p)
+{
+	struct program *program = p->program;
+
+	p->limits = arena_zalloc(&p->arena, (program->n_limits + 1) * sizeof(*p->limits));
+	if (!p->limits)
+		return -ENOMEM;
+	for (unsigned i = 0; i < program->n_limits; i++) {
+		const struct limit *l = &program->limits[i];
+		p->limits[i] = (struct limit_info){
+			.name = l->name,
+			.key = l->key ? l->key->name : "",
+			.period_ns = l->period_ns,
+			.burst = l->tolerance_ns / l->period_ns,
+			.entries = l->entries,
+			.exceeded = l->exceeded,
+		};
+	}
+	return 0;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t n = strlen(text), m = strlen(end);
@@ -153,7 +174,8 @@ static int policy_fill(struct policy *p, const struct ast *ast, struct source_se
 		(r = program_new(ast, sources, previous ? previous->program : NULL, metrics, diags,
 			 &p->program)) < 0 ||
 		(r = expect_run(p->program, ast, &p->options, diags, &p->expectations)) < 0 ||
-		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0)
+		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0 ||
+		(r = infos_limits(p)) < 0)
 		return r;
 	version_set(p, sources);
 	return 0;
@@ -238,6 +260,12 @@ size_t policy_sets(const struct policy *p, const struct set_info **out)
 {
 	*out = p->sets;
 	return p->program->n_lists;
+}
+
+size_t policy_limits(const struct policy *p, const struct limit_info **out)
+{
+	*out = p->limits;
+	return p->program->n_limits;
 }
 
 const char *policy_version(const struct policy *p)

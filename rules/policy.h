@@ -15,6 +15,7 @@ struct policy {
 	struct rule_info *rules;
 	size_t n_rules;
 	struct set_info *sets;
+	struct limit_info *limits;
 	unsigned expectations;
 	char version[24];
 };

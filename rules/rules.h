@@ -111,6 +111,15 @@ struct set_info {
 	bool fold, nocase, suffix, substring;
 };
 size_t policy_sets(const struct policy *p, const struct set_info **out);
+/* Limits in file order, for "limits". Strings are the policy's. */
+struct limit_info {
+	const char *name, *key; /* key "" when one bucket serves all */
+	uint64_t period_ns;     /* one event each */
+	uint64_t burst;
+	size_t entries; /* keys remembered at most */
+	metric *exceeded;
+};
+size_t policy_limits(const struct policy *p, const struct limit_info **out);
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
 int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);
