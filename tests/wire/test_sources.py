@@ -55,7 +55,7 @@ def test_proxy_protocol_to_ejabberd(ejabberd, user, new_wall, version, address):
 def test_another_certificate_for_clients(lab, prosody, user, new_wall):
     """The firewall shows its own certificate and trusts the server's by a file."""
     leaf = lab.authority.issue("verona.example", lab.folder / "other-leaves", organisation="firewall")
-    configuration = policy.service(more=f'verify "{lab.authority.file}";') + policy.RULES
+    configuration = policy.service(more=f'verify file "{lab.authority.file}";') + policy.RULES
     new_wall(configuration, certificates=[leaf]).start()
     juliet = user("juliet", prosody, 11)
     subject = dict(pair[0] for pair in juliet.ask("tls")["certificate"]["subject"])

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Peers that lie: each gets the stream error its RFC names, none gets further."""
+import re
+
+import pytest
+
+import policy
+from lab import LabError, wait_for
+from raw import PROCEED, STARTTLS, RawClient, RawServer, header
+
+FEATURES = ("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+            "id='x' from='verona.example' version='1.0'><stream:features>{}</stream:features>")
+TLS_FEATURE = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+
+# name, bytes instead of (or after) the header, the condition: RFC 6120 4.9.3 and 11
+BEFORE_TLS = [
+    ("utf-16-le", header("verona.example").encode("utf-16"), "unsupported-encoding"),
+    ("utf-16-be", b"\xfe\xff" + header("verona.example").encode("utf-16-be"), "unsupported-encoding"),
+    ("utf-8-bom", b"\xef\xbb\xbf" + header("verona.example").encode(), "unsupported-encoding"),
+    ("latin-1", header("verona.example", "<?xml version='1.0' encoding='ISO-8859-1'?>").encode(), "unsupported-encoding"),
+    ("xml-1.1", header("verona.example", "<?xml version='1.1'?>").encode(), "unsupported-version"),
+    ("doctype", b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]>" + header("verona.example", "").encode(), "restricted-xml"),
+    ("comment", b"<!-- hello -->" + header("verona.example", "").encode(), "restricted-xml"),
+    ("other-root", b"<html xmlns='http://www.w3.org/1999/xhtml'>", "bad-format|invalid-namespace"),
+    ("wrong-namespace", header("verona.example").replace("etherx.jabber.org/streams", "example.org/").encode(), "invalid-namespace|bad-format"),
+    ("overlong-header", ("<stream:stream " + "a" * 200000).encode(), "policy-violation"),
+    ("stanza-first", (header("verona.example") + "<message to='juliet@verona.example'><body>x</body></message>").encode(),
+     "not-authorized|policy-violation"),
+]
+AFTER_LOGIN = [
+    ("comment", "<message to='juliet@{0}'><body>a<!-- -->b</body></message>", "restricted-xml"),
+    ("processing-instruction", "<message to='juliet@{0}'><?php x?></message>", "restricted-xml"),
+    ("entity", "<message to='juliet@{0}'><body>&lol;</body></message>", "restricted-xml|not-well-formed"),
+    ("mismatched-tags", "<message to='juliet@{0}'><body>x</message></body>", "not-well-formed"),
+    ("text-between", "junk<message to='juliet@{0}'><body>x</body></message>", "bad-format|not-well-formed"),
+    ("bad-utf-8", b"<message><body>\xc0\xaf</body></message>", "not-well-formed|bad-format|unsupported-encoding"),
+    ("surrogate", b"<message><body>\xed\xa0\x80</body></message>", "not-well-formed|bad-format|unsupported-encoding"),
+    ("depth", "<message>" + "<x>" * 5000, "policy-violation"),
+    ("attributes", "<message " + " ".join(f"a{n}='1'" for n in range(5000)) + "/>", "policy-violation"),
+    ("over-long", "<message><body>" + "x" * 3_000_000, "policy-violation"),
+    ("unbound-prefix", "<z:message/>", "bad-namespace-prefix|not-well-formed"),
+]
+
+
+def ids(cases):
+    return [case[0] for case in cases]
+
+
+@pytest.mark.parametrize("name,data,condition", BEFORE_TLS, ids=ids(BEFORE_TLS))
+def test_bad_bytes_before_tls(lab, prosody, wall, name, data, condition):
+    with RawClient(lab, prosody) as raw:
+        raw.send(data)
+        answer = raw.read_all()
+    assert re.search(f"<(?:{condition})[ /]", answer), answer
+    assert "<stream:stream" in answer.split("<stream:error")[0], "an error needs a header before it"
+    assert answer.rstrip().endswith("</stream:stream>")
+
+
+@pytest.mark.parametrize("name,data,condition", AFTER_LOGIN, ids=ids(AFTER_LOGIN))
+def test_bad_bytes_after_login(lab, prosody, user, wall, name, data, condition):
+    juliet = user("juliet", prosody, 11)
+    juliet.mark()
+    with RawClient(lab, prosody).login() as raw:
+        raw.send(data if isinstance(data, bytes) else data.format(prosody.domain))
+        answer = raw.read_all(20)
+    assert re.search(f"<(?:{condition})[ /]", answer), answer
+    assert juliet.alive() and not juliet.saw("mercutio@")
+
+
+def test_the_utf16_session(lab, prosody, wall):
+    """Both servers take a whole session in UTF-16; behind the firewall even its restart after TLS is refused."""
+    with RawClient(lab, prosody).starttls() as raw:
+        raw.send(header(prosody.domain).encode("utf-16"))
+        assert "unsupported-encoding" in raw.read_all()
+
+
+def test_disguised_stanzas_are_judged(lab, server, user, wall):
+    """Prefixes, foreign quotes and spaces do not make a stanza something else."""
+    juliet = user("juliet", server, 11)
+    with RawClient(lab, server).login() as raw:
+        juliet.mark()
+        for stanza in (f"<z:message xmlns:z='jabber:client' to='{juliet.jid}' type='chat'><z:body>casino bonus 1</z:body></z:message>",
+                       f"<message\n\tto=\"{juliet.jid}\"\r\n type = 'chat' ><body>casino\nbonus 2</body></message >",
+                       f"<message xmlns='jabber:client' to='{juliet.jid}' type='chat'><body xml:lang='x'>casino <![CDATA[bonus]]> 3</body></message>"):
+            raw.send(stanza)
+        raw.send(f"<message to='{juliet.jid}' type='chat'><body>marker</body></message>")
+        juliet.body("marker")
+        assert not juliet.saw("casino")
+
+
+def test_stanza_byte_by_byte(lab, server, user, wall):
+    juliet = user("juliet", server, 11)
+    with RawClient(lab, server).login() as raw:
+        for byte in f"<message to='{juliet.jid}' type='chat'><body>slow \U0001f339 &amp; steady</body></message>".encode():
+            raw.send(bytes([byte]))
+        juliet.body("slow \U0001f339 & steady")
+
+
+def test_injection_behind_starttls_of_the_client(lab, prosody, user, wall):
+    """RFC 6120 5.4.3.3 and CVE-2011-0411: clear text after <starttls/> is never part of the encrypted stream."""
+    juliet = user("juliet", prosody, 11)
+    juliet.mark()
+    with RawClient(lab, prosody).open() as raw:
+        raw.send(STARTTLS + header(prosody.domain) + f"<message to='{juliet.jid}'><body>injected</body></message>")
+        with pytest.raises((LabError, OSError)):
+            raw.read_until("<proceed[^>]*>", 5)
+            raw.wrap()
+            raw.send(header(prosody.domain))
+            raw.read_until("</stream:features>")
+    assert not juliet.saw("injected")
+
+
+def test_client_hello_right_behind_starttls(lab, prosody, wall):
+    """XEP-0305: a pipelined ClientHello is part of the handshake, not lost and not an injection."""
+    import ssl
+    with RawClient(lab, prosody).open() as raw:
+        context = ssl.create_default_context(cafile=str(lab.authority.file))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=prosody.domain)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        raw.send(STARTTLS.encode() + outgoing.read())
+        raw.read_until("<proceed[^>]*>")
+        data = raw.seen
+        while True:
+            incoming.write(data)
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.socket.sendall(outgoing.read()) if outgoing.pending else None
+                data = raw.socket.recv(65536)
+                assert data, "closed in the middle of the handshake"
+        assert tls.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def fake_upstream(new_wall, more="verify off;"):
+    return new_wall(policy.service(upstream="upstream 198.51.100.10:7777 starttls;", more=more) + policy.RULES).start()
+
+
+def test_injection_behind_proceed_of_the_server(lab, prosody, new_wall):
+    """The same from the other side: what a man in the middle puts behind <proceed/> never reaches the client."""
+    fake_upstream(new_wall)
+    injected = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>INJECTED</mechanism></mechanisms></stream:features>"
+    script = [("<stream:stream", FEATURES.format(TLS_FEATURE)), ("<starttls", PROCEED + injected)]
+    with RawServer(lab, script), RawClient(lab, prosody).starttls() as raw:
+        raw.send(header(prosody.domain))
+        answer = raw.read_all(20)
+    assert "INJECTED" not in answer
+    assert "<stream:error" in answer
+
+
+def test_server_without_tls_is_not_spoken_to(lab, prosody, new_wall):
+    """No silent clear text: credentials stay here and the client is told."""
+    fake_upstream(new_wall)
+    script = [("<stream:stream", FEATURES.format("<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"))]
+    with RawServer(lab, script) as server, RawClient(lab, prosody).starttls() as raw:
+        raw.send(header(prosody.domain))
+        answer = raw.read_all(20)
+        assert b"<auth" not in server.seen
+    assert "<stream:error" in answer and "<mechanism>" not in answer
+
+
+def test_only_starttls_before_tls(lab, prosody, wall):
+    with RawClient(lab, prosody) as raw:
+        raw.send(header(prosody.domain))
+        features = raw.read_until("</stream:features>")
+        assert "<required" in features and "mechanism" not in features
+        raw.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>")
+        answer = raw.read_all()
+    assert "<success" not in answer and ("stream:error" in answer or "<failure" in answer)
+
+
+def test_no_channel_binding_is_offered(lab, server, wall):
+    with RawClient(lab, server).starttls() as raw:
+        raw.send(header(server.domain))
+        features = raw.read_until("</stream:features>")
+    assert "SCRAM-SHA-1" in features and "-PLUS" not in features and "compression" not in features
+
+
+def test_not_xmpp_at_all(lab, prosody, wall):
+    for noise in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\0\0\0", b"SSH-2.0-OpenSSH_9.2\r\n"):
+        with RawClient(lab, prosody) as raw:
+            raw.send(noise)
+            assert "features" not in raw.read_all()
+
+
+def test_unknown_domain(lab, prosody, wall):
+    with RawClient(lab, prosody) as raw:
+        raw.send(header("nowhere.example"))
+        answer = raw.read_until("</stream:(features|stream)>")
+        assert "host-unknown" in answer or "starttls" in answer
+
+
+def test_worker_survives_all_of_it(prosody, user, wall):
+    """The last of this file: the same process has served every case above."""
+    user("juliet", prosody, 11)
+    wait_for(lambda: wall.proxies(), 1, "a worker")
+    assert "ended" not in "".join(wall.ctl("status")["attention"]).lower()
