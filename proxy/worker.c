@@ -17,7 +17,7 @@
 #include "proxy/session.h"
 #include "proxy/sm.h"
 
-enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40, AGAIN_BATCH = 256 };
+enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40 };
 
 enum order_kind { ORDER_LISTEN, ORDER_UNLISTEN, ORDER_SWAP, ORDER_KILL, ORDER_SESSIONS, ORDER_STOP };
 
@@ -138,20 +138,9 @@ static void worker_on_wake(uv_async_t *async)
 
 /* ---- the loop ---- */
 
-void worker_queue(struct worker *w, struct session *s)
-{
-	if (s->queued)
-		return;
-	s->queued = true;
-	s->runnable = w->runnable;
-	w->runnable = s;
-	if (!uv_is_active((uv_handle_t *)&w->again))
-		uv_idle_start(&w->again, (uv_idle_cb)w->again.data);
-}
-
 static void worker_on_again(uv_idle_t *idle)
 {
-	struct worker *w = idle->loop->data;
+	struct worker *w = idle->data;
 	struct session *s = w->runnable, *next;
 
 	/* Those that queue again while running wait for the next turn. */
@@ -163,6 +152,16 @@ static void worker_on_again(uv_idle_t *idle)
 	}
 	if (!w->runnable)
 		uv_idle_stop(idle);
+}
+
+void worker_queue(struct worker *w, struct session *s)
+{
+	if (s->queued)
+		return;
+	s->queued = true;
+	s->runnable = w->runnable;
+	w->runnable = s;
+	uv_idle_start(&w->again, worker_on_again);
 }
 
 static void worker_finish(struct worker *w)
@@ -177,7 +176,6 @@ static void worker_on_tick(uv_timer_t *tick)
 	struct worker *w = tick->data;
 	uint64_t now = uv_now(&w->loop);
 	struct session *s, *next;
-	static _Thread_local unsigned ticks;
 
 	for (s = w->sessions; s; s = next) {
 		next = s->next;
@@ -187,7 +185,7 @@ static void worker_on_tick(uv_timer_t *tick)
 			session_tick(s, now);
 	}
 	listener_resume(w);
-	if (w->index == 0 && ++ticks % SM_EXPIRE_TICKS == 0)
+	if (w->index == 0 && ++w->ticks % SM_EXPIRE_TICKS == 0)
 		sm_expire(clock_mono_ms());
 	if (w->stopping && !w->sessions)
 		worker_finish(w);
@@ -207,12 +205,10 @@ static int worker_init_loop(struct worker *w)
 
 	if ((r = uv_loop_init(&w->loop)) < 0)
 		return r;
-	w->loop.data = w;
 	if ((r = uv_async_init(&w->loop, &w->wake, worker_on_wake)) < 0 ||
 		(r = uv_timer_init(&w->loop, &w->tick)) < 0 || (r = uv_idle_init(&w->loop, &w->again)) < 0)
 		return r;
-	w->wake.data = w->tick.data = w;
-	w->again.data = (void *)worker_on_again;
+	w->wake.data = w->tick.data = w->again.data = w;
 	return uv_timer_start(&w->tick, worker_on_tick, TICK_MS, TICK_MS);
 }
 

@@ -20,7 +20,7 @@ struct worker {
 	uv_async_t wake;
 	uv_timer_t tick;
 	uv_idle_t again;
-	unsigned index;
+	unsigned index, ticks;
 	struct hub *hub;
 	struct gear *gear;   /* the policy in force for this thread */
 	struct judge *judge;

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The line to the daemon: between ctl/'s worker handling and our workers, on the main thread.
+ * In: the messages of ctl/link.h, each looked up in a table; a policy is compiled here, off the workers'
+ * way. Out: answers, events, session rows; orders to the workers. Before "start" there are no threads:
+ * listeners wait here. At "start" the sandbox is entered first, then the workers begin. A daemon that
+ * speaks nonsense or goes away ends this process in order. It never touches a session. */
+#include "proxy/link.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/capability.h>
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "ctl/link.h"
+#include "proxy/counters.h"
+#include "proxy/hub.h"
+#include "proxy/worker.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define LINK_TRIAL true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LINK_TRIAL true
+#endif
+#endif
+#ifndef LINK_TRIAL
+#define LINK_TRIAL false
+#endif
+
+enum { SETTLE_MS = 1000, ROWS_A_MESSAGE = 200, WAITING_MAX = 1024 };
+
+/* A listener that came before "start". */
+struct waiting {
+	struct waiting *next;
+	int fd;
+	uint16_t port;
+	unsigned thread;
+	char *service;
+};
+
+/* Session rows being gathered. */
+struct gather {
+	struct gather *next;
+	json_int_t seq;
+	unsigned missing; /* workers that have not answered */
+	json_t *rows;
+};
+
+struct link {
+	uv_loop_t loop;
+	uv_timer_t settle;
+	struct channel *channel;
+	struct metrics *metrics;
+	struct hub *hub;
+	struct gear *gear;
+	struct worker *workers[WORKER_THREADS_MAX];
+	unsigned n_workers, gone;
+	struct waiting *waiting;
+	struct gather *gathers;
+	bool started, stopping;
+	int status;
+};
+
+static const char *text_of(json_t *msg, const char *key)
+{
+	const char *text = json_string_value(json_object_get(msg, key));
+
+	return text ? text : "";
+}
+
+static json_int_t number_of(json_t *msg, const char *key)
+{
+	return json_integer_value(json_object_get(msg, key));
+}
+
+/* ---- ending ---- */
+
+static void link_close(struct link *l)
+{
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_join(l->workers[i]);
+	l->n_workers = 0;
+	uv_close((uv_handle_t *)&l->settle, NULL);
+	hub_free(l->hub);
+	if (l->channel)
+		channel_finish(l->channel);
+}
+
+static void link_stop(struct link *l, int status)
+{
+	if (l->stopping)
+		return;
+	l->stopping = true;
+	l->status = status;
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_stop(l->workers[i]);
+	if (l->n_workers == 0)
+		link_close(l);
+}
+
+/* What a daemon never sends: it is broken, or somebody else. */
+static void link_nonsense(struct link *l, const char *what)
+{
+	log_error("link refused message=%s", log_quote(span_of(what)));
+	link_stop(l, EXIT_FAILURE);
+}
+
+static void link_send(struct link *l, json_t *message)
+{
+	int r = l->channel ? channel_send(l->channel, message, -1) : 0;
+
+	json_decref(message);
+	if (r < 0)
+		log_warn("link send error=%s", err_text(r));
+}
+
+/* ---- policy ---- */
+
+static int link_load(struct link *l, const char *path, int fd, struct buf *why, struct gear **out)
+{
+	struct source_set sources;
+	int r;
+
+	source_init(&sources, false);
+	r = source_unbundle(fd, &sources);
+	if (r == 0)
+		r = gear_load(&sources, path, l->gear, l->metrics, why, out);
+	else
+		buf_puts(why, err_text(r));
+	source_fini(&sources);
+	return r;
+}
+
+static void link_use(struct link *l, struct gear *gear)
+{
+	enum log_level level;
+
+	if (log_parse_level(policy_daemon(gear->policy)->log_level, &level) == 0)
+		log_init("xmppwall-proxy", level);
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_swap(l->workers[i], gear);
+	gear_unref(l->gear);
+	l->gear = gear;
+}
+
+static void on_policy(struct link *l, json_t *msg, int fd)
+{
+	struct gear *gear = NULL;
+	json_t *answer;
+	struct buf why;
+	int r;
+
+	if (fd < 0) {
+		link_nonsense(l, "policy without descriptor");
+		return;
+	}
+	buf_init(&why, 0);
+	r = link_load(l, text_of(msg, "path"), fd, &why, &gear);
+	if (r == 0)
+		link_use(l, gear);
+	else
+		log_error("policy refused error=%s", buf_len(&why) ? buf_string(&why) : err_text(r));
+	answer = json_pack("{s:s, s:I, s:b}", "m", "policy", "generation", number_of(msg, "generation"), "ok",
+		r == 0);
+	if (answer && r < 0)
+		json_object_set_new(answer, "error",
+			json_string(buf_len(&why) ? buf_string(&why) : err_text(r)));
+	link_send(l, answer);
+	buf_fini(&why);
+}
+
+/* ---- listeners ---- */
+
+static void on_listen(struct link *l, json_t *msg, int *fd)
+{
+	const char *service = text_of(msg, "service");
+	json_int_t port = number_of(msg, "port"), thread = number_of(msg, "thread");
+	struct waiting *one;
+
+	if (*fd < 0 || !*service || port < 1 || port > 65535 || thread < 0 || thread > WAITING_MAX) {
+		link_nonsense(l, "listen");
+		return;
+	}
+	if (l->started) {
+		worker_listen(l->workers[(unsigned)thread % l->n_workers], take_fd(fd), service,
+			(uint16_t)port);
+		return;
+	}
+	if (!(one = calloc(1, sizeof(*one))) || !(one->service = strdup(service))) {
+		free(one);
+		link_stop(l, EXIT_FAILURE);
+		return;
+	}
+	one->fd = take_fd(fd);
+	one->port = (uint16_t)port;
+	one->thread = (unsigned)thread;
+	one->next = l->waiting;
+	l->waiting = one;
+}
+
+static void on_unlisten(struct link *l, json_t *msg)
+{
+	json_int_t port = number_of(msg, "port");
+
+	if (!*text_of(msg, "service") || port < 0 || port > 65535) {
+		link_nonsense(l, "unlisten");
+		return;
+	}
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_unlisten(l->workers[i], text_of(msg, "service"), (uint16_t)port);
+}
+
+static void link_release_waiting(struct link *l)
+{
+	struct waiting *one;
+
+	while ((one = l->waiting)) {
+		l->waiting = one->next;
+		if (l->n_workers > 0)
+			worker_listen(l->workers[one->thread % l->n_workers], one->fd, one->service,
+				one->port);
+		else
+			close(one->fd);
+		free(one->service);
+		free(one);
+	}
+}
+
+/* ---- start ---- */
+
+/* "xmppwall" where it exists, unless the policy names another; nobody but root can change. */
+static const char *link_user(const struct link *l)
+{
+	const char *user = policy_daemon(l->gear->policy)->user;
+
+	if (geteuid() != 0)
+		return NULL;
+	if (user)
+		return user;
+	return getpwnam("xmppwall") ? "xmppwall" : NULL;
+}
+
+static int link_start_workers(struct link *l)
+{
+	unsigned n = policy_daemon(l->gear->policy)->threads;
+	int r = 0;
+
+	if (n == 0)
+		n = uv_available_parallelism();
+	if (n > WORKER_THREADS_MAX)
+		n = WORKER_THREADS_MAX;
+	for (unsigned i = 0; i < n && r == 0; i++) {
+		if ((r = worker_new(l->hub, i, l->gear, &l->workers[i])) == 0)
+			l->n_workers++;
+	}
+	return r;
+}
+
+static void on_start(struct link *l)
+{
+	/* For IP_TRANSPARENT and SO_MARK on upstream sockets. */
+	static const int keep[] = { CAP_NET_RAW, -1 };
+	struct sandbox_spec spec = { .role = SANDBOX_PROXY, .keep_caps = keep, .trial = LINK_TRIAL };
+	int r;
+
+	if (!l->gear || l->started) {
+		link_nonsense(l, "start");
+		return;
+	}
+	spec.user = link_user(l);
+	if ((r = sandbox_enter(&spec)) < 0 || (r = link_start_workers(l)) < 0) {
+		log_error("start error=%s", err_text(r));
+		link_stop(l, EXIT_FAILURE);
+		return;
+	}
+	l->started = true;
+	link_release_waiting(l);
+	link_send(l, json_pack("{s:s, s:s}", "m", "ready", "sandbox", sandbox_text()));
+}
+
+/* ---- lists ---- */
+
+/* Borrowed spans into the message; malloc'd. */
+static struct span *link_entries(json_t *array, size_t *n)
+{
+	struct span *out;
+	json_t *entry;
+	size_t i;
+
+	*n = 0;
+	if (!(out = calloc(json_array_size(array) + 1, sizeof(*out))))
+		return NULL;
+	json_array_foreach(array, i, entry) {
+		if (json_is_string(entry))
+			out[(*n)++] = (struct span){ json_string_value(entry), json_string_length(entry) };
+	}
+	return out;
+}
+
+static void link_on_settle(uv_timer_t *timer)
+{
+	struct link *l = timer->data;
+	int r = l->gear ? policy_list_settle(l->gear->policy) : 0;
+
+	if (r < 0)
+		log_warn("lists not settled error=%s", err_text(r));
+}
+
+static void on_list(struct link *l, json_t *msg)
+{
+	size_t n_add, n_del;
+	cleanup_free struct span *add = link_entries(json_object_get(msg, "add"), &n_add);
+	cleanup_free struct span *del = link_entries(json_object_get(msg, "del"), &n_del);
+	json_t *answer;
+	int r = -ENOMEM;
+
+	if (!l->gear) {
+		link_nonsense(l, "list");
+		return;
+	}
+	if (add && del)
+		r = policy_list_edit(l->gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
+	answer = json_pack("{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
+	if (answer && r < 0)
+		json_object_set_new(answer, "error", json_string(err_text(r)));
+	link_send(l, answer);
+	if (!l->stopping)
+		uv_timer_start(&l->settle, link_on_settle, SETTLE_MS, 0);
+}
+
+/* ---- kill, sessions ---- */
+
+static void on_kill(struct link *l, json_t *msg)
+{
+	const char *jid = text_of(msg, "jid"), *address = text_of(msg, "address");
+	struct peer_address net = { { 0 } };
+	unsigned len = 0;
+
+	if (!*jid && address_parse_prefix(span_of(address), &net, &len) < 0) {
+		if (address_parse(span_of(address), &net) < 0) {
+			link_nonsense(l, "kill");
+			return;
+		}
+		len = 128;
+	}
+	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)), log_quote(span_of(address)),
+		log_quote(span_of(text_of(msg, "reason"))));
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_kill(l->workers[i], &net, len, *jid ? jid : NULL);
+}
+
+static void gather_send(struct link *l, struct gather *g)
+{
+	size_t n = json_array_size(g->rows), at = 0;
+
+	do {
+		json_t *part = json_array();
+
+		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
+			json_array_append(part, json_array_get(g->rows, at));
+		link_send(l, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq, "rows", part,
+				     "more", at < n));
+	} while (at < n);
+}
+
+/* Answers those that are complete. */
+static void link_finish_gathers(struct link *l)
+{
+	struct gather **at = &l->gathers;
+
+	while (*at) {
+		struct gather *g = *at;
+
+		if (g->missing > 0) {
+			at = &g->next;
+			continue;
+		}
+		*at = g->next;
+		gather_send(l, g);
+		json_decref(g->rows);
+		free(g);
+	}
+}
+
+static void on_sessions(struct link *l, json_t *msg)
+{
+	struct gather *g = calloc(1, sizeof(*g));
+
+	if (!g || !(g->rows = json_array())) {
+		free(g);
+		link_stop(l, EXIT_FAILURE);
+		return;
+	}
+	g->seq = number_of(msg, "seq");
+	g->next = l->gathers;
+	l->gathers = g;
+	for (unsigned i = 0; i < l->n_workers; i++) {
+		if (worker_list_sessions(l->workers[i], g->seq) == 0)
+			g->missing++;
+	}
+	link_finish_gathers(l);
+}
+
+/* ---- from the workers ---- */
+
+static void link_on_event(void *arg, json_t *message)
+{
+	struct link *l = arg;
+
+	if (l->channel && channel_send(l->channel, message, -1) < 0)
+		metric_add(counters.event_lost, 1);
+}
+
+static void link_on_rows(void *arg, json_int_t seq, json_t *rows)
+{
+	struct link *l = arg;
+
+	for (struct gather *g = l->gathers; g; g = g->next) {
+		if (g->seq == seq && g->missing > 0) {
+			if (rows)
+				json_array_extend(g->rows, rows);
+			g->missing--;
+			break;
+		}
+	}
+	link_finish_gathers(l);
+}
+
+static void link_on_gone(void *arg)
+{
+	struct link *l = arg;
+
+	if (++l->gone == l->n_workers)
+		link_close(l);
+}
+
+/* ---- the channel ---- */
+
+static void on_stop(struct link *l)
+{
+	link_stop(l, EXIT_SUCCESS);
+}
+
+static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
+{
+	struct link *l = arg;
+	const char *m = text_of(msg, "m");
+	cleanup_fd int owned = fd;
+
+	(void)ch;
+	if (l->stopping)
+		return;
+	if (strcmp(m, "policy") == 0)
+		on_policy(l, msg, owned);
+	else if (strcmp(m, "listen") == 0)
+		on_listen(l, msg, &owned);
+	else if (strcmp(m, "unlisten") == 0)
+		on_unlisten(l, msg);
+	else if (strcmp(m, "start") == 0)
+		on_start(l);
+	else if (strcmp(m, "list") == 0)
+		on_list(l, msg);
+	else if (strcmp(m, "kill") == 0)
+		on_kill(l, msg);
+	else if (strcmp(m, "sessions") == 0)
+		on_sessions(l, msg);
+	else if (strcmp(m, "stop") == 0)
+		on_stop(l);
+	else
+		link_nonsense(l, m);
+}
+
+static void link_on_close(void *arg, struct channel *ch, int code)
+{
+	struct link *l = arg;
+
+	if (!l->stopping)
+		log_warn("the daemon is gone reason=%s", err_text(code));
+	channel_free(ch);
+	l->channel = NULL;
+	link_stop(l, code == ERR_CLOSED || code == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static const struct channel_handler channel_handler = { link_on_message, link_on_close };
+static const struct hub_handler hub_handler = { link_on_event, link_on_rows, link_on_gone };
+
+int link_run(int fd, struct metrics *metrics)
+{
+	static const struct channel_limits limits = { LINK_LINE_FROM_DAEMON, LINK_QUEUE };
+	struct link l = { .metrics = metrics };
+	struct gather *g;
+	int r;
+
+	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
+		(r = hub_new(&l.loop, &hub_handler, &l, &l.hub)) < 0 ||
+		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {
+		log_error("start error=%s", err_text(r));
+		return EXIT_FAILURE;
+	}
+	l.settle.data = &l;
+	uv_run(&l.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&l.loop);
+	while ((g = l.gathers)) {
+		l.gathers = g->next;
+		json_decref(g->rows);
+		free(g);
+	}
+	link_release_waiting(&l);
+	gear_unref(l.gear);
+	return l.status;
+}
