@@ -274,7 +274,7 @@ int url_host_prep(struct arena *a, struct span raw, const char **out)
 static const char countries[] =
 	"acadaeafagaialamaoaqarasatauawaxazbabbbdbebfbgbhbibjbmbnbobrbsbtbvbwbybzcacccdcfcgchcickcl"
 	"cmcncocrcucv"
-	"cwcxcyczdedjdkdmdodzeceeegeresetEUfifjfkfmfofrgagbgdgegfggghgiglgmgngpgqgrgsgtgugwgyhkhmhn"
+	"cwcxcyczdedjdkdmdodzeceeegereseteufifjfkfmfofrgagbgdgegfggghgiglgmgngpgqgrgsgtgugwgyhkhmhn"
 	"hrhthuidieil"
 	"iminioiqirisitjejmjojpkekgkhkikmknkpkrkwkykzlalblclilklrlsltlulvlymamcmdmemgmhmkmlmmmnmomp"
 	"mqmrmsmtmumv"
@@ -309,7 +309,7 @@ static const char *const extensions[] = { "txt", "pdf", "jpg", "jpeg", "png", "g
 static bool is_country(struct span s)
 {
 	for (size_t i = 0; i + 1 < sizeof(countries); i += 2)
-		if ((countries[i] | 0x20) == s.ptr[0] && (countries[i + 1] | 0x20) == s.ptr[1])
+		if (countries[i] == s.ptr[0] && countries[i + 1] == s.ptr[1])
 			return true;
 	return false;
 }
