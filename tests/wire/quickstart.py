@@ -287,7 +287,7 @@ def main():
         say(f"not built: {', '.join(missing_programs())}")
         return 1
     if arguments.keep and not arguments.held:
-        return demo_keep.start(pathlib.Path(__file__))
+        return demo_keep.start(pathlib.Path(sys.argv[0]).resolve())
     return perform(arguments.keep)
 
 
