@@ -1,0 +1,215 @@
+/* link: ctl */
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ctl/firewall: what the services ask for is in the text and nothing else, and the kernel takes every shape of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/err.h"
+#include "ctl/firewall.h"
+#include "ctl/nft.h"
+
+static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
+
+static struct service make(const char *name, enum intercept intercept, uint16_t port)
+{
+	return (struct service){ .name = name, .mode = MODE_PROXY, .intercept = intercept, .ports = { port }, .n_ports = 1 };
+}
+
+static char *text_of(const struct service *services, size_t n)
+{
+	struct buf b;
+	char *text;
+
+	buf_init(&b, 0);
+	assert_int_equal(firewall_format(services, n, &options, &b), 0);
+	text = buf_take(&b);
+	assert_non_null(text);
+	return text;
+}
+
+static void assert_holds(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+static void assert_lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' is in:\n%s", part, text);
+}
+
+static void test_nothing_asked(void **state)
+{
+	struct service plain = make("c2s", INTERCEPT_NONE, 5222), inspected = make("lan", INTERCEPT_TPROXY, 5298);
+	struct service both[2];
+	char *text;
+
+	(void)state;
+	inspected.mode = MODE_INSPECT;
+	both[0] = plain;
+	both[1] = inspected;
+	text = text_of(both, 2);
+	assert_holds(text, "set block4 {");
+	assert_holds(text, "ip6 saddr @block6 counter drop");
+	assert_lacks(text, "chain intercept");
+	assert_lacks(text, "tproxy");
+	assert_lacks(text, "dport");
+	assert_false(firewall_needs_route(both, 2));
+	free(text);
+}
+
+static void test_tproxy(void **state)
+{
+	struct service s = make("c2s", INTERCEPT_TPROXY, 5222);
+	char *text, *taken, *dropped;
+
+	(void)state;
+	s.ports[s.n_ports++] = 5223;
+	text = text_of(&s, 1);
+	assert_true(firewall_needs_route(&s, 1));
+	assert_holds(text, "tcp dport 5222 tproxy to :15222 meta mark set 0x584d0002 counter accept");
+	assert_holds(text, "tcp dport 5223 tproxy to :15223");
+	assert_holds(text, "tcp dport { 15222, 15223 } counter drop");
+	/* Our own legs pass before anything is taken; without a proxy nothing passes after. */
+	taken = strstr(text, "tproxy to :15222");
+	dropped = strstr(text, "tcp dport 5222 counter drop");
+	assert_true(strstr(text, "meta mark 0x584d0001 accept") < taken);
+	assert_true(strstr(text, "socket transparent 1") < taken);
+	assert_true(dropped > taken);
+	free(text);
+
+	s.fail_open = true;
+	text = text_of(&s, 1);
+	assert_lacks(text, "5222 counter drop");
+	free(text);
+}
+
+static void test_redirect(void **state)
+{
+	struct service s = make("s2s", INTERCEPT_REDIRECT, 5269);
+	char *text = text_of(&s, 1);
+
+	(void)state;
+	assert_holds(text, "type nat hook prerouting priority dstnat");
+	assert_holds(text, "fib daddr type local tcp dport 5269 counter redirect to :15269");
+	assert_true(strstr(text, "meta mark 0x584d0001 accept") < strstr(text, "redirect to"));
+	assert_lacks(text, "tproxy");
+	assert_false(firewall_needs_route(&s, 1));
+	free(text);
+	s.source_client = true;
+	assert_true(firewall_needs_route(&s, 1));
+	text = text_of(&s, 1);
+	assert_holds(text, "socket transparent 1 meta mark set 0x584d0002");
+	free(text);
+}
+
+static void test_addresses(void **state)
+{
+	struct service s = make("c2s", INTERCEPT_TPROXY, 5222);
+	char *text;
+
+	(void)state;
+	s.addresses[s.n_addresses++] = "192.0.2.1";
+	s.addresses[s.n_addresses++] = "2001:DB8:0::1";
+	s.addresses[s.n_addresses++] = "192.0.2.2";
+	text = text_of(&s, 1);
+	assert_holds(text, "ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 5222 tproxy ip to :15222");
+	assert_holds(text, "ip6 daddr { 2001:db8::1 } tcp dport 5222 tproxy ip6 to :15222");
+	free(text);
+
+	s.n_addresses = 1;
+	s.addresses[0] = "0.0.0.0";
+	text = text_of(&s, 1);
+	assert_holds(text, "meta nfproto ipv4 tcp dport 5222 tproxy ip to :15222");
+	assert_lacks(text, "ipv6 tcp");
+	free(text);
+}
+
+static void test_refused(void **state)
+{
+	struct service s = make("x\n}; flush ruleset", INTERCEPT_TPROXY, 5222);
+	struct daemon_options bad = options;
+	struct buf b;
+	char *text = text_of(&s, 1);
+
+	(void)state;
+	assert_holds(text, "# service x_};_flush_ruleset");
+	free(text);
+	buf_init(&b, 0);
+	bad.mark = 0;
+	assert_int_equal(firewall_format(&s, 1, &bad, &b), ERR_RANGE);
+	bad.mark = 0x584d;
+	assert_int_equal(firewall_format(&s, 1, &bad, &b), ERR_RANGE);
+	s.ports[0] = 60000;
+	assert_int_equal(firewall_format(&s, 1, &options, &b), ERR_RANGE);
+	s.ports[0] = 5222;
+	s.addresses[s.n_addresses++] = "::1 } accept";
+	assert_int_equal(firewall_format(&s, 1, &options, &b), ERR_SYNTAX);
+	buf_fini(&b);
+}
+
+/* ---- the kernel's word ---- */
+
+static struct nft *open_namespace(void)
+{
+	struct nft *n = NULL;
+	int r;
+
+	if (unshare(CLONE_NEWNET) < 0) {
+		print_message("skipped: no network namespace: %s\n", strerror(errno));
+		skip();
+	}
+	if ((r = nft_open(&n)) < 0) {
+		print_message("skipped: no nf_tables: %s\n", err_text(r));
+		skip();
+	}
+	return n;
+}
+
+/* Every mix of interception, addresses, source client and failing, two services at a time. */
+static void test_kernel_takes_all_shapes(void **state)
+{
+	static const char *const addresses[4][2] = { { NULL }, { "192.0.2.1" }, { "2001:db8::1", "192.0.2.2" }, { "::" } };
+	struct nft *n = open_namespace();
+	unsigned shapes = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * 3 * 4 * 4; i++) {
+		struct service s[2] = { make("one", i % 3, 5222), make("two", i / 3 % 3, 5269) };
+		char *error = NULL, *text;
+		unsigned set = i / 9 % 4;
+
+		s[0].ports[s[0].n_ports++] = 5223;
+		s[0].source_client = i / 36 & 1;
+		s[0].fail_open = i / 36 & 2;
+		for (unsigned k = 0; k < 2 && addresses[set][k]; k++)
+			s[0].addresses[s[0].n_addresses++] = addresses[set][k];
+		text = text_of(s, 2);
+		if (nft_load(n, text, &error) < 0)
+			fail_msg("%s\n%s", error, text);
+		free(text);
+		shapes++;
+	}
+	print_message("%u shapes\n", shapes);
+	assert_int_equal(nft_unload(n, NULL), 0);
+	nft_close(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_asked), cmocka_unit_test(test_tproxy),
+		cmocka_unit_test(test_redirect),      cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_refused),       cmocka_unit_test(test_kernel_takes_all_shapes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
