@@ -166,9 +166,10 @@ int source_find(struct source_set *set, const char *base_path, const char *path,
 static void path_normalise(char *path)
 {
 	bool absolute = path[0] == '/';
-	char *out = path + absolute, *start = out;
+	char *out = path + absolute, *start = out, *end = path + strlen(path);
 
-	for (char *at = start, *next; *at; at = next) {
+	/* The '/' behind the last part may stand where the NUL stood. */
+	for (char *at = start, *next; at < end; at = next) {
 		size_t len = strcspn(at, "/");
 
 		next = at + len + (at[len] == '/');
