@@ -10,15 +10,15 @@ DOORS = {"proxy": FLOORS + ["ctl/link.h"], "nfq-filter": FLOORS + ["ctl/link.h"]
 
 # header (prefix) -> the only files that may include it
 ROOMS = {
-    "expat.h": {"xmpp/xml.c"},
-    "unicode/": {"xmpp/text.c", "xmpp/text_tables.c", "xmpp/jid.c", "xmpp/url.c"},
-    "hs.h": {"rules/pattern.c", "rules/pattern_db.c"},
-    "hs/": {"rules/pattern.c", "rules/pattern_db.c"},
-    "pcre2.h": {"rules/pattern.c", "rules/pattern_regex.c"},
-    "nftables/": {"ctl/nft.c"},
-    "libnftnl/": {"ctl/nft.c"},
-    "sqlite3.h": {"ctl/ledger.c", "ctl/ledger_history.c"},
-    "libnetfilter_queue/": {"nfq-filter/queue.c"},
+    "expat.h": ["xmpp/xml.c"],
+    "unicode/": ["xmpp/text*.c", "xmpp/jid.c"],
+    "hs.h": ["rules/pattern*.c"],
+    "hs/": ["rules/pattern*.c"],
+    "pcre2.h": ["rules/pattern*.c"],
+    "nftables/": ["ctl/nft*.c"],
+    "libnftnl/": ["ctl/nft*.c"],
+    "sqlite3.h": ["ctl/ledger*.[ch]"],
+    "libnetfilter_queue/": ["nfq-filter/queue.c"],
 }
 SIZE_MAX = 600
 
@@ -56,8 +56,8 @@ def check_libraries():
         for number, quote, name in includes_of(path):
             for header, rooms in ROOMS.items():
                 if quote == "<" and (name == header or (header.endswith("/") and name.startswith(header))):
-                    if str(path) not in rooms:
-                        yield f"{path}:{number}: <{name}> belongs to {', '.join(sorted(rooms))}"
+                    if not any(path.match(room) for room in rooms):
+                        yield f"{path}:{number}: <{name}> belongs to {', '.join(rooms)}"
             if quote == "<" and name.startswith("openssl/") and path.parts[0] != "proxy":
                 yield f"{path}:{number}: OpenSSL stays in proxy/ (it must not meet libnftables, GPL-2)"
 
@@ -81,7 +81,7 @@ def check_tour():
     named = set(re.findall(r"`((?:base|xmpp|rules|proxy|nfq-filter|ctl)/[a-z0-9_]+\.[ch])`", tour))
     for path in sources():
         module = {str(path.with_suffix(".c")), str(path.with_suffix(".h"))}
-        if not module & named:
+        if not module & named and not path.name.endswith("_int.h"):
             yield f"docs/TOUR.md does not name {path}"
     for name in sorted(named):
         if not pathlib.Path(name).exists():
