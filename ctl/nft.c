@@ -214,17 +214,17 @@ static const struct {
 		"needs CAP_NET_ADMIN and CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET" },
 	{ "sets",
 		"table inet xmppwall_check { set s4 { type ipv4_addr; flags interval,timeout; elements = { 192.0.2.0/24 "
-		"timeout 1m } }\nset s6 { type ipv6_addr; flags interval,timeout; elements = { 2001:db8::/32 timeout 1m } } }\n",
+		"timeout 1m }; }\nset s6 { type ipv6_addr; flags interval,timeout; elements = { 2001:db8::/32 timeout 1m }; }\n}\n",
 		"sets of prefixes with timeouts", "bans need a kernel of 5.6 or later" },
-	{ "drop", CHAIN("filter", "raw") "ip saddr 192.0.2.1 counter drop } }\n", "drops before connection tracking",
+	{ "drop", CHAIN("filter", "raw") "ip saddr 192.0.2.1 counter drop; }\n}\n", "drops before connection tracking",
 		"needs CONFIG_NF_TABLES_INET" },
-	{ "tproxy", CHAIN("filter", "mangle") "tcp dport 5222 tproxy to :15222 meta mark set 1 accept } }\n",
+	{ "tproxy", CHAIN("filter", "mangle") "tcp dport 5222 tproxy to :15222 meta mark set 1 accept; }\n}\n",
 		"transparent proxying", "needs CONFIG_NFT_TPROXY (module nft_tproxy); or use 'intercept redirect' or 'none'" },
-	{ "socket", CHAIN("filter", "mangle") "meta l4proto tcp socket wildcard 0 socket transparent 1 accept } }\n",
+	{ "socket", CHAIN("filter", "mangle") "meta l4proto tcp socket wildcard 0 socket transparent 1 accept; }\n}\n",
 		"finds the proxy's own sockets", "needs CONFIG_NFT_SOCKET (module nft_socket), kernel 5.11 or later" },
-	{ "redirect", CHAIN("nat", "dstnat") "tcp dport 5222 redirect to :15222 } }\n", "redirection to local ports",
+	{ "redirect", CHAIN("nat", "dstnat") "tcp dport 5222 redirect to :15222; }\n}\n", "redirection to local ports",
 		"needs CONFIG_NFT_NAT and CONFIG_NFT_REDIR (modules nft_chain_nat, nft_redir); or use 'intercept tproxy'" },
-	{ "fib", CHAIN("filter", "raw") "fib daddr type local accept } }\n", "tells local addresses from others",
+	{ "fib", CHAIN("filter", "raw") "fib daddr type local accept; }\n}\n", "tells local addresses from others",
 		"needs CONFIG_NFT_FIB_INET (module nft_fib_inet)" },
 };
 

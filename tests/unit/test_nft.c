@@ -1,0 +1,524 @@
+/* link: ctl */
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ctl/nft, nft_set, nft_netlink: against the real kernel, in a network namespace of our own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/err.h"
+#include "ctl/firewall.h"
+#include "ctl/nft.h"
+
+enum { MANY = 20000 };
+
+static struct nft *nft;
+static const char *reason; /* why these tests cannot run here */
+
+static int open_namespace(void **state)
+{
+	static char text[128];
+	int r;
+
+	(void)state;
+	if (unshare(CLONE_NEWNET) < 0) {
+		snprintf(text, sizeof(text), "no network namespace: %s", strerror(errno));
+		reason = text;
+	} else if ((r = nft_open(&nft)) < 0) {
+		snprintf(text, sizeof(text), "no nf_tables: %s", err_text(r));
+		reason = text;
+	}
+	return 0;
+}
+
+static int close_namespace(void **state)
+{
+	(void)state;
+	nft_close(nft);
+	return 0;
+}
+
+static void load(void)
+{
+	const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
+	const struct service s = { .name = "c2s", .mode = MODE_PROXY, .intercept = INTERCEPT_TPROXY, .ports = { 5222 },
+		.n_ports = 1 };
+	char *error = NULL;
+	struct buf b;
+
+	buf_init(&b, 0);
+	assert_int_equal(firewall_format(&s, 1, &options, &b), 0);
+	if (nft_load(nft, buf_string(&b), &error) < 0)
+		fail_msg("%s", error);
+	buf_fini(&b);
+}
+
+/* Each test begins with the table just loaded and no events waiting. */
+static int fresh(void **state)
+{
+	(void)state;
+	if (reason)
+		return 0;
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	load();
+	assert_true(nft_event_read(nft) >= 0);
+	return 0;
+}
+
+static void need_kernel(void)
+{
+	if (reason) {
+		print_message("skipped: %s\n", reason);
+		skip();
+	}
+}
+
+/* Another's hand: the nft program. */
+static void by_hand(const char *command)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "nft '%s'", command);
+	assert_int_equal(system(line), 0);
+}
+
+static struct nft_element element(const char *prefix, uint64_t left_ms)
+{
+	struct nft_element e = { .left_ms = left_ms };
+
+	assert_int_equal(address_parse_prefix(span_of(prefix), &e.address, &e.prefix_len), 0);
+	return e;
+}
+
+struct dump {
+	char text[4096];
+	size_t n;
+	uint64_t left_ms; /* of the last */
+};
+
+static bool dump_run(void *arg, const struct nft_run *run)
+{
+	struct dump *d = arg;
+	char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN];
+	size_t len = strlen(d->text);
+
+	address_format(&run->first, first, sizeof(first));
+	address_format(&run->last, last, sizeof(last));
+	if (strcmp(first, last) == 0)
+		snprintf(d->text + len, sizeof(d->text) - len, "%s%s", d->n ? " " : "", first);
+	else
+		snprintf(d->text + len, sizeof(d->text) - len, "%s%s-%s", d->n ? " " : "", first, last);
+	d->n++;
+	d->left_ms = run->left_ms;
+	return true;
+}
+
+static uint64_t assert_set(enum nft_side side, const char *expected)
+{
+	struct dump d = { "", 0, 0 };
+
+	assert_int_equal(nft_each(nft, side, dump_run, &d), 0);
+	assert_string_equal(d.text, expected);
+	return d.left_ms;
+}
+
+static int add_one(const char *prefix, uint64_t left_ms)
+{
+	struct nft_element e = element(prefix, left_ms);
+
+	return nft_edit(nft, NFT_SIDE_BLOCK, &e, 1, NULL, 0, NULL);
+}
+
+/* ---- the table ---- */
+
+static void test_load_and_unload(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_int_equal(nft_list(nft, &text), 0);
+	assert_non_null(strstr(text, "tproxy to :15222"));
+	free(text);
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	assert_int_equal(nft_state(nft), NFT_STATE_ABSENT);
+	assert_int_equal(nft_list(nft, &text), ERR_NOTFOUND);
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	assert_int_equal(system("test -z \"$(nft list ruleset)\""), 0);
+}
+
+static void test_bad_text_changes_nothing(void **state)
+{
+	char *error = NULL;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+	assert_int_equal(nft_load(nft, "table inet xmppwall { chain early { tcp dport nonsense-port drop } }", &error),
+		ERR_REFUSED);
+	assert_non_null(strstr(error, "rror"));
+	free(error);
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_set(NFT_SIDE_BLOCK, "192.0.2.7");
+}
+
+static void test_reload_keeps_elements_and_nothing_else(void **state)
+{
+	(void)state;
+	need_kernel();
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+	by_hand("add rule inet xmppwall early accept");
+	assert_int_equal(nft_state(nft), NFT_STATE_ALTERED);
+	by_hand("add chain inet xmppwall stranger");
+	by_hand("add rule inet xmppwall early jump stranger");
+	by_hand("add set inet xmppwall guest { type mark; }");
+	load();
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_set(NFT_SIDE_BLOCK, "192.0.2.7");
+	assert_int_equal(system("nft list table inet xmppwall | grep -q -e stranger -e guest"), 1 << 8);
+}
+
+static void test_load_over_a_foreign_table(void **state)
+{
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	by_hand("add table inet xmppwall");
+	by_hand("add set inet xmppwall block4 { type mark; }");
+	by_hand("add chain inet xmppwall early { type filter hook input priority 5; }");
+	assert_int_equal(nft_state(nft), NFT_STATE_ALTERED);
+	load();
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+}
+
+/* ---- elements ---- */
+
+static void test_edit(void **state)
+{
+	struct nft_element add[] = { element("192.0.2.7", 60000), element("198.51.100.0/24", 0),
+		element("2001:db8::/32", 3600000) };
+	struct nft_element del[] = { element("192.0.2.7", 0), element("203.0.113.1", 0) };
+	struct nft_edit done;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, add, 3, NULL, 0, &done), 0);
+	assert_int_equal(done.added, 3);
+	assert_in_range(assert_set(NFT_SIDE_BLOCK,
+				"192.0.2.7 198.51.100.0-198.51.100.255 "
+				"2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+		3590000, 3600000);
+	assert_int_equal(nft_count(nft, "block4"), 2);
+	assert_int_equal(nft_count(nft, "block6"), 1);
+	assert_int_equal(nft_count(nft, "allow4"), 0);
+	assert_int_equal(nft_count(nft, "nosuch"), ERR_NOTFOUND);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, del, 2, &done), 0);
+	assert_int_equal(done.removed, 1);
+	assert_int_equal(done.absent, 1);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, del, 2, &done), 0);
+	assert_int_equal(done.absent, 2);
+	assert_int_equal(nft_count(nft, "block4"), 1);
+}
+
+static void test_edit_replaces_the_end(void **state)
+{
+	(void)state;
+	need_kernel();
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+	assert_int_equal(add_one("192.0.2.7", 7200000), 0);
+	assert_in_range(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 7190000, 7200000);
+	assert_int_equal(add_one("192.0.2.7", 0), 0);
+	assert_int_equal(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 0);
+	assert_int_equal(add_one("192.0.2.7", 5000), 0);
+	assert_in_range(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 1, 5000);
+}
+
+static void test_edit_says_overlap(void **state)
+{
+	struct nft_element add[] = { element("203.0.113.1", 1000), element("198.51.100.0/24", 60000) };
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(add_one("198.51.100.9", 60000), 0);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, add, 2, NULL, 0, NULL), ERR_EXISTS);
+	assert_set(NFT_SIDE_BLOCK, "198.51.100.9");
+	assert_int_equal(add_one("203.0.113.0/24", 60000), 0);
+	assert_int_equal(add_one("203.0.113.200", 60000), ERR_EXISTS);
+	/* Neighbours are not overlaps. */
+	assert_int_equal(add_one("198.51.100.8", 60000), 0);
+	assert_int_equal(add_one("198.51.100.10", 60000), 0);
+	assert_set(NFT_SIDE_BLOCK, "198.51.100.8 198.51.100.9 198.51.100.10 203.0.113.0-203.0.113.255");
+}
+
+static void test_edges_of_the_address_space(void **state)
+{
+	static const char *const prefixes[] = { "255.255.255.255", "0.0.0.0", "::", "128.0.0.0/1",
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0/0", "::/0" };
+
+	(void)state;
+	need_kernel();
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		struct nft_element e = element(prefixes[i], 60000);
+		struct nft_edit done;
+
+		assert_int_equal(add_one(prefixes[i], 60000), 0);
+		assert_int_equal(nft_count(nft, "block4") + nft_count(nft, "block6"), 1);
+		assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, &e, 1, &done), 0);
+		assert_int_equal(done.added + done.removed, 0);
+		assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, &done), 0);
+		assert_int_equal(done.removed, 1);
+	}
+	assert_set(NFT_SIDE_BLOCK, "");
+}
+
+static void test_no_table(void **state)
+{
+	struct nft_element e = element("192.0.2.7", 1000);
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	assert_int_equal(add_one("192.0.2.7", 1000), ERR_NOTFOUND);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, &e, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(nft_count(nft, "block4"), ERR_NOTFOUND);
+	load();
+	by_hand("flush chain inet xmppwall early");
+	by_hand("delete set inet xmppwall block4");
+	assert_int_equal(add_one("192.0.2.7", 1000), ERR_NOTFOUND);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
+}
+
+static void test_timeouts_run_out(void **state)
+{
+	uint64_t deadline;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(add_one("192.0.2.7", 50), 0);
+	assert_int_equal(add_one("192.0.2.8", 60000), 0);
+	deadline = clock_mono_ms() + 5000;
+	while (nft_count(nft, "block4") != 1 && clock_mono_ms() < deadline)
+		;
+	assert_set(NFT_SIDE_BLOCK, "192.0.2.8");
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+	assert_set(NFT_SIDE_BLOCK, "192.0.2.7 192.0.2.8");
+}
+
+/* ---- sync ---- */
+
+static void test_sync_cuts_overlaps(void **state)
+{
+	struct nft_element want[] = { element("198.51.100.0/24", 60000), element("198.51.100.9", 600000),
+		element("198.51.100.77", 30000), element("2001:db8::1", 0), element("::/0", 90000) };
+	struct nft_edit done;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 4, &done), 0);
+	assert_int_equal(done.added, 4);
+	assert_set(NFT_SIDE_BLOCK,
+		"198.51.100.0-198.51.100.8 198.51.100.9 198.51.100.10-198.51.100.255 2001:db8::1");
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 4, &done), 0);
+	assert_int_equal(done.added + done.removed, 0);
+	/* ::/0 is IPv6's alone, and what lasts longer is cut out of it. */
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 5, &done), 0);
+	assert_int_equal(nft_count(nft, "block4"), 3);
+	assert_int_equal(nft_count(nft, "block6"), 3);
+	/* The wide one goes, the narrow one it covered comes to light. */
+	want[0] = want[2];
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 2, NULL), 0);
+	assert_set(NFT_SIDE_BLOCK, "198.51.100.9 198.51.100.77");
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, NULL, 0, NULL), 0);
+	assert_set(NFT_SIDE_BLOCK, "");
+}
+
+static void test_sync_undoes_others(void **state)
+{
+	struct nft_element want[] = { element("192.0.2.1", 600000), element("192.0.2.2", 0) };
+	struct nft_edit done;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, NULL), 0);
+	by_hand("delete element inet xmppwall allow4 { 192.0.2.2 }");
+	by_hand("add element inet xmppwall allow4 { 198.51.100.0/24 }");
+	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, &done), 0);
+	assert_int_equal(done.added, 1);
+	assert_int_equal(done.removed, 1);
+	assert_set(NFT_SIDE_ALLOW, "192.0.2.1 192.0.2.2");
+	by_hand("flush set inet xmppwall allow4");
+	by_hand("add element inet xmppwall allow4 { 192.0.2.0/24 timeout 1h }");
+	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, NULL), 0);
+	assert_set(NFT_SIDE_ALLOW, "192.0.2.1 192.0.2.2");
+}
+
+static void test_sync_many(void **state)
+{
+	struct nft_element *want = calloc(MANY, sizeof(*want));
+	struct nft_edit done;
+	uint64_t began;
+	char text[32];
+
+	(void)state;
+	if (reason)
+		free(want);
+	need_kernel();
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), i % 2 ? "10.%u.%u.%u" : "2001:db8:%x:%x::%x", i >> 13, (i >> 5) & 0xff, i & 31);
+		want[i] = element(text, i % 3 ? 3600000 : 0);
+	}
+	began = clock_mono_ms();
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, MANY, &done), 0);
+	print_message("%u elements added in %u ms\n", MANY, (unsigned)(clock_mono_ms() - began));
+	assert_int_equal(done.added, MANY);
+	began = clock_mono_ms();
+	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, MANY, &done), 0);
+	print_message("compared in %u ms\n", (unsigned)(clock_mono_ms() - began));
+	assert_int_equal(done.added + done.removed, 0);
+	began = clock_mono_ms();
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, want, MANY, &done), 0);
+	print_message("deleted in %u ms\n", (unsigned)(clock_mono_ms() - began));
+	assert_int_equal(done.removed, MANY);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, want, MANY, &done), 0);
+	assert_int_equal(done.absent, MANY);
+	free(want);
+}
+
+/* ---- events ---- */
+
+static void test_events_tell_others_from_us(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	need_kernel();
+	p.fd = nft_event_fd(nft);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	load();
+	assert_int_equal(add_one("192.0.2.7", 60000), 0);
+	assert_int_equal(nft_event_read(nft), 0);
+	by_hand("add table inet other");
+	by_hand("add chain inet other c");
+	by_hand("add table ip xmppwall");
+	by_hand("add table inet xmppwall2");
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(nft_event_read(nft), 0);
+	by_hand("delete element inet xmppwall block4 { 192.0.2.7 }");
+	assert_int_equal(nft_event_read(nft), 1);
+	by_hand("add rule inet xmppwall early accept");
+	assert_int_equal(nft_event_read(nft), 1);
+	by_hand("flush ruleset");
+	assert_int_equal(nft_event_read(nft), 1);
+	assert_int_equal(nft_event_read(nft), 0);
+	load();
+	assert_int_equal(nft_event_read(nft), 0);
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+}
+
+/* ---- what it is for ---- */
+
+static void loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	close(fd);
+}
+
+static struct sockaddr_in address4(const char *text, uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	inet_pton(AF_INET, text, &a.sin_addr);
+	return a;
+}
+
+/* Sends from 127.0.0.9 and says whether it arrives; the kernel delivers over lo while we wait. */
+static bool passes(int timeout_ms)
+{
+	struct sockaddr_in from = address4("127.0.0.9", 0), to = address4("127.0.0.1", 9999);
+	int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = receiver, .events = POLLIN };
+	bool arrived;
+
+	assert_int_equal(bind(receiver, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(bind(sender, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(sendto(sender, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+	arrived = poll(&p, 1, timeout_ms) == 1;
+	close(receiver);
+	close(sender);
+	return arrived;
+}
+
+static void test_blocked_is_dropped(void **state)
+{
+	struct nft_element e = element("127.0.0.0/28", 0);
+
+	(void)state;
+	need_kernel();
+	loopback_up();
+	assert_true(passes(2000));
+	assert_int_equal(add_one("127.0.0.0/28", 60000), 0);
+	assert_false(passes(100));
+	assert_int_equal(system("nft list chain inet xmppwall early | grep -q \"block4 counter packets 1 \""), 0);
+	assert_int_equal(nft_edit(nft, NFT_SIDE_ALLOW, &e, 1, NULL, 0, NULL), 0);
+	assert_true(passes(2000));
+}
+
+static void test_checks(void **state)
+{
+	struct firewall_check checks[NFT_CHECKS];
+	size_t n;
+
+	(void)state;
+	need_kernel();
+	n = nft_check(nft, checks, NFT_CHECKS);
+	assert_int_equal(n, NFT_CHECKS);
+	for (size_t i = 0; i < n; i++)
+		print_message("%-10s %-3s %s\n", checks[i].name, checks[i].ok ? "ok" : "NOT", checks[i].text);
+	assert_true(checks[0].ok && checks[1].ok && checks[2].ok);
+	/* Nothing of it stays, and the table is not disturbed. */
+	assert_int_equal(system("nft list ruleset | grep -q xmppwall_check"), 1 << 8);
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_int_equal(nft_event_read(nft), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_load_and_unload, fresh),
+		cmocka_unit_test_setup(test_bad_text_changes_nothing, fresh),
+		cmocka_unit_test_setup(test_reload_keeps_elements_and_nothing_else, fresh),
+		cmocka_unit_test_setup(test_load_over_a_foreign_table, fresh),
+		cmocka_unit_test_setup(test_edit, fresh),
+		cmocka_unit_test_setup(test_edit_replaces_the_end, fresh),
+		cmocka_unit_test_setup(test_edit_says_overlap, fresh),
+		cmocka_unit_test_setup(test_edges_of_the_address_space, fresh),
+		cmocka_unit_test_setup(test_no_table, fresh),
+		cmocka_unit_test_setup(test_timeouts_run_out, fresh),
+		cmocka_unit_test_setup(test_sync_cuts_overlaps, fresh),
+		cmocka_unit_test_setup(test_sync_undoes_others, fresh),
+		cmocka_unit_test_setup(test_sync_many, fresh),
+		cmocka_unit_test_setup(test_events_tell_others_from_us, fresh),
+		cmocka_unit_test_setup(test_blocked_is_dropped, fresh),
+		cmocka_unit_test_setup(test_checks, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, open_namespace, close_namespace);
+}
