@@ -231,10 +231,16 @@ static void check_list_type(
 	}
 	if (type < 0 || (fits & LIST(type)))
 		return;
+	if (!fits) {
+		diag_error(c->diags, cond->operand->at, NULL,
+			"'%s' (%s) cannot be looked up in a set", cond->text,
+			field_type_text(cond->field->type));
+		return;
+	}
 	snprintf(wanted, sizeof(wanted), "%s %s", cond->field->name, op_texts[cond->op]);
 	diag_error(c->diags, cond->operand->at, hint,
-		"'%s' wants a set of %s, '@%s' is a set of %s", wanted,
-		*offer ? offer : "no kind at all", set->name, list_type_text((enum list_type)type));
+		"'%s' wants a set of %s, '@%s' is a set of %s", wanted, offer, set->name,
+		list_type_text((enum list_type)type));
 }
 
 static void check_set(struct checker *c, struct ast_cond *cond)
@@ -294,15 +300,16 @@ static void check_param(struct checker *c, const struct ast_cond *cond)
 
 static void check_operator(struct checker *c, const struct ast_cond *cond)
 {
+	const char *type = field_type_text(cond->field->type),
+		   *offer = type_ops[cond->field->type].offer;
+
 	if (cond->op == OP_TRUE)
 		diag_error(c->diags, cond->field_at, NULL,
-			"'%s' is a %s and says neither yes nor no; ask it with %s", cond->text,
-			field_type_text(cond->field->type), type_ops[cond->field->type].offer);
+			"'%s' (%s) says neither yes nor no; ask with %s", cond->text, type, offer);
 	else
 		diag_error(c->diags, cond->op_at, NULL,
-			"'%s' does not suit '%s', a %s; what does: %s", op_texts[cond->op],
-			cond->text, field_type_text(cond->field->type),
-			type_ops[cond->field->type].offer);
+			"'%s' does not suit '%s' (%s); what does: %s", op_texts[cond->op],
+			cond->text, type, offer);
 }
 
 static void check_test(struct checker *c, struct ast_cond *cond)

@@ -102,6 +102,18 @@ static bool accept_inverted(struct parser *p)
 	return true;
 }
 
+/* An action where a value should be: "text contains drop }". */
+static bool is_action_ahead(struct parser *p)
+{
+	struct token next;
+
+	if (!parse_is(p, TOKEN_WORD) || !parse_word_is_action(p->token.text))
+		return false;
+	next = parse_peek(p);
+	return next.kind == TOKEN_BRACE_CLOSE || next.kind == TOKEN_COMMA ||
+	       next.kind == TOKEN_SEMICOLON;
+}
+
 static bool parse_operation(struct parser *p, struct ast_cond *cond)
 {
 	cond->op_at = p->token.at;
@@ -110,6 +122,8 @@ static bool parse_operation(struct parser *p, struct ast_cond *cond)
 		return !parse_is(p, TOKEN_ASSIGN);
 	if (cond->op == OP_EXISTS)
 		return true;
+	if (is_action_ahead(p))
+		return parse_wrong(p, "a value", NULL);
 	cond->operand = parse_value(p);
 	return cond->operand != NULL;
 }
@@ -123,6 +137,10 @@ static struct ast_cond *parse_test(struct parser *p, unsigned *height)
 	if (!cond)
 		return NULL;
 	cond->text = p->token.text;
+	if (parse_is(p, TOKEN_WORD) && parse_word_is_action(cond->text)) {
+		parse_wrong(p, "a condition", NULL);
+		return NULL;
+	}
 	if (!parse_expect(p, TOKEN_WORD, "a condition"))
 		return NULL;
 	if (parse_is(p, TOKEN_STRING)) {
