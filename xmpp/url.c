@@ -193,32 +193,50 @@ static int bare_name(struct walk *w, const struct run *r, const char **host)
 	return 0;
 }
 
+/* Could a link begin or end beside the character whose first byte this is? Not beside Latin letters
+ * (bücher.de), but in scripts written without spaces, and where another script meets ASCII. */
+static bool parts_beside(const struct walk *w, size_t i)
+{
+	while (i > 0 && ((unsigned char)w->p.text[i] & 0xc0) == 0x80)
+		i--;
+	return (unsigned char)w->p.text[i] >= 0xcd;
+}
+
+/* The next ASCII part of a mixed run from *i on; false at its end. */
+static bool ascii_next(const struct walk *w, const struct run *whole, size_t *i, struct run *r)
+{
+	const char *s = w->p.text;
+
+	while (*i < whole->end && (unsigned char)s[*i] >= 0x80)
+		++*i;
+	*r = (struct run){ .start = *i, .end = *i, .ascii = true };
+	for (; r->end < whole->end && (unsigned char)s[r->end] < 0x80; r->end++) {
+		r->dots |= s[r->end] == '.' && r->end > *i && r->end + 1 < whole->end &&
+			   (unsigned char)s[r->end + 1] < 0x80;
+		r->ascii_dots += s[r->end] == '.';
+		r->escaped |= s[r->end] == '%';
+	}
+	*i = r->end;
+	return r->end > r->start;
+}
+
 /* In "看evil.com吧" the ASCII part alone may be the link: each such part with a dot in it. */
 static int ascii_parts(struct walk *w, const struct run *whole, const char *scheme, bool *found)
 {
 	size_t i = whole->start;
 	const char *host;
+	struct run r;
 	int e;
 
-	while (i < whole->end) {
-		struct run r = { .start = i, .end = i, .ascii = true };
-
-		while (r.end < whole->end && (unsigned char)w->p.text[r.end] < 0x80) {
-			r.dots |= w->p.text[r.end] == '.' && r.end > i && r.end + 1 < whole->end &&
-				  (unsigned char)w->p.text[r.end + 1] < 0x80;
-			r.ascii_dots += w->p.text[r.end] == '.';
-			r.escaped |= w->p.text[r.end] == '%';
-			r.end++;
-		}
-		if (r.dots) {
-			if ((e = bare_name(w, &r, &host)) < 0)
-				return e;
-			if (host && (e = url_add(w, scheme, host, r.start, r.end)) < 0)
-				return e;
-			*found |= host != NULL;
-		}
-		for (i = r.end; i < whole->end && (unsigned char)w->p.text[i] >= 0x80; i++)
-			;
+	while (ascii_next(w, whole, &i, &r)) {
+		if (!r.dots || (r.start > whole->start && !parts_beside(w, r.start - 1)) ||
+			(r.end < whole->end && !parts_beside(w, r.end)))
+			continue;
+		if ((e = bare_name(w, &r, &host)) < 0)
+			return e;
+		if (host && (e = url_add(w, scheme, host, r.start, r.end)) < 0)
+			return e;
+		*found |= host != NULL;
 	}
 	return 0;
 }
