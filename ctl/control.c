@@ -302,6 +302,15 @@ void control_close(struct control *c)
 	uv_close((uv_handle_t *)&c->poll, on_poll_closed);
 }
 
+bool control_has_requests(const struct control *c)
+{
+	for (const struct control_client *client = c->clients; client; client = client->next)
+		if (client->n_requests > 0 ||
+			(!client->follows && channel_queued(client->channel) > 0))
+			return true;
+	return false;
+}
+
 void control_event(struct control *c, json_t *event)
 {
 	struct control_client *next;

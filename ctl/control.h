@@ -3,6 +3,7 @@
  * events to whoever follows. */
 #pragma once
 
+#include <stdbool.h>
 #include <jansson.h>
 #include <uv.h>
 #include "base/buf.h"
@@ -44,6 +45,8 @@ int control_open(
 void control_shut(struct control *c);
 /* Hangs up on all and removes the socket. No request may be open. */
 void control_close(struct control *c);
+/* Is a request still to be answered, or an answer still to be sent? */
+bool control_has_requests(const struct control *c);
 /* To all who follow; one who does not read is hung up on. */
 void control_event(struct control *c, json_t *event);
 

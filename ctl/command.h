@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands of the control socket: a table of name, who may, and what to do (ctl/request.h). */
+#pragma once
+
+#include "ctl/control.h"
+
+struct daemon;
+
+/* Runs a request of anyone who could connect; arg is the daemon. Takes rq. */
+void command_run(void *arg, struct request *rq);
+
+/* One function a command; each takes rq. */
+void command_status(struct daemon *d, struct request *rq);
+void command_rules(struct daemon *d, struct request *rq);
+void command_limits(struct daemon *d, struct request *rq);
+void command_lists(struct daemon *d, struct request *rq);
+void command_list_show(struct daemon *d, struct request *rq);
+void command_list_add(struct daemon *d, struct request *rq);
+void command_list_del(struct daemon *d, struct request *rq);
+void command_list_import(struct daemon *d, struct request *rq);
+void command_list_history(struct daemon *d, struct request *rq);
+
+/* A required text of the arguments; NULL after refusing rq. */
+const char *command_text(struct request *rq, const char *key);

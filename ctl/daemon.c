@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The house's owner. In: where things are. Out: a running firewall: policy loaded, ports open,
+ * kernel table loaded with all standing bans, children started, operators let in; then signals,
+ * until the end. Order matters: what can fail for the operator's reasons comes first and changes
+ * nothing, the kernel's table comes last, and peers are served only when it stands. Commands are
+ * ctl/command.c's, reloading is ctl/reload.c's; nothing here reads a byte of a peer. */
+#include "ctl/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "ctl/bans.h"
+#include "ctl/command.h"
+#include "ctl/config.h"
+#include "ctl/control.h"
+#include "ctl/events.h"
+#include "ctl/jobs.h"
+#include "ctl/kernel.h"
+#include "ctl/listeners.h"
+#include "ctl/startup.h"
+#include "ctl/workers.h"
+#include "rules/rules.h"
+
+enum {
+	DAEMON_SETTLE_MS = 30000,
+	DAEMON_STOP_CHECK_MS = 20,
+	DAEMON_STOP_MAX_MS = 15000,
+	DAEMON_THREADS_MAX = 64,
+	DAEMON_PORT_TRIES =
+		30, /* children of a daemon that was killed may hold its ports for a moment */
+	DAEMON_PORT_TRY_MS = 100,
+};
+
+/* ---- hooks ---- */
+
+void daemon_event(struct daemon *d, json_t *event)
+{
+	events_add(d->events, event);
+	if (d->control)
+		control_event(d->control, event);
+}
+
+static void on_ban_event(void *arg, json_t *event)
+{
+	daemon_event(arg, event);
+}
+
+static void on_ban_kill(void *arg, const char *address, const char *jid, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (d->workers)
+		workers_kill(d->workers, address, jid, reason);
+}
+
+static void on_worker_event(void *arg, json_t *event, json_t *act)
+{
+	struct daemon *d = arg;
+
+	daemon_event(d, event);
+	if (act)
+		bans_act(d->bans, act);
+}
+
+static struct config *on_worker_config(void *arg)
+{
+	return ((struct daemon *)arg)->config;
+}
+
+/* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
+ * then. */
+static void on_workers_change(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->notified)
+		return;
+	d->notified = true;
+	sd_notifyf(0, "READY=1\nSTATUS=policy %s", policy_version(d->config->policy));
+}
+
+void daemon_list_changed(struct daemon *d, const char *set)
+{
+	const struct daemon_options *o = policy_daemon(d->config->policy);
+
+	if (d->kernel && ((o->allow_set && strcmp(o->allow_set, set) == 0) ||
+				 (o->block_set && strcmp(o->block_set, set) == 0)))
+		kernel_lists_changed(d->kernel);
+}
+
+/* ---- the end ---- */
+
+static void on_workers_gone(void *arg)
+{
+	((struct daemon *)arg)->workers_gone = true;
+}
+
+static void daemon_close_handles(struct daemon *d)
+{
+	uv_close((uv_handle_t *)&d->tick, NULL);
+	for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
+		uv_close((uv_handle_t *)&d->signals[i], NULL);
+	control_close(d->control);
+	d->control = NULL;
+	workers_free(d->workers);
+	d->workers = NULL;
+	bans_close(d->bans);
+	d->bans = NULL;
+	kernel_close(d->kernel);
+	d->kernel = NULL;
+}
+
+static void on_stop_check(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+	bool late = clock_mono_ms() - d->stop_mono_ms > DAEMON_STOP_MAX_MS;
+
+	if (late) { /* a job that will not end; all that was promised is on disk already */
+		log_warn("event=stop note=\"not everything ended in time\"");
+		_exit(0);
+	}
+	if (d->workers_gone && jobs_idle(d->jobs) && !d->settles &&
+		!control_has_requests(d->control)) {
+		uv_timer_stop(timer);
+		daemon_close_handles(d);
+	}
+}
+
+void daemon_stop(struct daemon *d)
+{
+	if (d->state == DAEMON_STOPPING)
+		return;
+	d->state = DAEMON_STOPPING;
+	d->stop_mono_ms = clock_mono_ms();
+	sd_notify(0, "STOPPING=1");
+	log_info("event=stop note=\"%s\"",
+		kernel_is_loaded(d->kernel)
+			? "the nftables table stays: protected traffic waits; xmppwalld --unload "
+			  "removes it"
+			: "no nftables table is loaded");
+	control_shut(d->control);
+	workers_stop(d->workers, on_workers_gone, d);
+	uv_timer_start(&d->tick, on_stop_check, DAEMON_STOP_CHECK_MS, DAEMON_STOP_CHECK_MS);
+}
+
+/* ---- while it runs ---- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *d = handle->data;
+
+	if (number == SIGCHLD)
+		workers_reap(d->workers);
+	else if (number == SIGHUP && d->state == DAEMON_RUNNING)
+		daemon_reload(d, NULL, NULL);
+	else if (number == SIGTERM || number == SIGINT)
+		daemon_stop(d);
+}
+
+static void settle_work(uv_work_t *work)
+{
+	struct policy *p = work->data;
+
+	(void)policy_list_settle(p);
+}
+
+static void settle_done(uv_work_t *work, int status)
+{
+	struct daemon *d = (struct daemon *)((char *)work - offsetof(struct daemon, settling));
+
+	(void)status;
+	policy_unref(work->data);
+	d->settles = false;
+	if (d->state == DAEMON_RUNNING && d->kernel) /* entries may have expired */
+		kernel_lists_changed(d->kernel);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (d->settles)
+		return;
+	d->settling.data = policy_ref(d->config->policy);
+	d->settles = uv_queue_work(&d->loop, &d->settling, settle_work, settle_done) == 0;
+	if (!d->settles)
+		policy_unref(d->settling.data);
+}
+
+static void daemon_watch(struct daemon *d)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		uv_signal_init(&d->loop, &d->signals[i]);
+		d->signals[i].data = d;
+		uv_signal_start(&d->signals[i], on_signal, numbers[i]);
+	}
+	uv_timer_init(&d->loop, &d->tick);
+	d->tick.data = d;
+	uv_timer_start(&d->tick, on_tick, DAEMON_SETTLE_MS, DAEMON_SETTLE_MS);
+}
+
+/* ---- the start ---- */
+
+/* May fail for the operator's reasons; changes nothing but directories. */
+static int start_ground(struct daemon *d, struct buf *why)
+{
+	char *diagnostics;
+	int r;
+
+	if ((r = metrics_new(&d->metrics, &d->metrics_fd)) < 0) {
+		buf_putf(why, "no shared memory for counters: %s\n", err_text(r));
+		return r;
+	}
+	if ((r = config_load(d->spec.config, NULL, d->metrics, &d->config, &diagnostics)) < 0) {
+		buf_puts(why, diagnostics);
+		free(diagnostics);
+		return r;
+	}
+	d->config->generation = ++d->generation;
+	if ((r = startup_capabilities(d->config->policy, !d->spec.no_firewall, why)) < 0 ||
+		(r = startup_folder(d->spec.state_dir, 0700, why)) < 0 ||
+		(r = startup_folder(d->spec.run_dir, 0755, why)) < 0 ||
+		(r = startup_folder(d->spec.log_dir, 0750, why)) < 0 ||
+		(r = startup_lock(d->spec.state_dir, &d->lock_state, why)) < 0)
+		return r;
+	if (strcmp(d->spec.state_dir, d->spec.run_dir) == 0)
+		return 0;
+	return startup_lock(d->spec.run_dir, &d->lock_run, why);
+}
+
+static int start_books(struct daemon *d, struct buf *why)
+{
+	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill, d };
+	int r = events_open(
+		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
+
+	if (r < 0) {
+		buf_putf(why, "cannot write %s/events.json: %s\n", d->spec.log_dir, err_text(r));
+		return r;
+	}
+	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
+		return r;
+	bans_configure(d->bans, d->config->policy);
+	return 0;
+}
+
+static int start_ports(struct daemon *d, struct listeners *listeners, struct buf *why)
+{
+	unsigned threads = policy_daemon(d->config->policy)->threads;
+	int r = -EADDRINUSE;
+
+	d->threads = threads ? threads : uv_available_parallelism();
+	if (d->threads > DAEMON_THREADS_MAX)
+		d->threads = DAEMON_THREADS_MAX;
+	for (int i = 0; i < DAEMON_PORT_TRIES && r == -EADDRINUSE; i++) {
+		if (i > 0)
+			usleep(DAEMON_PORT_TRY_MS * 1000);
+		buf_clear(why);
+		r = listeners_open(d->config->policy, d->threads, NULL, listeners, why);
+	}
+	return r;
+}
+
+static int start_doors(struct daemon *d, struct buf *why)
+{
+	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
+		on_worker_event, on_workers_change, d };
+	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
+	int r;
+
+	if ((r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
+	return control_open(&d->loop, &control, &d->control, why);
+}
+
+/* The last step that may fail, and the only one that changes the host. */
+static int start_kernel(struct daemon *d, struct buf *why)
+{
+	struct kernel_spec kernel = { bans_elements, d->bans };
+	int r;
+
+	if (d->spec.no_firewall)
+		return 0;
+	if ((r = kernel_open(&d->loop, &kernel, &d->kernel, why)) < 0 ||
+		(r = kernel_load(d->kernel, d->config->policy, why)) < 0)
+		return r;
+	bans_set_kernel(d->bans, d->kernel);
+	return 0;
+}
+
+static int daemon_start(struct daemon *d, struct buf *why)
+{
+	struct listeners listeners = { 0 };
+	enum log_level level = LOG_LEVEL_INFO;
+	int r;
+
+	if ((r = start_ground(d, why)) < 0)
+		return r;
+	(void)log_parse_level(policy_daemon(d->config->policy)->log_level, &level);
+	log_init("xmppwalld", level);
+	if ((r = start_books(d, why)) < 0 || (r = start_ports(d, &listeners, why)) < 0)
+		return r;
+	if ((r = start_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0) {
+		listeners_close(&listeners);
+		return r;
+	}
+	daemon_watch(d);
+	d->state = DAEMON_RUNNING;
+	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,
+		policy_version(d->config->policy), d->threads, d->kernel ? "loaded" : "none");
+	workers_start(d->workers, &listeners);
+	if (workers_ready(d->workers))
+		on_workers_change(d);
+	return 0;
+}
+
+static void daemon_fini(struct daemon *d)
+{
+	while (uv_run(&d->loop, UV_RUN_DEFAULT) != 0)
+		;
+	uv_loop_close(&d->loop);
+	jobs_free(d->jobs);
+	events_close(d->events);
+	config_free(d->config);
+	metrics_free(d->metrics);
+	free(d->reload_trouble);
+	if (d->lock_run >= 0)
+		close(d->lock_run);
+	if (d->lock_state >= 0)
+		close(d->lock_state);
+}
+
+/* Each line with our name before it, but for diagnostics, which have the file's. */
+static void print_failure(const struct buf *why)
+{
+	fprintf(stderr, "%.*s", (int)buf_len(why), buf_len(why) ? buf_ptr(why) : "");
+	fprintf(stderr, "xmppwalld: not started; nothing was changed\n");
+}
+
+int daemon_run(const struct daemon_spec *spec)
+{
+	struct daemon d = { .spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1 };
+	struct buf why;
+	int r;
+
+	d.since_ms = clock_wall_ms();
+	d.since_mono_ms = clock_mono_ms();
+	signal(SIGPIPE, SIG_IGN);
+	umask(0027);
+	startup_files();
+	uv_loop_init(&d.loop);
+	buf_init(&why, 0);
+	if ((r = daemon_start(&d, &why)) == 0) {
+		uv_run(&d.loop, UV_RUN_DEFAULT);
+	} else {
+		print_failure(&why);
+		control_close(d.control);
+		workers_free(d.workers);
+		bans_close(d.bans);
+		kernel_close(d.kernel);
+	}
+	buf_fini(&why);
+	daemon_fini(&d);
+	if (r == 0)
+		log_info("event=stopped");
+	return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The daemon: everything that lives as long as the process, in one struct, on one loop. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+#include <uv.h>
+
+struct bans;
+struct config;
+struct control;
+struct events;
+struct jobs;
+struct kernel;
+struct metrics;
+struct workers;
+
+struct daemon_spec {
+	const char *config, *state_dir, *run_dir, *log_dir, *libexec_dir; /* absolute */
+	bool no_firewall;
+};
+
+enum daemon_state { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_STOPPING };
+
+struct daemon {
+	struct daemon_spec spec;
+	enum daemon_state state;
+	uv_loop_t loop;
+	uv_signal_t signals[4]; /* TERM, INT, HUP, CHLD */
+	uv_timer_t tick;        /* settles lists; when stopping: are we done? */
+	uv_work_t settling;
+	bool settles;
+	int lock_state, lock_run;
+	struct metrics *metrics;
+	int metrics_fd;
+	struct config *config; /* the policy in force */
+	unsigned generation;   /* the last one given out */
+	unsigned threads;
+	struct jobs *jobs;
+	struct events *events;
+	struct bans *bans;
+	struct kernel *kernel; /* NULL: --no-firewall */
+	struct workers *workers;
+	struct control *control;
+	int64_t since_ms;
+	uint64_t since_mono_ms, stop_mono_ms;
+	bool notified, workers_gone;
+	char *reload_trouble; /* why the last reload was refused; NULL if it was not */
+};
+
+/* Runs until it is told to stop. The exit status: 0 ended as asked, 1 could not start (stderr says
+ * why and what to do). */
+int daemon_run(const struct daemon_spec *spec);
+/* Orderly end: sessions are told, children end, the table stays (protected traffic is not let
+ * through unjudged). */
+void daemon_stop(struct daemon *d);
+/* Writes down an event (borrowed) and tells who follows. */
+void daemon_event(struct daemon *d, json_t *event);
+/* A list of the policy changed: the kernel may hold a copy. */
+void daemon_list_changed(struct daemon *d, const char *set);
+
+struct reload_result {
+	int code;
+	const char *diagnostics; /* when refused; never NULL */
+	const char *version;     /* in force now */
+	bool changed;
+	unsigned expectations;
+};
+/* Everything anew from disk; on any failure the old policy stays. done may be NULL; it comes on the
+ * loop, later. */
+void daemon_reload(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);
