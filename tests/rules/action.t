@@ -1,0 +1,93 @@
+# What a rule does, and how rules and chains fit together.
+:in chain test { hook c2s; rule r { message % } }
+
+accept ; ok
+drop ; ok
+drop; ; ok ; rule r { message drop }
+reject ; ok ; rule r { message reject }
+reject policy-violation ; ok ; reject policy-violation }
+reject policy-violation "no" ; ok ; reject policy-violation "no" }
+reject "no" ; ok ; reject "no" }
+reject policy-violatoin ; fail ; unknown stanza error 'policy-violatoin' ; did you mean 'policy-violation'?
+reject host-unknown ; fail ; unknown stanza error 'host-unknown'
+close ; ok
+close host-unknown ; ok
+close policy-violation "bye" ; ok
+close item-not-found ; fail ; unknown stream error 'item-not-found'
+log ; ok
+log body ; ok ; log body }
+log bodies ; fail ; cannot log 'bodies' ; write 'log' or 'log body'
+count ; ok
+mark seen ; ok ; mark seen }
+mark ; fail ; expected a name for the mark, got '}'
+mark "x" ; fail ; expected a name for the mark, got a string
+strike ; ok ; strike 1 }
+strike 3 ; ok ; strike 3 }
+strike 0 ; fail ; strikes must be between 1 and 1000
+strike 1001 ; fail ; strikes must be between 1 and 1000
+ban 1h ; ok ; ban 1h }
+ban 90m ; ok ; ban 90m }
+ban 60m ; ok ; ban 1h }
+ban 7d ; ok ; ban 1w }
+ban 3600 ; fail ; expected how long to ban, got '3600' ; a time such as 10m, 1h or 7d
+ban 10ms ; fail ; a ban lasts between 1s and 3650d
+ban ; fail ; expected how long to ban, got '}'
+drop, strike 1, log ; ok ; drop, strike 1, log }
+log, count, mark a, mark b, strike 2, ban 1h, reject forbidden "x" ; ok
+log drop ; fail ; cannot log 'drop' ; write 'log' or 'log body'
+drop log ; fail ; expected ',' or '}', got 'log'
+drop, ; fail ; expected an action such as accept, drop, reject or log, got '}'
+drop, accept ; fail ; rule 'r' has already decided ; make it a rule of its own
+drop, jump x ; fail ; no such chain 'x'
+dorp ; fail ; expected an action such as accept, drop, reject or log, got '}'
+quarantine ; fail ; 'quarantine' comes with a later version
+strip "{urn:x}y" ; fail ; 'strip' comes with a later version
+replace "x" ; fail ; 'replace' comes with a later version
+jump nowhere ; fail ; no such chain 'nowhere'
+jump test ; fail ; chain 'test' is hooked; rules lead only to chains that are not ; move its rules into a chain without 'hook'
+return ; ok
+
+:in chain test { hook c2s; % }
+rule a { drop } ; ok ; rule a { drop }
+rule a { } ; fail ; expected a condition or an action, got '}'
+rule a { message } ; fail ; expected an action such as accept, drop, reject or log, got '}'
+rule { drop } ; fail ; expected a name for the rule, got '{'
+rule "a" { drop } ; fail ; expected a name for the rule, got a string
+rule a.b { drop } ; fail ; 'a.b' cannot be a name ; letters, digits, '_' and '-', at most 63, a letter first
+rule a { drop } rule a { accept } ; fail ; there is already a rule 'a'
+rule a drop ; fail ; expected '{', got 'drop'
+rule accept { drop } ; ok ; rule accept { drop }
+rule a { drop }; rule b { accept }; ; ok
+policy drop; ; ok ; policy drop;
+policy reject forbidden "no"; ; ok ; policy reject forbidden "no";
+policy close; ; ok
+policy dorp; ; fail ; 'policy' wants accept|drop|reject [CONDITION] ["TEXT"]|close [CONDITION], not 'dorp'
+policy reject frobidden; ; fail ; unknown stanza error 'frobidden' ; did you mean 'forbidden'?
+policy quarantine; ; fail ; 'quarantine' comes with a later version
+policy drop forbidden; ; fail ; 'forbidden' is one value too many for 'policy' ; a setting ends with ';'
+policy drop; policy drop; ; fail ; 'policy' is already set above
+polcy drop; ; fail ; unknown setting 'polcy' in chain ; did you mean 'policy'?
+
+:in %
+chain a { hook c2s; } ; ok ; hook c2s;
+chain a { hook c2s direction in; } ; ok ; hook c2s direction in;
+chain a { hook c2s, s2s direction both; } ; ok ; hook c2s, s2s direction both;
+chain a { hook c2s s2s direction out; } ; ok ; hook c2s, s2s direction out;
+chain a { hook c2s direction in; hook s2s direction out; policy drop; } ; ok
+chain a { hook c2s direction up; } ; fail ; a direction is in, out or both
+chain a { hook; } ; fail ; 'hook' wants SERVICE, ... [direction in|out|both] ; such as hook c2s direction in
+chain a { hook c2s; rule x { jump b } } chain b { rule y { drop } } ; ok
+chain a { hook c2s; rule x { goto b } } chain b { rule y { return } } ; ok
+chain a { hook c2s; rule x { jump b } } chain b { rule y { jump b } } ; fail ; chain 'b' leads back to itself here
+chain a { hook c2s; rule x { jump b } } chain b { rule y { jump c } } chain c { rule z { goto b } } ; fail ; chain 'b' leads back to itself here
+chain b { rule y { jump c } } chain c { rule z { jump b } } ; fail ; chain 'b' leads back to itself here
+chain a { hook c2s; rule x { jump c } rule y { jump b } } chain b { rule y { jump c } } chain c { rule z { log } } ; ok
+chain a { hook c2s; rule x { jump bb } } chain b { } ; fail ; no such chain 'bb' ; did you mean 'b'?
+chain a { hook c2s; } chain a { } ; fail ; there is already a chain 'a'
+chain a { hook c2s; } set a { type keyword; } ; ok
+chain a { hook c2s ; fail ; expected ';', got the end of the file
+chain { } ; fail ; expected a name for the chain, got '{'
+chain a } ; fail ; expected '{', got '}'
+chan a { } ; fail ; expected a block such as service, set, limit or chain, got 'chan' ; did you mean 'chain'?
+; ; ok
+} ; fail ; expected a block such as service, set, limit or chain, got '}'
