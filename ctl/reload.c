@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A new policy in place of the old one, without dropping a session. In: SIGHUP or "reload". Then:
+ * loaded and tested beside the loop, new ports opened, given to the workers, the kernel's table
+ * changed, ports and policy swapped. Until the last step the old policy is in force, and any step
+ * that fails leaves it there, with its reason told. One reload or list edit at a time (ctl/jobs.h).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/bans.h"
+#include "ctl/config.h"
+#include "ctl/daemon.h"
+#include "ctl/events.h"
+#include "ctl/jobs.h"
+#include "ctl/kernel.h"
+#include "ctl/listeners.h"
+#include "ctl/workers.h"
+#include "rules/rules.h"
+
+struct reload {
+	struct daemon *d;
+	void (*done)(void *arg, const struct reload_result *result);
+	void *arg;
+	int code;
+	struct config *next;
+	char *diagnostics; /* of config_load */
+	struct listeners listeners;
+	struct buf why;
+};
+
+static void tell_systemd(const char *what)
+{
+	sd_notifyf(
+		0, "%s\nMONOTONIC_USEC=%llu", what, (unsigned long long)(clock_mono_ns() / 1000));
+}
+
+static void reload_tell(struct reload *reload, const struct reload_result *result)
+{
+	struct daemon *d = reload->d;
+
+	free(d->reload_trouble);
+	d->reload_trouble = NULL;
+	if (result->code < 0) {
+		d->reload_trouble = strdup(result->diagnostics);
+		log_error("event=reload result=refused policy=%s", result->version);
+		/* Whoever sent SIGHUP has no other place to read it. */
+		if (!reload->done)
+			fprintf(stderr, "%s", result->diagnostics);
+	} else {
+		log_info("event=reload result=done policy=%s changed=%d expectations=%u",
+			result->version, result->changed, result->expectations);
+	}
+	tell_systemd("READY=1");
+	if (reload->done)
+		reload->done(reload->arg, result);
+}
+
+static void reload_end(struct reload *reload, int code, bool changed)
+{
+	struct policy *p = reload->d->config->policy;
+	const char *why = reload->diagnostics ? reload->diagnostics : buf_string(&reload->why);
+	struct reload_result result = { code, why ? why : "out of memory\n", policy_version(p),
+		changed, policy_expectations(p) };
+
+	reload_tell(reload, &result);
+	listeners_close(&reload->listeners);
+	config_free(reload->next);
+	free(reload->diagnostics);
+	buf_fini(&reload->why);
+	free(reload);
+}
+
+/* The last step: nothing fails here. */
+static void reload_swap(struct reload *reload)
+{
+	struct daemon *d = reload->d;
+	struct config *old = d->config;
+	enum log_level level = LOG_LEVEL_INFO;
+	const struct daemon_options *options;
+	bool changed;
+
+	changed = strcmp(policy_version(old->policy), policy_version(reload->next->policy)) != 0;
+	workers_listen(d->workers, &reload->listeners);
+	d->config = reload->next;
+	reload->next = NULL;
+	config_free(old);
+	options = policy_daemon(d->config->policy);
+	bans_configure(d->bans, d->config->policy);
+	events_reopen(d->events, options->events_max_bytes);
+	(void)log_parse_level(options->log_level, &level);
+	log_init("xmppwalld", level);
+	reload_end(reload, 0, changed);
+}
+
+static void on_rolled_back(void *arg, int code, const char *text)
+{
+	(void)arg;
+	if (code < 0)
+		log_error("event=reload note=\"a worker did not take the old policy back\" "
+			  "why=\"%s\"",
+			text);
+}
+
+/* The workers judge by it (or are down and will be given it): now the kernel. */
+static void on_policy_taken(void *arg, int code, const char *text)
+{
+	struct reload *reload = arg;
+	struct daemon *d = reload->d;
+
+	if (code < 0) {
+		buf_putf(&reload->why, "xmppwall-proxy did not take the policy: %s\n",
+			*text ? text : err_text(code));
+	} else if (kernel_is_loaded(d->kernel) &&
+		   (code = kernel_load(d->kernel, reload->next->policy, &reload->why)) < 0) {
+		d->config->generation = ++d->generation;
+		workers_policy(d->workers, d->config, on_rolled_back, NULL);
+	}
+	if (code < 0)
+		reload_end(reload, code, false);
+	else
+		reload_swap(reload);
+	jobs_release(d->jobs);
+}
+
+static void reload_work(void *arg)
+{
+	struct reload *reload = arg;
+	struct daemon *d = reload->d;
+
+	reload->code = config_load(
+		d->spec.config, d->config, d->metrics, &reload->next, &reload->diagnostics);
+}
+
+static void reload_loaded(void *arg)
+{
+	struct reload *reload = arg;
+	struct daemon *d = reload->d;
+	int r = reload->code;
+
+	if (r == 0 && d->state == DAEMON_STOPPING) {
+		buf_puts(&reload->why, "the daemon is stopping\n");
+		r = ERR_CLOSED;
+	}
+	if (r == 0)
+		r = listeners_open(reload->next->policy, d->threads, workers_listeners(d->workers),
+			&reload->listeners, &reload->why);
+	if (r < 0) {
+		reload_end(reload, r, false);
+		return;
+	}
+	reload->next->generation = ++d->generation;
+	jobs_hold(d->jobs);
+	workers_policy(d->workers, reload->next, on_policy_taken, reload);
+}
+
+void daemon_reload(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
+{
+	struct reload *reload = calloc(1, sizeof *reload);
+	struct reload_result failed = { -ENOMEM, "out of memory\n",
+		policy_version(d->config->policy), false, 0 };
+
+	tell_systemd("RELOADING=1");
+	if (reload) {
+		reload->d = d;
+		reload->done = done;
+		reload->arg = arg;
+		buf_init(&reload->why, 0);
+	}
+	if (reload && jobs_run(d->jobs, reload_work, reload_loaded, reload) == 0)
+		return;
+	free(reload);
+	if (done)
+		done(arg, &failed);
+}
