@@ -185,7 +185,8 @@ int cli_judge(struct cli *cli)
 	source_init(&sources, true);
 	diag_init(&diags);
 	r = policy_load(&sources, rules, NULL, NULL, &diags, &run.policy);
-	diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+	if (r < 0) /* warnings are for check */
+		diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
 	if (r < 0 && diags.errors == 0)
 		fprintf(stderr, "xmppwallctl judge: %s: %s\n", rules, err_text(r));
 	status = EXIT_NO;
