@@ -80,7 +80,7 @@ int ledger_error(struct ledger *l, int code)
 	case SQLITE_FULL:
 		return -ENOSPC;
 	}
-	log_error("ledger error=\"%s\"", sqlite3_errmsg(l->db));
+	log_error("ledger error=\"%s\" detail=\"%s\"", sqlite3_errstr(code), l->db ? sqlite3_errmsg(l->db) : "");
 	return (code & 0xff) == SQLITE_READONLY ? -EROFS : (code & 0xff) == SQLITE_BUSY ? -EBUSY : ERR_LIBRARY;
 }
 
