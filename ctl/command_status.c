@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What runs, what it counted, and what needs a hand. In: the policy in force, the rooms' own words,
+ * the page of counters (which the children write: read, never trusted). Out: the answers of
+ * "status", "rules", "limits", "lists". It changes nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/metrics.h"
+#include "ctl/bans.h"
+#include "ctl/command.h"
+#include "ctl/config.h"
+#include "ctl/daemon.h"
+#include "ctl/events.h"
+#include "ctl/kernel.h"
+#include "ctl/workers.h"
+#include "rules/rules.h"
+
+static const char *const tls_texts[] = {
+	[TLS_REQUIRED] = "required",
+	[TLS_OPTIONAL] = "optional",
+	[TLS_NONE] = "none",
+};
+static const char *const intercept_texts[] = {
+	[INTERCEPT_NONE] = "none",
+	[INTERCEPT_TPROXY] = "tproxy",
+	[INTERCEPT_REDIRECT] = "redirect",
+};
+static const char *const upstream_texts[] = {
+	[UPSTREAM_PLAIN] = "plain",
+	[UPSTREAM_STARTTLS] = "starttls",
+	[UPSTREAM_TLS] = "tls",
+};
+
+/* ---- services ---- */
+
+static json_t *upstream_json(const struct service *s)
+{
+	const char *tls = upstream_texts[s->upstream_tls];
+
+	if (s->upstream_original)
+		return json_sprintf("original %s", tls);
+	if (!s->upstream_host)
+		return json_string("");
+	if (s->upstream_port == 0)
+		return json_sprintf("%s %s", s->upstream_host, tls);
+	return json_sprintf(strchr(s->upstream_host, ':') ? "[%s]:%u %s" : "%s:%u %s",
+		s->upstream_host, s->upstream_port, tls);
+}
+
+static json_t *service_json(const struct service *s)
+{
+	json_t *ports = json_array(), *addresses = json_array();
+
+	for (unsigned i = 0; i < s->n_ports; i++)
+		json_array_append_new(ports, json_integer(s->ports[i]));
+	for (unsigned i = 0; i < s->n_addresses; i++)
+		json_array_append_new(addresses, json_string(s->addresses[i]));
+	return json_pack("{s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:b,s:b}", "name", s->name, "ports", ports,
+		"addresses", addresses, "mode", s->mode == MODE_PROXY ? "proxy" : "inspect",
+		"intercept", intercept_texts[s->intercept], "tls", tls_texts[s->tls], "upstream",
+		upstream_json(s), "verify", s->verify != VERIFY_OFF, "fail_open", s->fail_open);
+}
+
+static json_t *services_json(const struct policy *p)
+{
+	const struct service *services;
+	json_t *all = json_array();
+	size_t n;
+
+	services = policy_services(p, &n);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all, service_json(&services[i]));
+	return all;
+}
+
+/* ---- attention ---- */
+
+static void service_attention(const struct service *s, json_t *lines)
+{
+	if (s->mode == MODE_INSPECT)
+		json_array_append_new(lines,
+			json_sprintf(
+				"service %s asks for mode inspect, which this version has not: its "
+				"traffic is not judged",
+				s->name));
+	if (s->verify == VERIFY_OFF && s->upstream_tls != UPSTREAM_PLAIN)
+		json_array_append_new(lines,
+			json_sprintf(
+				"service %s does not verify the server's certificate (verify off)",
+				s->name));
+	if (s->fail_open)
+		json_array_append_new(lines, json_sprintf("service %s lets traffic through "
+							  "unjudged when judging fails (fail open)",
+						     s->name));
+}
+
+static json_t *attention_json(struct daemon *d)
+{
+	const struct service *services;
+	json_t *lines = json_array();
+	size_t n;
+
+	workers_attention(d->workers, lines);
+	if (d->kernel)
+		kernel_attention(d->kernel, lines);
+	else
+		json_array_append_new(
+			lines, json_string("started with --no-firewall: nothing is intercepted, "
+					   "and a ban ends "
+					   "sessions but does not keep their address out"));
+	bans_attention(d->bans, lines);
+	if (events_error(d->events) < 0)
+		json_array_append_new(
+			lines, json_sprintf("events cannot be written: %s (%llu lost)",
+				       err_text(events_error(d->events)),
+				       (unsigned long long)events_lost(d->events)));
+	if (d->reload_trouble)
+		json_array_append_new(
+			lines, json_sprintf("the last reload was refused, the policy before it is "
+					    "in force: %.*s",
+				       (int)strcspn(d->reload_trouble, "\n"), d->reload_trouble));
+	services = policy_services(d->config->policy, &n);
+	for (size_t i = 0; i < n; i++)
+		service_attention(&services[i], lines);
+	return lines;
+}
+
+/* ---- status ---- */
+
+static json_t *counters_json(const struct daemon *d)
+{
+	json_t *all = json_object();
+	const char *name;
+	metric *value;
+
+	for (size_t at = 0; metrics_each(d->metrics, &at, &name, &value);)
+		if (strncmp(name, "rule.", 5) != 0) /* "rules" shows them beside their rules */
+			json_object_set_new(all, name, json_integer((json_int_t)metric_get(value)));
+	return all;
+}
+
+static json_t *firewall_json(const struct daemon *d)
+{
+	json_t *firewall = kernel_status(d->kernel);
+
+	json_object_set_new(firewall, "wanted", json_boolean(d->kernel != NULL));
+	return firewall;
+}
+
+void command_status(struct daemon *d, struct request *rq)
+{
+	const struct policy *p = d->config->policy;
+
+	request_answer(
+		rq, json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o}", "version",
+			    XMPPWALL_VERSION, "policy", policy_version(p), "since",
+			    (json_int_t)d->since_ms, "uptime_ms",
+			    (json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
+			    (json_int_t)d->config->loaded_ms, "expectations",
+			    (int)policy_expectations(p), "services", services_json(p), "workers",
+			    workers_status(d->workers), "firewall", firewall_json(d), "counters",
+			    counters_json(d), "bans", (json_int_t)bans_count(d->bans), "attention",
+			    attention_json(d)));
+}
+
+/* ---- rules, limits, lists ---- */
+
+void command_rules(struct daemon *d, struct request *rq)
+{
+	const struct rule_info *rules;
+	size_t n = policy_rules(d->config->policy, &rules);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			all, json_pack("{s:s,s:s,s:I,s:s}", "chain", rules[i].chain, "name",
+				     rules[i].name, "hits", (json_int_t)metric_get(rules[i].hits),
+				     "text", rules[i].text));
+	request_answer(rq, json_pack("{s:o}", "rules", all));
+}
+
+/* "20/second": in the unit that makes a whole number of it. */
+static json_t *rate_json(uint64_t period_ns)
+{
+	static const struct {
+		uint64_t ns;
+		const char *name;
+	} units[] = { { 1000000000u, "second" }, { 60000000000u, "minute" },
+		{ 3600000000000u, "hour" }, { 86400000000000u, "day" } };
+
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		uint64_t n = (units[i].ns + period_ns / 2) / period_ns;
+
+		/* Periods are rounded down to a nanosecond, so "7/minute" is not quite seven of
+		 * them. */
+		if (n > 0 && units[i].ns / n == period_ns)
+			return json_sprintf("%llu/%s", (unsigned long long)n, units[i].name);
+	}
+	return json_sprintf("1/%llums", (unsigned long long)(period_ns / 1000000u));
+}
+
+void command_limits(struct daemon *d, struct request *rq)
+{
+	const struct limit_info *limits;
+	size_t n = policy_limits(d->config->policy, &limits);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			all, json_pack("{s:s,s:o,s:I,s:s,s:I,s:I}", "name", limits[i].name, "rate",
+				     rate_json(limits[i].period_ns), "burst",
+				     (json_int_t)limits[i].burst, "key", limits[i].key, "exceeded",
+				     (json_int_t)metric_get(limits[i].exceeded), "entries",
+				     (json_int_t)limits[i].entries));
+	request_answer(rq, json_pack("{s:o}", "limits", all));
+}
+
+static json_t *flags_json(const struct set_info *set)
+{
+	const struct {
+		bool on;
+		const char *name;
+	} flags[] = { { set->fold, "fold" }, { set->nocase, "nocase" },
+		{ set->substring, "substring" }, { set->suffix, "suffix" } };
+	char text[64] = "";
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (flags[i].on)
+			strcat(strcat(text, *text ? ", " : ""), flags[i].name);
+	return json_string(text);
+}
+
+void command_lists(struct daemon *d, struct request *rq)
+{
+	const struct set_info *sets;
+	size_t n = policy_sets(d->config->policy, &sets);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all,
+			json_pack("{s:s,s:s,s:s,s:I,s:o}", "name", sets[i].name, "type",
+				sets[i].type, "path", sets[i].path, "entries",
+				(json_int_t)__atomic_load_n(&sets[i].entries, __ATOMIC_RELAXED),
+				"flags", flags_json(&sets[i])));
+	request_answer(rq, json_pack("{s:o}", "lists", all));
+}
