@@ -264,8 +264,14 @@ bool list_book_parse(
 	if (!list_parse_line(b->probe->type, text, &out->entry, &out->until_ms, why))
 		return false;
 	out->comment = line_comment(text, out->entry);
-	if (!*why && key_prepare(b, out->entry, &key, &len, why) == 0)
-		free(key);
+	if (*why)
+		return true;
+	if (key_prepare(b, out->entry, &key, &len, why) < 0) {
+		*why = *why ? *why : "out of memory";
+		return true;
+	}
+	free(key);
+	*why = NULL; /* the preparing ones leave their word there even when all is well */
 	return true;
 }
 
