@@ -198,7 +198,9 @@ static void lex_regex(struct lexer *lex, struct token *out)
 		token_bad(lex, out, NULL, "empty regular expression");
 	} else if (flags[strspn(flags, "imsxuf")]) {
 		out->at = loc_between(lex, close + 1, lex->at);
-		token_bad(lex, out, "flags are i m s x u and f (look at folded text)",
+		token_bad(lex, out,
+			strlen(flags) > 3 ? "a path stands in double quotes"
+					  : "flags are i m s x u and f (look at folded text)",
 			"unknown flag of regular expression");
 	}
 }

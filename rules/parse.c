@@ -143,12 +143,52 @@ const char *parse_name(struct parser *p, const char *what, struct loc *at)
 	return name;
 }
 
+/* Is the token the first on its line? */
+static bool is_first(const struct parser *p)
+{
+	const char *at = p->lex.file->bytes, *word;
+
+	if (p->token.at.line != p->lex.line)
+		return false; /* the lexer has gone on; words never span lines */
+	at = p->lex.line_start;
+	word = at + p->token.at.column - 1;
+	while (at < word && (*at == ' ' || *at == '\t'))
+		at++;
+	return at == word;
+}
+
+/* Forgotten braces would make one error of the rest of the file: a line "rule NAME {", or one that
+ * begins with "set NAME {" and its like, is what it looks like, wherever it stands. */
+bool parse_begins_rule(struct parser *p)
+{
+	return parse_is_word(p, "rule") && is_first(p) && parse_peek(p).kind == TOKEN_WORD;
+}
+
+bool parse_begins_item(struct parser *p)
+{
+	const struct schema_block *block;
+	struct lexer ahead = p->lex;
+	struct token next;
+
+	if (!parse_is(p, TOKEN_WORD) || p->token.at.column != 1 ||
+		!(block = schema_find_block(p->token.text)) || block->inner)
+		return false;
+	ahead.diags = NULL;
+	lex_next(&ahead, &next);
+	if (block->named) {
+		if (next.kind != TOKEN_WORD && next.kind != TOKEN_STRING)
+			return false;
+		lex_next(&ahead, &next);
+	}
+	return next.kind == TOKEN_BRACE_OPEN;
+}
+
 void parse_recover(struct parser *p)
 {
 	struct diag_list *diags = take_ptr(p->lex.diags);
 	size_t open = 0;
 
-	while (!parse_is(p, TOKEN_END)) {
+	while (!parse_is(p, TOKEN_END) && !parse_begins_rule(p) && !parse_begins_item(p)) {
 		if (parse_is(p, TOKEN_BRACE_OPEN))
 			open++;
 		if (parse_is(p, TOKEN_BRACE_CLOSE) && open-- == 0)
@@ -266,6 +306,20 @@ static bool is_block(struct parser *p)
 	       second.kind != TOKEN_BRACE_CLOSE && second.kind != TOKEN_END;
 }
 
+bool parse_block_ends(struct parser *p)
+{
+	return parse_is(p, TOKEN_BRACE_CLOSE) || parse_is(p, TOKEN_END) || parse_begins_item(p);
+}
+
+bool parse_block_close(struct parser *p, struct loc open)
+{
+	if (parse_accept(p, TOKEN_BRACE_CLOSE))
+		return true;
+	if (!p->error)
+		diag_error(p->diags, open, NULL, "this '{' is never closed");
+	return false;
+}
+
 static bool parse_settings(struct parser *p, struct ast_setting **settings)
 {
 	struct ast_setting **tail = settings;
@@ -276,16 +330,12 @@ static bool parse_settings(struct parser *p, struct ast_setting **settings)
 	if (!parse_down(p))
 		return false;
 	parse_step(p);
-	while (!parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END)) {
+	while (!parse_block_ends(p)) {
 		if (!parse_accept(p, TOKEN_SEMICOLON) && !parse_setting(p, &tail))
 			parse_recover(p);
 	}
 	p->depth--;
-	if (parse_accept(p, TOKEN_BRACE_CLOSE))
-		return true;
-	if (!p->error)
-		diag_error(p->diags, open, NULL, "this '{' is never closed");
-	return false;
+	return parse_block_close(p, open);
 }
 
 /* "5 strikes within 10m" is the setting "strikes" with the values 5, within, 10m. */
@@ -327,7 +377,7 @@ bool parse_setting(struct parser *p, struct ast_setting ***link)
 		parse_accept(p, TOKEN_SEMICOLON);
 		return true;
 	}
-	while (!setting_ends(p)) {
+	while (!setting_ends(p) && !parse_begins_item(p)) {
 		bool comma = s->values && parse_accept(p, TOKEN_COMMA);
 
 		if (!(*tail = parse_value(p)))
@@ -471,11 +521,13 @@ static bool parse_item(struct parser *p)
 static void parse_items(struct parser *p)
 {
 	while (!parse_is(p, TOKEN_END)) {
+		const char *at = p->lex.at;
+
 		if (parse_accept(p, TOKEN_SEMICOLON) || parse_item(p))
 			continue;
 		parse_recover(p);
 		/* At the outermost level a '}' closes nothing. */
-		if (parse_is(p, TOKEN_BRACE_CLOSE))
+		if (parse_is(p, TOKEN_BRACE_CLOSE) || p->lex.at == at)
 			parse_step(p);
 	}
 }

@@ -49,6 +49,12 @@ const char *parse_name(struct parser *p, const char *what, struct loc *at);
 /* Skips to behind the next ';', or to a '}' that closes what is open here; for statements after an
  * error. */
 void parse_recover(struct parser *p);
+/* Do the tokens begin a rule or a block, at the place in a line where those begin? */
+bool parse_begins_rule(struct parser *p);
+bool parse_begins_item(struct parser *p);
+/* Is this the end of a block's statements? Then its '}', or "this '{' is never closed" and false. */
+bool parse_block_ends(struct parser *p);
+bool parse_block_close(struct parser *p, struct loc open);
 /* Goes down a level; false with a diagnostic at the ceiling. Going up again is p->depth--. */
 bool parse_down(struct parser *p);
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "rules/field.h"
 #include "rules/parse_int.h"
+#include "rules/field.h"
 #include "rules/parse_int.h"
 
 /* ---- actions ---- */
@@ -48,14 +50,13 @@ bool parse_word_is_action(const char *word)
 	return action_find(word) >= 0;
 }
 
-static const char *action_suggest(struct parser *p)
+static const char *action_suggest(struct parser *p, const char *word)
 {
 	const char *words[ACTION_WORDS];
 
 	for (size_t i = 0; i < ACTION_WORDS; i++)
 		words[i] = action_words[i].word;
-	return parse_is(p, TOKEN_WORD) ? diag_suggest(p->diags, p->token.text, words, ACTION_WORDS)
-				       : NULL;
+	return diag_suggest(p->diags, word, words, ACTION_WORDS);
 }
 
 /* The word behind reject, close, log, strip: may be missing. */
@@ -129,7 +130,8 @@ static struct ast_action *parse_action(struct parser *p)
 	struct ast_action *a;
 
 	if (kind < 0) {
-		parse_wrong(p, "an action such as accept, drop, reject or log", action_suggest(p));
+		parse_wrong(p, "an action such as accept, drop, reject or log",
+			parse_is(p, TOKEN_WORD) ? action_suggest(p, p->token.text) : NULL);
 		return NULL;
 	}
 	if (!(a = parse_alloc(p, sizeof(*a))))
@@ -142,6 +144,22 @@ static struct ast_action *parse_action(struct parser *p)
 
 /* ---- rules ---- */
 
+/* "stranger dropp }" reads as two conditions: the last word is what is meant to be the action. */
+static bool action_missing(struct parser *p, const struct ast_cond *cond)
+{
+	static const char what[] = "an action such as accept, drop, reject or log";
+	const char *hint;
+
+	while (cond->kind != COND_TEST && cond->kind != COND_LIMIT)
+		cond = cond->right ? cond->right : cond->left;
+	if (cond->kind == COND_TEST && cond->op == OP_TRUE && !field_find(cond->text) &&
+		(hint = action_suggest(p, cond->text))) {
+		diag_error(p->diags, cond->at, hint, "expected %s, got '%s'", what, cond->text);
+		return false;
+	}
+	return parse_wrong(p, what, NULL);
+}
+
 static bool parse_rule_body(struct parser *p, struct ast_rule *rule)
 {
 	struct ast_action **tail = &rule->actions;
@@ -152,8 +170,7 @@ static bool parse_rule_body(struct parser *p, struct ast_rule *rule)
 		if (!(rule->cond = parse_condition(p)))
 			return false;
 		if (parse_is(p, TOKEN_BRACE_CLOSE) || parse_is(p, TOKEN_SEMICOLON))
-			return parse_wrong(
-				p, "an action such as accept, drop, reject or log", NULL);
+			return action_missing(p, rule->cond);
 	}
 	do {
 		if (!(*tail = parse_action(p)))
@@ -181,11 +198,12 @@ static bool parse_rule(struct parser *p, struct ast_rule ***tail)
 	good = parse_rule_body(p, rule);
 	if (good && !parse_is(p, TOKEN_BRACE_CLOSE))
 		good = parse_wrong(p, "',' or '}'", NULL);
-	/* The rule's own '}' is where a broken rule ends, so that the next one is read. */
-	while (!good && !parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END))
+	/* The rule's own '}' is where a broken rule ends, or the next rule, so that that one is
+	 * read. */
+	while (!good && !parse_block_ends(p) && !parse_begins_rule(p))
 		parse_recover(p);
 	if (!parse_accept(p, TOKEN_BRACE_CLOSE))
-		return false;
+		return parse_begins_rule(p);
 	parse_accept(p, TOKEN_SEMICOLON);
 	return true;
 }
@@ -198,7 +216,7 @@ bool parse_chain_body(struct parser *p, struct ast_item *item)
 
 	if (!parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
 		return false;
-	while (!parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END)) {
+	while (!parse_block_ends(p)) {
 		bool good;
 
 		if (parse_accept(p, TOKEN_SEMICOLON))
@@ -208,11 +226,7 @@ bool parse_chain_body(struct parser *p, struct ast_item *item)
 		if (!good)
 			parse_recover(p);
 	}
-	if (parse_accept(p, TOKEN_BRACE_CLOSE))
-		return true;
-	if (!p->error)
-		diag_error(p->diags, open, NULL, "this '{' is never closed");
-	return false;
+	return parse_block_close(p, open);
 }
 
 /* ---- expectations ---- */
@@ -304,12 +318,8 @@ bool parse_expect_body(struct parser *p, struct ast_item *item)
 		return false;
 	e->at = e->stanza_at = e->verdict_at = item->name_at;
 	item->expect = e;
-	while (!parse_is(p, TOKEN_BRACE_CLOSE) && !parse_is(p, TOKEN_END))
+	while (!parse_block_ends(p))
 		if (!parse_accept(p, TOKEN_SEMICOLON) && !parse_expect_line(p, e))
 			parse_recover(p);
-	if (parse_accept(p, TOKEN_BRACE_CLOSE))
-		return true;
-	if (!p->error)
-		diag_error(p->diags, open, NULL, "this '{' is never closed");
-	return false;
+	return parse_block_close(p, open);
 }

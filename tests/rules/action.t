@@ -39,7 +39,7 @@ drop log ; fail ; expected ',' or '}', got 'log'
 drop, ; fail ; expected an action such as accept, drop, reject or log, got '}'
 drop, accept ; fail ; rule 'r' has already decided ; make it a rule of its own
 drop, jump x ; fail ; no such chain 'x'
-dorp ; fail ; expected an action such as accept, drop, reject or log, got '}'
+dorp ; fail ; expected an action such as accept, drop, reject or log, got 'dorp' ; did you mean 'drop'?
 quarantine ; fail ; 'quarantine' comes with a later version
 strip "{urn:x}y" ; fail ; 'strip' comes with a later version
 replace "x" ; fail ; 'replace' comes with a later version
