@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The server for one client: behind session_open.c, before relay.c.
- * In: the client's header, the service's settings. Out: a connection (from the client's address if so
- * ordered), the PROXY header as its very first bytes, TLS by STARTTLS or from the first byte, the
- * client's header; then the server's own header goes to the client with its id untouched. What stands
- * behind <proceed/> in clear text is an injection and ends it (CVE-2011-0411 class). A server that
- * cannot be had is told to the client after a proper header: remote-connection-failed.
+ * In: the client's header, the service's settings. Out: a connection (from the client's address if
+ * so ordered), the PROXY header as its very first bytes, TLS by STARTTLS or from the first byte,
+ * the client's header; then the server's own header goes to the client with its id untouched. What
+ * stands behind <proceed/> in clear text is an injection and ends it (CVE-2011-0411 class). A
+ * server that cannot be had is told to the client after a proper header: remote-connection-failed.
  * It never falls back to clear text. */
 #include "proxy/session_server.h"
 
@@ -25,8 +25,9 @@ static void server_failed(struct session *s, const char *why)
 
 	address_format(&s->upstream.address, address, sizeof(address));
 	metric_add(counters.upstream_failed, 1);
-	log_warn("upstream failed service=%s address=%s port=%u state=%s why=%s", s->service->conf.name,
-		address, s->upstream.port, session_state_text(s->state), log_quote(span_of(why)));
+	log_warn("upstream failed service=%s address=%s port=%u state=%s why=%s",
+		s->service->conf.name, address, s->upstream.port, session_state_text(s->state),
+		log_quote(span_of(why)));
 	session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
 }
 
@@ -35,16 +36,16 @@ void session_dial(struct session *s)
 	const struct service *conf = &s->service->conf;
 	int fd, r;
 
-	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its handle is gone by the next
-	 * turn of the loop, and a handshake takes several. */
+	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its
+	 * handle is gone by the next turn of the loop, and a handshake takes several. */
 	if (s->server.conn.open) {
 		session_fail(s, ERR_PROTO, "dial");
 		return;
 	}
 	s->phase_ms = uv_now(&s->worker->loop);
 	if ((r = upstream_choose(conf, &s->dest, s->dialled, &s->upstream)) < 0 ||
-		(r = upstream_dial(&s->upstream, conf->source_client ? &s->peer : NULL, s->service->mark,
-			 &fd)) < 0 ||
+		(r = upstream_dial(&s->upstream, conf->source_client ? &s->peer : NULL,
+			 s->service->mark, &fd)) < 0 ||
 		(r = conn_open(&s->server.conn, &s->worker->loop, fd, true)) < 0) {
 		server_failed(s, err_text(r));
 		return;
@@ -71,8 +72,11 @@ static void server_secure(struct session *s, const char *alpn)
 
 void session_forward_header(struct session *s, enum session_state next)
 {
-	struct stream_header h = { .content_ns = NS_CLIENT, .from = s->from, .to = s->domain,
-		.lang = s->lang, .version = "1.0" };
+	struct stream_header h = { .content_ns = NS_CLIENT,
+		.from = s->from,
+		.to = s->domain,
+		.lang = s->lang,
+		.version = "1.0" };
 	int r = write_header(&s->server.conn.out, &h);
 
 	if (r < 0) {
@@ -100,13 +104,26 @@ static void server_greet(struct session *s)
 static bool server_introduce(struct session *s)
 {
 	struct conn *c = &s->server.conn;
-	int r = proxy_header_write(&c->out, &s->peer.address, s->peer.port, &s->dest.address, s->dest.port);
+	int r = proxy_header_write(
+		&c->out, &s->peer.address, s->peer.port, &s->dest.address, s->dest.port);
 
 	conn_flush(c);
 	if (r == 0 && conn_is_flushed(c) && !c->mute)
 		return true;
 	server_failed(s, "PROXY header not sent");
 	return false;
+}
+
+/* "starttls" towards the very port the client dialled means: as the client came. Who spoke TLS from
+ * the first byte dialled a port where the server expects that too (XEP-0368). */
+static enum upstream_tls server_tls(const struct session *s)
+{
+	const struct service *conf = &s->service->conf;
+	bool same_port = conf->upstream_original || conf->upstream_port == 0;
+
+	return conf->upstream_tls == UPSTREAM_STARTTLS && s->direct && same_port
+		       ? UPSTREAM_TLS
+		       : conf->upstream_tls;
 }
 
 void act_connected(struct session *s, struct leg *from, const struct stream_event *ev)
@@ -116,7 +133,7 @@ void act_connected(struct session *s, struct leg *from, const struct stream_even
 	metric_add(counters.upstream_connected, 1);
 	if (s->service->conf.proxy_protocol && !server_introduce(s))
 		return;
-	switch (s->service->conf.upstream_tls) {
+	switch (server_tls(s)) {
 	case UPSTREAM_PLAIN:
 		session_forward_header(s, SESSION_OPENING);
 		break;
@@ -134,7 +151,9 @@ void act_unreached(struct session *s, struct leg *from, const struct stream_even
 	const struct tls_link *tls = &from->conn.tls;
 
 	if (s->state == SESSION_SERVER_SECURING)
-		server_failed(s, tls->pick.why ? tls->pick.why : tls->error ? tls->error : "TLS failed");
+		server_failed(s, tls->pick.why ? tls->pick.why
+				 : tls->error  ? tls->error
+					       : "TLS failed");
 	else if (!ev)
 		server_failed(s, "connection refused or lost");
 	else if (ev->kind == STREAM_ELEMENT && element_is(ev->stanza.root, NS_STREAM, "error"))
