@@ -246,11 +246,14 @@ static void act_strikes(struct bans *b, json_t *act, const struct peer_address *
 {
 	bool shared = json_is_true(json_object_get(act, "shared"));
 	struct punish_result result;
-	struct ledger_ban ban;
+	struct ledger_ban ban, standing;
 	char for_text[32];
 	uint64_t ms;
 
 	act_fill(act, a, &ban);
+	/* What was on its way when the ban fell is paid for by it: one flood is one ban. */
+	if (ledger_ban_covering(b->ledger, &ban.address, ban.since_ms, &standing) == 0)
+		return;
 	if (punish_strike(b->ladder, &ban.address, strikes, shared, clock_mono_ms(), &result) < 0)
 		return;
 	if (result.spared)
