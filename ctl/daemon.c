@@ -7,7 +7,9 @@
 #include "ctl/daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +321,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 		listeners_close(&listeners);
 		return r;
 	}
+	malloc_trim(0); /* compiling needs much more than keeping */
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,

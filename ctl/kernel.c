@@ -21,7 +21,8 @@
 enum {
 	KERNEL_SETTLE_MS = 100, /* a foreign transaction is often one of several */
 	KERNEL_RETRY_MS = 1000,
-	KERNEL_WATCH_MS = 10000, /* routes send us no word */
+	KERNEL_WATCH_MS = 1000, /* routes send us no word */
+	KERNEL_LOOK_TURNS = 30, /* the table does; looking all the same, now and then */
 };
 
 struct kernel {
@@ -32,7 +33,7 @@ struct kernel {
 	uv_timer_t timer;
 	struct policy *policy; /* NULL: unloaded */
 	bool loaded, touched;
-	unsigned closing;
+	unsigned closing, turns;
 	int error; /* of the last attempt; 0: all is as it should be */
 	char error_text[200];
 	size_t changes; /* elements that a sync had to add or remove */
@@ -217,7 +218,8 @@ static void on_timer(uv_timer_t *timer)
 	if (!k->policy)
 		return;
 	lost = routes_are_lost(k);
-	if (lost || k->touched || k->error < 0 || nft_state(k->nft) != NFT_STATE_INTACT)
+	if (lost || k->touched || k->error < 0 ||
+		(++k->turns % KERNEL_LOOK_TURNS == 0 && nft_state(k->nft) != NFT_STATE_INTACT))
 		kernel_reconcile(k, lost);
 	watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
 }

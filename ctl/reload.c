@@ -5,6 +5,8 @@
  * that fails leaves it there, with its reason told. One reload or list edit at a time (ctl/jobs.h).
  */
 #include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -89,6 +91,7 @@ static void reload_swap(struct reload *reload)
 	d->config = reload->next;
 	reload->next = NULL;
 	config_free(old);
+	malloc_trim(0); /* compiling needs much more than keeping */
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	events_reopen(d->events, options->events_max_bytes);
