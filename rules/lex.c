@@ -153,6 +153,10 @@ static void lex_string(struct lexer *lex, struct token *out)
 			"unterminated string");
 		return;
 	}
+	if (memchr(start, '\0', (size_t)(close - start))) {
+		token_bad(lex, out, NULL, "NUL byte in string");
+		return;
+	}
 	if (!(text = arena_alloc(lex->arena, (size_t)(close - start)))) {
 		lex->nomem = true;
 		return;
@@ -190,6 +194,10 @@ static void lex_regex(struct lexer *lex, struct token *out)
 		token_bad(lex, out,
 			"it ends with '/' on the line where it begins; '/' inside is written '\\/'",
 			"unterminated regular expression");
+		return;
+	}
+	if (memchr(start, '\0', (size_t)(close - start))) {
+		token_bad(lex, out, NULL, "NUL byte in regular expression");
 		return;
 	}
 	out->text = text_copy(lex, start + 1, (size_t)(close - start - 1));
