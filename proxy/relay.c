@@ -262,6 +262,11 @@ void act_close(struct session *s, struct leg *from, const struct stream_event *e
 
 	(void)ev;
 	from->closed_in = true;
+	/* After a stream error nobody has anything to add (RFC 6120 4.9.1.1). */
+	if (from->failed_in) {
+		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
+		return;
+	}
 	if (to->opened && !to->closed_out && write_close(&to->conn.out) < 0) {
 		session_fail(s, -ENOMEM, "close");
 		return;
