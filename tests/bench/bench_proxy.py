@@ -80,7 +80,7 @@ chain inbound {{
     (folder / "haproxy.cfg").write_text(f"""
 global
     nbthread 1
-    maxconn 20000
+    maxconn 2000
     ssl-server-verify none
 defaults
     mode tcp
