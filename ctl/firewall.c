@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: before everything. What the services ask of the kernel, written as the text of one nft table:
- * sets of allowed and blocked addresses, their early drop, and the interception that brings a peer's connection to the
- * proxy. Services and options come in, nft text goes out; "firewall print" shows this very text and nft.c loads it.
- * Addresses are parsed and printed anew and names stripped, so that nothing from the configuration becomes syntax.
- * It never talks to the kernel and never looks at the host. */
+/* In the data's way: before everything. What the services ask of the kernel, written as the text of
+ * one nft table: sets of allowed and blocked addresses, their early drop, and the interception that
+ * brings a peer's connection to the proxy. Services and options come in, nft text goes out;
+ * "firewall print" shows this very text and nft.c loads it. Addresses are parsed and printed anew
+ * and names stripped, so that nothing from the configuration becomes syntax. It never talks to the
+ * kernel and never looks at the host. */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -41,9 +42,10 @@ bool firewall_needs_route(const struct service *services, size_t n)
 
 /* ---- one service's rules ---- */
 
-/* The condition on destination addresses: one rule a family, and none for a family without an address. */
+/* The condition on destination addresses: one rule a family, and none for a family without an
+ * address. */
 struct family {
-	const char *name; /* "ip ", "ip6 " */
+	const char *name;  /* "ip ", "ip6 " */
 	const char *proto; /* as meta nfproto says it */
 	bool v4;
 };
@@ -60,8 +62,10 @@ static bool address_is_any(const struct peer_address *a)
 	return memcmp(a->bytes + (address_is_v4(a) ? 12 : 0), zero, address_is_v4(a) ? 4 : 16) == 0;
 }
 
-/* "ip daddr { 192.0.2.1, 192.0.2.2 } " into text; *count says how many addresses of the family there are. */
-static int format_addresses(const struct service *s, const struct family *f, struct buf *text, unsigned *count)
+/* "ip daddr { 192.0.2.1, 192.0.2.2 } " into text; *count says how many addresses of the family
+ * there are. */
+static int format_addresses(
+	const struct service *s, const struct family *f, struct buf *text, unsigned *count)
 {
 	struct peer_address a;
 	char name[INET6_ADDRSTRLEN];
@@ -88,10 +92,11 @@ static int format_addresses(const struct service *s, const struct family *f, str
 	return buf_puts(text, " } ");
 }
 
-/* family: "" or "ip " or "ip6 ". A tproxy rule without a listening proxy lets the packet go on: the rule after it
- * is what fails closed. Redirection to a port without a listener refuses by itself. */
-static int format_ports(const struct service *s, const char *family, const char *condition, uint32_t mark,
-	struct buf *out)
+/* family: "" or "ip " or "ip6 ". A tproxy rule without a listening proxy lets the packet go on: the
+ * rule after it is what fails closed. Redirection to a port without a listener refuses by itself.
+ */
+static int format_ports(const struct service *s, const char *family, const char *condition,
+	uint32_t mark, struct buf *out)
 {
 	int r = 0;
 
@@ -100,19 +105,22 @@ static int format_ports(const struct service *s, const char *family, const char 
 
 		if (s->intercept == INTERCEPT_TPROXY) {
 			r = buf_putf(out,
-				"\t\t%stcp dport %u tproxy %sto :%u meta mark set 0x%08" PRIx32 " counter accept\n",
+				"\t\t%stcp dport %u tproxy %sto :%u meta mark set 0x%08" PRIx32
+				" counter accept\n",
 				condition, s->ports[i], family, to, mark);
 			if (r == 0 && !s->fail_open)
-				r = buf_putf(out, "\t\t%stcp dport %u counter drop\n", condition, s->ports[i]);
-		}
-		else
-			r = buf_putf(out, "\t\tfib daddr type local %stcp dport %u counter redirect to :%u\n", condition,
-				s->ports[i], to);
+				r = buf_putf(out, "\t\t%stcp dport %u counter drop\n", condition,
+					s->ports[i]);
+		} else
+			r = buf_putf(out,
+				"\t\tfib daddr type local %stcp dport %u counter redirect to :%u\n",
+				condition, s->ports[i], to);
 	}
 	return r;
 }
 
-/* Names come from the configuration's lexer; whatever is not a plain character there is not repeated here. */
+/* Names come from the configuration's lexer; whatever is not a plain character there is not
+ * repeated here. */
 static int format_name(const char *name, struct buf *out)
 {
 	int r = 0;
@@ -130,8 +138,8 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 
 	if ((r = buf_puts(out, "\t\t# service ")) < 0 || (r = format_name(s->name, out)) < 0 ||
 		(r = buf_puts(out, s->intercept != INTERCEPT_TPROXY ? "\n"
-					   : s->fail_open ? ", passes by while there is no proxy\n"
-							  : ", dropped while there is no proxy\n")) < 0)
+				   : s->fail_open ? ", passes by while there is no proxy\n"
+						  : ", dropped while there is no proxy\n")) < 0)
 		return r;
 	if (s->n_addresses == 0)
 		return format_ports(s, "", "", mark, out);
@@ -151,8 +159,8 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 	return r;
 }
 
-static int format_services(const struct service *services, size_t n, enum intercept how, uint32_t mark,
-	struct buf *out)
+static int format_services(const struct service *services, size_t n, enum intercept how,
+	uint32_t mark, struct buf *out)
 {
 	int r = 0;
 
@@ -182,7 +190,8 @@ static int format_sets(const struct daemon_options *daemon, struct buf *out)
 		if (sets[i].comment) {
 			if ((r = buf_putf(out, "\t%s", sets[i].comment)) < 0)
 				return r;
-			if (list && ((r = buf_puts(out, i < 2 ? ": the list " : ", and the list ")) < 0 ||
+			if (list && ((r = buf_puts(out,
+					      i < 2 ? ": the list " : ", and the list ")) < 0 ||
 					    (r = format_name(list, out)) < 0))
 				return r;
 			if ((r = buf_puts(out, ".\n")) < 0)
@@ -198,23 +207,26 @@ static int format_sets(const struct daemon_options *daemon, struct buf *out)
 	return r;
 }
 
-/* The ports the proxy really listens on are not for dialling: there would be no original destination. Before NAT
- * (raw) an intercepted packet still carries the port its peer dialled. */
+/* The ports the proxy really listens on are not for dialling: there would be no original
+ * destination. Before NAT (raw) an intercepted packet still carries the port its peer dialled. */
 static int format_hidden_ports(const struct service *services, size_t n, struct buf *out)
 {
 	bool first = true;
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!service_is(&services[i], INTERCEPT_TPROXY) && !service_is(&services[i], INTERCEPT_REDIRECT))
+		if (!service_is(&services[i], INTERCEPT_TPROXY) &&
+			!service_is(&services[i], INTERCEPT_REDIRECT))
 			continue;
 		for (unsigned k = 0; k < services[i].n_ports && r == 0; k++) {
 			if (first)
 				r = buf_puts(out,
-					"\t\t# The proxy's own ports are reached by interception only.\n"
+					"\t\t# The proxy's own ports are reached by interception "
+					"only.\n"
 					"\t\tiifname != \"lo\" fib daddr type local tcp dport {");
 			if (r == 0)
-				r = buf_putf(out, "%s %u", first ? "" : ",", services[i].ports[k] + INTERCEPT_PORT_OFFSET);
+				r = buf_putf(out, "%s %u", first ? "" : ",",
+					services[i].ports[k] + INTERCEPT_PORT_OFFSET);
 			first = false;
 		}
 	}
@@ -225,26 +237,26 @@ static int format_early(const struct service *services, size_t n, struct buf *ou
 {
 	int r;
 
-	if ((r = buf_puts(out,
-		     "\n"
-		     "\t# Before connection tracking and interception; packets of standing connections, too.\n"
-		     "\tchain early {\n"
-		     "\t\ttype filter hook prerouting priority raw; policy accept;\n")) < 0 ||
+	if ((r = buf_puts(out, "\n"
+			       "\t# Before connection tracking and interception; packets of "
+			       "standing connections, too.\n"
+			       "\tchain early {\n"
+			       "\t\ttype filter hook prerouting priority raw; policy accept;\n")) <
+			0 ||
 		(r = format_hidden_ports(services, n, out)) < 0)
 		return r;
-	return buf_puts(out,
-		"\t\t# A ban must not cut this host off from itself.\n"
-		"\t\tip saddr 127.0.0.1 accept\n"
-		"\t\tip6 saddr ::1 accept\n"
-		"\t\tip saddr @allow4 accept\n"
-		"\t\tip6 saddr @allow6 accept\n"
-		"\t\tip saddr @block4 counter drop\n"
-		"\t\tip6 saddr @block6 counter drop\n"
-		"\t}\n");
+	return buf_puts(out, "\t\t# A ban must not cut this host off from itself.\n"
+			     "\t\tip saddr 127.0.0.1 accept\n"
+			     "\t\tip6 saddr ::1 accept\n"
+			     "\t\tip saddr @allow4 accept\n"
+			     "\t\tip6 saddr @allow6 accept\n"
+			     "\t\tip saddr @block4 counter drop\n"
+			     "\t\tip6 saddr @block6 counter drop\n"
+			     "\t}\n");
 }
 
-static int format_intercept(const struct service *services, size_t n, const struct daemon_options *daemon,
-	struct buf *out)
+static int format_intercept(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out)
 {
 	uint32_t local = firewall_mark_local(daemon);
 	int r;
@@ -253,22 +265,24 @@ static int format_intercept(const struct service *services, size_t n, const stru
 		return 0;
 	if ((r = buf_putf(out,
 		     "\n"
-		     "\t# Packets for another's address are handed to the proxy here: the mark chooses routing table %" PRIu32
-		     ".\n"
+		     "\t# Packets for another's address are handed to the proxy here: the mark "
+		     "chooses routing table %" PRIu32 ".\n"
 		     "\tchain intercept {\n"
 		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n"
 		     "\t\t# The proxy's own connections to a server on this host.\n"
 		     "\t\tmeta mark 0x%08" PRIx32 " accept\n"
-		     "\t\t# Answers to connections made in a client's name, and sessions older than a reload.\n"
-		     "\t\tmeta l4proto tcp socket wildcard 0 socket transparent 1 meta mark set 0x%08" PRIx32 " accept\n",
+		     "\t\t# Answers to connections made in a client's name, and sessions older "
+		     "than a reload.\n"
+		     "\t\tmeta l4proto tcp socket wildcard 0 socket transparent 1 meta mark set "
+		     "0x%08" PRIx32 " accept\n",
 		     daemon->route_table, firewall_mark_upstream(daemon), local)) < 0 ||
 		(r = format_services(services, n, INTERCEPT_TPROXY, local, out)) < 0)
 		return r;
 	return buf_puts(out, "\t}\n");
 }
 
-static int format_redirect(const struct service *services, size_t n, const struct daemon_options *daemon,
-	struct buf *out)
+static int format_redirect(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out)
 {
 	int r;
 
@@ -276,7 +290,8 @@ static int format_redirect(const struct service *services, size_t n, const struc
 		return 0;
 	if ((r = buf_putf(out,
 		     "\n"
-		     "\t# Connections that arrive for a server on this host; what the host itself dials is left alone.\n"
+		     "\t# Connections that arrive for a server on this host; what the host itself "
+		     "dials is left alone.\n"
 		     "\tchain intercept_nat {\n"
 		     "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
 		     "\t\tmeta mark 0x%08" PRIx32 " accept\n",
@@ -286,19 +301,22 @@ static int format_redirect(const struct service *services, size_t n, const struc
 	return buf_puts(out, "\t}\n");
 }
 
-int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon, struct buf *out)
+int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon,
+	struct buf *out)
 {
 	int r;
 
 	if (daemon->mark == 0 || (daemon->mark & 3) != 0)
 		return ERR_RANGE;
 	for (size_t i = 0; i < n; i++)
-		for (unsigned k = 0; services[i].intercept != INTERCEPT_NONE && k < services[i].n_ports; k++)
-			if (services[i].ports[k] == 0 || services[i].ports[k] > UINT16_MAX - INTERCEPT_PORT_OFFSET)
+		for (unsigned k = 0;
+			services[i].intercept != INTERCEPT_NONE && k < services[i].n_ports; k++)
+			if (services[i].ports[k] == 0 ||
+				services[i].ports[k] > UINT16_MAX - INTERCEPT_PORT_OFFSET)
 				return ERR_RANGE;
-	if ((r = buf_puts(out,
-		     "# Written by xmppwalld and kept so by it: what others change here is undone.\n"
-		     "table inet " FIREWALL_TABLE " {\n")) < 0 ||
+	if ((r = buf_puts(out, "# Written by xmppwalld and kept so by it: what others change here "
+			       "is undone.\n"
+			       "table inet " FIREWALL_TABLE " {\n")) < 0 ||
 		(r = format_sets(daemon, out)) < 0 || (r = format_early(services, n, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
 		(r = format_redirect(services, n, daemon, out)) < 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: between the ledger's prefixes and the kernel's interval sets. Prefixes either nest or are
- * disjoint, so one walk over them in order with a stack of those still open cuts them into disjoint runs: a narrow ban
- * that outlasts the wide one around it is cut out of it, one that does not is left to the wide one.
- * It never asks what time it is: durations are compared, not ends. */
+/* In the data's way: between the ledger's prefixes and the kernel's interval sets. Prefixes either
+ * nest or are disjoint, so one walk over them in order with a stack of those still open cuts them
+ * into disjoint runs: a narrow ban that outlasts the wide one around it is cut out of it, one that
+ * does not is left to the wide one. It never asks what time it is: durations are compared, not
+ * ends. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,9 @@ bool interval_of(const struct peer_address *address, unsigned prefix_len, struct
 	run->first = *address;
 	run->last = *address;
 	for (unsigned i = 0; i < sizeof(address->bytes); i++) {
-		unsigned fixed = prefix_len <= i * 8 ? 0 : prefix_len >= i * 8 + 8 ? 8 : prefix_len - i * 8;
+		unsigned fixed = prefix_len <= i * 8       ? 0
+				 : prefix_len >= i * 8 + 8 ? 8
+							   : prefix_len - i * 8;
 		uint8_t hosts = (uint8_t)(0xff >> fixed);
 
 		run->first.bytes[i] &= (uint8_t)~hosts;
@@ -48,7 +51,8 @@ bool interval_of(const struct peer_address *address, unsigned prefix_len, struct
 	return true;
 }
 
-/* Wider first among those of equal start, longer first among equals: the rest of equals is then covered. */
+/* Wider first among those of equal start, longer first among equals: the rest of equals is then
+ * covered. */
 static int compare_runs(const void *a, const void *b)
 {
 	const struct nft_run *x = a, *y = b;
@@ -66,8 +70,9 @@ struct flatten {
 	size_t n;
 	struct nft_run open[DEPTH_MAX];
 	unsigned depth;
-	struct peer_address at; /* first address of the innermost open run that is not written yet */
-	bool full;              /* the innermost open run is written to its end */
+	struct peer_address
+		at; /* first address of the innermost open run that is not written yet */
+	bool full;  /* the innermost open run is written to its end */
 };
 
 static void write_until(struct flatten *f, const struct peer_address *last)
@@ -109,7 +114,8 @@ static void add_run(struct flatten *f, const struct nft_run *run)
 	f->full = false;
 }
 
-int interval_flatten(const struct nft_element *elements, size_t n, struct nft_run **out, size_t *n_out)
+int interval_flatten(
+	const struct nft_element *elements, size_t n, struct nft_run **out, size_t *n_out)
 {
 	struct nft_run *sorted = calloc(n ? n : 1, sizeof(*sorted));
 	struct flatten *f = calloc(1, sizeof(*f));

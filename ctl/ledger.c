@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: a ban is entered here before the kernel hears of it, so that it outlives daemon, table and
- * host. Prefixes with a reason come in; what stands is read back after a restart and by "xmppwallctl bans".
- * Each change is one transaction in a write-ahead log: the file system holds it when the call returns, whatever
- * happens to the process then (a power failure may cost the last moments, never the file). How often a prefix was
- * banned is kept beyond the ban, for escalation. It never asks the clock, and knows no kernel. */
+/* In the data's way: a ban is entered here before the kernel hears of it, so that it outlives
+ * daemon, table and host. Prefixes with a reason come in; what stands is read back after a restart
+ * and by "xmppwallctl bans". Each change is one transaction in a write-ahead log: the file system
+ * holds it when the call returns, whatever happens to the process then (a power failure may cost
+ * the last moments, never the file). How often a prefix was banned is kept beyond the ban, for
+ * escalation. It never asks the clock, and knows no kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,13 +25,16 @@ enum { SCHEMA_VERSION = 1, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V
 static const char schema[] =
 	"BEGIN;"
 	"CREATE TABLE bans (address BLOB NOT NULL, prefix INTEGER NOT NULL, since INTEGER NOT NULL,"
-	" until INTEGER NOT NULL, why TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL, strikes INTEGER NOT NULL,"
+	" until INTEGER NOT NULL, why TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL, strikes "
+	"INTEGER NOT NULL,"
 	" PRIMARY KEY (address, prefix)) WITHOUT ROWID;"
 	"CREATE INDEX bans_until ON bans (until) WHERE until != 0;"
-	"CREATE TABLE counts (address BLOB NOT NULL, prefix INTEGER NOT NULL, count INTEGER NOT NULL,"
+	"CREATE TABLE counts (address BLOB NOT NULL, prefix INTEGER NOT NULL, count INTEGER NOT "
+	"NULL,"
 	" last INTEGER NOT NULL, PRIMARY KEY (address, prefix)) WITHOUT ROWID;"
 	"CREATE INDEX counts_last ON counts (last);"
-	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
+	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, "
+	"what TEXT NOT NULL,"
 	" list TEXT NOT NULL, entry TEXT NOT NULL);"
 	"CREATE INDEX history_list ON history (list, id);"
 	"PRAGMA user_version = 1;"
@@ -38,7 +42,10 @@ static const char schema[] =
 
 #define BAN_COLUMNS                                                                                \
 	"bans.address, bans.prefix, since, until, why, rule, id, strikes, coalesce(count, 1)"      \
-	" FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix = bans.prefix"
+	" FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix = "        \
+	"bans.prefix"
+
+#define EDIT_COLUMNS "time, who, what, list, entry FROM history"
 
 /* A count is remembered as long as its ban stands, and LEDGER_MEMORY_MS beyond. */
 #define EXPIRE_COUNTS                                                                              \
@@ -58,12 +65,14 @@ static const char *const sql[SQL_N] = {
 	[SQL_NEXT_END] = "SELECT coalesce(min(until), 0) FROM bans WHERE until != 0",
 	[SQL_COUNT_FIND] = "SELECT count, last FROM counts WHERE address = ?1 AND prefix = ?2",
 	[SQL_COUNT_PUT] = "INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)",
-	[SQL_COUNT_LOWER] = "UPDATE counts SET count = max(count - 1, 0) WHERE address = ?1 AND prefix = ?2",
+	[SQL_COUNT_LOWER] =
+		"UPDATE counts SET count = max(count - 1, 0) WHERE address = ?1 AND prefix = ?2",
 	[SQL_COUNT_EXPIRE] = EXPIRE_COUNTS,
-	[SQL_HISTORY_ADD] = "INSERT INTO history (time, who, what, list, entry) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_HISTORY_ADD] =
+		"INSERT INTO history (time, who, what, list, entry) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_HISTORY_TRIM] = "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?1",
-	[SQL_HISTORY_LIST] = "SELECT time, who, what, list, entry FROM history WHERE list = ?1 ORDER BY id DESC LIMIT ?2",
-	[SQL_HISTORY_ALL] = "SELECT time, who, what, list, entry FROM history ORDER BY id DESC LIMIT ?2",
+	[SQL_HISTORY_LIST] = "SELECT " EDIT_COLUMNS " WHERE list = ?1 ORDER BY id DESC LIMIT ?2",
+	[SQL_HISTORY_ALL] = "SELECT " EDIT_COLUMNS " ORDER BY id DESC LIMIT ?2",
 };
 
 /* ---- SQLite ---- */
@@ -80,8 +89,11 @@ int ledger_error(struct ledger *l, int code)
 	case SQLITE_FULL:
 		return -ENOSPC;
 	}
-	log_error("ledger error=\"%s\" detail=\"%s\"", sqlite3_errstr(code), l->db ? sqlite3_errmsg(l->db) : "");
-	return (code & 0xff) == SQLITE_READONLY ? -EROFS : (code & 0xff) == SQLITE_BUSY ? -EBUSY : ERR_LIBRARY;
+	log_error("ledger error=\"%s\" detail=\"%s\"", sqlite3_errstr(code),
+		l->db ? sqlite3_errmsg(l->db) : "");
+	return (code & 0xff) == SQLITE_READONLY ? -EROFS
+	       : (code & 0xff) == SQLITE_BUSY   ? -EBUSY
+						: ERR_LIBRARY;
 }
 
 sqlite3_stmt *ledger_statement(struct ledger *l, enum ledger_sql which)
@@ -180,24 +192,27 @@ static int prepare_all(struct ledger *l)
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < SQL_N && code == SQLITE_OK; i++)
-		code = sqlite3_prepare_v3(l->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &l->statements[i], NULL);
+		code = sqlite3_prepare_v3(
+			l->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &l->statements[i], NULL);
 	/* Tables that are there but not as we made them: damaged for our purposes. */
 	return code == SQLITE_ERROR ? SQLITE_CORRUPT : code;
 }
 
 static int open_code(struct ledger *l, const char *path)
 {
-	int code = sqlite3_open_v2(path, &l->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-		NULL);
+	int code = sqlite3_open_v2(path, &l->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
 
 	if (code != SQLITE_OK)
 		return code;
 	sqlite3_extended_result_codes(l->db, 1);
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_busy_timeout(l->db, BUSY_MS);
-	/* NORMAL: a commit is with the kernel when it returns; the disk is waited for only at checkpoints. */
+	/* NORMAL: a commit is with the kernel when it returns; the disk is waited for only at
+	 * checkpoints. */
 	code = sqlite3_exec(l->db,
-		"PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+		"PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
+		"NORMAL;"
 		"PRAGMA journal_size_limit = 4194304;",
 		NULL, NULL, NULL);
 	if (code == SQLITE_OK)
@@ -233,7 +248,8 @@ static int move_aside(const char *path)
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (snprintf(from, sizeof(from), "%s%s", path, parts[i]) >= (int)sizeof(from) ||
-			snprintf(to, sizeof(to), "%s.damaged-%" PRId64 "%s", path, now, parts[i]) >= (int)sizeof(to))
+			snprintf(to, sizeof(to), "%s.damaged-%" PRId64 "%s", path, now, parts[i]) >=
+				(int)sizeof(to))
 			return -ENAMETOOLONG;
 		if (rename(from, to) < 0 && errno != ENOENT)
 			return -errno;
@@ -305,15 +321,17 @@ static bool clear_hosts(struct peer_address *a, unsigned prefix_len)
 	if (prefix_len > PREFIX_MAX)
 		return false;
 	for (unsigned i = 0; i < ADDRESS_SIZE; i++) {
-		unsigned fixed = prefix_len <= i * 8 ? 0 : prefix_len >= i * 8 + 8 ? 8 : prefix_len - i * 8;
+		unsigned fixed = prefix_len <= i * 8       ? 0
+				 : prefix_len >= i * 8 + 8 ? 8
+							   : prefix_len - i * 8;
 
 		a->bytes[i] &= (uint8_t)(0xff00 >> fixed);
 	}
 	return true;
 }
 
-static sqlite3_stmt *prefix_statement(struct ledger *l, enum ledger_sql which, const struct peer_address *a,
-	unsigned prefix_len)
+static sqlite3_stmt *prefix_statement(
+	struct ledger *l, enum ledger_sql which, const struct peer_address *a, unsigned prefix_len)
 {
 	sqlite3_stmt *s = ledger_statement(l, which);
 
@@ -337,7 +355,8 @@ static void read_ban(sqlite3_stmt *s, struct ledger_ban *ban)
 	ban->count = (unsigned)sqlite3_column_int64(s, 8);
 }
 
-int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len, struct ledger_ban *out)
+int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
+	struct ledger_ban *out)
 {
 	struct peer_address a = *address;
 	sqlite3_stmt *s;
@@ -358,7 +377,8 @@ static bool ends_later(const struct ledger_ban *a, const struct ledger_ban *b)
 	return b->until_ms != 0 && (a->until_ms == 0 || a->until_ms > b->until_ms);
 }
 
-int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms, struct ledger_ban *out)
+int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms,
+	struct ledger_ban *out)
 {
 	unsigned least = address_is_v4(address) ? V4_PREFIX_MIN : 0;
 	int found = ERR_NOTFOUND;
@@ -378,8 +398,8 @@ int ledger_ban_covering(struct ledger *l, const struct peer_address *address, in
 	return found;
 }
 
-static int count_find(struct ledger *l, const struct peer_address *a, unsigned prefix_len, unsigned *count,
-	int64_t *last)
+static int count_find(struct ledger *l, const struct peer_address *a, unsigned prefix_len,
+	unsigned *count, int64_t *last)
 {
 	sqlite3_stmt *s = prefix_statement(l, SQL_COUNT_FIND, a, prefix_len);
 	int code = sqlite3_step(s);
@@ -527,7 +547,8 @@ long ledger_bans_count(struct ledger *l)
 	return l->n_bans;
 }
 
-int ledger_bans_each(struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg)
+int ledger_bans_each(
+	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg)
 {
 	sqlite3_stmt *s = ledger_statement(l, SQL_BANS);
 	struct ledger_ban ban;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The book of bans and list edits, in one SQLite file. What a call has returned 0 for survives kill -9.
- * Times are wall milliseconds since 1970. Strings longer than their bound are cut at a whole UTF-8 character. */
+/* The book of bans and list edits, in one SQLite file. What a call has returned 0 for survives kill
+ * -9. Times are wall milliseconds since 1970. Strings longer than their bound are cut at a whole
+ * UTF-8 character. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,13 +29,14 @@ struct ledger_ban {
 	char why[LEDGER_WHY_SIZE];
 	char rule[LEDGER_RULE_SIZE]; /* "" when an operator banned */
 	char id[VERDICT_ID_SIZE];
-	unsigned count;   /* how many bans this prefix has had, this one included; filled by the ledger */
+	unsigned count;   /* how many bans this prefix has had, this one included; filled by the
+			     ledger */
 	unsigned strikes; /* that led to it */
 };
 
-/* Creates the file (0600) and its schema where there is none. A damaged file is renamed to "PATH.damaged-TIME", an
- * error is logged, *damaged (may be NULL) is set and an empty ledger opened. 0, -errno, ERR_LIBRARY,
- * ERR_UNSUPPORTED when a newer program wrote the file. */
+/* Creates the file (0600) and its schema where there is none. A damaged file is renamed to
+ * "PATH.damaged-TIME", an error is logged, *damaged (may be NULL) is set and an empty ledger
+ * opened. 0, -errno, ERR_LIBRARY, ERR_UNSUPPORTED when a newer program wrote the file. */
 int ledger_open(const char *path, struct ledger **out, bool *damaged);
 void ledger_close(struct ledger *l);
 
@@ -44,37 +46,44 @@ enum ledger_how {
 	LEDGER_EXTEND, /* a standing ban never gets shorter (punishments) */
 	LEDGER_SET,    /* the end is as given (an operator's word) */
 };
-/* Enters a ban or extends the standing one; since and count are the ledger's then: *ban is updated to what now stands.
- * 0, ERR_LIMIT, ERR_RANGE (prefix), ERR_LIBRARY or -ENOSPC. */
+/* Enters a ban or extends the standing one; since and count are the ledger's then: *ban is updated
+ * to what now stands. 0, ERR_LIMIT, ERR_RANGE (prefix), ERR_LIBRARY or -ENOSPC. */
 int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how);
 /* Takes the ban back, and off the count of the prefix. 0 or ERR_NOTFOUND, ... */
 int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsigned prefix_len);
 /* The ban of exactly this prefix. 0 or ERR_NOTFOUND. */
-int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len, struct ledger_ban *out);
+int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
+	struct ledger_ban *out);
 /* The ban that covers this address and ends last. 0 or ERR_NOTFOUND. */
-int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms, struct ledger_ban *out);
-/* Removes bans that ended at or before now (their count stays), and counts beyond memory. How many bans, or negative. */
+int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms,
+	struct ledger_ban *out);
+/* Removes bans that ended at or before now (their count stays), and counts beyond memory. How many
+ * bans, or negative. */
 long ledger_expire(struct ledger *l, int64_t now_ms);
 /* When the next ban ends; 0 if none does. */
 int64_t ledger_next_end(struct ledger *l);
-/* Visits until false, newest first; the ban is borrowed for the call. No writing from the visitor. 0 or ERR_LIBRARY. */
-int ledger_bans_each(struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
+/* Visits until false, newest first; the ban is borrowed for the call. No writing from the visitor.
+ * 0 or ERR_LIBRARY. */
+int ledger_bans_each(
+	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
 /* How many bans stand. */
 long ledger_bans_count(struct ledger *l);
-/* How many bans this prefix has had so far (a standing one included): the exponent of escalation. 0 on error. */
+/* How many bans this prefix has had so far (a standing one included): the exponent of escalation. 0
+ * on error. */
 unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len);
 
 /* ---- history of list edits ---- */
 
 struct ledger_edit {
 	int64_t time_ms;
-	const char *who;   /* "uid 0 (root)" */
-	const char *what;  /* "add", "del", "import" */
+	const char *who;  /* "uid 0 (root)" */
+	const char *what; /* "add", "del", "import" */
 	const char *list;
 	const char *entry;
 };
 /* All in one transaction. 0 or as ledger_ban_add. */
 int ledger_history_add(struct ledger *l, const struct ledger_edit *edits, size_t n);
-/* The newest max edits of a list (NULL: of all), newest first, until false. Strings are borrowed for the call. */
+/* The newest max edits of a list (NULL: of all), newest first, until false. Strings are borrowed
+ * for the call. */
 int ledger_history_each(struct ledger *l, const char *list, size_t max,
 	bool (*visit)(void *arg, const struct ledger_edit *edit), void *arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: beside it. Who changed which list, when and how, entered after the list's file was written and read
- * by "xmppwallctl list history". The newest LEDGER_HISTORY_MAX edits are kept.
+/* In the data's way: beside it. Who changed which list, when and how, entered after the list's file
+ * was written and read by "xmppwallctl list history". The newest LEDGER_HISTORY_MAX edits are kept.
  * It never holds the lists themselves: those are files. */
 #include <string.h>
 
@@ -56,7 +56,8 @@ int ledger_history_each(struct ledger *l, const char *list, size_t max,
 
 	if (list)
 		bind_text(s, 1, list, LEDGER_ENTRY_MAX);
-	sqlite3_bind_int64(s, 2, max > LEDGER_HISTORY_MAX ? LEDGER_HISTORY_MAX : (sqlite3_int64)max);
+	sqlite3_bind_int64(
+		s, 2, max > LEDGER_HISTORY_MAX ? LEDGER_HISTORY_MAX : (sqlite3_int64)max);
 	while (on && (code = sqlite3_step(s)) == SQLITE_ROW) {
 		struct ledger_edit edit = {
 			.time_ms = sqlite3_column_int64(s, 0),

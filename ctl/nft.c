@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: the kernel drops and intercepts by what is loaded here, before any packet is ours. The text of
- * firewall.c comes in, one transaction goes out through libnftables, and errors come back as its text. The table is
- * refilled rather than replaced where possible, so that bans hold while rules change. Also says what stands in the
- * kernel under our name, and tries what this kernel can. Elements are nft_set.c's, messages nft_netlink.c's.
- * It never decides what the table should hold. */
+/* In the data's way: the kernel drops and intercepts by what is loaded here, before any packet is
+ * ours. The text of firewall.c comes in, one transaction goes out through libnftables, and errors
+ * come back as its text. The table is refilled rather than replaced where possible, so that bans
+ * hold while rules change. Also says what stands in the kernel under our name, and tries what this
+ * kernel can. Elements are nft_set.c's, messages nft_netlink.c's. It never decides what the table
+ * should hold. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@
 #define TABLE "inet " FIREWALL_TABLE
 
 /* Terse: no elements. What stays is what nft_load determines, and nothing that packets change. */
-enum { LISTING_TERSE = NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL };
+enum {
+	LISTING_TERSE = NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL
+};
 
 int nft_open(struct nft **out)
 {
@@ -111,8 +114,8 @@ struct leftovers {
 
 static bool is_our_set(const char *name)
 {
-	return strcmp(name, "allow4") == 0 || strcmp(name, "allow6") == 0 || strcmp(name, "block4") == 0 ||
-	       strcmp(name, "block6") == 0;
+	return strcmp(name, "allow4") == 0 || strcmp(name, "allow6") == 0 ||
+	       strcmp(name, "block4") == 0 || strcmp(name, "block6") == 0;
 }
 
 static bool delete_leftover(void *arg, const char *name)
@@ -124,7 +127,8 @@ static bool delete_leftover(void *arg, const char *name)
 	return l->r == 0;
 }
 
-/* Empties the table but for our sets, then fills it: elements stay, and so do the bans while this happens. */
+/* Empties the table but for our sets, then fills it: elements stay, and so do the bans while this
+ * happens. */
 static int write_refill(struct nft *n, const char *text, struct buf *out)
 {
 	struct leftovers chains = { out, "chain", 0 }, sets = { out, "set", 0 };
@@ -132,13 +136,15 @@ static int write_refill(struct nft *n, const char *text, struct buf *out)
 
 	if ((r = buf_puts(out, "add table " TABLE "\nflush table " TABLE "\n")) < 0 ||
 		(r = nft_netlink_names(n, NFT_MSG_GETCHAIN, delete_leftover, &chains)) < 0 ||
-		(r = chains.r) < 0 || (r = nft_netlink_names(n, NFT_MSG_GETSET, delete_leftover, &sets)) < 0 ||
+		(r = chains.r) < 0 ||
+		(r = nft_netlink_names(n, NFT_MSG_GETSET, delete_leftover, &sets)) < 0 ||
 		(r = sets.r) < 0)
 		return r;
 	return buf_puts(out, text);
 }
 
-/* One transaction. When nobody else made one in between, its generation is noted, so that nft_event_read knows it. */
+/* One transaction. When nobody else made one in between, its generation is noted, so that
+ * nft_event_read knows it. */
 static int run_own(struct nft *n, struct buf *text, char **error)
 {
 	uint32_t before = 0, after = 0;
@@ -204,28 +210,49 @@ int nft_unload(struct nft *n, char **error)
 
 /* ---- capability ---- */
 
-#define CHAIN(kind, priority)                                                                      \
-	"table inet xmppwall_check { chain c { type " kind " hook prerouting priority " priority "; "
+#define IN_TABLE(text) "table inet xmppwall_check {\n" text "\n}\n"
+#define FILTER(priority, rule)                                                                     \
+	IN_TABLE("chain c { type filter hook prerouting priority " priority "; " rule "; }")
+#define NAT(rule) IN_TABLE("chain c { type nat hook prerouting priority dstnat; " rule "; }")
+#define SET(type, element)                                                                         \
+	"set " type " { type " type "; flags interval,timeout; elements = { " element              \
+	" timeout 1m }; }\n"
 
 static const struct {
 	const char *name, *text, *found, *advice;
 } checks[NFT_CHECKS] = {
-	{ "table", "add table inet xmppwall_check\n", "nf_tables with family inet",
-		"needs CAP_NET_ADMIN and CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET" },
-	{ "sets",
-		"table inet xmppwall_check { set s4 { type ipv4_addr; flags interval,timeout; elements = { 192.0.2.0/24 "
-		"timeout 1m }; }\nset s6 { type ipv6_addr; flags interval,timeout; elements = { 2001:db8::/32 timeout 1m }; }\n}\n",
-		"sets of prefixes with timeouts", "bans need a kernel of 5.6 or later" },
-	{ "drop", CHAIN("filter", "raw") "ip saddr 192.0.2.1 counter drop; }\n}\n", "drops before connection tracking",
-		"needs CONFIG_NF_TABLES_INET" },
-	{ "tproxy", CHAIN("filter", "mangle") "tcp dport 5222 tproxy to :15222 meta mark set 1 accept; }\n}\n",
-		"transparent proxying", "needs CONFIG_NFT_TPROXY (module nft_tproxy); or use 'intercept redirect' or 'none'" },
-	{ "socket", CHAIN("filter", "mangle") "meta l4proto tcp socket wildcard 0 socket transparent 1 accept; }\n}\n",
-		"finds the proxy's own sockets", "needs CONFIG_NFT_SOCKET (module nft_socket), kernel 5.11 or later" },
-	{ "redirect", CHAIN("nat", "dstnat") "tcp dport 5222 redirect to :15222; }\n}\n", "redirection to local ports",
-		"needs CONFIG_NFT_NAT and CONFIG_NFT_REDIR (modules nft_chain_nat, nft_redir); or use 'intercept tproxy'" },
-	{ "fib", CHAIN("filter", "raw") "fib daddr type local accept; }\n}\n", "tells local addresses from others",
-		"needs CONFIG_NFT_FIB_INET (module nft_fib_inet)" },
+	{ .name = "table",
+		.text = "add table inet xmppwall_check\n",
+		.found = "nf_tables with family inet",
+		.advice = "needs CAP_NET_ADMIN, CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET" },
+	{ .name = "sets",
+		.text = IN_TABLE(
+			SET("ipv4_addr", "192.0.2.0/24") SET("ipv6_addr", "2001:db8::/32")),
+		.found = "sets of prefixes with timeouts",
+		.advice = "bans need a kernel of 5.6 or later" },
+	{ .name = "drop",
+		.text = FILTER("raw", "ip saddr 192.0.2.1 counter drop"),
+		.found = "drops before connection tracking",
+		.advice = "needs CONFIG_NF_TABLES_INET" },
+	{ .name = "tproxy",
+		.text = FILTER("mangle", "tcp dport 5222 tproxy to :15222 meta mark set 1 accept"),
+		.found = "transparent proxying",
+		.advice = "needs CONFIG_NFT_TPROXY (module nft_tproxy); else use 'intercept "
+			  "redirect'" },
+	{ .name = "socket",
+		.text = FILTER(
+			"mangle", "meta l4proto tcp socket wildcard 0 socket transparent 1 accept"),
+		.found = "finds the proxy's own sockets",
+		.advice = "needs CONFIG_NFT_SOCKET (module nft_socket), kernel 5.11 or later" },
+	{ .name = "redirect",
+		.text = NAT("tcp dport 5222 redirect to :15222"),
+		.found = "redirection to local ports",
+		.advice =
+			"needs modules nft_chain_nat and nft_redir; else use 'intercept tproxy'" },
+	{ .name = "fib",
+		.text = FILTER("raw", "fib daddr type local accept"),
+		.found = "tells local addresses from others",
+		.advice = "needs CONFIG_NFT_FIB_INET (module nft_fib_inet)" },
 };
 
 /* nft's message without the quoted line and the carets. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's nft table: loaded as text in one transaction, its sets edited in batches, foreign hands noticed.
- * Everything blocks for a few milliseconds at most (a load or sync of 100,000 elements: about a second). */
+/* The kernel's nft table: loaded as text in one transaction, its sets edited in batches, foreign
+ * hands noticed. Everything blocks for a few milliseconds at most (a load or sync of 100,000
+ * elements: about a second). */
 #pragma once
 
 #include <stdbool.h>
@@ -11,13 +12,15 @@
 
 struct nft;
 
-/* For the network namespace of the caller. 0, -EPERM or another errno (no netfilter in the kernel), ERR_LIBRARY. */
+/* For the network namespace of the caller. 0, -EPERM or another errno (no netfilter in the kernel),
+ * ERR_LIBRARY. */
 int nft_open(struct nft **out);
 void nft_close(struct nft *n);
 
-/* Brings the table to this text in one transaction: it is there before and after. The sets' elements stay where
- * the sets are as the text wants them; else the table is made anew and nft_sync must follow: call it always.
- * 0 or ERR_REFUSED with *error (malloc'd, never NULL then; caller frees). error may be NULL. */
+/* Brings the table to this text in one transaction: it is there before and after. The sets'
+ * elements stay where the sets are as the text wants them; else the table is made anew and nft_sync
+ * must follow: call it always. 0 or ERR_REFUSED with *error (malloc'd, never NULL then; caller
+ * frees). error may be NULL. */
 int nft_load(struct nft *n, const char *text, char **error);
 /* Deletes the table; no table is success. As nft_load. */
 int nft_unload(struct nft *n, char **error);
@@ -26,7 +29,8 @@ int nft_list(struct nft *n, char **text);
 
 enum nft_state {
 	NFT_STATE_ABSENT,
-	NFT_STATE_INTACT,  /* chains, rules and sets are as nft_load of this process left them (elements not compared) */
+	NFT_STATE_INTACT,  /* chains, rules and sets are as nft_load of this process left them
+			      (elements not compared) */
 	NFT_STATE_ALTERED, /* something else is there under our name */
 };
 enum nft_state nft_state(struct nft *n);
@@ -46,14 +50,16 @@ struct nft_edit {
 	size_t absent; /* of del: were not there */
 };
 
-/* Adds and deletes in one transaction, deletions first; an added element that is already there gets the new time.
- * 0, ERR_EXISTS when an added one overlaps another prefix in the set (nothing was changed: call nft_sync with all),
- * ERR_NOTFOUND when the table is not there, or an errno. result may be NULL. */
+/* Adds and deletes in one transaction, deletions first; an added element that is already there gets
+ * the new time. 0, ERR_EXISTS when an added one overlaps another prefix in the set (nothing was
+ * changed: call nft_sync with all), ERR_NOTFOUND when the table is not there, or an errno. result
+ * may be NULL. */
 int nft_edit(struct nft *n, enum nft_side side, const struct nft_element *add, size_t n_add,
 	const struct nft_element *del, size_t n_del, struct nft_edit *result);
-/* Makes both sets of the side hold just these, in one transaction, with as few changes as possible. Overlapping
- * prefixes are cut so that each address is held as long as the longest says. Call it after loading, when our table was
- * touched, after removing a ban (a wider one may have covered a narrower), and after ERR_EXISTS. As nft_edit. */
+/* Makes both sets of the side hold just these, in one transaction, with as few changes as possible.
+ * Overlapping prefixes are cut so that each address is held as long as the longest says. Call it
+ * after loading, when our table was touched, after removing a ban (a wider one may have covered a
+ * narrower), and after ERR_EXISTS. As nft_edit. */
 int nft_sync(struct nft *n, enum nft_side side, const struct nft_element *wanted, size_t n_wanted,
 	struct nft_edit *result);
 /* One run of addresses in the kernel's set, first to last inclusive. */
@@ -61,8 +67,10 @@ struct nft_run {
 	struct peer_address first, last;
 	uint64_t left_ms; /* 0: for ever */
 };
-/* Visits what the kernel holds, in address order, IPv4 first, until false. 0, ERR_NOTFOUND, or an errno. */
-int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run), void *arg);
+/* Visits what the kernel holds, in address order, IPv4 first, until false. 0, ERR_NOTFOUND, or an
+ * errno. */
+int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run),
+	void *arg);
 /* How many runs the set ("block4") holds; negative as nft_each. */
 long nft_count(struct nft *n, const char *set);
 
@@ -70,11 +78,13 @@ long nft_count(struct nft *n, const char *set);
 
 /* Readable when anyone changed the ruleset (poll for it; non-blocking). Owned by n. */
 int nft_event_fd(const struct nft *n);
-/* Reads what is there: 1 our table was touched by someone else (or events were lost), 0 not, negative errno. */
+/* Reads what is there: 1 our table was touched by someone else (or events were lost), 0 not,
+ * negative errno. */
 int nft_event_read(struct nft *n);
 
 /* ---- capability ---- */
 
 enum { NFT_CHECKS = 7 };
-/* Tries what the table may need, each in a transaction that is thrown away. Returns how many lines were written. */
+/* Tries what the table may need, each in a transaction that is thrown away. Returns how many lines
+ * were written. */
 size_t nft_check(struct nft *n, struct firewall_check *out, size_t max);

@@ -13,8 +13,8 @@ enum { NFT_OWN_MAX = 8 };
 struct nft {
 	struct nft_ctx *ctx; /* libnftables */
 	struct mnl_socket *request, *events;
-	uint32_t portid, seq; /* of request */
-	char *loaded; /* the table's terse listing after nft_load; NULL before */
+	uint32_t portid, seq;      /* of request */
+	char *loaded;              /* the table's terse listing after nft_load; NULL before */
 	uint32_t own[NFT_OWN_MAX]; /* generations that libnftables made for us */
 	unsigned own_at;
 	bool touched; /* by the transaction whose end has not been read yet */
@@ -22,15 +22,18 @@ struct nft {
 
 int nft_netlink_open(struct nft *n);
 void nft_netlink_close(struct nft *n);
-/* Sends one request and feeds the answers to cb (may be NULL) until done; 0 or -errno. nlh's sequence is set here. */
+/* Sends one request and feeds the answers to cb (may be NULL) until done; 0 or -errno. nlh's
+ * sequence is set here. */
 int nft_netlink_request(struct nft *n, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg);
 /* A header for nf_tables requests of family inet in a buffer. */
 struct nlmsghdr *nft_netlink_header(char *memory, uint16_t type, uint16_t flags, uint32_t seq);
 /* Number of the ruleset's generation: one more for each transaction of anyone. */
 int nft_netlink_generation(struct nft *n, uint32_t *generation);
-/* Sends a whole batch (its last message but the end must ask for an ack). on_error is told of each message that
- * failed, by sequence. 0 when committed, -EBADMSG when some failed, another errno. */
+/* Sends a whole batch (its last message but the end must ask for an ack). on_error is told of each
+ * message that failed, by sequence. 0 when committed, -EBADMSG when some failed, another errno. */
 int nft_netlink_batch(struct nft *n, struct buf *batch, uint32_t last_seq,
 	void (*on_error)(void *arg, uint32_t seq, int error), void *arg);
-/* Names of the table's chains or sets (NFT_MSG_GETCHAIN, NFT_MSG_GETSET), those made by rules left out. 0 or -errno */
-int nft_netlink_names(struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg);
+/* Names of the table's chains or sets (NFT_MSG_GETCHAIN, NFT_MSG_GETSET), those made by rules left
+ * out. 0 or -errno */
+int nft_netlink_names(
+	struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg);

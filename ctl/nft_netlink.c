@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: between nft.c, nft_set.c and the kernel. Requests and batches go out over one netlink socket and
- * are answered before the call returns (the kernel works in the sender's time); a second socket hears of every
- * transaction, ours and others', and says whether our table was touched by another hand. Own element batches are known
- * by the sender's port, own loads by the generation they made. It knows messages, not what they mean for sets. */
+/* In the data's way: between nft.c, nft_set.c and the kernel. Requests and batches go out over one
+ * netlink socket and are answered before the call returns (the kernel works in the sender's time);
+ * a second socket hears of every transaction, ours and others', and says whether our table was
+ * touched by another hand. Own element batches are known by the sender's port, own loads by the
+ * generation they made. It knows messages, not what they mean for sets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -109,9 +110,10 @@ static int on_generation(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_GEN_ID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+	mnl_attr_for_each(attr, nlh,
+		sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attr) == NFTA_GEN_ID &&
+					     mnl_attr_validate(attr, MNL_TYPE_U32) >= 0) *
+		(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
 	return MNL_CB_OK;
 }
 
@@ -142,7 +144,8 @@ static int on_name(const struct nlmsghdr *nlh, void *arg)
 	const char *table = "", *name = NULL;
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
 		int type = mnl_attr_get_type(attr);
 
 		/* NFTA_CHAIN_TABLE and NFTA_SET_TABLE are the same number. */
@@ -151,14 +154,15 @@ static int on_name(const struct nlmsghdr *nlh, void *arg)
 		else if (type == name_attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			name = mnl_attr_get_str(attr);
 	}
-	if (!name || names->stopped || nfg->nfgen_family != NFPROTO_INET || strcmp(table, FIREWALL_TABLE) != 0 ||
-		strncmp(name, "__", 2) == 0)
+	if (!name || names->stopped || nfg->nfgen_family != NFPROTO_INET ||
+		strcmp(table, FIREWALL_TABLE) != 0 || strncmp(name, "__", 2) == 0)
 		return MNL_CB_OK;
 	names->stopped = !names->visit(names->arg, name);
 	return MNL_CB_OK;
 }
 
-int nft_netlink_names(struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg)
+int nft_netlink_names(
+	struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg)
 {
 	struct names names = { type, visit, arg, false };
 	char memory[256];
@@ -202,7 +206,8 @@ int nft_netlink_batch(struct nft *n, struct buf *batch, uint32_t last_seq,
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
-			if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
+			if (nlh->nlmsg_type != NLMSG_ERROR ||
+				mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
 				continue;
 			answered = answered || nlh->nlmsg_seq == last_seq || e->error;
 			if (e->error) {
@@ -239,10 +244,11 @@ static bool names_our_table(const struct nlmsghdr *nlh)
 	if (nfg->nfgen_family != NFPROTO_INET)
 		return false;
 	/* Attribute 1 is the table's name in every message but that of the generation. */
-	mnl_attr_for_each(attr, nlh, sizeof(*nfg))
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME)
-			return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-			       strcmp(mnl_attr_get_str(attr), FIREWALL_TABLE) == 0;
+	mnl_attr_for_each(
+		attr, nlh, sizeof(*nfg)) if (mnl_attr_get_type(attr) ==
+					     NFTA_TABLE_NAME) return mnl_attr_validate(attr,
+		MNL_TYPE_NUL_STRING) >= 0 &&
+		strcmp(mnl_attr_get_str(attr), FIREWALL_TABLE) == 0;
 	return false;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: a ban's last step. Prefixes come in, and elements of the kernel's interval sets go out in one batch
- * per call, built with libnftnl; what the kernel holds is read back for the comparison that nft_sync makes.
- * An interval is two elements: its first address, and one flagged as end at the address after its last. Deleting what
- * has just timed out fails a whole batch, so failed deletions are told by their number, left out, and the rest is sent
- * again. It never decides who is banned, nor for how long. */
+/* In the data's way: a ban's last step. Prefixes come in, and elements of the kernel's interval
+ * sets go out in one batch per call, built with libnftnl; what the kernel holds is read back for
+ * the comparison that nft_sync makes. An interval is two elements: its first address, and one
+ * flagged as end at the address after its last. Deleting what has just timed out fails a whole
+ * batch, so failed deletions are told by their number, left out, and the rest is sent again. It
+ * never decides who is banned, nor for how long. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ enum {
 	MESSAGE_SIZE = 512,    /* one interval: two elements and the names */
 	BATCH_MAX = 512 << 20, /* bytes; far above what the ledger's ceiling makes */
 	ATTEMPTS = 4,
-	SLACK_MS = 1500,       /* sync leaves an end alone that is this near */
+	SLACK_MS = 1500, /* sync leaves an end alone that is this near */
 };
 
 enum op_kind { OP_ADD, OP_DELETE, OP_REPLACE };
@@ -29,13 +30,14 @@ enum op_kind { OP_ADD, OP_DELETE, OP_REPLACE };
 struct op {
 	enum op_kind kind;
 	struct nft_run run;
-	bool skip;          /* OP_DELETE: was not there */
-	bool vanished;      /* OP_REPLACE: nothing equal to delete */
-	int error;          /* of this attempt's addition */
+	bool skip;     /* OP_DELETE: was not there */
+	bool vanished; /* OP_REPLACE: nothing equal to delete */
+	int error;     /* of this attempt's addition */
 	int delete_error;
 };
 
-/* Two messages an operation; the sequence tells which: first_seq + 2 * index, one more for the addition. */
+/* Two messages an operation; the sequence tells which: first_seq + 2 * index, one more for the
+ * addition. */
 struct batch {
 	struct nft *nft;
 	enum nft_side side;
@@ -52,7 +54,8 @@ static const char *set_name(enum nft_side side, bool v4)
 	return v4 ? "block4" : "block6";
 }
 
-/* "::/0" and the like contain the mapped IPv4 addresses by spelling only; to the kernel they are IPv6 prefixes. */
+/* "::/0" and the like contain the mapped IPv4 addresses by spelling only; to the kernel they are
+ * IPv6 prefixes. */
 static bool run_is_v4(const struct nft_run *run)
 {
 	return address_is_v4(&run->first) && address_is_v4(&run->last);
@@ -60,7 +63,8 @@ static bool run_is_v4(const struct nft_run *run)
 
 /* ---- building ---- */
 
-static int put_element(struct nftnl_set *set, const struct peer_address *a, bool v4, uint32_t flags, uint64_t timeout)
+static int put_element(struct nftnl_set *set, const struct peer_address *a, bool v4, uint32_t flags,
+	uint64_t timeout)
 {
 	struct nftnl_set_elem *e = nftnl_set_elem_alloc();
 
@@ -81,8 +85,8 @@ static int put_element(struct nftnl_set *set, const struct peer_address *a, bool
 /* The end of the last interval of the family is open: there is no address after it. */
 static bool has_end(const struct nft_run *run, bool v4)
 {
-	static const uint8_t top[16] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff };
+	static const uint8_t top[16] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 	return memcmp(run->last.bytes + (v4 ? 12 : 0), top, v4 ? 4 : 16) != 0;
 }
@@ -109,10 +113,11 @@ static struct nftnl_set *set_of_run(enum nft_side side, const struct nft_run *ru
 	return NULL;
 }
 
-static int put_run(struct buf *out, enum nft_side side, const struct nft_run *run, bool adding, bool exclusive,
-	uint32_t seq, bool ack)
+static int put_run(struct buf *out, enum nft_side side, const struct nft_run *run, bool adding,
+	bool exclusive, uint32_t seq, bool ack)
 {
-	uint16_t flags = (uint16_t)((adding ? NLM_F_CREATE : 0) | (exclusive ? NLM_F_EXCL : 0) | (ack ? NLM_F_ACK : 0));
+	uint16_t flags = (uint16_t)((adding ? NLM_F_CREATE : 0) | (exclusive ? NLM_F_EXCL : 0) |
+				    (ack ? NLM_F_ACK : 0));
 	struct nftnl_set *set = set_of_run(side, run, adding);
 	struct nlmsghdr *nlh;
 	char *where;
@@ -121,8 +126,8 @@ static int put_run(struct buf *out, enum nft_side side, const struct nft_run *ru
 	if (!set)
 		return -ENOMEM;
 	if ((r = buf_reserve(out, MESSAGE_SIZE, &where)) == 0) {
-		nlh = nftnl_nlmsg_build_hdr(where, adding ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, NFPROTO_INET,
-			flags, seq);
+		nlh = nftnl_nlmsg_build_hdr(where, adding ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+			NFPROTO_INET, flags, seq);
 		nftnl_set_elems_nlmsg_build_payload(nlh, set);
 		buf_commit(out, nlh->nlmsg_len);
 	}
@@ -140,7 +145,8 @@ static int put_edge(struct buf *out, struct nlmsghdr *(*make)(char *, uint32_t),
 	return r;
 }
 
-/* Deletions first: an addition may take a deleted one's place. *last is the message that asks for an ack. */
+/* Deletions first: an addition may take a deleted one's place. *last is the message that asks for
+ * an ack. */
 static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 {
 	size_t n_messages = 0, at = 0;
@@ -157,7 +163,8 @@ static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 			if (op->skip || op->kind == (adding ? OP_DELETE : OP_ADD))
 				continue;
 			at++;
-			r = put_run(out, b->side, &op->run, adding, adding && op->kind == OP_ADD, seq, at == n_messages);
+			r = put_run(out, b->side, &op->run, adding, adding && op->kind == OP_ADD,
+				seq, at == n_messages);
 			*last = seq;
 		}
 	}
@@ -341,7 +348,8 @@ static int on_element(struct nftnl_set_elem *e, void *arg)
 		memcpy(edge->at.bytes, mapped, sizeof(mapped));
 	memcpy(edge->at.bytes + (d->v4 ? 12 : 0), key, len);
 	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_FLAGS))
-		edge->end = nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
+		edge->end =
+			nftnl_set_elem_get_u32(e, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
 	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPIRATION))
 		edge->left_ms = nftnl_set_elem_get_u64(e, NFTNL_SET_ELEM_EXPIRATION);
 	else if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_TIMEOUT))
@@ -371,7 +379,8 @@ static int compare_edges(const void *a, const void *b)
 	return r ? r : (int)y->end - (int)x->end;
 }
 
-/* The set's runs in address order, malloc'd. Ends without a start (the start has timed out) are passed over. */
+/* The set's runs in address order, malloc'd. Ends without a start (the start has timed out) are
+ * passed over. */
 static int runs_of_edges(struct dump *d, struct nft_run **out, size_t *n_out)
 {
 	struct nft_run *runs = calloc(d->n ? d->n : 1, sizeof(*runs)), *open = NULL;
@@ -379,7 +388,8 @@ static int runs_of_edges(struct dump *d, struct nft_run **out, size_t *n_out)
 
 	if (!runs)
 		return -ENOMEM;
-	qsort(d->edges, d->n, sizeof(*d->edges), compare_edges);
+	if (d->n)
+		qsort(d->edges, d->n, sizeof(*d->edges), compare_edges);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct edge *e = &d->edges[i];
 
@@ -409,7 +419,8 @@ static int dump_set(struct nft *n, const char *name, struct nft_run **out, size_
 
 	for (unsigned i = 0; i < ATTEMPTS && r == -EINTR; i++) {
 		struct dump d = { .v4 = name[len - 1] == '4' };
-		struct nlmsghdr *nlh = nft_netlink_header(memory, NFT_MSG_GETSETELEM, NLM_F_DUMP, 0);
+		struct nlmsghdr *nlh =
+			nft_netlink_header(memory, NFT_MSG_GETSETELEM, NLM_F_DUMP, 0);
 
 		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, FIREWALL_TABLE);
 		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
@@ -420,7 +431,8 @@ static int dump_set(struct nft *n, const char *name, struct nft_run **out, size_
 	return r == -ENOENT ? ERR_NOTFOUND : r;
 }
 
-int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run), void *arg)
+int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run),
+	void *arg)
 {
 	bool on = true;
 
@@ -458,13 +470,15 @@ static bool same_end(uint64_t a, uint64_t b)
 }
 
 /* Both in address order: whatever is not equal on both sides is deleted or added. */
-static void sync_family(struct batch *b, const struct nft_run *have, size_t n_have, const struct nft_run *want,
-	size_t n_want)
+static void sync_family(struct batch *b, const struct nft_run *have, size_t n_have,
+	const struct nft_run *want, size_t n_want)
 {
 	size_t i = 0, k = 0;
 
 	while (i < n_have || k < n_want) {
-		int order = i == n_have ? 1 : k == n_want ? -1 : interval_compare(&have[i].first, &want[k].first);
+		int order = i == n_have   ? 1
+			    : k == n_want ? -1
+					  : interval_compare(&have[i].first, &want[k].first);
 
 		if (order == 0 && interval_compare(&have[i].last, &want[k].last) == 0) {
 			if (!same_end(have[i].left_ms, want[k].left_ms))
@@ -480,7 +494,8 @@ static void sync_family(struct batch *b, const struct nft_run *have, size_t n_ha
 }
 
 /* The wanted prefixes of one family as disjoint runs. */
-static int wanted_runs(const struct nft_element *wanted, size_t n, bool v4, struct nft_run **out, size_t *n_out)
+static int wanted_runs(
+	const struct nft_element *wanted, size_t n, bool v4, struct nft_run **out, size_t *n_out)
 {
 	struct nft_element *mine = calloc(n ? n : 1, sizeof(*mine));
 	struct nft_run run;

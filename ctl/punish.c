@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: between a worker's "strike N" and the ledger. An address and a number come in with the time;
- * out goes whether a ladder's number was reached within its window, and whether the address is spared because others
- * share it. A window slides: each address keeps its last strikes with their times, and where there are more than
- * kept, the two oldest count as one of the older's time (so that nobody is banned too early).
- * It never bans, never asks the clock, and forgets the address whose last strike is longest ago when it is full. */
+/* In the data's way: between a worker's "strike N" and the ledger. An address and a number come in
+ * with the time; out goes whether a ladder's number was reached within its window, and whether the
+ * address is spared because others share it. A window slides: each address keeps its last strikes
+ * with their times, and where there are more than kept, the two oldest count as one of the older's
+ * time (so that nobody is banned too early). It never bans, never asks the clock, and forgets the
+ * address whose last strike is longest ago when it is full. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static void link_warmest(struct punish_table *t, struct offender *o)
 	t->warmest = o;
 }
 
-static struct offender *find_offender(const struct punish_table *t, const struct peer_address *address)
+static struct offender *find_offender(
+	const struct punish_table *t, const struct peer_address *address)
 {
 	return map_find(&t->offenders, address->bytes, sizeof(address->bytes));
 }
@@ -139,7 +141,8 @@ static size_t same_ladder(const struct punish_table *t, const struct punish *p)
 	size_t i;
 
 	for (i = 0; i < t->n_ladders; i++)
-		if (t->ladders[i].within_ms == p->within_ms && strncmp(t->names[i], p->name, PUNISH_NAME_SIZE - 1) == 0)
+		if (t->ladders[i].within_ms == p->within_ms &&
+			strncmp(t->names[i], p->name, PUNISH_NAME_SIZE - 1) == 0)
 			break;
 	return i;
 }
@@ -244,7 +247,8 @@ static void track_add(struct track *k, unsigned strikes, uint64_t within_ms, uin
 	k->marks[k->n++] = (struct mark){ now_ms, strikes };
 }
 
-/* Of two ladders reached at once the one that bans longer speaks; one that spares only if no other bans. */
+/* Of two ladders reached at once the one that bans longer speaks; one that spares only if no other
+ * bans. */
 static bool is_stronger(const struct punish *a, const struct punish *b, bool shared)
 {
 	bool a_spares = shared && a->spare_shared, b_spares = shared && b->spare_shared;
@@ -252,8 +256,8 @@ static bool is_stronger(const struct punish *a, const struct punish *b, bool sha
 	return a_spares != b_spares ? b_spares : a->ban_ms > b->ban_ms;
 }
 
-int punish_strike(struct punish_table *t, const struct peer_address *address, unsigned strikes, bool shared,
-	uint64_t now_ms, struct punish_result *out)
+int punish_strike(struct punish_table *t, const struct peer_address *address, unsigned strikes,
+	bool shared, uint64_t now_ms, struct punish_result *out)
 {
 	struct offender *o;
 	bool reached = false;
@@ -272,7 +276,8 @@ int punish_strike(struct punish_table *t, const struct peer_address *address, un
 		sum = track_sum(&o->tracks[i], p->within_ms, now_ms);
 		if (i == 0)
 			out->strikes = sum;
-		if (p->strikes == 0 || sum < p->strikes || (reached && !is_stronger(p, &out->ladder, shared)))
+		if (p->strikes == 0 || sum < p->strikes ||
+			(reached && !is_stronger(p, &out->ladder, shared)))
 			continue;
 		reached = true;
 		out->strikes = sum;
@@ -286,7 +291,8 @@ int punish_strike(struct punish_table *t, const struct peer_address *address, un
 	return 0;
 }
 
-unsigned punish_strikes(const struct punish_table *t, const struct peer_address *address, uint64_t now_ms)
+unsigned punish_strikes(
+	const struct punish_table *t, const struct peer_address *address, uint64_t now_ms)
 {
 	const struct offender *o = find_offender(t, address);
 	unsigned most = 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: between the nft mark and the proxy. A packet that tproxy or socket marked is for another's address;
- * a rule sends marked packets to a table whose only route calls every address local, so that the kernel delivers
- * them here. Mark and table come in, rtnetlink messages go out; each is "create, if it is not there" and told apart
- * from others' by our own priority and protocol number. Interception needs no other setting of ours: forwarding is the
- * operator's and only looked at, route_localnet is not needed. It never writes a sysctl and never touches table main. */
+/* In the data's way: between the nft mark and the proxy. A packet that tproxy or socket marked is
+ * for another's address; a rule sends marked packets to a table whose only route calls every
+ * address local, so that the kernel delivers them here. Mark and table come in, rtnetlink messages
+ * go out; each is "create, if it is not there" and told apart from others' by our own priority and
+ * protocol number. Interception needs no other setting of ours: forwarding is the operator's and
+ * only looked at, route_localnet is not needed. It never writes a sysctl and never touches table
+ * main. */
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -64,14 +66,16 @@ static int route_request(struct route *r, struct nlmsghdr *nlh, mnl_cb_t cb, voi
 	do {
 		len = mnl_socket_recvfrom(r->socket, memory, sizeof(memory));
 		done = len < 0 ? -1
-			       : mnl_cb_run(memory, (size_t)len, r->seq, mnl_socket_get_portid(r->socket), cb, arg);
+			       : mnl_cb_run(memory, (size_t)len, r->seq,
+					 mnl_socket_get_portid(r->socket), cb, arg);
 	} while (done > 0);
 	return done < 0 ? -errno : 0;
 }
 
 /* ---- messages ---- */
 
-static struct nlmsghdr *rule_message(const struct route *r, char *memory, int family, uint16_t type, uint16_t flags)
+static struct nlmsghdr *rule_message(
+	const struct route *r, char *memory, int family, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memory);
 	struct fib_rule_hdr *rule;
@@ -90,7 +94,8 @@ static struct nlmsghdr *rule_message(const struct route *r, char *memory, int fa
 	return nlh;
 }
 
-static struct nlmsghdr *local_message(const struct route *r, char *memory, int family, uint16_t type, uint16_t flags)
+static struct nlmsghdr *local_message(
+	const struct route *r, char *memory, int family, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memory);
 	struct rtmsg *rt;
@@ -111,7 +116,8 @@ static struct nlmsghdr *local_message(const struct route *r, char *memory, int f
 /* A host may be without IPv6, or have it switched off. */
 static bool family_missing(int family, int error)
 {
-	return family == AF_INET6 && (error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -EACCES);
+	return family == AF_INET6 &&
+	       (error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -EACCES);
 }
 
 static const int route_families[] = { AF_INET, AF_INET6 };
@@ -119,11 +125,15 @@ static const int route_families[] = { AF_INET, AF_INET6 };
 static int family_add(struct route *r, int family)
 {
 	char memory[256];
-	int done = route_request(r, local_message(r, memory, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL), NULL, NULL);
+	int done = route_request(r,
+		local_message(r, memory, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL), NULL,
+		NULL);
 
 	if (done < 0 && done != -EEXIST)
 		return family_missing(family, done) ? 0 : done;
-	done = route_request(r, rule_message(r, memory, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL), NULL, NULL);
+	done = route_request(r,
+		rule_message(r, memory, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL), NULL,
+		NULL);
 	return done == -EEXIST || family_missing(family, done) ? 0 : done;
 }
 
@@ -138,7 +148,8 @@ static int family_remove(struct route *r, int family)
 	int done = 0;
 
 	for (unsigned i = 0; i < DUPLICATES_MAX && done == 0; i++)
-		done = route_request(r, rule_message(r, memory, family, RTM_DELRULE, 0), NULL, NULL);
+		done = route_request(
+			r, rule_message(r, memory, family, RTM_DELRULE, 0), NULL, NULL);
 	if (done < 0 && !is_absent(done))
 		return family_missing(family, done) ? 0 : done;
 	done = route_request(r, local_message(r, memory, family, RTM_DELROUTE, 0), NULL, NULL);
@@ -183,9 +194,9 @@ static uint32_t attr_u32(const struct nlmsghdr *nlh, size_t header, int type)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, header)
-		if (mnl_attr_get_type(attr) == type && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			return mnl_attr_get_u32(attr);
+	mnl_attr_for_each(attr, nlh, header) if (mnl_attr_get_type(attr) == type &&
+						 mnl_attr_validate(attr, MNL_TYPE_U32) >=
+							 0) return mnl_attr_get_u32(attr);
 	return 0;
 }
 
@@ -194,8 +205,10 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	const size_t header = sizeof(struct fib_rule_hdr);
 	struct search *s = arg;
 
-	if (attr_u32(nlh, header, FRA_FWMARK) == s->mark && attr_u32(nlh, header, FRA_FWMASK) == UINT32_MAX &&
-		attr_u32(nlh, header, FRA_TABLE) == s->table && attr_u32(nlh, header, FRA_PRIORITY) == PRIORITY)
+	if (attr_u32(nlh, header, FRA_FWMARK) == s->mark &&
+		attr_u32(nlh, header, FRA_FWMASK) == UINT32_MAX &&
+		attr_u32(nlh, header, FRA_TABLE) == s->table &&
+		attr_u32(nlh, header, FRA_PRIORITY) == PRIORITY)
 		s->found = true;
 	return MNL_CB_OK;
 }
@@ -281,16 +294,20 @@ static const struct {
 	const char *found, *advice;
 } route_checks[ROUTE_CHECKS] = {
 	{ "forward4", "/proc/sys/net/ipv4/ip_forward", 1, false, "this host forwards IPv4",
-		"this host does not forward IPv4: fine in front of its own server; a router needs net.ipv4.ip_forward=1" },
+		"this host does not forward IPv4: fine in front of its own server; a router needs "
+		"net.ipv4.ip_forward=1" },
 	{ "forward6", "/proc/sys/net/ipv6/conf/all/forwarding", 1, false, "this host forwards IPv6",
 		"this host does not forward IPv6: fine in front of its own server; a router needs "
 		"net.ipv6.conf.all.forwarding=1" },
 	{ "src_valid_mark", "/proc/sys/net/ipv4/conf/all/src_valid_mark", 0, false,
 		"reverse path checks do not look at marks",
-		"net.ipv4.conf.all.src_valid_mark=1 (wg-quick sets it) makes the reverse path check drop intercepted "
+		"net.ipv4.conf.all.src_valid_mark=1 (wg-quick sets it) makes the reverse path "
+		"check drop intercepted "
 		"packets; set it to 0, or rp_filter to 0 on the interfaces towards peers" },
-	{ "rp_filter", "/proc/sys/net/ipv4/conf/all/rp_filter", 1, true, "no strict reverse path check for all interfaces",
-		"net.ipv4.conf.all.rp_filter=1 drops what comes and goes by different interfaces; 2 (loose) is enough" },
+	{ "rp_filter", "/proc/sys/net/ipv4/conf/all/rp_filter", 1, true,
+		"no strict reverse path check for all interfaces",
+		"net.ipv4.conf.all.rp_filter=1 drops what comes and goes by different interfaces; "
+		"2 (loose) is enough" },
 };
 
 size_t route_check(struct firewall_check *out, size_t max)
@@ -304,7 +321,8 @@ size_t route_check(struct firewall_check *out, size_t max)
 			continue;
 		out[n].name = route_checks[i].name;
 		out[n].ok = (value == route_checks[i].good) != route_checks[i].must_differ;
-		snprintf(out[n].text, sizeof(out[n].text), "%s", out[n].ok ? route_checks[i].found : route_checks[i].advice);
+		snprintf(out[n].text, sizeof(out[n].text), "%s",
+			out[n].ok ? route_checks[i].found : route_checks[i].advice);
 		n++;
 	}
 	return n;

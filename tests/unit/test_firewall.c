@@ -1,6 +1,7 @@
 /* link: ctl */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/firewall: what the services ask for is in the text and nothing else, and the kernel takes every shape of it. */
+/* ctl/firewall: what the services ask for is in the text and nothing else, and the kernel takes
+ * every shape of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,11 @@ static const struct daemon_options options = { .mark = 0x584d0000, .route_table 
 
 static struct service make(const char *name, enum intercept intercept, uint16_t port)
 {
-	return (struct service){ .name = name, .mode = MODE_PROXY, .intercept = intercept, .ports = { port }, .n_ports = 1 };
+	return (struct service){ .name = name,
+		.mode = MODE_PROXY,
+		.intercept = intercept,
+		.ports = { port },
+		.n_ports = 1 };
 }
 
 static char *text_of(const struct service *services, size_t n)
@@ -48,7 +53,8 @@ static void assert_lacks(const char *text, const char *part)
 
 static void test_nothing_asked(void **state)
 {
-	struct service plain = make("c2s", INTERCEPT_NONE, 5222), inspected = make("lan", INTERCEPT_TPROXY, 5298);
+	struct service plain = make("c2s", INTERCEPT_NONE, 5222),
+		       inspected = make("lan", INTERCEPT_TPROXY, 5298);
 	struct service both[2];
 	char *text;
 
@@ -75,7 +81,8 @@ static void test_tproxy(void **state)
 	s.ports[s.n_ports++] = 5223;
 	text = text_of(&s, 1);
 	assert_true(firewall_needs_route(&s, 1));
-	assert_holds(text, "tcp dport 5222 tproxy to :15222 meta mark set 0x584d0002 counter accept");
+	assert_holds(
+		text, "tcp dport 5222 tproxy to :15222 meta mark set 0x584d0002 counter accept");
 	assert_holds(text, "tcp dport 5223 tproxy to :15223");
 	assert_holds(text, "tcp dport { 15222, 15223 } counter drop");
 	/* Our own legs pass before anything is taken; without a proxy nothing passes after. */
@@ -177,7 +184,8 @@ static struct nft *open_namespace(void)
 /* Every mix of interception, addresses, source client and failing, two services at a time. */
 static void test_kernel_takes_all_shapes(void **state)
 {
-	static const char *const addresses[4][2] = { { NULL }, { "192.0.2.1" }, { "2001:db8::1", "192.0.2.2" }, { "::" } };
+	static const char *const addresses[4][2] = { { NULL }, { "192.0.2.1" },
+		{ "2001:db8::1", "192.0.2.2" }, { "::" } };
 	struct nft *n = open_namespace();
 	unsigned shapes = 0;
 
@@ -206,9 +214,12 @@ static void test_kernel_takes_all_shapes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_asked), cmocka_unit_test(test_tproxy),
-		cmocka_unit_test(test_redirect),      cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_refused),       cmocka_unit_test(test_kernel_takes_all_shapes),
+		cmocka_unit_test(test_nothing_asked),
+		cmocka_unit_test(test_tproxy),
+		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kernel_takes_all_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* link: ctl */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/ledger: bans, counts and history; a damaged file; and a writer killed in the middle of its work. */
+/* ctl/ledger: bans, counts and history; a damaged file; and a writer killed in the middle of its
+ * work. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +54,11 @@ static int close_ledger(void **state)
 
 static struct ledger_ban make(const char *prefix, int64_t since, int64_t until)
 {
-	struct ledger_ban ban = { .since_ms = since, .until_ms = until, .why = "spam", .rule = "flood", .id = "k7f3-9q2m-04",
+	struct ledger_ban ban = { .since_ms = since,
+		.until_ms = until,
+		.why = "spam",
+		.rule = "flood",
+		.id = "k7f3-9q2m-04",
 		.strikes = 5 };
 
 	assert_int_equal(address_parse_prefix(span_of(prefix), &ban.address, &ban.prefix_len), 0);
@@ -233,7 +238,8 @@ static bool join_entries(void *arg, const struct ledger_edit *edit)
 static void test_history(void **state)
 {
 	struct fixture *f = *state;
-	struct ledger_edit edits[] = { { 1, "uid 0", "+", "spam", "casino" }, { 2, "uid 0", "+", "hosts", "bad.example" },
+	struct ledger_edit edits[] = { { 1, "uid 0", "+", "spam", "casino" },
+		{ 2, "uid 0", "+", "hosts", "bad.example" },
 		{ 3, "uid 1", "-", "spam", "casino" } };
 	char text[256] = "", *large = calloc(1, 4096);
 
@@ -310,7 +316,9 @@ static void test_damaged_is_moved_aside(void **state)
 	/* Somebody else's. */
 	unlink(f->path);
 	snprintf(command, sizeof(command),
-		"/usr/bin/python3 -c \"import sqlite3; sqlite3.connect('%s').execute('create table t (x)')\"", f->path);
+		"/usr/bin/python3 -c \"import sqlite3; sqlite3.connect('%s').execute('create table "
+		"t (x)')\"",
+		f->path);
 	assert_int_equal(system(command), 0);
 	assert_begun_anew(f, 3);
 }
@@ -325,7 +333,9 @@ static void test_newer_is_refused(void **state)
 	ledger_close(f->l);
 	f->l = NULL;
 	snprintf(command, sizeof(command),
-		"/usr/bin/python3 -c \"import sqlite3; sqlite3.connect('%s').execute('pragma user_version = 99')\"", f->path);
+		"/usr/bin/python3 -c \"import sqlite3; sqlite3.connect('%s').execute('pragma "
+		"user_version = 99')\"",
+		f->path);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(ledger_open(f->path, &f->l, &damaged), ERR_UNSUPPORTED);
 	assert_false(damaged);
@@ -372,7 +382,8 @@ static void test_kill_loses_nothing(void **state)
 		if (pid == 0)
 			write_bans(f->path, round, pipes[1]);
 		close(pipes[1]);
-		while (entered < BEFORE_KILL + 13 * round && read(pipes[0], &i, sizeof(i)) == sizeof(i))
+		while (entered < BEFORE_KILL + 13 * round &&
+			read(pipes[0], &i, sizeof(i)) == sizeof(i))
 			entered = i + 1;
 		kill(pid, SIGKILL);
 		while (read(pipes[0], &i, sizeof(i)) == sizeof(i))

@@ -53,7 +53,10 @@ static int close_namespace(void **state)
 static void load(void)
 {
 	const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
-	const struct service s = { .name = "c2s", .mode = MODE_PROXY, .intercept = INTERCEPT_TPROXY, .ports = { 5222 },
+	const struct service s = { .name = "c2s",
+		.mode = MODE_PROXY,
+		.intercept = INTERCEPT_TPROXY,
+		.ports = { 5222 },
 		.n_ports = 1 };
 	char *error = NULL;
 	struct buf b;
@@ -119,7 +122,8 @@ static bool dump_run(void *arg, const struct nft_run *run)
 	if (strcmp(first, last) == 0)
 		snprintf(d->text + len, sizeof(d->text) - len, "%s%s", d->n ? " " : "", first);
 	else
-		snprintf(d->text + len, sizeof(d->text) - len, "%s%s-%s", d->n ? " " : "", first, last);
+		snprintf(d->text + len, sizeof(d->text) - len, "%s%s-%s", d->n ? " " : "", first,
+			last);
 	d->n++;
 	d->left_ms = run->left_ms;
 	return true;
@@ -167,7 +171,10 @@ static void test_bad_text_changes_nothing(void **state)
 	(void)state;
 	need_kernel();
 	assert_int_equal(add_one("192.0.2.7", 60000), 0);
-	assert_int_equal(nft_load(nft, "table inet xmppwall { chain early { tcp dport nonsense-port drop } }", &error),
+	assert_int_equal(
+		nft_load(nft,
+			"table inet xmppwall { chain early { tcp dport nonsense-port drop } }",
+			&error),
 		ERR_REFUSED);
 	assert_non_null(strstr(error, "rror"));
 	free(error);
@@ -188,7 +195,8 @@ static void test_reload_keeps_elements_and_nothing_else(void **state)
 	load();
 	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
 	assert_set(NFT_SIDE_BLOCK, "192.0.2.7");
-	assert_int_equal(system("nft list table inet xmppwall | grep -q -e stranger -e guest"), 1 << 8);
+	assert_int_equal(
+		system("nft list table inet xmppwall | grep -q -e stranger -e guest"), 1 << 8);
 }
 
 static void test_load_over_a_foreign_table(void **state)
@@ -218,9 +226,9 @@ static void test_edit(void **state)
 	need_kernel();
 	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, add, 3, NULL, 0, &done), 0);
 	assert_int_equal(done.added, 3);
-	assert_in_range(assert_set(NFT_SIDE_BLOCK,
-				"192.0.2.7 198.51.100.0-198.51.100.255 "
-				"2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+	assert_in_range(
+		assert_set(NFT_SIDE_BLOCK, "192.0.2.7 198.51.100.0-198.51.100.255 "
+					   "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
 		3590000, 3600000);
 	assert_int_equal(nft_count(nft, "block4"), 2);
 	assert_int_equal(nft_count(nft, "block6"), 1);
@@ -249,7 +257,8 @@ static void test_edit_replaces_the_end(void **state)
 
 static void test_edit_says_overlap(void **state)
 {
-	struct nft_element add[] = { element("203.0.113.1", 1000), element("198.51.100.0/24", 60000) };
+	struct nft_element add[] = { element("203.0.113.1", 1000),
+		element("198.51.100.0/24", 60000) };
 
 	(void)state;
 	need_kernel();
@@ -261,7 +270,8 @@ static void test_edit_says_overlap(void **state)
 	/* Neighbours are not overlaps. */
 	assert_int_equal(add_one("198.51.100.8", 60000), 0);
 	assert_int_equal(add_one("198.51.100.10", 60000), 0);
-	assert_set(NFT_SIDE_BLOCK, "198.51.100.8 198.51.100.9 198.51.100.10 203.0.113.0-203.0.113.255");
+	assert_set(NFT_SIDE_BLOCK,
+		"198.51.100.8 198.51.100.9 198.51.100.10 203.0.113.0-203.0.113.255");
 }
 
 static void test_edges_of_the_address_space(void **state)
@@ -323,8 +333,9 @@ static void test_timeouts_run_out(void **state)
 
 static void test_sync_cuts_overlaps(void **state)
 {
-	struct nft_element want[] = { element("198.51.100.0/24", 60000), element("198.51.100.9", 600000),
-		element("198.51.100.77", 30000), element("2001:db8::1", 0), element("::/0", 90000) };
+	struct nft_element want[] = { element("198.51.100.0/24", 60000),
+		element("198.51.100.9", 600000), element("198.51.100.77", 30000),
+		element("2001:db8::1", 0), element("::/0", 90000) };
 	struct nft_edit done;
 
 	(void)state;
@@ -379,7 +390,8 @@ static void test_sync_many(void **state)
 		free(want);
 	need_kernel();
 	for (unsigned i = 0; i < MANY; i++) {
-		snprintf(text, sizeof(text), i % 2 ? "10.%u.%u.%u" : "2001:db8:%x:%x::%x", i >> 13, (i >> 5) & 0xff, i & 31);
+		snprintf(text, sizeof(text), i % 2 ? "10.%u.%u.%u" : "2001:db8:%x:%x::%x", i >> 13,
+			(i >> 5) & 0xff, i & 31);
 		want[i] = element(text, i % 3 ? 3600000 : 0);
 	}
 	began = clock_mono_ms();
@@ -453,7 +465,8 @@ static struct sockaddr_in address4(const char *text, uint16_t port)
 static bool passes(int timeout_ms)
 {
 	struct sockaddr_in from = address4("127.0.0.9", 0), to = address4("127.0.0.1", 9999);
-	int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct pollfd p = { .fd = receiver, .events = POLLIN };
 	bool arrived;
 
@@ -476,7 +489,9 @@ static void test_blocked_is_dropped(void **state)
 	assert_true(passes(2000));
 	assert_int_equal(add_one("127.0.0.0/28", 60000), 0);
 	assert_false(passes(100));
-	assert_int_equal(system("nft list chain inet xmppwall early | grep -q \"block4 counter packets 1 \""), 0);
+	assert_int_equal(system("nft list chain inet xmppwall early | grep -q \"block4 counter "
+				"packets 1 \""),
+		0);
 	assert_int_equal(nft_edit(nft, NFT_SIDE_ALLOW, &e, 1, NULL, 0, NULL), 0);
 	assert_true(passes(2000));
 }
@@ -491,7 +506,8 @@ static void test_checks(void **state)
 	n = nft_check(nft, checks, NFT_CHECKS);
 	assert_int_equal(n, NFT_CHECKS);
 	for (size_t i = 0; i < n; i++)
-		print_message("%-10s %-3s %s\n", checks[i].name, checks[i].ok ? "ok" : "NOT", checks[i].text);
+		print_message("%-10s %-3s %s\n", checks[i].name, checks[i].ok ? "ok" : "NOT",
+			checks[i].text);
 	assert_true(checks[0].ok && checks[1].ok && checks[2].ok);
 	/* Nothing of it stays, and the table is not disturbed. */
 	assert_int_equal(system("nft list ruleset | grep -q xmppwall_check"), 1 << 8);

@@ -11,7 +11,11 @@
 #include "base/err.h"
 #include "ctl/punish.h"
 
-static const struct punish peer = { .name = "peer", .strikes = 5, .within_ms = 600000, .ban_ms = 3600000, .escalate = 2,
+static const struct punish peer = { .name = "peer",
+	.strikes = 5,
+	.within_ms = 600000,
+	.ban_ms = 3600000,
+	.escalate = 2,
 	.escalate_max_ms = 604800000 };
 
 static struct peer_address at(unsigned i)
@@ -33,7 +37,8 @@ static struct punish_table *table_of(const struct punish *ladders, size_t n, siz
 	return t;
 }
 
-static struct punish_result strike(struct punish_table *t, unsigned who, unsigned strikes, uint64_t now)
+static struct punish_result strike(
+	struct punish_table *t, unsigned who, unsigned strikes, uint64_t now)
 {
 	struct punish_result r;
 	struct peer_address a = at(who);
@@ -222,10 +227,14 @@ static void test_too_many_ladders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_number_within_window), cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_large_numbers),        cmocka_unit_test(test_shared_is_spared),
-		cmocka_unit_test(test_escalation),           cmocka_unit_test(test_coldest_is_forgotten),
-		cmocka_unit_test(test_reload_keeps_strikes), cmocka_unit_test(test_too_many_ladders),
+		cmocka_unit_test(test_number_within_window),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_large_numbers),
+		cmocka_unit_test(test_shared_is_spared),
+		cmocka_unit_test(test_escalation),
+		cmocka_unit_test(test_coldest_is_forgotten),
+		cmocka_unit_test(test_reload_keeps_strikes),
+		cmocka_unit_test(test_too_many_ladders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

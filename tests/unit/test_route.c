@@ -1,6 +1,7 @@
 /* link: ctl */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/route: in a network namespace of our own; what ip(8) shows, and where a marked packet goes. */
+/* ctl/route: in a network namespace of our own; what ip(8) shows, and where a marked packet goes.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -112,11 +113,13 @@ static void test_small_table_numbers(void **state)
 /* Does a packet for an address that is not ours arrive here? */
 static bool arrives(int family, uint32_t mark)
 {
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(9999) }, to6 = any6;
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(9999) },
+			    to6 = any6;
 	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(9999) }, to4 = any4;
 	bool v4 = family == AF_INET;
 	socklen_t len = v4 ? sizeof(to4) : sizeof(to6);
-	int receiver = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), sender = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int receiver = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    sender = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct pollfd p = { .fd = receiver, .events = POLLIN };
 	bool arrived;
 
@@ -125,7 +128,8 @@ static bool arrives(int family, uint32_t mark)
 	assert_int_equal(bind(receiver, v4 ? (void *)&any4 : (void *)&any6, len), 0);
 	if (mark)
 		assert_int_equal(setsockopt(sender, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
-	arrived = sendto(sender, "x", 1, 0, v4 ? (void *)&to4 : (void *)&to6, len) == 1 && poll(&p, 1, 2000) == 1;
+	arrived = sendto(sender, "x", 1, 0, v4 ? (void *)&to4 : (void *)&to6, len) == 1 &&
+		  poll(&p, 1, 2000) == 1;
 	close(receiver);
 	close(sender);
 	return arrived;
@@ -172,7 +176,8 @@ static void test_checks(void **state)
 	n = route_check(checks, ROUTE_CHECKS);
 	assert_true(n >= 3);
 	for (size_t i = 0; i < n; i++) {
-		print_message("%-14s %-3s %s\n", checks[i].name, checks[i].ok ? "ok" : "NOT", checks[i].text);
+		print_message("%-14s %-3s %s\n", checks[i].name, checks[i].ok ? "ok" : "NOT",
+			checks[i].text);
 		if (strcmp(checks[i].name, "forward4") == 0)
 			assert_true(checks[i].ok);
 		if (strcmp(checks[i].name, "src_valid_mark") == 0)
@@ -183,9 +188,12 @@ static void test_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_add_is_idempotent),        cmocka_unit_test(test_half_of_it_is_completed),
-		cmocka_unit_test(test_remove_leaves_others),     cmocka_unit_test(test_small_table_numbers),
-		cmocka_unit_test(test_marked_packets_come_here), cmocka_unit_test(test_without_ipv6),
+		cmocka_unit_test(test_add_is_idempotent),
+		cmocka_unit_test(test_half_of_it_is_completed),
+		cmocka_unit_test(test_remove_leaves_others),
+		cmocka_unit_test(test_small_table_numbers),
+		cmocka_unit_test(test_marked_packets_come_here),
+		cmocka_unit_test(test_without_ipv6),
 		cmocka_unit_test(test_checks),
 	};
 
