@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is wrong with a policy, said so that it can be found: parser, checker, compiler and expectations put their messages in
- * here, commands and the control socket take them out with the source line, carets and a hint. The number kept is bounded; the rest is
- * counted. Bytes of source lines are made harmless before they reach a terminal. It never decides whether a load fails. */
+/* What is wrong with a policy, said so that it can be found: parser, checker, compiler and
+ * expectations put their messages in here, commands and the control socket take them out with the
+ * source line, carets and a hint. The number kept is bounded; the rest is counted. Bytes of source
+ * lines are made harmless before they reach a terminal. It never decides whether a load fails. */
 #include "rules/diag.h"
 
 #include <stdarg.h>
@@ -12,7 +13,13 @@
 #include "base/cleanup.h"
 #include "rules/source.h"
 
-enum { DIAG_LINE_MAX = 160, DIAG_CONTEXT = 60, DIAG_TAB = 8, DIAG_MESSAGE_MAX = 512, DIAG_WORD_MAX = 64 };
+enum {
+	DIAG_LINE_MAX = 160,
+	DIAG_CONTEXT = 60,
+	DIAG_TAB = 8,
+	DIAG_MESSAGE_MAX = 512,
+	DIAG_WORD_MAX = 64
+};
 
 #define RED     "\033[1;31m"
 #define MAGENTA "\033[1;35m"
@@ -32,13 +39,16 @@ void diag_fini(struct diag_list *d)
 	*d = (struct diag_list){ 0 };
 }
 
-static void diag_add(struct diag_list *d, struct loc at, bool warning, const char *hint, const char *format, va_list args)
+static void diag_add(struct diag_list *d, struct loc at, bool warning, const char *hint,
+	const char *format, va_list args)
 {
 	char text[DIAG_MESSAGE_MAX];
 	struct diag *diag;
 
 	*(warning ? &d->warnings : &d->errors) += 1;
-	diag = d->errors + d->warnings - d->dropped > DIAG_MAX ? NULL : arena_zalloc(&d->arena, sizeof(*diag));
+	diag = d->errors + d->warnings - d->dropped > DIAG_MAX
+		       ? NULL
+		       : arena_zalloc(&d->arena, sizeof(*diag));
 	if (!diag) {
 		d->dropped++;
 		return;
@@ -98,7 +108,8 @@ static bool is_continuation(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* How many columns a byte takes on the screen when it starts at column; its text goes out if out is not NULL. */
+/* How many columns a byte takes on the screen when it starts at column; its text goes out if out is
+ * not NULL. */
 static unsigned put_byte(struct buf *out, char c, unsigned column)
 {
 	unsigned width = 1;
@@ -189,7 +200,8 @@ static void put_all(struct buf *out, const struct diag_list *d, bool colour)
 	for (const struct diag *diag = d->first; diag; diag = diag->next)
 		put_diag(out, diag, colour);
 	if (d->dropped)
-		buf_putf(out, "%u error%s, %u more not shown\n", d->errors, d->errors == 1 ? "" : "s", d->dropped);
+		buf_putf(out, "%u error%s, %u more not shown\n", d->errors,
+			d->errors == 1 ? "" : "s", d->dropped);
 }
 
 void diag_print(const struct diag_list *d, FILE *out, bool colour)
@@ -224,7 +236,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Insertions, deletions, substitutions and swaps of neighbours between two words of at most DIAG_WORD_MAX bytes. */
+/* Insertions, deletions, substitutions and swaps of neighbours between two words of at most
+ * DIAG_WORD_MAX bytes. */
 static unsigned word_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	unsigned rows[3][DIAG_WORD_MAX + 1];
@@ -238,7 +251,8 @@ static unsigned word_distance(const char *a, size_t a_len, const char *b, size_t
 			bool same = a[i - 1] == b[j - 1];
 
 			now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + !same);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < now[j])
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				before[j - 2] + 1 < now[j])
 				now[j] = before[j - 2] + 1;
 		}
 		spare = before;
@@ -256,11 +270,13 @@ const char *diag_suggest(struct diag_list *d, const char *word, const char *cons
 	const char *nearest = NULL;
 	cleanup_free char *text = NULL;
 
-	if (len == 0 || len > DIAG_WORD_MAX)
+	/* Looking for what will not be shown could take long in a file full of errors. */
+	if (len == 0 || len > DIAG_WORD_MAX || d->errors >= DIAG_MAX)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		size_t other = strlen(words[i]);
-		unsigned distance = other > DIAG_WORD_MAX ? best : word_distance(word, len, words[i], other);
+		unsigned distance =
+			other > DIAG_WORD_MAX ? best : word_distance(word, len, words[i], other);
 
 		if (distance < best) {
 			best = distance;

@@ -161,7 +161,8 @@ static bool is_first(const struct parser *p)
  * begins with "set NAME {" and its like, is what it looks like, wherever it stands. */
 bool parse_begins_rule(struct parser *p)
 {
-	return parse_is_word(p, "rule") && is_first(p) && parse_peek(p).kind == TOKEN_WORD;
+	return p->in_chain && parse_is_word(p, "rule") && is_first(p) &&
+	       parse_peek(p).kind == TOKEN_WORD;
 }
 
 bool parse_begins_item(struct parser *p)
@@ -562,6 +563,7 @@ static void parse_text(struct parser *p, const struct source_file *file)
 	unsigned depth = p->depth;
 
 	p->depth = 0;
+	p->in_chain = false;
 	lex_init(&p->lex, file, &p->ast->arena, p->diags);
 	parse_step(p);
 	parse_items(p);

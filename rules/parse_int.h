@@ -26,7 +26,8 @@ struct parser {
 	struct lexer lex;
 	struct token token; /* the one looked at */
 	unsigned depth, includes;
-	int error; /* -ENOMEM and the like: everything stops */
+	bool in_chain; /* rules may begin here */
+	int error;     /* -ENOMEM and the like: everything stops */
 };
 
 /* Zeroed memory of the tree; NULL sets p->error. */
@@ -49,10 +50,12 @@ const char *parse_name(struct parser *p, const char *what, struct loc *at);
 /* Skips to behind the next ';', or to a '}' that closes what is open here; for statements after an
  * error. */
 void parse_recover(struct parser *p);
-/* Do the tokens begin a rule or a block, at the place in a line where those begin? */
+/* Do the tokens begin a rule or a block, at the place in a line where those begin? Whoever asks may
+ * rely on the parser to step over them: rules in the braces of a chain, blocks everywhere. */
 bool parse_begins_rule(struct parser *p);
 bool parse_begins_item(struct parser *p);
-/* Is this the end of a block's statements? Then its '}', or "this '{' is never closed" and false. */
+/* Is this the end of a block's statements? Then its '}', or "this '{' is never closed" and false.
+ */
 bool parse_block_ends(struct parser *p);
 bool parse_block_close(struct parser *p, struct loc open);
 /* Goes down a level; false with a diagnostic at the ceiling. Going up again is p->depth--. */

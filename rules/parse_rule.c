@@ -216,6 +216,7 @@ bool parse_chain_body(struct parser *p, struct ast_item *item)
 
 	if (!parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
 		return false;
+	p->in_chain = true;
 	while (!parse_block_ends(p)) {
 		bool good;
 
@@ -226,6 +227,7 @@ bool parse_chain_body(struct parser *p, struct ast_item *item)
 		if (!good)
 			parse_recover(p);
 	}
+	p->in_chain = false;
 	return parse_block_close(p, open);
 }
 
@@ -269,12 +271,24 @@ static bool take_stanza(struct parser *p, struct ast_expect *e)
 	return !p->error;
 }
 
+static const char *const expect_words[] = { "from", "to", "service", "direction", "peer", "jid",
+	"stanza", "verdict" };
+enum { EXPECT_WORDS = sizeof(expect_words) / sizeof(*expect_words) };
+
+static bool begins_expect_line(const struct parser *p)
+{
+	for (size_t i = 0; i < EXPECT_WORDS; i++)
+		if (parse_is_word(p, expect_words[i]))
+			return true;
+	return parse_is_word(p, "by");
+}
+
 static bool take_verdict(struct parser *p, struct ast_expect *e)
 {
 	e->verdict_at = p->token.at;
 	if (!take_name(p, &e->verdict, "accept, drop, reject or close"))
 		return false;
-	if (parse_is(p, TOKEN_WORD) && !parse_is_word(p, "by") &&
+	if (parse_is(p, TOKEN_WORD) && !begins_expect_line(p) &&
 		(strcmp(e->verdict, "reject") == 0 || strcmp(e->verdict, "close") == 0)) {
 		e->condition = p->token.text;
 		parse_step(p);
@@ -284,9 +298,6 @@ static bool take_verdict(struct parser *p, struct ast_expect *e)
 
 static bool parse_expect_line(struct parser *p, struct ast_expect *e)
 {
-	static const char *const words[] = { "from", "to", "service", "direction", "peer", "jid",
-		"stanza", "verdict" };
-
 	if (parse_accept_word(p, "from"))
 		return take_string(p, &e->from);
 	if (parse_accept_word(p, "to"))
@@ -304,9 +315,9 @@ static bool parse_expect_line(struct parser *p, struct ast_expect *e)
 	if (parse_accept_word(p, "verdict"))
 		return take_verdict(p, e);
 	return parse_wrong(p, "from, to, service, direction, peer, jid, stanza or verdict",
-		parse_is(p, TOKEN_WORD) ? diag_suggest(p->diags, p->token.text, words,
-						  sizeof(words) / sizeof(*words))
-					: NULL);
+		parse_is(p, TOKEN_WORD)
+			? diag_suggest(p->diags, p->token.text, expect_words, EXPECT_WORDS)
+			: NULL);
 }
 
 bool parse_expect_body(struct parser *p, struct ast_item *item)

@@ -175,7 +175,8 @@ static const struct schema_setting limit_settings[] = {
 
 static const struct schema_setting chain_settings[] = {
 	{ "hook", SHAPE_HOOK, "SERVICE, ... [direction in|out|both]", NULL, "",
-		.doc = "Where stanzas enter this chain; without one, only other chains jump here.",
+		.doc = "Where stanzas enter this chain (any: every service); without one, only "
+		       "other chains jump here.",
 		.repeat = true },
 	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]",
 		NULL, "accept", .doc = "What becomes of a stanza no rule decided." },
