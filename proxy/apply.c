@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The only file of the proxy that turns a verdict into an act: behind relay.c and rules/.
- * In: a stanza, the side it came from, the verdict. Out: the stanza on the other side (canonical, so that
- * the server parses what was judged; verbatim where the operator prefers speed), or nothing, or an error
- * answer to its sender, or the end of the session; each entered in stream management's ledger, each
- * reported where it is worth a line. Strikes and bans are carried out by the daemon, which gets them
- * with the event. It never looks into a stanza to decide anything: that is done. */
+ * In: a stanza, the side it came from, the verdict. Out: the stanza on the other side (canonical,
+ * so that the server parses what was judged; verbatim where the operator prefers speed), or
+ * nothing, or an error answer to its sender, or the end of the session; each entered in stream
+ * management's ledger, each reported where it is worth a line. Strikes and bans are carried out by
+ * the daemon, which gets them with the event. It never looks into a stanza to decide anything: that
+ * is done. */
 #include "proxy/apply.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #include "xmpp/write.h"
 
 /* One line of the ledger; at its bound the session cannot stay true and ends. */
-static bool apply_enter(struct session *s, int (*enter)(struct sm *sm, enum direction d), enum direction d)
+static bool apply_enter(
+	struct session *s, int (*enter)(struct sm *sm, enum direction d), enum direction d)
 {
 	int r = enter(&s->sm, d);
 
@@ -67,9 +69,11 @@ static void apply_drop(struct session *s, struct leg *from)
 	apply_enter(s, sm_dropped, session_direction(s, from));
 }
 
-/* May its sender be answered on the stream it came by? Towards the server an answer speaks for the client: a room that
- * gets an error or a lost presence from an occupant throws it out, so those are dropped in silence. */
-static bool apply_may_bounce(const struct session *s, const struct leg *from, const struct stanza *st)
+/* May its sender be answered on the stream it came by? Towards the server an answer speaks for the
+ * client: a room that gets an error or a lost presence from an occupant throws it out, so those are
+ * dropped in silence. */
+static bool apply_may_bounce(
+	const struct session *s, const struct leg *from, const struct stanza *st)
 {
 	if (from->closed_out || !bounce_allowed(st))
 		return false;
@@ -88,7 +92,8 @@ static void apply_account(const struct session *s, char *text, size_t size)
 	snprintf(text, size, "%.*s", (int)strcspn(jid, "/"), jid);
 }
 
-static void apply_reject(struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
+static void apply_reject(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	enum direction direction = session_direction(s, from);
 	char account[2100], text[512];
@@ -99,16 +104,19 @@ static void apply_reject(struct session *s, struct leg *from, const struct stanz
 	if (!apply_enter(s, sm_dropped, direction) || !apply_may_bounce(s, from, st))
 		return;
 	apply_account(s, account, sizeof(account));
-	snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "", v->text ? " " : "", v->id);
+	snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "", v->text ? " " : "",
+		v->id);
 	r = bounce_write(&from->conn.out, st, v->condition, text,
 		direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
 	if (r < 0)
 		session_fail(s, r, "bounce");
 	else if (sent)
-		apply_enter(s, sm_injected, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
+		apply_enter(
+			s, sm_injected, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
 }
 
-void apply_verdict(struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
+void apply_verdict(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	metric_add(counters.verdict[v->kind], 1);
 	if (verdict_is_notable(v))
@@ -124,7 +132,8 @@ void apply_verdict(struct session *s, struct leg *from, const struct stanza *st,
 		apply_reject(s, from, st, v);
 		break;
 	case VERDICT_CLOSE:
-		/* The server's stream is closed properly, so that the session cannot be resumed and the stanza resent. */
+		/* The server's stream is closed properly, so that the session cannot be resumed and
+		 * the stanza resent. */
 		s->dropped++;
 		session_end(s, v->stream_error, STREAM_ERROR_NONE, v->text);
 		break;
@@ -138,7 +147,7 @@ void apply_failure(struct session *s, struct leg *from, const struct stanza *st,
 		session_fail(s, code, "judge");
 		return;
 	}
-	log_warn("judge failed service=%s error=%s: forwarded unjudged (fail open)", s->service->conf.name,
-		err_text(code));
+	log_warn("judge failed service=%s error=%s: forwarded unjudged (fail open)",
+		s->service->conf.name, err_text(code));
 	apply_forward(s, from, st);
 }

@@ -4,7 +4,9 @@
 
 #include "proxy/session.h"
 
-/* Carries out v on st, which came from that side: forwards, drops, bounces or closes, keeps the ledger true, reports. */
-void apply_verdict(struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v);
+/* Carries out v on st, which came from that side: forwards, drops, bounces or closes, keeps the
+ * ledger true, reports. */
+void apply_verdict(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v);
 /* There is no verdict (memory): fails closed, or open where the service says so. */
 void apply_failure(struct session *s, struct leg *from, const struct stanza *st, int code);

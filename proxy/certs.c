@@ -119,8 +119,8 @@ static int cert_collect_names(struct cert *c, const char *path)
 	return len > 0 ? cert_add_name(c, cn, (size_t)len) : 0;
 }
 
-static const char *cert_read_pem(struct cert *c, const struct source_file *crt,
-	const struct source_file *key)
+static const char *cert_read_pem(
+	struct cert *c, const struct source_file *crt, const struct source_file *key)
 {
 	BIO *in = BIO_new_mem_buf(crt->bytes, (int)crt->len);
 	X509 *next;
@@ -178,7 +178,8 @@ static bool certs_is_default(const char *path)
 	return strcmp(base ? base + 1 : path, "default.crt") == 0;
 }
 
-static int certs_add(struct certs *all, struct source_set *sources, const char *path, struct buf *why)
+static int certs_add(
+	struct certs *all, struct source_set *sources, const char *path, struct buf *why)
 {
 	struct cert one = { 0 };
 	const char *reason = cert_load(sources, path, &one);

@@ -21,7 +21,9 @@ enum { CONN_RECORD = 16384 };
 void conn_init(struct conn *c, size_t out_max, void *owner, void (*on_ready)(struct conn *c),
 	void (*on_closed)(struct conn *c))
 {
-	*c = (struct conn){ .fd = -1, .owner = owner, .on_ready = on_ready, .on_closed = on_closed };
+	*c = (struct conn){
+		.fd = -1, .owner = owner, .on_ready = on_ready, .on_closed = on_closed
+	};
 	c->tls.fd = -1;
 	buf_init(&c->out, out_max);
 	buf_init(&c->prefix, 65536);

@@ -11,20 +11,20 @@
 
 struct conn {
 	uv_poll_t poll;
-	int fd; /* -1: none or closed */
+	int fd;            /* -1: none or closed */
 	struct buf out;    /* clear bytes to be sent */
 	struct buf prefix; /* bytes read before TLS began */
 	struct tls_link tls;
-	bool open;       /* the poll handle lives */
-	bool connecting; /* waiting for connect() */
-	bool secure;     /* the handshake is done */
+	bool open;               /* the poll handle lives */
+	bool connecting;         /* waiting for connect() */
+	bool secure;             /* the handshake is done */
 	bool readable, writable; /* the loop said so and no read has disagreed since */
-	bool blocked;    /* the socket's buffer is full */
-	bool ended;      /* the peer sent its FIN */
-	bool lost;       /* the peer reset the connection */
-	bool finish, finished; /* FIN wanted, sent */
-	bool mute;       /* writing failed: bytes to send are thrown away */
-	int polled;      /* the mask in force */
+	bool blocked;            /* the socket's buffer is full */
+	bool ended;              /* the peer sent its FIN */
+	bool lost;               /* the peer reset the connection */
+	bool finish, finished;   /* FIN wanted, sent */
+	bool mute;               /* writing failed: bytes to send are thrown away */
+	int polled;              /* the mask in force */
 	uint64_t sent, received; /* clear bytes */
 	uint64_t progress_ms;    /* when bytes last left or began to wait */
 	void (*on_ready)(struct conn *c);

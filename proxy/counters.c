@@ -15,7 +15,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counter_names[] = {
-#define COUNTER(text, member) { text, offsetof(struct counters, member) }
+#define COUNTER(text, member)                                                                      \
+	{                                                                                          \
+		text, offsetof(struct counters, member)                                            \
+	}
 	COUNTER("session.opened", session_opened),
 	COUNTER("session.closed", session_closed),
 	COUNTER("session.active", session_active),
@@ -56,6 +59,8 @@ void counters_init(struct metrics *m)
 	for (size_t i = 0; i < sizeof(counter_names) / sizeof(counter_names[0]); i++)
 		*(metric **)((char *)&counters + counter_names[i].offset) =
 			metrics_find(m, counter_names[i].name);
+	/* A gauge of this process: one that died before us left its own behind. */
+	metric_set(counters.session_active, 0);
 }
 
 void counters_add(const char *prefix, const char *name)

@@ -10,7 +10,8 @@ struct counters {
 	metric *verdict[4]; /* by enum verdict_kind */
 	metric *login_ok, *login_failed;
 	metric *tls_handshake, *tls_failed;
-	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct, *listen_unknown;
+	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct,
+		*listen_unknown;
 	metric *upstream_connected, *upstream_failed;
 	metric *starttls_injection, *sasl_stripped, *killed, *timeout, *limit_buffer, *judge_failed;
 	metric *event_lost, *sm_translated, *sm_unknown;
@@ -20,5 +21,6 @@ extern struct counters counters;
 
 /* m may be NULL (tests): all count into a dummy. */
 void counters_init(struct metrics *m);
-/* "PREFIX.NAME", for names known only when they happen; both from fixed vocabularies of ours, never peer text. */
+/* "PREFIX.NAME", for names known only when they happen; both from fixed vocabularies of ours, never
+ * peer text. */
 void counters_add(const char *prefix, const char *name);

@@ -3,7 +3,8 @@
  * In: a verdict, or the reason why a peer was refused below the rules. Out: one JSON message of
  * ctl/link.h; with it the orders that only the daemon can carry out (strikes, bans). The client is
  * always src. Content is in it only where a rule said "log body", and never a SASL payload.
- * It never decides what is worth an event, and never waits: the hub throws away what is too much. */
+ * It never decides what is worth an event, and never waits: the hub throws away what is too much.
+ */
 #include "proxy/event.h"
 
 #include <arpa/inet.h>
@@ -40,7 +41,8 @@ static void event_set(json_t *o, const char *key, const char *text)
 		json_object_set_new(o, key, event_text(text, EVENT_TEXT_MAX));
 }
 
-static void event_set_end(json_t *o, const char *ip_key, const char *port_key, const struct endpoint *e)
+static void event_set_end(
+	json_t *o, const char *ip_key, const char *port_key, const struct endpoint *e)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -61,11 +63,14 @@ static json_int_t event_signature_id(const char *signature)
 
 static json_t *event_alert(const struct verdict *v, const char *signature, const char *category)
 {
-	int severity = v->ban_ms || v->kind == VERDICT_CLOSE ? 1 : v->kind == VERDICT_ACCEPT ? 3 : 2;
+	int severity = v->ban_ms || v->kind == VERDICT_CLOSE ? 1
+		       : v->kind == VERDICT_ACCEPT           ? 3
+							     : 2;
 
 	return json_pack("{s:s, s:s, s:I, s:s, s:i}", "action",
-		v->kind == VERDICT_ACCEPT ? "allowed" : "blocked", "signature", signature, "signature_id",
-		event_signature_id(signature), "category", category, "severity", severity);
+		v->kind == VERDICT_ACCEPT ? "allowed" : "blocked", "signature", signature,
+		"signature_id", event_signature_id(signature), "category", category, "severity",
+		severity);
 }
 
 /* The verdict's own keys (rules/verdict.c), so that judge and events say the same. */
@@ -136,9 +141,10 @@ static json_t *event_act(struct session *s, const struct verdict *v)
 		return NULL;
 	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(jid, "/"), jid);
 	address_format(&s->peer.address, address, sizeof(address));
-	return json_pack("{s:i, s:I, s:b, s:s, s:s, s:s, s:s, s:s}", "strikes", (int)v->strikes, "ban",
-		(json_int_t)v->ban_ms, "shared", registry_is_shared(&s->peer.address, bare), "address", address,
-		"jid", bare, "rule", v->rule ? v->rule : "", "chain", v->chain ? v->chain : "", "id", v->id);
+	return json_pack("{s:i, s:I, s:b, s:s, s:s, s:s, s:s, s:s}", "strikes", (int)v->strikes,
+		"ban", (json_int_t)v->ban_ms, "shared", registry_is_shared(&s->peer.address, bare),
+		"address", address, "jid", bare, "rule", v->rule ? v->rule : "", "chain",
+		v->chain ? v->chain : "", "id", v->id);
 }
 
 static void event_send(struct session *s, json_t *eve, json_t *act)
@@ -152,7 +158,8 @@ static void event_send(struct session *s, json_t *eve, json_t *act)
 	hub_event(s->worker->hub, message);
 }
 
-void event_verdict(struct session *s, enum direction direction, const struct stanza *st, const struct verdict *v)
+void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v)
 {
 	char signature[256];
 
@@ -161,10 +168,12 @@ void event_verdict(struct session *s, enum direction direction, const struct sta
 	event_send(s, event_make(s, direction, st, v, signature, "XMPP policy"), event_act(s, v));
 }
 
-void event_refused(struct session *s, enum direction direction, enum stream_error error, const char *reason)
+void event_refused(
+	struct session *s, enum direction direction, enum stream_error error, const char *reason)
 {
-	struct verdict v = { .kind = VERDICT_CLOSE, .stream_error = error, .rule = reason,
-		.chain = "protocol" };
+	struct verdict v = {
+		.kind = VERDICT_CLOSE, .stream_error = error, .rule = reason, .chain = "protocol"
+	};
 	char signature[128];
 
 	verdict_make_id(v.id);

@@ -5,6 +5,8 @@
 #include "proxy/session.h"
 
 /* A notable verdict. st may be NULL. */
-void event_verdict(struct session *s, enum direction direction, const struct stanza *st, const struct verdict *v);
+void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v);
 /* A peer refused below the rules: reason is a static id ("xml.comment"). */
-void event_refused(struct session *s, enum direction direction, enum stream_error error, const char *reason);
+void event_refused(
+	struct session *s, enum direction direction, enum stream_error error, const char *reason);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Edits the server's features on their way to the client: what cannot work through a proxy that ends
- * TLS, or would let traffic escape judgement, is taken out. In: the parsed <stream:features/>. Out: the
- * same tree, smaller: no compression (XEP-0138: unjudgeable, and a bomb), no STARTTLS inside TLS, no
- * mechanism bound to a TLS channel that ends at us (tls-unique, tls-exporter), no EXTERNAL (it would
- * speak of our certificate). When both legs show the same leaf, tls-server-end-point is true through
- * us and stays (RFC 5929 4). It never touches SASL payloads: hashes over them would break (XEP-0474). */
+/* Edits the server's features on their way to the client: what cannot work through a proxy that
+ * ends TLS, or would let traffic escape judgement, is taken out. In: the parsed <stream:features/>.
+ * Out: the same tree, smaller: no compression (XEP-0138: unjudgeable, and a bomb), no STARTTLS
+ * inside TLS, no mechanism bound to a TLS channel that ends at us (tls-unique, tls-exporter), no
+ * EXTERNAL (it would speak of our certificate). When both legs show the same leaf,
+ * tls-server-end-point is true through us and stays (RFC 5929 4). It never touches SASL payloads:
+ * hashes over them would break (XEP-0474). */
 #include "proxy/features.h"
 
 #include <errno.h>
@@ -79,7 +80,8 @@ static int strip_everywhere(struct strip *st, struct xml_element *features)
 
 static bool offers_endpoint(const struct xml_element *features)
 {
-	const struct xml_element *list = element_child(features, NS_SASL_CB, "sasl-channel-binding");
+	const struct xml_element *list =
+		element_child(features, NS_SASL_CB, "sasl-channel-binding");
 	const struct xml_element *one = list ? element_child(list, NULL, "channel-binding") : NULL;
 
 	for (; one; one = element_next(one, NULL, "channel-binding")) {
@@ -91,7 +93,8 @@ static bool offers_endpoint(const struct xml_element *features)
 	return false;
 }
 
-/* XEP-0440: a list without -PLUS mechanisms (or the other way round) makes clients abort, so they go together. */
+/* XEP-0440: a list without -PLUS mechanisms (or the other way round) makes clients abort, so they
+ * go together. */
 static void strip_bindings(struct strip *st, struct xml_element *features)
 {
 	struct xml_element *list = element_child(features, NS_SASL_CB, "sasl-channel-binding");
@@ -110,7 +113,8 @@ static void strip_bindings(struct strip *st, struct xml_element *features)
 		element_remove(list);
 }
 
-static void strip_element(struct strip *st, struct xml_element *features, const char *ns, const char *name)
+static void strip_element(
+	struct strip *st, struct xml_element *features, const char *ns, const char *name)
 {
 	struct xml_element *e;
 
@@ -124,7 +128,8 @@ static void strip_element(struct strip *st, struct xml_element *features, const 
 static int lower_limits(struct arena *a, struct xml_element *features, size_t max)
 {
 	struct xml_element *limits = element_child(features, NS_LIMITS, "limits");
-	struct xml_element *old = limits ? element_child(limits, NS_LIMITS, "max-bytes") : NULL, *new;
+	struct xml_element *old = limits ? element_child(limits, NS_LIMITS, "max-bytes") : NULL,
+			   *new;
 	const char *text = old ? element_text(old, a) : NULL;
 	char number[24];
 	int len, r;

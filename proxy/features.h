@@ -9,12 +9,13 @@
 struct features_context {
 	bool secure;         /* the client is inside TLS */
 	bool offer_starttls; /* "tls optional" and the client is still in clear */
-	bool same_leaf;      /* both legs show the very same certificate: tls-server-end-point holds through us */
+	bool same_leaf;      /* both legs show the very same certificate: tls-server-end-point holds
+				through us */
 	size_t max_bytes;    /* our own stanza ceiling, for XEP-0478 */
 };
 
 struct features_result {
-	bool endpoint; /* -PLUS was left in for tls-server-end-point */
+	bool endpoint;     /* -PLUS was left in for tls-server-end-point */
 	unsigned stripped; /* elements taken out */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Makes a policy bundle into something sessions can run on: behind main.c's channel, before the workers.
- * In: the sources. Out: the compiled rules plus, for each service in proxy mode, a copy of its settings
- * with certificates and TLS contexts. What cannot be honoured (a service without usable certificate, a
- * role this door does not speak) refuses the whole policy with a reason: the one in force stays.
- * It never touches a session: they hold on to what they began with. */
+/* Makes a policy bundle into something sessions can run on: behind main.c's channel, before the
+ * workers. In: the sources. Out: the compiled rules plus, for each service in proxy mode, a copy of
+ * its settings with certificates and TLS contexts. What cannot be honoured (a service without
+ * usable certificate, a role this door does not speak) refuses the whole policy with a reason: the
+ * one in force stays. It never touches a session: they hold on to what they began with. */
 #include "proxy/gear.h"
 
 #include <errno.h>
@@ -75,8 +75,8 @@ void gear_service_unref(struct gear_service *s)
 	free(s);
 }
 
-static int service_make_server(struct gear_service *s, struct source_set *sources, const char *path,
-	struct buf *why)
+static int service_make_server(
+	struct gear_service *s, struct source_set *sources, const char *path, struct buf *why)
 {
 	int r;
 
@@ -95,8 +95,8 @@ static int service_make_server(struct gear_service *s, struct source_set *source
 	return 0;
 }
 
-static int service_make_client(struct gear_service *s, struct source_set *sources, const char *path,
-	struct buf *why)
+static int service_make_client(
+	struct gear_service *s, struct source_set *sources, const char *path, struct buf *why)
 {
 	const struct source_file *file = NULL;
 	struct span anchors = { NULL, 0 };
@@ -105,9 +105,11 @@ static int service_make_client(struct gear_service *s, struct source_set *source
 	if (s->conf.upstream_tls == UPSTREAM_PLAIN)
 		return 0;
 	if (s->conf.verify == VERIFY_FILE) {
-		r = source_find(sources, path, s->conf.verify_file ? s->conf.verify_file : "", &file);
+		r = source_find(
+			sources, path, s->conf.verify_file ? s->conf.verify_file : "", &file);
 		if (r < 0) {
-			buf_putf(why, "%s: %s", s->conf.verify_file ? s->conf.verify_file : "verify file",
+			buf_putf(why, "%s: %s",
+				s->conf.verify_file ? s->conf.verify_file : "verify file",
 				err_text(r));
 			return r;
 		}
@@ -137,8 +139,8 @@ static int service_check(const struct service *s, struct buf *why)
 	return 0;
 }
 
-static int gear_add(struct gear *g, const struct service *from, struct source_set *sources, const char *path,
-	struct buf *why)
+static int gear_add(struct gear *g, const struct service *from, struct source_set *sources,
+	const char *path, struct buf *why)
 {
 	struct gear_service *s = calloc(1, sizeof(*s));
 	struct buf reason;
@@ -148,14 +150,16 @@ static int gear_add(struct gear *g, const struct service *from, struct source_se
 		return -ENOMEM;
 	buf_init(&reason, 0);
 	atomic_init(&s->refs, 1);
-	if ((r = service_copy(&s->conf, from)) == 0 && (r = service_check(&s->conf, &reason)) == 0 &&
+	if ((r = service_copy(&s->conf, from)) == 0 &&
+		(r = service_check(&s->conf, &reason)) == 0 &&
 		(r = service_make_server(s, sources, path, &reason)) == 0)
 		r = service_make_client(s, sources, path, &reason);
 	/* The high half is the table's mark; the low bit says "upstream leg". */
 	if (s->conf.intercept != INTERCEPT_NONE || s->conf.source_client)
 		s->mark = policy_daemon(g->policy)->mark | 1;
 	if (r < 0) {
-		buf_putf(why, "service %s: %s", from->name, buf_len(&reason) ? buf_string(&reason) : err_text(r));
+		buf_putf(why, "service %s: %s", from->name,
+			buf_len(&reason) ? buf_string(&reason) : err_text(r));
 		gear_service_unref(s);
 	} else {
 		g->services[g->n++] = s;
@@ -181,8 +185,8 @@ static int gear_load_policy(struct source_set *sources, const char *path, struct
 	return r;
 }
 
-int gear_load(struct source_set *sources, const char *path, struct gear *previous, struct metrics *metrics,
-	struct buf *why, struct gear **out)
+int gear_load(struct source_set *sources, const char *path, struct gear *previous,
+	struct metrics *metrics, struct buf *why, struct gear **out)
 {
 	struct gear *g = calloc(1, sizeof(*g));
 	const struct service *services;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a policy means to the proxy: the rules, and for each service its settings with TLS made ready.
- * Immutable; swapped whole on reload. A session keeps its own service's part, not the whole. */
+/* What a policy means to the proxy: the rules, and for each service its settings with TLS made
+ * ready. Immutable; swapped whole on reload. A session keeps its own service's part, not the whole.
+ */
 #pragma once
 
 #include <stdatomic.h>
@@ -27,10 +28,10 @@ struct gear {
 	size_t n;
 };
 
-/* Loads the policy out of the sources and makes its services ready. previous may be NULL. why gets the text for the
- * operator when it fails. 0 with one reference, else a negative code. */
-int gear_load(struct source_set *sources, const char *path, struct gear *previous, struct metrics *metrics,
-	struct buf *why, struct gear **out);
+/* Loads the policy out of the sources and makes its services ready. previous may be NULL. why gets
+ * the text for the operator when it fails. 0 with one reference, else a negative code. */
+int gear_load(struct source_set *sources, const char *path, struct gear *previous,
+	struct metrics *metrics, struct buf *why, struct gear **out);
 struct gear *gear_ref(struct gear *g);
 void gear_unref(struct gear *g);
 /* A proxied service by name, borrowed; NULL if there is none. */

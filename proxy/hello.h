@@ -14,8 +14,9 @@ enum hello_kind {
 };
 
 enum hello_kind hello_classify(struct span bytes);
-/* May these bytes, read in the same segment behind <starttls/>, be the beginning of a ClientHello? Anything
- * else was injected in clear text to be read as if it came through TLS (CVE-2011-0411 class). True for none. */
+/* May these bytes, read in the same segment behind <starttls/>, be the beginning of a ClientHello?
+ * Anything else was injected in clear text to be read as if it came through TLS (CVE-2011-0411
+ * class). True for none. */
 bool hello_is_record(struct span rest);
 
 /* ALPN (RFC 7301): list is the client's offer in wire format, want our protocol. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the worker threads to the main thread: between event.c and link.c.
- * In: JSON messages from any thread. Out: the same on the main loop, in order. The queue is bounded by
- * count; a flood of events costs events, never memory and never a worker's time: senders do not wait.
- * It knows nothing of what the messages mean. */
+ * In: JSON messages from any thread. Out: the same on the main loop, in order. The queue is bounded
+ * by count; a flood of events costs events, never memory and never a worker's time: senders do not
+ * wait. It knows nothing of what the messages mean. */
 #include "proxy/hub.h"
 
 #include <errno.h>

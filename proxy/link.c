@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The line to the daemon: between ctl/'s worker handling and our workers, on the main thread.
- * In: the messages of ctl/link.h, each looked up in a table; a policy is compiled here, off the workers'
- * way. Out: answers, events, session rows; orders to the workers. Before "start" there are no threads:
- * listeners wait here. At "start" the sandbox is entered first, then the workers begin. A daemon that
- * speaks nonsense or goes away ends this process in order. It never touches a session. */
+ * In: the messages of ctl/link.h, each looked up in a table; a policy is compiled here, off the
+ * workers' way. Out: answers, events, session rows; orders to the workers. Before "start" there are
+ * no threads: listeners wait here. At "start" the sandbox is entered first, then the workers begin.
+ * A daemon that speaks nonsense or goes away ends this process in order. It never touches a
+ * session. */
 #include "proxy/link.h"
 
 #include <errno.h>
@@ -164,9 +165,10 @@ static void on_policy(struct link *l, json_t *msg, int fd)
 	if (r == 0)
 		link_use(l, gear);
 	else
-		log_error("policy refused error=%s", buf_len(&why) ? buf_string(&why) : err_text(r));
-	answer = json_pack("{s:s, s:I, s:b}", "m", "policy", "generation", number_of(msg, "generation"), "ok",
-		r == 0);
+		log_error(
+			"policy refused error=%s", buf_len(&why) ? buf_string(&why) : err_text(r));
+	answer = json_pack("{s:s, s:I, s:b}", "m", "policy", "generation",
+		number_of(msg, "generation"), "ok", r == 0);
 	if (answer && r < 0)
 		json_object_set_new(answer, "error",
 			json_string(buf_len(&why) ? buf_string(&why) : err_text(r)));
@@ -182,7 +184,8 @@ static void on_listen(struct link *l, json_t *msg, int *fd)
 	json_int_t port = number_of(msg, "port"), thread = number_of(msg, "thread");
 	struct waiting *one;
 
-	if (*fd < 0 || !*service || port < 1 || port > 65535 || thread < 0 || thread > WAITING_MAX) {
+	if (*fd < 0 || !*service || port < 1 || port > 65535 || thread < 0 ||
+		thread > WAITING_MAX) {
 		link_nonsense(l, "listen");
 		return;
 	}
@@ -265,7 +268,9 @@ static void on_start(struct link *l)
 {
 	/* For IP_TRANSPARENT and SO_MARK on upstream sockets. */
 	static const int keep[] = { CAP_NET_RAW, -1 };
-	struct sandbox_spec spec = { .role = SANDBOX_PROXY, .keep_caps = keep, .trial = LINK_TRIAL };
+	struct sandbox_spec spec = {
+		.role = SANDBOX_PROXY, .keep_caps = keep, .trial = LINK_TRIAL
+	};
 	int r;
 
 	if (!l->gear || l->started) {
@@ -295,9 +300,11 @@ static struct span *link_entries(json_t *array, size_t *n)
 	*n = 0;
 	if (!(out = calloc(json_array_size(array) + 1, sizeof(*out))))
 		return NULL;
-	json_array_foreach(array, i, entry) {
+	json_array_foreach(array, i, entry)
+	{
 		if (json_is_string(entry))
-			out[(*n)++] = (struct span){ json_string_value(entry), json_string_length(entry) };
+			out[(*n)++] = (struct span){ json_string_value(entry),
+				json_string_length(entry) };
 	}
 	return out;
 }
@@ -325,7 +332,8 @@ static void on_list(struct link *l, json_t *msg)
 	}
 	if (add && del)
 		r = policy_list_edit(l->gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
-	answer = json_pack("{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
+	answer = json_pack(
+		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
 	if (answer && r < 0)
 		json_object_set_new(answer, "error", json_string(err_text(r)));
 	link_send(l, answer);
@@ -348,8 +356,8 @@ static void on_kill(struct link *l, json_t *msg)
 		}
 		len = 128;
 	}
-	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)), log_quote(span_of(address)),
-		log_quote(span_of(text_of(msg, "reason"))));
+	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)),
+		log_quote(span_of(address)), log_quote(span_of(text_of(msg, "reason"))));
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_kill(l->workers[i], &net, len, *jid ? jid : NULL);
 }
@@ -363,8 +371,8 @@ static void gather_send(struct link *l, struct gather *g)
 
 		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
 			json_array_append(part, json_array_get(g->rows, at));
-		link_send(l, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq, "rows", part,
-				     "more", at < n));
+		link_send(l, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
+				     "rows", part, "more", at < n));
 	} while (at < n);
 }
 

@@ -4,5 +4,6 @@
 
 #include "base/metrics.h"
 
-/* Serves the channel on fd until the daemon says stop or is gone, then ends the workers. Returns the exit status. */
+/* Serves the channel on fd until the daemon says stop or is gone, then ends the workers. Returns
+ * the exit status. */
 int link_run(int fd, struct metrics *metrics);

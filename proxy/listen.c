@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The front door: listening sockets that the daemon opened, on one worker's loop.
- * In: connections. Out: sessions, each with its client's address and where that wanted to go (its own
- * name under TPROXY, conntrack's memory under REDIRECT). Ceilings are checked here, in all and for each
- * address, before a byte is read or memory is spent. When descriptors run out it pauses instead of
- * spinning. A connection that reached our own port although interception is the way in would make us
- * dial ourselves: it is refused. It never opens a listener itself. */
+ * In: connections. Out: sessions, each with its client's address and where that wanted to go (its
+ * own name under TPROXY, conntrack's memory under REDIRECT). Ceilings are checked here, in all and
+ * for each address, before a byte is read or memory is spent. When descriptors run out it pauses
+ * instead of spinning. A connection that reached our own port although interception is the way in
+ * would make us dial ourselves: it is refused. It never opens a listener itself. */
 #include "proxy/listen.h"
 
 #include <errno.h>
@@ -34,11 +34,13 @@ struct listener {
 };
 
 /* Why it may not come in; NULL if it may. */
-static const char *listen_refuse(const struct service *conf, const struct endpoint *peer, bool intercepted)
+static const char *listen_refuse(
+	const struct service *conf, const struct endpoint *peer, bool intercepted)
 {
 	if (conf->upstream_original && !intercepted)
 		return "not-intercepted";
-	switch (registry_enter(conf->name, &peer->address, conf->sessions_max, conf->sessions_per_address)) {
+	switch (registry_enter(
+		conf->name, &peer->address, conf->sessions_max, conf->sessions_per_address)) {
 	case REGISTRY_OK:
 		return NULL;
 	case REGISTRY_FULL:
@@ -59,7 +61,8 @@ static void listen_take(struct listener *l, int fd)
 	char address[64];
 	int r;
 
-	if (!service || upstream_find_ends(fd, service->conf.intercept, l->own, &peer, &dest, &intercepted) < 0) {
+	if (!service || upstream_find_ends(fd, service->conf.intercept, l->own, &peer, &dest,
+				&intercepted) < 0) {
 		metric_add(counters.listen_refused, 1);
 		close(fd);
 		return;
@@ -68,7 +71,8 @@ static void listen_take(struct listener *l, int fd)
 		address_format(&peer.address, address, sizeof(address));
 		metric_add(counters.listen_refused, 1);
 		counters_add("listen.refused", why);
-		log_info("connection refused service=%s address=%s why=%s", l->service, address, why);
+		log_info("connection refused service=%s address=%s why=%s", l->service, address,
+			why);
 		close(fd);
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmppwall-proxy: the child that terminates TLS and XMPP on both legs. Started by xmppwalld only, with
- * its channel on descriptor 3 and the shared counters on 4; takes no arguments and opens no files once
- * it has started. In: those two descriptors. Out: an exit status. What needs the file system (trust
- * anchors, tables of the libraries) is read here, before the sandbox. */
+/* xmppwall-proxy: the child that terminates TLS and XMPP on both legs. Started by xmppwalld only,
+ * with its channel on descriptor 3 and the shared counters on 4; takes no arguments and opens no
+ * files once it has started. In: those two descriptors. Out: an exit status. What needs the file
+ * system (trust anchors, tables of the libraries) is read here, before the sandbox. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: started by xmppwalld, not by hand\n", argv[0]);
 		return 2;
 	}
-	/* A terminal's interrupt goes to the daemon, which tells us in order; sends say MSG_NOSIGNAL, libraries may not. */
+	/* A terminal's interrupt goes to the daemon, which tells us in order; sends say
+	 * MSG_NOSIGNAL, libraries may not. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);

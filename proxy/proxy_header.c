@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tells a server behind us who its client is: the first bytes of the upstream connection, before TLS.
- * In: the two addresses of the client's own connection. Out: 28 or 52 bytes.
- * It never writes LOCAL or UNSPEC: ejabberd 23.01 hangs on the first, Prosody's module refuses the
- * second. */
+/* Tells a server behind us who its client is: the first bytes of the upstream connection, before
+ * TLS. In: the two addresses of the client's own connection. Out: 28 or 52 bytes. It never writes
+ * LOCAL or UNSPEC: ejabberd 23.01 hangs on the first, Prosody's module refuses the second. */
 #include "proxy/proxy_header.h"
 
 #include <arpa/inet.h>

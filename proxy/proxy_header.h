@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "rules/rules.h"
 
-/* PROXY TCP4 or TCP6 (mixed families become TCP6 with mapped addresses), never LOCAL: servers hang or refuse there.
- * 0, -ENOMEM, ERR_LIMIT. */
+/* PROXY TCP4 or TCP6 (mixed families become TCP6 with mapped addresses), never LOCAL: servers hang
+ * or refuse there. 0, -ENOMEM, ERR_LIMIT. */
 int proxy_header_write(struct buf *out, const struct peer_address *source, uint16_t source_port,
 	const struct peer_address *dest, uint16_t dest_port);

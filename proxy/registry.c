@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is connected from where: asked by listen.c (ceilings) and apply.c (is an address shared, so that
- * a ban would hit others). In: sessions that come, log in and go. Out: counts.
- * Sharded by address, a mutex a shard; an entry lives as long as sessions of its address do, so its
- * size is bounded by the sessions' ceiling. It never decides: the callers do. */
+/* Who is connected from where: asked by listen.c (ceilings) and apply.c (is an address shared, so
+ * that a ban would hit others). In: sessions that come, log in and go. Out: counts. Sharded by
+ * address, a mutex a shard; an entry lives as long as sessions of its address do, so its size is
+ * bounded by the sessions' ceiling. It never decides: the callers do. */
 #include "proxy/registry.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ static struct registry_shard *registry_lock(const struct peer_address *address)
 	return shard;
 }
 
-static struct address_use *registry_find(struct registry_shard *shard, const struct peer_address *address)
+static struct address_use *registry_find(
+	struct registry_shard *shard, const struct peer_address *address)
 {
 	return map_find(&shard->addresses, address->bytes, sizeof(address->bytes));
 }

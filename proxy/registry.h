@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many sessions each service and each address has, and which accounts an address carries; shared by threads. */
+/* How many sessions each service and each address has, and which accounts an address carries;
+ * shared by threads. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Both directions of an open session: behind the parsers, before apply.c.
- * In: one complete element or run of white space from either side. Out: stanzas go to rules/ and then
- * to apply.c; nonzas (SASL, stream management, features, TLS, compression) are looked up in a table by
- * direction and name, edited where they would not be true through a proxy, and passed on. Closing is
- * half by half, as RFC 6120 4.4 wants it. Nonzas are not judged: what they may do is fixed here.
- * It never turns a verdict into an act. */
+ * In: one complete element or run of white space from either side. Out: stanzas go to rules/ and
+ * then to apply.c; nonzas (SASL, stream management, features, TLS, compression) are looked up in a
+ * table by direction and name, edited where they would not be true through a proxy, and passed on.
+ * Closing is half by half, as RFC 6120 4.4 wants it. Nonzas are not judged: what they may do is
+ * fixed here. It never turns a verdict into an act. */
 #include "proxy/relay.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ bool relay_puts(struct session *s, struct leg *to, const char *text)
 
 /* ---- stanzas ---- */
 
-static struct subject relay_subject(const struct session *s, enum direction direction, const struct stanza *st)
+static struct subject relay_subject(
+	const struct session *s, enum direction direction, const struct stanza *st)
 {
 	const struct tls_link *tls = &s->client.conn.tls;
 
@@ -77,12 +78,14 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	struct verdict v;
 	int r;
 
-	/* In another content namespace servers disagree whether it is a stanza at all, and whether it counts. */
+	/* In another content namespace servers disagree whether it is a stanza at all, and whether
+	 * it counts. */
 	if (strcmp(st->root->ns, NS_CLIENT) != 0) {
 		if (direction == DIRECTION_IN)
 			session_refuse(s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
 		else
-			session_refuse_server(s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
+			session_refuse_server(
+				s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
 		return;
 	}
 	metric_add(direction == DIRECTION_IN ? counters.stanza_in : counters.stanza_out, 1);
@@ -102,8 +105,8 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 static enum nonza_fate client_starttls(struct session *s, const struct stanza *st)
 {
 	(void)st;
-	if (s->state != SESSION_LOGIN || s->client.conn.secure || s->service->conf.tls != TLS_OPTIONAL ||
-		s->sasl_wait) {
+	if (s->state != SESSION_LOGIN || s->client.conn.secure ||
+		s->service->conf.tls != TLS_OPTIONAL || s->sasl_wait) {
 		session_refuse(s, STREAM_ERROR_POLICY_VIOLATION, "starttls.unexpected");
 		return NONZA_ENDED;
 	}
@@ -149,9 +152,11 @@ static enum nonza_fate server_features(struct session *s, const struct stanza *s
 	const struct service *conf = &s->service->conf;
 	struct features_context ctx = {
 		.secure = s->client.conn.secure,
-		.offer_starttls = !s->client.conn.secure && conf->tls == TLS_OPTIONAL && !s->authenticated,
+		.offer_starttls =
+			!s->client.conn.secure && conf->tls == TLS_OPTIONAL && !s->authenticated,
 		.same_leaf = tls_link_same_leaf(&s->client.conn.tls, &s->server.conn.tls),
-		.max_bytes = s->authenticated ? conf->limits.stanza_bytes : conf->limits.stanza_bytes_preauth,
+		.max_bytes = s->authenticated ? conf->limits.stanza_bytes
+					      : conf->limits.stanza_bytes_preauth,
 	};
 	struct features_result result;
 	int r = features_edit(st->arena, st->root, &ctx, &result);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SASL (RFC 6120 6) and SASL2 (XEP-0388) on their way through: one of relay.c's tables' ends.
  * In: the elements of both sides. Out: fate, and what the session learns: the mechanism, that it is
- * logged in, under which JID. Payloads pass untouched, hashes cover them (XEP-0474). A mechanism that
- * was taken out of the features is refused here, or it would fail in a way nobody understands.
+ * logged in, under which JID. Payloads pass untouched, hashes cover them (XEP-0474). A mechanism
+ * that was taken out of the features is refused here, or it would fail in a way nobody understands.
  * The JID is believed only from the server, and only in answer to what this client has asked: an iq
  * that merely looks like a bind result may come from anybody. It never logs or keeps a payload. */
 #include "proxy/relay_sasl.h"
@@ -104,7 +104,8 @@ static enum nonza_fate sasl_refuse_mechanism(struct session *s, bool sasl2)
 }
 
 /* Stream management and bind inside <authenticate/> and <success/> (SASL2, bind2). */
-static enum nonza_fate sasl_walk_inline(struct session *s, struct leg *from, const struct stanza *st)
+static enum nonza_fate sasl_walk_inline(
+	struct session *s, struct leg *from, const struct stanza *st)
 {
 	struct xml_element *child = element_first(st->root), *next, *inner, *after;
 	enum nonza_fate fate;
@@ -154,7 +155,8 @@ enum nonza_fate sasl_from_client(struct session *s, const struct stanza *st)
 /* XEP-0388: the account, with a resource when bind2 made one. */
 static void sasl2_learn(struct session *s, const struct stanza *st)
 {
-	const struct xml_element *who = element_child(st->root, NS_SASL2, "authorization-identifier");
+	const struct xml_element *who =
+		element_child(st->root, NS_SASL2, "authorization-identifier");
 	const char *jid = who ? element_text(who, st->arena) : NULL;
 	int r;
 
@@ -222,7 +224,8 @@ void sasl_succeeded(struct session *s, bool restart)
 		session_set_state(s, SESSION_ONLINE);
 		return;
 	}
-	/* Both parsers begin anew (RFC 6120 6.4.6); what the client sent ahead is its new stream (XEP-0305). */
+	/* Both parsers begin anew (RFC 6120 6.4.6); what the client sent ahead is its new stream
+	 * (XEP-0305). */
 	stream_restart_keep(s->client.in);
 	stream_restart_keep(s->server.in);
 	s->client.pushed = s->server.pushed = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SASL and SASL2 on their way through, and who the session turns out to be. Payloads are neither changed nor logged. */
+/* SASL and SASL2 on their way through, and who the session turns out to be. Payloads are neither
+ * changed nor logged. */
 #pragma once
 
 #include "proxy/relay.h"

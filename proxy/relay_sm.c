@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* XEP-0198 on its way through: one of relay.c's tables' ends; the arithmetic is in sm.c.
- * In: <enable/>, <enabled/>, <r/>, <a/>, <resume/>, <resumed/>, <failed/>, first-level or inside SASL2.
- * Out: the same with h in the count of whoever reads it. A session whose ledger is not here (the proxy
- * was restarted, it expired) cannot be resumed through us: its client hears item-not-found and binds
- * anew. "location" is taken out, it leads around us. Requests and answers keep their order: nothing is
- * ever answered for the other side out of turn. A peer that acknowledges what was never sent lies and is
- * refused, as servers do. */
+ * In: <enable/>, <enabled/>, <r/>, <a/>, <resume/>, <resumed/>, <failed/>, first-level or inside
+ * SASL2. Out: the same with h in the count of whoever reads it. A session whose ledger is not here
+ * (the proxy was restarted, it expired) cannot be resumed through us: its client hears
+ * item-not-found and binds anew. "location" is taken out, it leads around us. Requests and answers
+ * keep their order: nothing is ever answered for the other side out of turn. A peer that
+ * acknowledges what was never sent lies and is refused, as servers do. */
 #include "proxy/relay_sm.h"
 
 #include <errno.h>
@@ -122,7 +122,8 @@ static int sm_resume_passes(struct session *s, struct arena *a, struct xml_eleme
 		return ERR_SYNTAX;
 	if (!previd)
 		return ERR_SYNTAX;
-	/* Whether it is this client's is the server's to say: nothing changes hands before <resumed/>. */
+	/* Whether it is this client's is the server's to say: nothing changes hands before
+	 * <resumed/>. */
 	if ((r = sm_resume(&s->sm, previd, h, &said)) < 0)
 		return r;
 	return sm_write_h(a, e, said);
@@ -193,12 +194,14 @@ enum nonza_fate sm_relay(struct session *s, struct leg *from, const struct stanz
 
 	if (r != ERR_NOTFOUND || sm_word(st->root->name) != SM_RESUME)
 		return sm_fate(s, from, r);
-	snprintf(answer, sizeof(answer), "<failed xmlns='%s'><item-not-found xmlns='" NS_STANZAS "'/></failed>",
+	snprintf(answer, sizeof(answer),
+		"<failed xmlns='%s'><item-not-found xmlns='" NS_STANZAS "'/></failed>",
 		st->root->ns);
 	return relay_puts(s, from, answer) ? NONZA_SWALLOW : NONZA_ENDED;
 }
 
-enum nonza_fate sm_relay_inline(struct session *s, struct leg *from, struct arena *a, struct xml_element *e)
+enum nonza_fate sm_relay_inline(
+	struct session *s, struct leg *from, struct arena *a, struct xml_element *e)
 {
 	int r = sm_passes(s, from, a, e);
 

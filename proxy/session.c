@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The middle of the proxy: between listen.c's accepted sockets and the acts of the table.
- * In: readiness of two sockets, the clock, orders from outside. It reads bytes, lets the parsers make
- * events of them, looks up what the table wants done, flushes what was written. A side is read only
- * when the state hears it and both queues have room: slow readers slow their writers down, and
+ * In: readiness of two sockets, the clock, orders from outside. It reads bytes, lets the parsers
+ * make events of them, looks up what the table wants done, flushes what was written. A side is read
+ * only when the state hears it and both queues have room: slow readers slow their writers down, and
  * nothing grows without bound. Work goes in steps, so that one busy session cannot starve the rest.
  * It never decides about a stanza and never writes one: relay.c and apply.c do. */
 #include "proxy/session.h"
@@ -42,7 +42,8 @@ static void act_never(struct session *s, struct leg *from, const struct stream_e
 	session_fail(s, ERR_PROTO, "an event that cannot be");
 }
 
-static void (*const acts[SESSION_ACTS])(struct session *, struct leg *, const struct stream_event *) = {
+static void (*const acts[SESSION_ACTS])(
+	struct session *, struct leg *, const struct stream_event *) = {
 	[ACT_NONE] = act_never,
 	[ACT_NEVER] = act_never,
 	[ACT_IGNORE] = act_ignore,
@@ -112,7 +113,8 @@ static void leg_init(struct leg *leg, struct session *s)
 {
 	const struct service *conf = &s->service->conf;
 
-	/* Reading stops at buffer_max; what is under way then must still fit: a stanza whose every byte needs escaping. */
+	/* Reading stops at buffer_max; what is under way then must still fit: a stanza whose every
+	 * byte needs escaping. */
 	conn_init(&leg->conn, conf->buffer_max + 6 * conf->limits.stanza_bytes + SESSION_SPARE, leg,
 		leg_on_ready, leg_on_closed);
 	leg->session = s;
@@ -133,13 +135,15 @@ static bool leg_hears(struct session *s, const struct leg *leg)
 		return true;
 	if (s->state == SESSION_CLOSING && leg->closed_in)
 		return false;
-	/* SASL goes turn by turn; what the client sent ahead (XEP-0305) may belong to the next stream. */
+	/* SASL goes turn by turn; what the client sent ahead (XEP-0305) may belong to the next
+	 * stream. */
 	if (client && s->sasl_wait)
 		return false;
 	return buf_len(&s->client.conn.out) < max && buf_len(&s->server.conn.out) < max;
 }
 
-static enum session_event leg_event(const struct session *s, const struct leg *leg, enum session_event of_client)
+static enum session_event leg_event(
+	const struct session *s, const struct leg *leg, enum session_event of_client)
 {
 	return leg == &s->client ? of_client
 				 : of_client - EVENT_CLIENT_SECURE + EVENT_SERVER_SECURE;
@@ -191,7 +195,7 @@ static void leg_take_hello(struct session *s, struct leg *leg, struct span bytes
 		session_fail(s, r, "first bytes");
 	else
 		session_handle(s,
-			kind == HELLO_TLS	? EVENT_HELLO_TLS
+			kind == HELLO_TLS     ? EVENT_HELLO_TLS
 			: kind == HELLO_CLEAR ? EVENT_HELLO_XML
 					      : EVENT_HELLO_OTHER,
 			NULL);
@@ -233,7 +237,8 @@ static bool leg_step_connect(struct session *s, struct leg *leg)
 	if (!leg->conn.writable)
 		return false;
 	if ((r = conn_connected(&leg->conn)) < 0)
-		log_warn("upstream connect service=%s error=%s", s->service->conf.name, err_text(r));
+		log_warn(
+			"upstream connect service=%s error=%s", s->service->conf.name, err_text(r));
 	session_handle(s, r < 0 ? EVENT_SERVER_REFUSED : EVENT_SERVER_CONNECT, NULL);
 	return true;
 }
@@ -250,7 +255,8 @@ static bool leg_step_handshake(struct session *s, struct leg *leg)
 		return false;
 	leg->heard_ms = uv_now(&s->worker->loop);
 	session_handle(s,
-		leg_event(s, leg, r == TLS_DONE ? EVENT_CLIENT_SECURE : EVENT_CLIENT_INSECURE), NULL);
+		leg_event(s, leg, r == TLS_DONE ? EVENT_CLIENT_SECURE : EVENT_CLIENT_INSECURE),
+		NULL);
 	return true;
 }
 
@@ -327,7 +333,8 @@ static void session_settle(struct session *s)
 
 static bool session_is_gone(const struct session *s)
 {
-	return s->state == SESSION_CLOSED && !s->client.conn.open && !s->server.conn.open && !s->queued;
+	return s->state == SESSION_CLOSED && !s->client.conn.open && !s->server.conn.open &&
+	       !s->queued;
 }
 
 void session_run(struct session *s)
@@ -379,8 +386,14 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 		close(fd);
 		return -ENOMEM;
 	}
-	*s = (struct session){ .worker = w, .service = gear_service_ref(service), .peer = *peer,
-		.dest = *dest, .dialled = dialled, .opened_ms = now, .state_ms = now, .phase_ms = now };
+	*s = (struct session){ .worker = w,
+		.service = gear_service_ref(service),
+		.peer = *peer,
+		.dest = *dest,
+		.dialled = dialled,
+		.opened_ms = now,
+		.state_ms = now,
+		.phase_ms = now };
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	sm_init(&s->sm, s->serial);
 	leg_init(&s->client, s);
@@ -455,7 +468,8 @@ static bool leg_is_late(const struct session *s, const struct leg *leg, uint64_t
 /* An idle side gives its memory back. */
 static void leg_shrink(struct leg *leg, uint64_t now)
 {
-	if (leg->shrunk || leg->pushed || leg->partial_ms || now - leg->heard_ms < SESSION_SHRINK_MS)
+	if (leg->shrunk || leg->pushed || leg->partial_ms ||
+		now - leg->heard_ms < SESSION_SHRINK_MS)
 		return;
 	stream_shrink(leg->in);
 	if (buf_len(&leg->conn.out) == 0)
@@ -467,8 +481,8 @@ void session_tick(struct session *s, uint64_t now_ms)
 {
 	bool online = s->state == SESSION_ONLINE;
 
-	if (session_is_late(s, now_ms) ||
-		(online && (leg_is_late(s, &s->client, now_ms) || leg_is_late(s, &s->server, now_ms)))) {
+	if (session_is_late(s, now_ms) || (online && (leg_is_late(s, &s->client, now_ms) ||
+							     leg_is_late(s, &s->server, now_ms)))) {
 		session_poke(s, EVENT_TIMEOUT);
 		return;
 	}
@@ -486,9 +500,9 @@ json_t *session_row(const struct session *s)
 
 	address_format(&s->peer.address, address, sizeof(address));
 	address_format(&s->upstream.address, server, sizeof(server));
-	row = json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "id", (json_int_t)s->serial, "service",
-		s->service->conf.name, "address", address, "port", (int)s->peer.port, "server",
-		s->upstream.port ? server : "", "jid", s->jid ? s->jid : "", "state",
+	row = json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "id", (json_int_t)s->serial,
+		"service", s->service->conf.name, "address", address, "port", (int)s->peer.port,
+		"server", s->upstream.port ? server : "", "jid", s->jid ? s->jid : "", "state",
 		session_state_text(s->state), "tls", tls_link_version(&s->client.conn.tls));
 	if (!row)
 		return NULL;

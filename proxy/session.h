@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One client and the server behind it: two sockets, two parsers, one state. Lives on one worker's thread. */
+/* One client and the server behind it: two sockets, two parsers, one state. Lives on one worker's
+ * thread. */
 #pragma once
 
 #include <jansson.h>
@@ -38,11 +39,12 @@ struct session {
 	uint64_t serial;
 	enum session_state state;
 	struct leg client, server;
-	struct endpoint peer, dest, upstream; /* the client; where it wanted to go; where we went for it */
-	uint16_t dialled;                     /* the port it dialled, before interception */
+	struct endpoint peer, dest,
+		upstream; /* the client; where it wanted to go; where we went for it */
+	uint16_t dialled; /* the port it dialled, before interception */
 	bool queued, running;
-	bool direct;        /* TLS from the first byte */
-	bool resumable;     /* a connection was lost: the ledger is kept */
+	bool direct;    /* TLS from the first byte */
+	bool resumable; /* a connection was lost: the ledger is kept */
 	bool authenticated, anonymous;
 	bool sasl_wait;     /* the client has spoken SASL, the server's answer is due */
 	bool sm_refused;    /* an inline <resume/> of an unknown session was taken out */
@@ -54,8 +56,9 @@ struct session {
 	char mechanism[64], alpn[32];
 	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
 	struct sm sm;
-	uint64_t opened_ms, state_ms, phase_ms; /* accepted; state entered; handshake or dialling begun */
-	uint64_t stanzas[2];                    /* judged, by enum direction */
+	uint64_t opened_ms, state_ms,
+		phase_ms;    /* accepted; state entered; handshake or dialling begun */
+	uint64_t stanzas[2]; /* judged, by enum direction */
 	uint64_t dropped, rejected;
 };
 

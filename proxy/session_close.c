@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a session ends: behind the table's refusing cells, the clock and the operator.
- * In: what went wrong, or that it is over. Out: a header if none was written yet (RFC 6120 4.9.1.1), the
- * stream error, </stream:stream>, close_notify, FIN, in this order, to each side that can still hear.
- * Three ends are kept apart: a refusal (the server's stream is closed properly, so that the session
- * cannot be resumed with the offending stanza in it), a loss (the bare FIN is passed on, so that it can
- * be resumed: XEP-0198), and an orderly close. It never judges a stanza. */
+ * In: what went wrong, or that it is over. Out: a header if none was written yet (RFC
+ * 6120 4.9.1.1), the stream error, </stream:stream>, close_notify, FIN, in this order, to each side
+ * that can still hear. Three ends are kept apart: a refusal (the server's stream is closed
+ * properly, so that the session cannot be resumed with the offending stanza in it), a loss (the
+ * bare FIN is passed on, so that it can be resumed: XEP-0198), and an orderly close. It never
+ * judges a stanza. */
 #include "proxy/session_close.h"
 
 #include <stdio.h>
@@ -29,8 +30,9 @@ static bool leg_can_hear(const struct leg *leg)
 
 int session_open_client(struct session *s)
 {
-	struct stream_header h = { .content_ns = NS_CLIENT, .from = s->domain, .to = s->from,
-		.version = "1.0" };
+	struct stream_header h = {
+		.content_ns = NS_CLIENT, .from = s->domain, .to = s->from, .version = "1.0"
+	};
 	char id[VERDICT_ID_SIZE];
 	int r;
 
@@ -76,13 +78,14 @@ static void leg_say_end(struct leg *leg, enum stream_error error, const char *te
 	leg->closed_out = r == 0;
 }
 
-void session_end(struct session *s, enum stream_error to_client, enum stream_error to_server, const char *text)
+void session_end(struct session *s, enum stream_error to_client, enum stream_error to_server,
+	const char *text)
 {
 	if (s->state == SESSION_DRAIN || s->state == SESSION_CLOSED)
 		return;
 	/* Without room for the error the plain end must do. */
-	if (to_client != STREAM_ERROR_NONE && s->state != SESSION_HELLO && leg_can_hear(&s->client) &&
-		session_open_client(s) < 0)
+	if (to_client != STREAM_ERROR_NONE && s->state != SESSION_HELLO &&
+		leg_can_hear(&s->client) && session_open_client(s) < 0)
 		to_client = STREAM_ERROR_NONE;
 	leg_say_end(&s->client, to_client, text);
 	leg_say_end(&s->server, to_server, NULL);
@@ -112,7 +115,8 @@ void session_fail(struct session *s, int code, const char *what)
 	log_warn("session=%llu state=%s failed=%s error=%s", (unsigned long long)s->serial,
 		session_state_text(s->state), what, err_text(code));
 	session_end(s,
-		code == ERR_LIMIT ? STREAM_ERROR_RESOURCE_CONSTRAINT : STREAM_ERROR_INTERNAL_SERVER_ERROR,
+		code == ERR_LIMIT ? STREAM_ERROR_RESOURCE_CONSTRAINT
+				  : STREAM_ERROR_INTERNAL_SERVER_ERROR,
 		STREAM_ERROR_NONE, NULL);
 }
 
@@ -134,7 +138,8 @@ void act_bad_server(struct session *s, struct leg *from, const struct stream_eve
 		session_refuse_server(s, STREAM_ERROR_POLICY_VIOLATION, "session.order");
 }
 
-/* A connection is gone without a word: the other side learns it the same way, so that the session stays resumable. */
+/* A connection is gone without a word: the other side learns it the same way, so that the session
+ * stays resumable. */
 void act_lost(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	struct leg *other = session_other(s, from);

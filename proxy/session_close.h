@@ -4,14 +4,15 @@
 
 #include "proxy/session.h"
 
-/* The client broke a rule: counter "refused.REASON", an event with a verdict id, the stream error, the end. reason is a
- * static id of ours. */
+/* The client broke a rule: counter "refused.REASON", an event with a verdict id, the stream error,
+ * the end. reason is a static id of ours. */
 void session_refuse(struct session *s, enum stream_error error, const char *reason);
 /* The same for the server: it hears the error, the client internal-server-error. */
 void session_refuse_server(struct session *s, enum stream_error error, const char *reason);
-/* Ends with a stream error to each side that has one (NONE: a plain close); text (may be NULL) for the client. A header is
- * written first where none was (RFC 6120 4.9.1.1). */
-void session_end(struct session *s, enum stream_error to_client, enum stream_error to_server, const char *text);
+/* Ends with a stream error to each side that has one (NONE: a plain close); text (may be NULL) for
+ * the client. A header is written first where none was (RFC 6120 4.9.1.1). */
+void session_end(struct session *s, enum stream_error to_client, enum stream_error to_server,
+	const char *text);
 /* Our own failure (memory, a ceiling): counted nowhere, logged. */
 void session_fail(struct session *s, int code, const char *what);
 /* Everything is said: flush, close_notify, FIN, wait. */

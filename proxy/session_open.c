@@ -2,9 +2,9 @@
 /* The client until there is a server for it: behind listen.c, before session_server.c.
  * In: the first byte, a header in clear text, <starttls/>, a TLS handshake, the header that counts.
  * Out: our own answers. Before TLS the proxy is the endpoint: its own stream id, features that hold
- * <starttls/> and nothing else (RFC 6120 5.4.1), and whatever was learned in clear text is forgotten
- * (5.4.3.3). What stands behind <starttls/> in the same bytes is a ClientHello or an injection.
- * It never opens anything for a client that has not said where it wants to go. */
+ * <starttls/> and nothing else (RFC 6120 5.4.1), and whatever was learned in clear text is
+ * forgotten (5.4.3.3). What stands behind <starttls/> in the same bytes is a ClientHello or an
+ * injection. It never opens anything for a client that has not said where it wants to go. */
 #include "proxy/session_open.h"
 
 #include <errno.h>
@@ -28,8 +28,8 @@
 static void open_secure(struct session *s)
 {
 	struct conn *c = &s->client.conn;
-	int r = tls_link_accept(&c->tls, s->service->server_ctx, c->fd, &c->prefix, s->service->certs,
-		s->direct ? NULL : s->domain, ALPN_CLIENT);
+	int r = tls_link_accept(&c->tls, s->service->server_ctx, c->fd, &c->prefix,
+		s->service->certs, s->direct ? NULL : s->domain, ALPN_CLIENT);
 
 	if (r < 0) {
 		session_fail(s, r, "tls");
@@ -105,8 +105,7 @@ static bool open_remember(struct session *s, const struct stream_header *h)
 
 	if (*h->to || !s->domain)
 		r = set_text(&s->domain, to);
-	if (r < 0 || (r = set_text(&s->from, h->from)) < 0 ||
-		(r = set_text(&s->lang, h->lang)) < 0)
+	if (r < 0 || (r = set_text(&s->from, h->from)) < 0 || (r = set_text(&s->lang, h->lang)) < 0)
 		session_fail(s, r, "header");
 	return r == 0;
 }
@@ -119,9 +118,9 @@ void act_open_clear(struct session *s, struct leg *from, const struct stream_eve
 	}
 	if (!open_check(s, &ev->header) || !open_remember(s, &ev->header))
 		return;
-	if (session_open_client(s) < 0 ||
-		!relay_puts(s, from,
-			"<stream:features><starttls xmlns='" NS_TLS "'><required/></starttls></stream:features>"))
+	if (session_open_client(s) < 0 || !relay_puts(s, from,
+						  "<stream:features><starttls xmlns='" NS_TLS
+						  "'><required/></starttls></stream:features>"))
 		return;
 	session_set_state(s, SESSION_OFFER);
 }
@@ -179,7 +178,8 @@ void act_tls_failed(struct session *s, struct leg *from, const struct stream_eve
 	(void)ev;
 	metric_add(counters.tls_failed, 1);
 	counters_add("tls.failed", word ? word : "closed");
-	log_debug("session=%llu tls failed=%s", (unsigned long long)s->serial, word ? word : "closed");
+	log_debug("session=%llu tls failed=%s", (unsigned long long)s->serial,
+		word ? word : "closed");
 	/* The alert is out; there is nothing to say in clear text. */
 	session_drain(s);
 }

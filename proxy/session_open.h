@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The client's side until there is a server: first byte, clear header, STARTTLS, TLS, the header that counts. */
+/* The client's side until there is a server: first byte, clear header, STARTTLS, TLS, the header
+ * that counts. */
 #pragma once
 
 #include "proxy/session.h"
 
-/* The client's <starttls/> is the last thing read: proceeds to TLS, or refuses what stands behind it. */
+/* The client's <starttls/> is the last thing read: proceeds to TLS, or refuses what stands behind
+ * it. */
 void session_start_tls(struct session *s);
 
 void act_begin_tls(struct session *s, struct leg *from, const struct stream_event *ev);

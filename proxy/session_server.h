@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The server's side until both streams are open: dialling, PROXY header, STARTTLS or TLS, the headers. */
+/* The server's side until both streams are open: dialling, PROXY header, STARTTLS or TLS, the
+ * headers. */
 #pragma once
 
 #include "proxy/session.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The session's law: which act answers which event in which state, for session.c to look up.
- * In: a state and an event. Out: an act by name. STARTTLS and the restart after SASL are states here,
- * not flags, so that "may this be said now?" has one answer in one place. A side that is not heard
- * in a state keeps its bytes to itself: its events cannot come, and its cells say so.
- * It never holds code: the acts live in session_open, session_server, session_close and relay. */
+ * In: a state and an event. Out: an act by name. STARTTLS and the restart after SASL are states
+ * here, not flags, so that "may this be said now?" has one answer in one place. A side that is not
+ * heard in a state keeps its bytes to itself: its events cannot come, and its cells say so. It
+ * never holds code: the acts live in session_open, session_server, session_close and relay. */
 #include "proxy/session_table.h"
 
 #include <stddef.h>
@@ -31,10 +31,10 @@
 #define DIAL(...)  __VA_ARGS__
 #define END(...)   __VA_ARGS__
 
-#define NO_FIRST FIRST(__, __, __)
-#define NO_TLS   TLS(__, __)
-#define NO_PEER  PEER(__, __, __, __, __, __, __)
-#define NO_DIAL  DIAL(__, __)
+#define NO_FIRST  FIRST(__, __, __)
+#define NO_TLS    TLS(__, __)
+#define NO_PEER   PEER(__, __, __, __, __, __, __)
+#define NO_DIAL   DIAL(__, __)
 #define NO_SERVER NO_DIAL, NO_TLS, NO_PEER
 
 /* clang-format off */

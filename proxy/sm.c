@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Keeps XEP-0198 counters true though stanzas vanish or appear in between: beside relay.c and apply.c.
- * In: what happened to each stanza, every h that passes. Out: the h the other side must hear. The
- * arithmetic is xmpp/acks; here is whose ledger it is. A record belongs to one session at a time; a
- * client that lost its connection may resume on another thread while its old session still stands, so
- * records are shared, locked, and change owner: the old session's later counts are void.
- * Records of ended sessions wait for the time the server promised, at most SM_RECORDS_MAX of them.
- * It never answers a peer and never reads a stanza. */
+/* Keeps XEP-0198 counters true though stanzas vanish or appear in between: beside relay.c and
+ * apply.c. In: what happened to each stanza, every h that passes. Out: the h the other side must
+ * hear. The arithmetic is xmpp/acks; here is whose ledger it is. A record belongs to one session at
+ * a time; a client that lost its connection may resume on another thread while its old session
+ * still stands, so records are shared, locked, and change owner: the old session's later counts are
+ * void. Records of ended sessions wait for the time the server promised, at most SM_RECORDS_MAX of
+ * them. It never answers a peer and never reads a stanza. */
 #include "proxy/sm.h"
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 
 struct sm_record {
 	pthread_mutex_t lock;
-	unsigned refs;  /* sessions, and one for the table; under table_lock */
-	uint64_t owner; /* serial of the session that counts; 0: waiting */
+	unsigned refs;          /* sessions, and one for the table; under table_lock */
+	uint64_t owner;         /* serial of the session that counts; 0: waiting */
 	struct acks *up, *down; /* client -> server, server -> client */
 	char *id, *jid;
 	uint64_t keep_ms, expires_ms;
@@ -66,7 +66,8 @@ static void table_remove(struct sm_record *r)
 	pthread_mutex_unlock(&table_lock);
 }
 
-/* At the bound the record simply is not resumable: the client gets item-not-found and binds anew. */
+/* At the bound the record simply is not resumable: the client gets item-not-found and binds anew.
+ */
 static void table_add(struct sm_record *r)
 {
 	struct sm_record *old = NULL;
@@ -307,7 +308,8 @@ int sm_resume_failed(struct sm *sm, bool has_h, uint32_t h, uint32_t *out)
 		return 0;
 	sm->resuming = NULL;
 	if (has_h) {
-		/* The server knows the session, but it is over: nothing more will be asked of it. */
+		/* The server knows the session, but it is over: nothing more will be asked of it.
+		 */
 		pthread_mutex_lock(&r->lock);
 		result = acks_peek(r->up, h, out);
 		pthread_mutex_unlock(&r->lock);

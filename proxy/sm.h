@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Stream management (XEP-0198) of one session, and the table of those that may be resumed, shared by threads. */
+/* Stream management (XEP-0198) of one session, and the table of those that may be resumed, shared
+ * by threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +22,8 @@ struct sm {
 };
 
 void sm_init(struct sm *sm, uint64_t serial);
-/* The session ends. resumable: by loss of the connection only; then the ledger is kept for who resumes. */
+/* The session ends. resumable: by loss of the connection only; then the ledger is kept for who
+ * resumes. */
 void sm_fini(struct sm *sm, bool resumable);
 
 /* <enable/> goes to the server: the client counts from here. 0 or -ENOMEM. */
@@ -43,7 +45,8 @@ int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *
 
 /* <resume/>: finds the ledger and says what h the server must hear. 0, ERR_NOTFOUND, ERR_RANGE. */
 int sm_resume(struct sm *sm, const char *previd, uint32_t h, uint32_t *out);
-/* <resumed h/>: what the client must hear; from now on this session counts. 0 or ERR_RANGE, ERR_NOTFOUND. */
+/* <resumed h/>: what the client must hear; from now on this session counts. 0 or ERR_RANGE,
+ * ERR_NOTFOUND. */
 int sm_resumed(struct sm *sm, uint32_t h, uint32_t *out);
 /* <failed h/> in answer to <resume/>; has_h: translated into *out. 0 or ERR_RANGE. */
 int sm_resume_failed(struct sm *sm, bool has_h, uint32_t h, uint32_t *out);

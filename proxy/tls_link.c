@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* TLS on one connection: behind tls.c's contexts, under conn.c.
  * In: a socket, and the bytes that were read from it before TLS began. Out: clear bytes, one word
- * for each failure. XEP-0305 lets a client send its ClientHello right behind <starttls/>: those bytes
- * are in our hands already, so the BIO hands them out first; losing them would hang the client.
- * Reads ask the socket for all it has (read-ahead), and remember when that emptied it, which saves
- * the read that would only say "nothing". It never blocks. */
+ * for each failure. XEP-0305 lets a client send its ClientHello right behind <starttls/>: those
+ * bytes are in our hands already, so the BIO hands them out first; losing them would hang the
+ * client. Reads ask the socket for all it has (read-ahead), and remember when that emptied it,
+ * which saves the read that would only say "nothing". It never blocks. */
 #include "proxy/tls_link.h"
 
 #include <errno.h>
@@ -156,7 +156,8 @@ static enum tls_result link_result(struct tls_link *t, int r)
 	default:
 		if (t->eof && SSL_is_init_finished(t->ssl)) {
 			ERR_clear_error();
-			return TLS_CLOSED; /* a FIN without close_notify: the stream layer judges it */
+			return TLS_CLOSED; /* a FIN without close_notify: the stream layer judges it
+					    */
 		}
 		t->error = tls_error_word();
 		return TLS_BROKEN;

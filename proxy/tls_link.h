@@ -30,8 +30,8 @@ int tls_link_init(void);
 /* Towards a client. to may be NULL (direct TLS). 0, -ENOMEM. */
 int tls_link_accept(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
 	const struct certs *certs, const char *to, const char *alpn);
-/* Towards a server: SNI to; name is what the certificate must hold; alpn NULL for STARTTLS. certs (may be NULL): whose
- * leaf for that name also counts as verified. */
+/* Towards a server: SNI to; name is what the certificate must hold; alpn NULL for STARTTLS. certs
+ * (may be NULL): whose leaf for that name also counts as verified. */
 int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
 	const struct certs *certs, const char *to, const char *name, const char *alpn);
 void tls_link_free(struct tls_link *t);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The way to the server: behind hello and header, before the upstream conversation in session_server.c.
- * In: an accepted socket and the service's settings. Out: original destination (the socket's own name
- * under TPROXY, SO_ORIGINAL_DST under REDIRECT), and a socket that is connecting, if need be from the
- * client's address. Our packets carry a mark, so that the interception does not take them again.
- * It never resolves names: destinations are literal or what the client dialled. */
+/* The way to the server: behind hello and header, before the upstream conversation in
+ * session_server.c. In: an accepted socket and the service's settings. Out: original destination
+ * (the socket's own name under TPROXY, SO_ORIGINAL_DST under REDIRECT), and a socket that is
+ * connecting, if need be from the client's address. Our packets carry a mark, so that the
+ * interception does not take them again. It never resolves names: destinations are literal or what
+ * the client dialled. */
 #include "proxy/upstream.h"
 
 #include <arpa/inet.h>
@@ -92,8 +93,8 @@ static socklen_t endpoint_sockaddr(const struct endpoint *e, bool v4, struct soc
 	return sizeof(*in6);
 }
 
-/* Binds to the client's address and a port of the kernel's choice: with the client's own port, connection tracking would
- * take our connection for the client's. */
+/* Binds to the client's address and a port of the kernel's choice: with the client's own port,
+ * connection tracking would take our connection for the client's. */
 static int dial_bind(int fd, const struct endpoint *source, bool v4)
 {
 	static const int one = 1;
@@ -110,7 +111,8 @@ static int dial_bind(int fd, const struct endpoint *source, bool v4)
 	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-int upstream_dial(const struct endpoint *dest, const struct endpoint *source, uint32_t mark, int *out)
+int upstream_dial(
+	const struct endpoint *dest, const struct endpoint *source, uint32_t mark, int *out)
 {
 	bool v4 = address_is_v4(&dest->address);
 	cleanup_fd int fd = -1;
@@ -123,8 +125,8 @@ int upstream_dial(const struct endpoint *dest, const struct endpoint *source, ui
 	fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	/* Without the capability the mark is missing, which an interception must not be built on; without interception
-	 * it is not needed: so only a warning. */
+	/* Without the capability the mark is missing, which an interception must not be built on;
+	 * without interception it is not needed: so only a warning. */
 	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 		log_warn("upstream socket mark refused error=%s", err_text(-errno));
 	if (source && (r = dial_bind(fd, source, v4)) < 0)

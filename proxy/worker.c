@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One thread with its own loop, sessions and listeners: below link.c, above everything of one session.
- * In: orders from the main thread through a queue (listen, unlisten, a new policy, kill, rows, stop),
- * readiness, a tick. Out: sessions that run. Threads share the policy, the limits, the registry and the
- * resumption table, and nothing else. A new policy counts for the next stanza of every session; a
- * session keeps the service settings it began with. It never waits for another thread. */
+/* One thread with its own loop, sessions and listeners: below link.c, above everything of one
+ * session. In: orders from the main thread through a queue (listen, unlisten, a new policy, kill,
+ * rows, stop), readiness, a tick. Out: sessions that run. Threads share the policy, the limits, the
+ * registry and the resumption table, and nothing else. A new policy counts for the next stanza of
+ * every session; a session keeps the service settings it began with. It never waits for another
+ * thread. */
 #include "proxy/worker.h"
 
 #include <errno.h>
@@ -19,7 +20,14 @@
 
 enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40 };
 
-enum order_kind { ORDER_LISTEN, ORDER_UNLISTEN, ORDER_SWAP, ORDER_KILL, ORDER_SESSIONS, ORDER_STOP };
+enum order_kind {
+	ORDER_LISTEN,
+	ORDER_UNLISTEN,
+	ORDER_SWAP,
+	ORDER_KILL,
+	ORDER_SESSIONS,
+	ORDER_STOP
+};
 
 struct order {
 	struct order *next;
@@ -50,7 +58,8 @@ static bool jid_holds(const char *named, const char *jid)
 {
 	size_t len = strlen(named);
 
-	return jid && strncmp(named, jid, len) == 0 && (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
+	return jid && strncmp(named, jid, len) == 0 &&
+	       (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
 }
 
 static void worker_do_kill(struct worker *w, const struct order *o)
@@ -206,7 +215,8 @@ static int worker_init_loop(struct worker *w)
 	if ((r = uv_loop_init(&w->loop)) < 0)
 		return r;
 	if ((r = uv_async_init(&w->loop, &w->wake, worker_on_wake)) < 0 ||
-		(r = uv_timer_init(&w->loop, &w->tick)) < 0 || (r = uv_idle_init(&w->loop, &w->again)) < 0)
+		(r = uv_timer_init(&w->loop, &w->tick)) < 0 ||
+		(r = uv_idle_init(&w->loop, &w->again)) < 0)
 		return r;
 	w->wake.data = w->tick.data = w->again.data = w;
 	return uv_timer_start(&w->tick, worker_on_tick, TICK_MS, TICK_MS);
@@ -273,7 +283,8 @@ static int worker_order(struct worker *w, const struct order *given, const char 
 
 int worker_listen(struct worker *w, int fd, const char *service, uint16_t port)
 {
-	int r = worker_order(w, &(struct order){ .kind = ORDER_LISTEN, .fd = fd, .port = port }, service);
+	int r = worker_order(
+		w, &(struct order){ .kind = ORDER_LISTEN, .fd = fd, .port = port }, service);
 
 	if (r < 0)
 		close(fd);
@@ -295,7 +306,8 @@ int worker_swap(struct worker *w, struct gear *gear)
 	return r;
 }
 
-int worker_kill(struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid)
+int worker_kill(
+	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid)
 {
 	struct order o = { .kind = ORDER_KILL, .prefix_len = prefix_len, .by_jid = jid != NULL };
 

@@ -22,12 +22,12 @@ struct worker {
 	uv_idle_t again;
 	unsigned index, ticks;
 	struct hub *hub;
-	struct gear *gear;   /* the policy in force for this thread */
+	struct gear *gear; /* the policy in force for this thread */
 	struct judge *judge;
 	struct session *sessions, *runnable;
 	struct listener *listeners;
 	bool stopping;
-	uint64_t stop_ms;    /* when what is left is cut off */
+	uint64_t stop_ms; /* when what is left is cut off */
 	uv_thread_t thread;
 	pthread_mutex_t lock; /* over the orders */
 	struct order *orders, **orders_last;
@@ -36,12 +36,14 @@ struct worker {
 
 /* Makes a worker and its thread, holding a reference of gear. 0 or a negative code. */
 int worker_new(struct hub *hub, unsigned index, struct gear *gear, struct worker **out);
-/* Orders, from any thread. Each takes what it is given; out of memory is -ENOMEM and the order is void. */
+/* Orders, from any thread. Each takes what it is given; out of memory is -ENOMEM and the order is
+ * void. */
 int worker_listen(struct worker *w, int fd, const char *service, uint16_t port);
 int worker_unlisten(struct worker *w, const char *service, uint16_t port);
 int worker_swap(struct worker *w, struct gear *gear);
 /* jid NULL: by address. */
-int worker_kill(struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
+int worker_kill(
+	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
 /* The rows come back through hub_rows with seq. */
 int worker_list_sessions(struct worker *w, json_int_t seq);
 /* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */

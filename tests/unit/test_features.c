@@ -13,7 +13,7 @@
 #include "xmpp/stream.h"
 #include "xmpp/write.h"
 
-#define OPEN \
+#define OPEN                                                                                       \
 	"<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "' version='1.0' to='d'>"
 
 /* Edits what lies between <stream:features> tags and returns the outcome, canonical. */
@@ -44,7 +44,8 @@ static char *edit(const char *inside, struct features_context ctx, struct featur
 	return taken;
 }
 
-static void expect(const char *inside, struct features_context ctx, const char *has, const char *has_not)
+static void expect(
+	const char *inside, struct features_context ctx, const char *has, const char *has_not)
 {
 	struct features_result result;
 	char *out = edit(inside, ctx, &result);
@@ -61,9 +62,10 @@ static const struct features_context secure = { .secure = true };
 static void takes_out_what_escapes_judgement(void **state)
 {
 	(void)state;
-	expect("<compression xmlns='" NS_COMPRESS_FEATURE "'><method>zlib</method></compression>", secure, NULL,
-		"compression");
-	expect("<starttls xmlns='" NS_TLS "'/><bind xmlns='" NS_BIND "'/>", secure, "<bind", "starttls");
+	expect("<compression xmlns='" NS_COMPRESS_FEATURE "'><method>zlib</method></compression>",
+		secure, NULL, "compression");
+	expect("<starttls xmlns='" NS_TLS "'/><bind xmlns='" NS_BIND "'/>", secure, "<bind",
+		"starttls");
 }
 
 #define MECHANISMS                                                                                 \
@@ -129,8 +131,10 @@ static void lowers_limits(void **state)
 	struct features_context small = { .secure = true, .max_bytes = 10000 };
 
 	(void)state;
-	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>262144</max-bytes></limits>", small, ">10000<", "262144");
-	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>8000</max-bytes></limits>", small, ">8000<", "10000");
+	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>262144</max-bytes></limits>", small,
+		">10000<", "262144");
+	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>8000</max-bytes></limits>", small,
+		">8000<", "10000");
 }
 
 static void names_the_stripped(void **state)

@@ -36,9 +36,11 @@ static void only_the_heard_speak(void **state)
 {
 	(void)state;
 	for (int s = 0; s < SESSION_STATES; s++) {
-		for (int e = EVENT_CLIENT_OPEN; e <= EVENT_CLIENT_END && !session_table_hears_client(s); e++)
+		for (int e = EVENT_CLIENT_OPEN;
+			e <= EVENT_CLIENT_END && !session_table_hears_client(s); e++)
 			assert_int_equal(session_table_find(s, e), ACT_NEVER);
-		for (int e = EVENT_SERVER_OPEN; e <= EVENT_SERVER_END && !session_table_hears_server(s); e++)
+		for (int e = EVENT_SERVER_OPEN;
+			e <= EVENT_SERVER_END && !session_table_hears_server(s); e++)
 			assert_int_equal(session_table_find(s, e), ACT_NEVER);
 		if (session_table_hears_client(s))
 			assert_int_not_equal(session_table_find(s, EVENT_CLIENT_END), ACT_NEVER);
@@ -73,7 +75,8 @@ static void before_tls_only_starttls(void **state)
 			assert_int_not_equal(session_table_find(s, EVENT_SERVER_SPACE), ACT_SPACE);
 		}
 		if (s != SESSION_OFFER)
-			assert_int_not_equal(session_table_find(s, EVENT_CLIENT_ELEMENT), ACT_STARTTLS);
+			assert_int_not_equal(
+				session_table_find(s, EVENT_CLIENT_ELEMENT), ACT_STARTTLS);
 	}
 }
 
@@ -106,7 +109,8 @@ static void time_and_operator_reach_every_state(void **state)
 		assert_int_equal(session_table_find(SESSION_CLOSED, e), ACT_IGNORE);
 }
 
-/* Loss stays a loss (resumable) once logged in; before, the client is told that the server is not to be had. */
+/* Loss stays a loss (resumable) once logged in; before, the client is told that the server is not
+ * to be had. */
 static void a_lost_server(void **state)
 {
 	(void)state;

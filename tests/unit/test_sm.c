@@ -113,7 +113,8 @@ static void a_lost_session_is_resumed_by_another(void **state)
 	sm_fini(&second, false);
 }
 
-/* The old connection may still stand when the client resumes on another: its counts are void from then on. */
+/* The old connection may still stand when the client resumes on another: its counts are void from
+ * then on. */
 static void the_old_session_loses_its_ledger(void **state)
 {
 	struct sm first, second;

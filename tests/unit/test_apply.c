@@ -1,0 +1,253 @@
+/* link: proxy */
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What becomes of a stanza under each verdict, without sockets: the queues of both sides and the
+ * ledger tell. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "proxy/apply.h"
+#include "proxy/counters.h"
+#include "proxy/worker.h"
+#include "xmpp/ns.h"
+
+#define OPEN                                                                                       \
+	"<stream:stream xmlns='jabber:client' xmlns:p='urn:p' xmlns:stream='" NS_STREAM            \
+	"' version='1.0'>"
+
+struct fixture {
+	struct worker worker;
+	struct gear_service service;
+	struct session s;
+	struct stream *in;
+	struct stream_event ev;
+	struct verdict v;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	counters_init(NULL);
+	assert_int_equal(uv_loop_init(&f->worker.loop), 0);
+	f->service.conf = (struct service){
+		.name = "c2s", .limits = xmpp_limits_default, .buffer_max = 65536
+	};
+	f->s.worker = &f->worker;
+	f->s.service = &f->service;
+	f->s.state = SESSION_ONLINE;
+	f->s.authenticated = true;
+	f->s.domain = "local.example";
+	f->s.jid = "u@local.example/r";
+	conn_init(&f->s.client.conn, 262144, &f->s.client, NULL, NULL);
+	conn_init(&f->s.server.conn, 262144, &f->s.server, NULL, NULL);
+	sm_init(&f->s.sm, 1);
+	assert_int_equal(sm_enable(&f->s.sm), 0);
+	assert_int_equal(sm_enabled(&f->s.sm, NULL, 0, NULL), 0);
+	f->v.rule = f->v.chain = "";
+	strcpy(f->v.id, "test-id");
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	sm_fini(&f->s.sm, false);
+	conn_fini(&f->s.client.conn);
+	conn_fini(&f->s.server.conn);
+	stream_free(f->in);
+	uv_loop_close(&f->worker.loop);
+	free(f);
+	return 0;
+}
+
+/* One stanza under the verdict in f->v. */
+static void apply(struct fixture *f, struct leg *from, const char *xml)
+{
+	buf_clear(&f->s.client.conn.out);
+	buf_clear(&f->s.server.conn.out);
+	stream_free(f->in);
+	assert_non_null(f->in = stream_new(&xmpp_limits_default));
+	stream_set_authenticated(f->in, true);
+	assert_int_equal(stream_push(f->in, OPEN, strlen(OPEN)), 0);
+	assert_int_equal(stream_push(f->in, xml, strlen(xml)), 0);
+	assert_int_equal(stream_next(f->in, &f->ev), 0);
+	assert_int_equal(stream_next(f->in, &f->ev), 0);
+	assert_int_equal(f->ev.kind, STREAM_STANZA);
+	apply_verdict(&f->s, from, &f->ev.stanza, &f->v);
+}
+
+static const char *queued(struct leg *leg)
+{
+	return buf_len(&leg->conn.out) ? buf_string(&leg->conn.out) : "";
+}
+
+/* What each side would hear if the other acknowledged all it has. */
+static void expect_ledger(struct fixture *f, enum direction d, uint32_t h, uint32_t said)
+{
+	uint32_t out;
+
+	assert_int_equal(sm_translate(&f->s.sm, d, h, &out), 0);
+	assert_int_equal(out, said);
+}
+
+static void accepted_is_canonical(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_ACCEPT;
+	apply(f, &f->s.client, "<message  to='a@b'><body><![CDATA[a<b]]></body></message>");
+	assert_string_equal(
+		queued(&f->s.server), "<message to=\"a@b\"><body>a&lt;b</body></message>");
+	assert_string_equal(queued(&f->s.client), "");
+	expect_ledger(f, DIRECTION_IN, 1, 1);
+}
+
+static void verbatim_unless_prefixed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_ACCEPT;
+	f->service.conf.forward_verbatim = true;
+	apply(f, &f->s.client, "<message  to='a@b'><body>x</body></message>");
+	assert_string_equal(queued(&f->s.server), "<message  to='a@b'><body>x</body></message>");
+	/* The prefix was declared on the client's own stream header: in the other stream it means
+	 * nothing. */
+	apply(f, &f->s.client, "<message><p:x/></message>");
+	assert_string_equal(queued(&f->s.server), "<message><x xmlns=\"urn:p\"/></message>");
+}
+
+static void dropped_is_handled_for_its_sender(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_DROP;
+	apply(f, &f->s.client, "<message to='a@b'/>");
+	assert_string_equal(queued(&f->s.server), "");
+	assert_string_equal(queued(&f->s.client), "");
+	expect_ledger(f, DIRECTION_IN, 0, 1);
+	assert_int_equal(f->s.dropped, 1);
+}
+
+static void rejected_bounces_to_its_sender(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_REJECT;
+	f->v.condition = STANZA_ERROR_POLICY_VIOLATION;
+	f->v.text = "no";
+	apply(f, &f->s.client, "<message to='a@b' id='7' type='chat'><body>x</body></message>");
+	assert_string_equal(queued(&f->s.server), "");
+	assert_non_null(strstr(queued(&f->s.client), "type=\"error\""));
+	assert_non_null(strstr(queued(&f->s.client), "id=\"7\""));
+	assert_non_null(strstr(queued(&f->s.client), "from=\"a@b\""));
+	assert_non_null(strstr(queued(&f->s.client), "no [test-id]"));
+	expect_ledger(f, DIRECTION_IN, 0, 1);  /* handled */
+	expect_ledger(f, DIRECTION_OUT, 1, 0); /* the server never sent our answer */
+	assert_int_equal(f->s.rejected, 1);
+}
+
+/* RFC 6120 8.3.1, 8.2.3: errors and results are not answered. */
+static void errors_are_never_answered(void **state)
+{
+	static const char *const silent[] = {
+		"<message type='error' to='a@b' id='1'/>",
+		"<iq type='result' to='a@b' id='1'/>",
+		"<iq type='error' to='a@b' id='1'/>",
+	};
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_REJECT;
+	f->v.condition = STANZA_ERROR_FORBIDDEN;
+	for (unsigned i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		apply(f, &f->s.client, silent[i]);
+		assert_string_equal(queued(&f->s.client), "");
+		assert_string_equal(queued(&f->s.server), "");
+	}
+}
+
+/* A room throws out an occupant who sends errors. */
+static void rooms_are_not_answered(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_REJECT;
+	f->v.condition = STANZA_ERROR_POLICY_VIOLATION;
+	apply(f, &f->s.server,
+		"<message type='groupchat' from='room@b/n' "
+		"to='u@local.example/r'><body>x</body></message>");
+	assert_string_equal(queued(&f->s.server), "");
+	apply(f, &f->s.server, "<presence from='room@b/n' to='u@local.example/r'/>");
+	assert_string_equal(queued(&f->s.server), "");
+	apply(f, &f->s.server,
+		"<iq type='get' id='q' from='x@b/n' to='u@local.example/r'><q "
+		"xmlns='urn:q'/></iq>");
+	assert_non_null(strstr(queued(&f->s.server), "type=\"error\""));
+	assert_string_equal(queued(&f->s.client), "");
+}
+
+static void nothing_is_written_behind_a_close(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_ACCEPT;
+	f->s.server.closed_out = true;
+	apply(f, &f->s.client, "<message to='a@b'/>");
+	assert_string_equal(queued(&f->s.server), "");
+	f->v.kind = VERDICT_REJECT;
+	f->v.condition = STANZA_ERROR_FORBIDDEN;
+	f->s.client.closed_out = true;
+	apply(f, &f->s.client, "<iq type='get' id='q' to='a@b'><q xmlns='urn:q'/></iq>");
+	assert_string_equal(queued(&f->s.client), "");
+}
+
+static void close_ends_the_session(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_CLOSE;
+	f->v.stream_error = STREAM_ERROR_POLICY_VIOLATION;
+	apply(f, &f->s.client, "<message to='a@b'/>");
+	assert_int_equal(f->s.state, SESSION_DRAIN);
+	assert_false(f->s.resumable);
+	assert_string_equal(queued(&f->s.server), "");
+}
+
+static void without_a_verdict_it_fails_closed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_ACCEPT;
+	apply(f, &f->s.client, "<message to='a@b'/>");
+	buf_clear(&f->s.server.conn.out);
+	f->service.conf.fail_open = true;
+	apply_failure(&f->s, &f->s.client, &f->ev.stanza, -12);
+	assert_string_equal(queued(&f->s.server), "<message to=\"a@b\"/>");
+	buf_clear(&f->s.server.conn.out);
+	f->service.conf.fail_open = false;
+	apply_failure(&f->s, &f->s.client, &f->ev.stanza, -12);
+	assert_string_equal(queued(&f->s.server), "");
+	assert_int_equal(f->s.state, SESSION_DRAIN);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(accepted_is_canonical),
+		CASE(verbatim_unless_prefixed),
+		CASE(dropped_is_handled_for_its_sender),
+		CASE(rejected_bounces_to_its_sender),
+		CASE(errors_are_never_answered),
+		CASE(rooms_are_not_answered),
+		CASE(nothing_is_written_behind_a_close),
+		CASE(close_ends_the_session),
+		CASE(without_a_verdict_it_fails_closed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
