@@ -1,0 +1,542 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The real daemon, without the kernel and with a stand-in for its child, walked through all commands.
+daemon_walk.py FOLDER-OF-PROGRAMS"""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+HERE = pathlib.Path(__file__).resolve().parent
+DEADLINE = 20
+POLICY = """
+service c2s {
+    listen tcp { PORT };
+    listen on 127.0.0.1;
+    mode proxy; tls none;
+    upstream 127.0.0.1:9 plain;
+}
+daemon { threads 2; }
+set hosts { type domain; flags suffix; file "lists/hosts.txt"; }
+set words { type keyword; flags fold; file "lists/words.txt"; }
+set nets { type address; elements = { 192.0.2.0/24 }; }
+limit chatter { rate 20/second; burst 60; key from.bare; }
+chain inbound {
+    hook c2s; policy accept;
+    rule links { message url.host in @hosts reject policy-violation "link", strike 3 }
+    rule spam { message text contains @words drop }
+    rule flood { limit chatter exceeded reject resource-constraint }
+}
+punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; }
+expect "bad link" {
+    from "a@evil.example/x" to "b@a.example"
+    stanza "<message type='chat'><body>see http://login.bad.example/</body></message>"
+    verdict reject policy-violation by links
+}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait(what, message="it did not happen in time"):
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        result = what()
+        if result:
+            return result
+        time.sleep(0.01)
+    raise AssertionError(message)
+
+
+class Walk(unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory(prefix="xmppwall-walk-")
+        self.folder = pathlib.Path(self.temp.name)
+        (self.folder / "lists").mkdir()
+        (self.folder / "libexec").mkdir()
+        self.hosts = self.folder / "lists/hosts.txt"
+        self.hosts.write_text("bad.example\nold.example until 2030-01-01T00:00:00Z # a feed\n# a remark\n")
+        (self.folder / "lists/words.txt").write_text("casino bonus\n")
+        shutil.copy(HERE / "fake_worker.py", self.folder / "libexec/xmppwall-proxy")
+        os.chmod(self.folder / "libexec/xmppwall-proxy", 0o755)
+        os.mkfifo(self.folder / "libexec/orders")
+        self.orders = os.open(self.folder / "libexec/orders", os.O_RDWR)
+        self.port = free_port()
+        self.config = self.folder / "wall.conf"
+        self.write_policy()
+        self.daemon = None
+
+    def tearDown(self):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.terminate()
+            self.daemon.communicate(timeout=DEADLINE)
+        os.close(self.orders)
+        self.temp.cleanup()
+
+    def write_policy(self, more="", policy=POLICY):
+        self.config.write_text(policy.replace("PORT", str(self.port)) + more)
+
+    def paths(self):
+        return ["--config", self.config, "--state-dir", self.folder / "state", "--run-dir", self.folder / "run",
+                "--log-dir", self.folder / "log"]
+
+    def popen(self, *more):
+        return subprocess.Popen([BIN / "xmppwalld", *self.paths(), "--libexec-dir", self.folder / "libexec",
+                                 "--no-firewall", *more], stderr=subprocess.PIPE, text=True)
+
+    def start(self, ready=True):
+        self.daemon = self.popen()
+        wait(lambda: self.ctl("status").returncode == 0 or self.daemon.poll() is not None)
+        self.assertIsNone(self.daemon.poll())
+        if ready:
+            wait(lambda: self.status()["workers"][0]["state"] == "ready", "the worker did not get ready")
+
+    def stop(self):
+        self.daemon.terminate()
+        _, text = self.daemon.communicate(timeout=DEADLINE)
+        self.assertEqual(self.daemon.returncode, 0, text)
+        return text
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.communicate(timeout=DEADLINE)
+
+    def ctl(self, *words, text=""):
+        return subprocess.run([BIN / "xmppwallctl", "--run-dir", self.folder / "run", *map(str, words)], input=text,
+                              capture_output=True, text=True, timeout=DEADLINE)
+
+    def answer(self, *words, text=""):
+        done = self.ctl("--json", *words, text=text)
+        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def refusal(self, *words, status=1):
+        done = self.ctl(*words)
+        self.assertEqual(done.returncode, status, f"{words}: {done.stdout} {done.stderr}")
+        return done.stderr
+
+    def status(self):
+        return self.answer("status")
+
+    def order(self, line):
+        os.write(self.orders, (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n")
+
+    def heard(self, kind=None):
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.folder / "libexec/heard.json").read_text().splitlines()
+            return [m for m in map(json.loads, lines) if kind in (None, m["m"])]
+        return []
+
+    def request(self, line):
+        """One raw line to the control socket, one line back."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(DEADLINE)
+            s.connect(str(self.folder / "run/control.sock"))
+            s.sendall(line + b"\n")
+            with s.makefile() as lines:
+                return json.loads(lines.readline())
+
+    def entries(self, name="hosts"):
+        return [e["entry"] for e in self.answer("list", "show", name)["entries"]]
+
+    def event(self, identity="k7f3-9q2m-04", address="192.0.2.7", **act):
+        event = {"timestamp": "2026-11-21T06:30:00.123456+0000", "event_type": "alert", "src_ip": address,
+                 "xmpp": {"id": identity, "verdict": "reject", "rule": "links"}}
+        message = {"m": "event", "event": event}
+        if act:
+            message["act"] = {"address": address, "rule": "links", "chain": "inbound", "id": identity, **act}
+        return message
+
+    # ---- the daemon's own command line ----
+
+    def run_daemon(self, *words):
+        return subprocess.run([BIN / "xmppwalld", *map(str, words)], capture_output=True, text=True, timeout=DEADLINE)
+
+    def test_usage_help_version_check(self):
+        self.assertEqual(self.run_daemon("--frobnicate").returncode, 2)
+        self.assertEqual(self.run_daemon("--config").returncode, 2)
+        self.assertEqual(self.run_daemon("word").returncode, 2)
+        self.assertEqual(self.run_daemon("--help").returncode, 0)
+        self.assertEqual(self.run_daemon("--version").returncode, 0)
+        self.assertEqual(self.run_daemon("--check", "--config", self.config).returncode, 0)
+        self.assertFalse((self.folder / "state").exists())
+
+    def test_bad_configuration_is_one_and_nothing_changes(self):
+        self.write_policy("chain x { frobnicate }")
+        for more in (["--check"], ["--no-firewall"]):
+            done = self.run_daemon(*self.paths(), *more)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("wall.conf:", done.stderr)
+            self.assertIn("^", done.stderr)
+        self.assertFalse((self.folder / "state").exists())
+        self.assertFalse((self.folder / "run").exists())
+
+    def test_missing_configuration(self):
+        self.config.unlink()
+        done = self.run_daemon(*self.paths(), "--no-firewall")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("wall.conf", done.stderr)
+
+    def test_failed_expectation_does_not_start(self):
+        self.hosts.write_text("other.example\n")
+        done = self.run_daemon(*self.paths(), "--no-firewall")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("expected reject policy-violation by links", done.stderr)
+
+    def test_port_in_use_is_named(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", self.port))
+            s.listen()
+            done = self.run_daemon(*self.paths(), "--no-firewall", "--libexec-dir", self.folder / "libexec")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"127.0.0.1:{self.port}", done.stderr)
+        self.assertIn("ss -ltnp", done.stderr)
+
+    def test_two_daemons_do_not_share(self):
+        self.start()
+        other = self.popen()
+        _, text = other.communicate(timeout=DEADLINE)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn(f"pid {self.daemon.pid}", text)
+        self.assertEqual(self.ctl("status").returncode, 0)
+
+    # ---- status and children ----
+
+    def test_status_says_what_runs(self):
+        self.start()
+        status = self.status()
+        for key in ("version", "policy", "since", "uptime_ms", "services", "workers", "firewall", "counters", "bans",
+                    "attention"):
+            self.assertIn(key, status)
+        self.assertEqual(status["services"][0]["ports"], [self.port])
+        self.assertEqual(status["workers"][0]["sandbox"], "none, a test")
+        self.assertFalse(status["firewall"]["loaded"])
+        self.assertTrue(any("--no-firewall" in line for line in status["attention"]))
+        listens = self.heard("listen")
+        self.assertEqual([(m["service"], m["address"], m["port"], m["thread"]) for m in listens],
+                         [("c2s", "127.0.0.1", self.port, 0), ("c2s", "127.0.0.1", self.port, 1)])
+        self.assertEqual([m["m"] for m in self.heard()][:5], ["born", "policy", "listen", "listen", "start"])
+        self.assertEqual(self.heard("policy")[0]["path"], str(self.config))
+
+    def test_missing_child_is_a_line_of_attention(self):
+        (self.folder / "libexec/xmppwall-proxy").unlink()
+        self.start(ready=False)
+        wait(lambda: any("xmppwall-proxy" in line for line in self.status()["attention"]))
+        shutil.copy(HERE / "fake_worker.py", self.folder / "libexec/xmppwall-proxy")
+        os.chmod(self.folder / "libexec/xmppwall-proxy", 0o755)
+        wait(lambda: self.status()["workers"][0]["state"] == "ready")
+
+    def test_dead_child_is_started_with_the_present_policy_while_the_port_stays_open(self):
+        self.start()
+        self.answer("list", "add", "hosts", "late.example")
+        self.order("die")
+        wait(lambda: len(self.heard("born")) == 2 and self.status()["workers"][0]["state"] == "ready")
+        with socket.create_connection(("127.0.0.1", self.port), DEADLINE):
+            pass
+        self.assertEqual(self.status()["workers"][0]["restarts"], 1)
+
+    def test_child_that_speaks_nonsense_is_replaced(self):
+        self.start()
+        self.order({"m": "frobnicate"})
+        wait(lambda: len(self.heard("born")) == 2)
+        wait(lambda: self.status()["workers"][0]["state"] == "ready")
+        self.order("this is no JSON")
+        wait(lambda: len(self.heard("born")) == 3)
+
+    def test_killed_daemon_takes_its_child_along(self):
+        self.start()
+        pid = self.heard("born")[0]["pid"]
+        self.kill()
+        wait(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
+             "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
+
+    def test_sessions_of_several_messages(self):
+        self.start()
+        self.assertEqual([r["jid"] for r in self.answer("sessions")["sessions"]], ["a@a.example/x"] * 2)
+
+    def test_stop_command_ends_it_well(self):
+        self.start()
+        self.assertEqual(self.ctl("stop").returncode, 0)
+        _, text = self.daemon.communicate(timeout=DEADLINE)
+        self.assertEqual(self.daemon.returncode, 0, text)
+        self.assertEqual(self.heard("stop")[-1]["m"], "stop")
+        self.assertFalse((self.folder / "run/control.sock").exists())
+        self.assertEqual(self.ctl("status").returncode, 3)
+
+    # ---- lists ----
+
+    def test_list_edits_and_history(self):
+        self.start()
+        self.assertEqual(self.answer("list", "add", "hosts", "Evil.Test", "bad.example", "--comment", "seen today"),
+                         {"added": 1, "present": 1})
+        self.assertEqual(self.entries(), ["bad.example", "old.example", "Evil.Test"])
+        sent = self.heard("list")[-1]
+        self.assertEqual((sent["set"], sent["add"], sent["del"]), ("hosts", ["Evil.Test", "bad.example"], []))
+        self.assertEqual(self.answer("list", "del", "hosts", "EVIL.test"), {"removed": 1})
+        self.assertEqual(self.heard("list")[-1]["del"], ["EVIL.test"])
+        self.assertIn("# a remark", self.hosts.read_text())
+        history = self.answer("list", "history", "hosts")["history"]
+        self.assertEqual([(h["what"], h["entry"]) for h in history][0], ("del", "EVIL.test"))
+        self.assertIn("uid", history[0]["who"])
+        lists = {row["name"]: row for row in self.answer("list")["lists"]}
+        self.assertEqual((lists["hosts"]["type"], lists["hosts"]["flags"], lists["hosts"]["entries"]), ("domain", "suffix", 2))
+
+    def test_list_edit_with_an_end(self):
+        self.start()
+        self.answer("list", "add", "hosts", "short.example", "--for", "1h")
+        entry = [e for e in self.answer("list", "show", "hosts")["entries"] if e["entry"] == "short.example"][0]
+        self.assertAlmostEqual(entry["until"] / 1000, time.time() + 3600, delta=30)
+        self.assertIn("short.example until 20", self.hosts.read_text())
+
+    def test_list_refusals_change_nothing(self):
+        self.start()
+        before = self.hosts.read_text()
+        self.assertIn("no list 'nonesuch'", self.refusal("list", "add", "nonesuch", "x.example"))
+        self.assertIn("written in the policy", self.refusal("list", "add", "nets", "192.0.2.1"))
+        self.assertIn("entry 2", self.refusal("list", "add", "hosts", "good.example", "not a domain"))
+        self.assertIn("no such entry", self.refusal("list", "del", "hosts", "absent.example"))
+        self.refusal("list", "add", "hosts", "two\nlines.example")
+        self.refusal("list", "show", "nonesuch")
+        self.refusal("list", "history", "nonesuch")
+        self.assertEqual(self.hosts.read_text(), before)
+        self.assertEqual(self.heard("list"), [])
+
+    def test_list_import(self):
+        self.start()
+        text = "# a feed\nbad.example\n" + "".join(f"feed{i}.example\n" for i in range(1500)) + "end.example until 2031-01-01 # x\n"
+        done = self.ctl("--json", "list", "import", "hosts", text=text)
+        self.assertEqual(json.loads(done.stdout), {"added": 1501, "present": 1})
+        self.assertEqual(len(self.entries()), 1503)
+        self.assertEqual(self.answer("list", "history", "hosts")["history"][0]["entry"], "1502 entries")
+        self.assertEqual(self.ctl("list", "import", "hosts", text="fine.example\nnot fine\n").returncode, 1)
+        self.assertNotIn("fine.example", self.entries())
+
+    def test_list_edits_survive_kill_nine(self):
+        self.start()
+        self.answer("list", "add", "hosts", "kept.example")
+        self.answer("list", "del", "hosts", "old.example")
+        self.kill()
+        self.start()
+        self.assertEqual(self.entries(), ["bad.example", "kept.example"])
+        self.assertEqual(len(self.answer("list", "history", "hosts")["history"]), 2)
+
+    def test_hand_edits_are_kept(self):
+        self.start()
+        self.entries()
+        with open(self.hosts, "a") as f:
+            f.write("byhand.example\n")
+        self.answer("list", "add", "hosts", "bycommand.example")
+        self.assertEqual(self.entries()[-2:], ["byhand.example", "bycommand.example"])
+
+    def test_list_file_is_replaced_whole_and_keeps_mode(self):
+        self.hosts.chmod(0o664)
+        inode = self.hosts.stat().st_ino
+        self.start()
+        self.answer("list", "add", "hosts", "x.example")
+        self.assertNotEqual(self.hosts.stat().st_ino, inode)
+        self.assertEqual(self.hosts.stat().st_mode & 0o777, 0o664)
+        self.assertEqual([p.name for p in (self.folder / "lists").iterdir() if "tmp" in p.name], [])
+
+    # ---- reload ----
+
+    def test_reload(self):
+        self.start()
+        before = self.status()["policy"]
+        self.assertFalse(self.answer("reload")["changed"])
+        self.write_policy("chain extra { hook c2s; policy accept; rule more { message drop } }")
+        self.assertTrue(self.answer("reload")["changed"])
+        self.assertNotEqual(self.status()["policy"], before)
+        self.assertIn("more", [r["name"] for r in self.answer("rules")["rules"]])
+        self.assertEqual([m["generation"] for m in self.heard("policy")], [1, 2, 3])
+        self.assertEqual(len(self.heard("listen")), 2)
+
+    def test_broken_reload_is_refused_with_diagnostics(self):
+        self.start()
+        before = self.status()["policy"]
+        self.write_policy("chain inbound2 { hook c2s; policy accept; rule x { message boddy contains \"a\" drop } }")
+        text = self.refusal("reload")
+        self.assertIn("wall.conf:", text)
+        self.assertIn("^^", text)
+        self.assertEqual(self.status()["policy"], before)
+        self.assertTrue(any("reload was refused" in line for line in self.status()["attention"]))
+        self.assertEqual(len(self.heard("policy")), 1)
+        self.write_policy()
+        self.answer("reload")
+        self.assertFalse(any("reload was refused" in line for line in self.status()["attention"]))
+
+    def test_reload_that_the_child_refuses_keeps_the_old(self):
+        self.start()
+        before = self.status()["policy"]
+        (self.folder / "libexec/refuse").touch()
+        self.write_policy("chain extra { hook c2s; policy accept; rule more { message drop } }")
+        self.assertIn("fake says no", self.refusal("reload"))
+        self.assertEqual(self.status()["policy"], before)
+        self.assertNotIn("more", [r["name"] for r in self.answer("rules")["rules"]])
+
+    def test_sighup_reloads(self):
+        self.start()
+        self.write_policy("chain extra { hook c2s; policy accept; rule more { message drop } }")
+        self.daemon.send_signal(signal.SIGHUP)
+        wait(lambda: "more" in [r["name"] for r in self.answer("rules")["rules"]])
+
+    def test_reload_moves_ports(self):
+        self.start()
+        old, self.port = self.port, free_port()
+        self.write_policy()
+        self.answer("reload")
+        wait(lambda: self.heard("unlisten"))
+        self.assertEqual(self.heard("unlisten")[-1]["port"], old)
+        self.assertEqual(self.heard("listen")[-1]["port"], self.port)
+        with socket.create_connection(("127.0.0.1", self.port), DEADLINE):
+            pass
+
+        def closed():
+            try:
+                socket.create_connection(("127.0.0.1", old), 1).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+        # The stand-in keeps no listener: refused as soon as the daemon let go.
+        wait(closed)
+
+    def test_reload_with_a_taken_port_is_refused(self):
+        self.start()
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            old, self.port = self.port, s.getsockname()[1]
+            self.write_policy()
+            self.assertIn(f"127.0.0.1:{self.port}", self.refusal("reload"))
+        self.assertEqual(self.status()["services"][0]["ports"], [old])
+
+    # ---- bans, events ----
+
+    def test_bans(self):
+        self.start()
+        self.assertEqual(self.answer("ban", "192.0.2.7", "--for", "1h", "--why", "too loud")["address"], "192.0.2.7")
+        self.answer("ban", "2001:db8::/48")
+        bans = {b["address"]: b for b in self.answer("bans")["bans"]}
+        self.assertEqual(bans["192.0.2.7"]["why"], "too loud")
+        self.assertAlmostEqual(bans["192.0.2.7"]["until"] / 1000, time.time() + 3600, delta=30)
+        wait(lambda: {m["address"] for m in self.heard("kill")} == {"192.0.2.7/32", "2001:db8::/48"})
+        self.refusal("ban", "nonsense")
+        self.refusal("unban", "192.0.2.8")
+        self.assertIn("2001:db8::/48 is", self.refusal("unban", "2001:db8::1"))
+        self.kill()
+        self.start()
+        self.assertEqual(len(self.answer("bans")["bans"]), 2)
+        self.assertEqual(self.answer("unban", "192.0.2.7"), {"removed": 1})
+        self.assertEqual(self.status()["bans"], 1)
+        types = [json.loads(line)["event_type"] for line in (self.folder / "log/events.json").read_text().splitlines()]
+        self.assertEqual(types, ["ban", "ban", "unban"])
+
+    def test_strikes_become_a_ban(self):
+        self.start()
+        self.order(self.event("aaaa-0000-01", strikes=3, shared=False))
+        wait(lambda: self.ctl("explain", "aaaa-0000-01").returncode == 0)
+        self.assertEqual(self.answer("bans")["bans"], [])
+        self.order(self.event("aaaa-0000-02", strikes=3, shared=False))
+        ban = wait(lambda: self.answer("bans")["bans"])[0]
+        self.assertEqual((ban["address"], ban["rule"], ban["id"], ban["strikes"], ban["count"]),
+                         ("192.0.2.7", "inbound/links", "aaaa-0000-02", 6, 1))
+        wait(lambda: self.heard("kill"))
+        self.assertEqual(self.heard("kill")[0]["address"], "192.0.2.7/32")
+
+    def test_shared_addresses_are_spared(self):
+        self.start()
+        self.order(self.event(strikes=9, shared=True, jid="loud@a.example/x"))
+        kill = wait(lambda: self.heard("kill"))[0]
+        self.assertEqual(kill["jid"], "loud@a.example/x")
+        self.assertEqual(self.answer("bans")["bans"], [])
+
+    def test_a_rule_bans_at_once_and_ipv6_as_a_network(self):
+        self.start()
+        self.order(self.event(address="2001:db8:1:2:3:4:5:6", ban=60000, shared=False))
+        ban = wait(lambda: self.answer("bans")["bans"])[0]
+        self.assertEqual(ban["address"], "2001:db8:1:2::/64")
+
+    def test_a_worker_cannot_ban_this_host_or_nonsense(self):
+        self.start()
+        for address in ("127.0.0.1", "::1", "0.0.0.0/0", "rubbish"):
+            self.order(self.event("last-one", address=address, ban=60000))
+        self.order(self.event("last-two"))
+        wait(lambda: self.ctl("explain", "last-two").returncode == 0)
+        self.assertEqual(self.answer("bans")["bans"], [])
+
+    def test_events_follow_and_explain_after_restart(self):
+        self.start()
+        follow = subprocess.Popen([BIN / "xmppwallctl", "--run-dir", self.folder / "run", "--json", "events", "-f", "-n", "0"],
+                                  stdout=subprocess.PIPE, text=True)
+        # A follower is one once its answer came; there is nothing to see of that, so events come until one is seen.
+        first = None
+        for i in range(200):
+            self.order(self.event(f"evnt-0000-{i:02}"))
+            if select.select([follow.stdout], [], [], 0.1)[0]:
+                first = json.loads(follow.stdout.readline())
+                break
+        follow.kill()
+        follow.communicate()
+        self.assertEqual(first["event_type"], "alert")
+        self.assertEqual(self.answer("explain", "evnt-0000-00")["event"]["xmpp"]["rule"], "links")
+        self.assertIn("nonesuch", self.refusal("explain", "nonesuch"))
+        self.kill()
+        self.start()
+        self.assertEqual(self.answer("explain", "evnt-0000-00")["event"]["xmpp"]["id"], "evnt-0000-00")
+        self.assertTrue(self.ctl("events", "-n", "1").stdout)
+
+    # ---- the socket ----
+
+    def test_wrong_requests(self):
+        self.start()
+        self.assertEqual(self.request(b'{"cmd":"frobnicate"}')["exit"], 2)
+        self.assertEqual(self.request(b'{"nocmd":1}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"ban","args":{}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"list-add","args":{"name":"hosts","entries":[1]}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"list-add","args":{"name":"hosts","entries":[]}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"events","args":{"last":-1}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"firewall","args":{"action":"burn"}}')["exit"], 2)
+        self.assertTrue(self.request(b'{"cmd":"status"}')["ok"])
+        self.assertEqual((self.folder / "run/control.sock").stat().st_mode & 0o777, 0o660)
+
+    def test_firewall_without_a_kernel(self):
+        self.start()
+        self.assertIn("table inet xmppwall", self.answer("firewall", "print")["text"])
+        self.assertIn("--no-firewall", self.refusal("firewall", "load"))
+
+    def test_limits_and_rules(self):
+        self.start()
+        self.assertEqual(self.answer("limit", "show")["limits"],
+                         [{"name": "chatter", "rate": "20/second", "burst": 60, "key": "from.bare", "exceeded": 0,
+                           "entries": self.answer("limit", "show")["limits"][0]["entries"]}])
+        self.assertEqual([r["name"] for r in self.answer("rules")["rules"]], ["links", "spam", "flood"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_strangers_are_refused(self):
+        self.start()
+        (self.folder / "run/control.sock").chmod(0o666)
+        self.folder.chmod(0o755)
+        code = ("import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);"
+                "s.sendall(b'{\"cmd\":\"status\"}\\n');print(s.makefile().readline())")
+        done = subprocess.run(["/usr/bin/python3", "-c", code, self.folder / "run/control.sock"], user=65534, group=65534,
+                              extra_groups=[], capture_output=True, text=True, timeout=DEADLINE)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["ok"], answer["exit"]), (False, 1))
+        self.assertIn("only root", answer["error"])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
