@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writes the daemon's answers for a person: tables, event lines, the status screen. Comes last in every
- * command of xmppwallctl that was not asked for JSON. Never talks to anybody. Text that came from a peer is
- * escaped: a body must not steer the operator's terminal. */
+/* Writes the daemon's answers for a person: tables, event lines, the status screen. Comes last in
+ * every command of xmppwallctl that was not asked for JSON. Never talks to anybody. Text that came
+ * from a peer is escaped: a body must not steer the operator's terminal. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <string.h>
@@ -62,9 +62,9 @@ const char *show_safe(const char *text, size_t width)
 		if (n == 0) {
 			o += sprintf(o, "\\x%02x", (unsigned char)text[i]);
 			n = 1;
-		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x200b && cp <= 0x200f) ||
-			   (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2060 && cp <= 0x206f) ||
-			   cp == 0xfeff || cp == 0xad) {
+		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ||
+			   (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x202a && cp <= 0x202e) ||
+			   (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || cp == 0xad) {
 			o += sprintf(o, "\\u{%" PRIx32 "}", cp); /* unseen, and bidi could lie */
 		} else {
 			memcpy(o, text + i, n);
@@ -86,6 +86,14 @@ static void format_wall(int64_t ms, char *text, size_t size)
 	strftime(text, size, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
+/* For a person: the two largest units, and no milliseconds once there are seconds. */
+static void format_age(int64_t ms, char *text, size_t size)
+{
+	uint64_t n = ms > 0 ? (uint64_t)ms : 0, unit = n < 1000 ? 1 : n < 3600000 ? 1000 : 60000;
+
+	clock_format_duration(n / unit * unit, text, size);
+}
+
 static void format_left(int64_t until_ms, char *text, size_t size)
 {
 	int64_t left = until_ms - clock_wall_ms();
@@ -93,7 +101,7 @@ static void format_left(int64_t until_ms, char *text, size_t size)
 	if (until_ms == 0)
 		snprintf(text, size, "for ever");
 	else
-		clock_format_duration(left > 0 ? (uint64_t)left : 0, text, size);
+		format_age(left, text, size);
 }
 
 static void format_cell(const struct show_column *c, const json_t *row, char *text, size_t size)
@@ -108,9 +116,10 @@ static void format_cell(const struct show_column *c, const json_t *row, char *te
 	else if (c->format == SHOW_UNTIL)
 		format_left(n, text, size);
 	else if (c->format == SHOW_AGE)
-		clock_format_duration(n > 0 ? (uint64_t)n : 0, text, size);
+		format_age(n, text, size);
 	else if (json_is_string(v))
-		snprintf(text, size, "%s", *json_string_value(v) ? show_safe(json_string_value(v), 60) : "-");
+		snprintf(text, size, "%s",
+			*json_string_value(v) ? show_safe(json_string_value(v), 60) : "-");
 	else if (json_is_boolean(v))
 		snprintf(text, size, "%s", json_is_true(v) ? "yes" : "no");
 	else
@@ -127,7 +136,8 @@ static size_t text_width(const char *text)
 	return width;
 }
 
-static void print_cell(FILE *out, const struct show_column *c, const char *text, size_t width, bool last)
+static void print_cell(
+	FILE *out, const struct show_column *c, const char *text, size_t width, bool last)
 {
 	size_t pad = width - text_width(text);
 
@@ -150,16 +160,17 @@ void show_table(FILE *out, const struct show_column *columns, size_t n, const js
 	}
 	for (size_t c = 0; c < n; c++)
 		width[c] = text_width(columns[c].title);
-	json_array_foreach (rows, i, row)
-		for (size_t c = 0; c < n; c++) {
-			format_cell(&columns[c], row, cell, sizeof cell);
-			if (text_width(cell) > width[c])
-				width[c] = text_width(cell);
-		}
+	json_array_foreach(rows, i, row) for (size_t c = 0; c < n; c++)
+	{
+		format_cell(&columns[c], row, cell, sizeof cell);
+		if (text_width(cell) > width[c])
+			width[c] = text_width(cell);
+	}
 	for (size_t c = 0; c < n; c++)
 		print_cell(out, &columns[c], columns[c].title, width[c], c + 1 == n);
 	fputc('\n', out);
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (size_t c = 0; c < n; c++) {
 			format_cell(&columns[c], row, cell, sizeof cell);
 			print_cell(out, &columns[c], cell, width[c], c + 1 == n);
@@ -189,11 +200,18 @@ static void print_match(FILE *out, const json_t *match)
 {
 	const char *set = show_text(match, "set");
 
+	if (strcmp(show_text(match, "field"), "limit") == 0) {
+		fprintf(out, "limit %s exceeded by \"%s\"",
+			show_safe(show_text(match, "entry"), 40),
+			show_safe(show_text(match, "text"), 40));
+		return;
+	}
 	fprintf(out, "%s", show_text(match, "field"));
 	if (*show_text(match, "text"))
 		fprintf(out, " \"%s\"", show_safe(show_text(match, "text"), 40));
 	if (*show_text(match, "entry"))
-		fprintf(out, " by %s\"%s\"", *set ? "" : "pattern ", show_safe(show_text(match, "entry"), 40));
+		fprintf(out, " by %s\"%s\"", *set ? "" : "pattern ",
+			show_safe(show_text(match, "entry"), 40));
 	if (*set)
 		fprintf(out, " of @%s", set);
 }
@@ -206,14 +224,15 @@ void show_event(FILE *out, const json_t *event, bool colour)
 
 	print_clock(out, event);
 	if (strcmp(type, "alert") != 0) {
-		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"), type, paint(colour, "\033[0m"),
-			show_text(event, "src_ip"));
+		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"), type,
+			paint(colour, "\033[0m"), show_text(event, "src_ip"));
 		if (*show_text(event, "xmppwall.why"))
 			fprintf(out, "  %s", show_safe(show_text(event, "xmppwall.why"), 100));
 		fputc('\n', out);
 		return;
 	}
-	fprintf(out, "  %s%-6s%s", paint(colour, verdict_colour(verdict)), verdict, paint(colour, "\033[0m"));
+	fprintf(out, "  %s%-6s%s", paint(colour, verdict_colour(verdict)), verdict,
+		paint(colour, "\033[0m"));
 	if (*show_text(event, "xmpp.condition"))
 		fprintf(out, " %s", show_text(event, "xmpp.condition"));
 	fprintf(out, "  %s", show_text(event, "xmpp.kind"));
@@ -250,7 +269,8 @@ void show_explain(FILE *out, const json_t *event, bool colour)
 	print_line(out, "id", show_text(event, "xmpp.id"));
 	print_line(out, "when", show_text(event, "timestamp"));
 	print_line(out, "rule", show_text(event, "alert.signature"));
-	json_array_foreach (show_get(event, "xmpp.matches"), i, item) {
+	json_array_foreach(show_get(event, "xmpp.matches"), i, item)
+	{
 		fprintf(out, "%-12s", i == 0 ? "because" : "");
 		print_match(out, item);
 		fputc('\n', out);
@@ -263,7 +283,8 @@ void show_explain(FILE *out, const json_t *event, bool colour)
 	print_line(out, "service", show_text(event, "xmpp.service"));
 	print_line(out, "direction", show_text(event, "xmpp.direction"));
 	print_line(out, "peer", show_text(event, "src_ip"));
-	json_array_foreach (orders, i, item) {
+	json_array_foreach(orders, i, item)
+	{
 		char *text = json_is_string(item) ? NULL : json_dumps(item, JSON_COMPACT);
 
 		print_line(out, i == 0 ? "orders" : "", text ? text : json_string_value(item));
@@ -282,12 +303,14 @@ static void show_services(FILE *out, const json_t *services)
 	json_t *service;
 	size_t i;
 
-	json_array_foreach (services, i, service) {
+	json_array_foreach(services, i, service)
+	{
 		char *ports = json_dumps(json_object_get(service, "ports"), JSON_COMPACT);
 
-		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s  upstream %s%s\n", i == 0 ? "services" : "",
-			show_text(service, "name"), ports ? ports : "", show_text(service, "mode"),
-			show_text(service, "tls"), show_text(service, "upstream"),
+		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s  upstream %s%s\n",
+			i == 0 ? "services" : "", show_text(service, "name"), ports ? ports : "",
+			show_text(service, "mode"), show_text(service, "tls"),
+			show_text(service, "upstream"),
 			json_is_true(json_object_get(service, "fail_open")) ? "  FAIL OPEN" : "");
 		free(ports);
 	}
@@ -299,25 +322,27 @@ void show_status(FILE *out, const json_t *status, bool colour)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(status, "attention"), i, item)
+	json_array_foreach(json_object_get(status, "attention"), i, item)
 		fprintf(out, "%s!%s %s\n", paint(colour, "\033[31;1m"), paint(colour, "\033[0m"),
 			show_safe(json_string_value(item), 0));
-	clock_format_duration((uint64_t)json_integer_value(json_object_get(status, "uptime_ms")), age, sizeof age);
+	format_age(json_integer_value(json_object_get(status, "uptime_ms")), age, sizeof age);
 	fprintf(out, "%-12s%s, up %s\n", "xmppwall", show_text(status, "version"), age);
 	fprintf(out, "%-12s%s\n", "policy", show_text(status, "policy"));
 	show_services(out, json_object_get(status, "services"));
-	json_array_foreach (json_object_get(status, "workers"), i, item)
+	json_array_foreach(json_object_get(status, "workers"), i, item)
 		fprintf(out, "%-12s%s pid %" JSON_INTEGER_FORMAT ", %s\n", i == 0 ? "workers" : "",
 			show_text(item, "name"), json_integer_value(json_object_get(item, "pid")),
 			show_text(item, "sandbox"));
 	fprintf(out, "%-12s%s\n", "firewall",
-		json_is_true(show_get(status, "firewall.loaded")) ? "table inet xmppwall is loaded" : "not loaded");
-	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT "\n", "bans", json_integer_value(json_object_get(status, "bans")));
-	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " since start\n", "sessions",
-		counter(status, "session.active"), counter(status, "session.opened"));
+		json_is_true(show_get(status, "firewall.loaded")) ? "table inet xmppwall is loaded"
+								  : "not loaded");
+	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT "\n", "bans",
+		json_integer_value(json_object_get(status, "bans")));
+	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " since start\n",
+		"sessions", counter(status, "session.active"), counter(status, "session.opened"));
 	fprintf(out,
-		"%-12s%" JSON_INTEGER_FORMAT " accepted, %" JSON_INTEGER_FORMAT " dropped, %" JSON_INTEGER_FORMAT
-		" rejected, %" JSON_INTEGER_FORMAT " closed\n",
+		"%-12s%" JSON_INTEGER_FORMAT " accepted, %" JSON_INTEGER_FORMAT
+		" dropped, %" JSON_INTEGER_FORMAT " rejected, %" JSON_INTEGER_FORMAT " closed\n",
 		"stanzas", counter(status, "verdict.accept"), counter(status, "verdict.drop"),
 		counter(status, "verdict.reject"), counter(status, "verdict.close"));
 }
