@@ -17,10 +17,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "ctl/link.h"
 #include "proxy/counters.h"
 #include "proxy/hub.h"
-#include "proxy/worker.h"
+#include "proxy/link_int.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LINK_TRIAL true
@@ -33,7 +32,7 @@
 #define LINK_TRIAL false
 #endif
 
-enum { SETTLE_MS = 1000, ROWS_A_MESSAGE = 200, WAITING_MAX = 1024 };
+enum { WAITING_MAX = 1024 };
 
 /* A listener that came before "start". */
 struct waiting {
@@ -43,41 +42,6 @@ struct waiting {
 	unsigned thread;
 	char *service;
 };
-
-/* Session rows being gathered. */
-struct gather {
-	struct gather *next;
-	json_int_t seq;
-	unsigned missing; /* workers that have not answered */
-	json_t *rows;
-};
-
-struct link {
-	uv_loop_t loop;
-	uv_timer_t settle;
-	struct channel *channel;
-	struct metrics *metrics;
-	struct hub *hub;
-	struct gear *gear;
-	struct worker *workers[WORKER_THREADS_MAX];
-	unsigned n_workers, gone;
-	struct waiting *waiting;
-	struct gather *gathers;
-	bool started, stopping;
-	int status;
-};
-
-static const char *text_of(json_t *msg, const char *key)
-{
-	const char *text = json_string_value(json_object_get(msg, key));
-
-	return text ? text : "";
-}
-
-static json_int_t number_of(json_t *msg, const char *key)
-{
-	return json_integer_value(json_object_get(msg, key));
-}
 
 /* ---- ending ---- */
 
@@ -92,7 +56,7 @@ static void link_close(struct link *l)
 		channel_finish(l->channel);
 }
 
-static void link_stop(struct link *l, int status)
+void link_stop(struct link *l, int status)
 {
 	if (l->stopping)
 		return;
@@ -105,13 +69,13 @@ static void link_stop(struct link *l, int status)
 }
 
 /* What a daemon never sends: it is broken, or somebody else. */
-static void link_nonsense(struct link *l, const char *what)
+void link_nonsense(struct link *l, const char *what)
 {
 	log_error("link refused message=%s", log_quote(span_of(what)));
 	link_stop(l, EXIT_FAILURE);
 }
 
-static void link_send(struct link *l, json_t *message)
+void link_send(struct link *l, json_t *message)
 {
 	int r = l->channel ? channel_send(l->channel, message, -1) : 0;
 
@@ -288,132 +252,6 @@ static void on_start(struct link *l)
 	link_send(l, json_pack("{s:s, s:s}", "m", "ready", "sandbox", sandbox_text()));
 }
 
-/* ---- lists ---- */
-
-/* Borrowed spans into the message; malloc'd. */
-static struct span *link_entries(json_t *array, size_t *n)
-{
-	struct span *out;
-	json_t *entry;
-	size_t i;
-
-	*n = 0;
-	if (!(out = calloc(json_array_size(array) + 1, sizeof(*out))))
-		return NULL;
-	json_array_foreach(array, i, entry)
-	{
-		if (json_is_string(entry))
-			out[(*n)++] = (struct span){ json_string_value(entry),
-				json_string_length(entry) };
-	}
-	return out;
-}
-
-static void link_on_settle(uv_timer_t *timer)
-{
-	struct link *l = timer->data;
-	int r = l->gear ? policy_list_settle(l->gear->policy) : 0;
-
-	if (r < 0)
-		log_warn("lists not settled error=%s", err_text(r));
-}
-
-static void on_list(struct link *l, json_t *msg)
-{
-	size_t n_add, n_del;
-	cleanup_free struct span *add = link_entries(json_object_get(msg, "add"), &n_add);
-	cleanup_free struct span *del = link_entries(json_object_get(msg, "del"), &n_del);
-	json_t *answer;
-	int r = -ENOMEM;
-
-	if (!l->gear) {
-		link_nonsense(l, "list");
-		return;
-	}
-	if (add && del)
-		r = policy_list_edit(l->gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
-	answer = json_pack(
-		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
-	if (answer && r < 0)
-		json_object_set_new(answer, "error", json_string(err_text(r)));
-	link_send(l, answer);
-	if (!l->stopping)
-		uv_timer_start(&l->settle, link_on_settle, SETTLE_MS, 0);
-}
-
-/* ---- kill, sessions ---- */
-
-static void on_kill(struct link *l, json_t *msg)
-{
-	const char *jid = text_of(msg, "jid"), *address = text_of(msg, "address");
-	struct peer_address net = { { 0 } };
-	unsigned len = 0;
-
-	if (!*jid && address_parse_prefix(span_of(address), &net, &len) < 0) {
-		if (address_parse(span_of(address), &net) < 0) {
-			link_nonsense(l, "kill");
-			return;
-		}
-		len = 128;
-	}
-	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)),
-		log_quote(span_of(address)), log_quote(span_of(text_of(msg, "reason"))));
-	for (unsigned i = 0; i < l->n_workers; i++)
-		worker_kill(l->workers[i], &net, len, *jid ? jid : NULL);
-}
-
-static void gather_send(struct link *l, struct gather *g)
-{
-	size_t n = json_array_size(g->rows), at = 0;
-
-	do {
-		json_t *part = json_array();
-
-		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
-			json_array_append(part, json_array_get(g->rows, at));
-		link_send(l, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
-				     "rows", part, "more", at < n));
-	} while (at < n);
-}
-
-/* Answers those that are complete. */
-static void link_finish_gathers(struct link *l)
-{
-	struct gather **at = &l->gathers;
-
-	while (*at) {
-		struct gather *g = *at;
-
-		if (g->missing > 0) {
-			at = &g->next;
-			continue;
-		}
-		*at = g->next;
-		gather_send(l, g);
-		json_decref(g->rows);
-		free(g);
-	}
-}
-
-static void on_sessions(struct link *l, json_t *msg)
-{
-	struct gather *g = calloc(1, sizeof(*g));
-
-	if (!g || !(g->rows = json_array())) {
-		free(g);
-		link_stop(l, EXIT_FAILURE);
-		return;
-	}
-	g->seq = number_of(msg, "seq");
-	g->next = l->gathers;
-	l->gathers = g;
-	for (unsigned i = 0; i < l->n_workers; i++) {
-		if (worker_list_sessions(l->workers[i], g->seq) == 0)
-			g->missing++;
-	}
-	link_finish_gathers(l);
-}
-
 /* ---- from the workers ---- */
 
 static void link_on_event(void *arg, json_t *message)
@@ -426,17 +264,7 @@ static void link_on_event(void *arg, json_t *message)
 
 static void link_on_rows(void *arg, json_int_t seq, json_t *rows)
 {
-	struct link *l = arg;
-
-	for (struct gather *g = l->gathers; g; g = g->next) {
-		if (g->seq == seq && g->missing > 0) {
-			if (rows)
-				json_array_extend(g->rows, rows);
-			g->missing--;
-			break;
-		}
-	}
-	link_finish_gathers(l);
+	link_take_rows(arg, seq, rows);
 }
 
 static void link_on_gone(void *arg)
@@ -472,11 +300,11 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	else if (strcmp(m, "start") == 0)
 		on_start(l);
 	else if (strcmp(m, "list") == 0)
-		on_list(l, msg);
+		link_on_list(l, msg);
 	else if (strcmp(m, "kill") == 0)
-		on_kill(l, msg);
+		link_on_kill(l, msg);
 	else if (strcmp(m, "sessions") == 0)
-		on_sessions(l, msg);
+		link_on_sessions(l, msg);
 	else if (strcmp(m, "stop") == 0)
 		on_stop(l);
 	else
@@ -501,7 +329,6 @@ int link_run(int fd, struct metrics *metrics)
 {
 	static const struct channel_limits limits = { LINK_LINE_FROM_DAEMON, LINK_QUEUE };
 	struct link l = { .metrics = metrics };
-	struct gather *g;
 	int r;
 
 	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
@@ -513,11 +340,7 @@ int link_run(int fd, struct metrics *metrics)
 	l.settle.data = &l;
 	uv_run(&l.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&l.loop);
-	while ((g = l.gathers)) {
-		l.gathers = g->next;
-		json_decref(g->rows);
-		free(g);
-	}
+	link_free_gathers(&l);
 	link_release_waiting(&l);
 	gear_unref(l.gear);
 	return l.status;

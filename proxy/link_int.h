@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The main thread's state, shared by link.c (life) and link_orders.c (lists, kill, rows). */
+#pragma once
+
+#include <jansson.h>
+#include <uv.h>
+#include "ctl/link.h"
+#include "proxy/worker.h"
+
+struct gather;
+struct waiting;
+
+struct link {
+	uv_loop_t loop;
+	uv_timer_t settle;
+	struct channel *channel;
+	struct metrics *metrics;
+	struct hub *hub;
+	struct gear *gear;
+	struct worker *workers[WORKER_THREADS_MAX];
+	unsigned n_workers, gone;
+	struct waiting *waiting;
+	struct gather *gathers;
+	bool started, stopping;
+	int status;
+};
+
+/* "" and 0 where the key is missing or of another type. */
+static inline const char *text_of(json_t *msg, const char *key)
+{
+	const char *text = json_string_value(json_object_get(msg, key));
+
+	return text ? text : "";
+}
+
+static inline json_int_t number_of(json_t *msg, const char *key)
+{
+	return json_integer_value(json_object_get(msg, key));
+}
+
+/* Takes message (may be NULL when out of memory). */
+void link_send(struct link *l, json_t *message);
+/* What a daemon never sends: the process ends. */
+void link_nonsense(struct link *l, const char *what);
+void link_stop(struct link *l, int status);
+
+/* Messages. */
+void link_on_list(struct link *l, json_t *msg);
+void link_on_kill(struct link *l, json_t *msg);
+void link_on_sessions(struct link *l, json_t *msg);
+/* A worker's rows have come. */
+void link_take_rows(struct link *l, json_int_t seq, json_t *rows);
+void link_free_gathers(struct link *l);
