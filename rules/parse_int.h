@@ -72,3 +72,5 @@ bool parse_expect_body(struct parser *p, struct ast_item *item);
 bool parse_setting(struct parser *p, struct ast_setting ***tail);
 /* parse_rule.c: does this word begin an action? */
 bool parse_word_is_action(const char *word);
+/* All of them, for the test that compares them with the manual; NULL behind the last. */
+const char *parse_action_word(size_t i);

@@ -50,6 +50,11 @@ bool parse_word_is_action(const char *word)
 	return action_find(word) >= 0;
 }
 
+const char *parse_action_word(size_t i)
+{
+	return i < ACTION_WORDS ? action_words[i].word : NULL;
+}
+
 static const char *action_suggest(struct parser *p, const char *word)
 {
 	const char *words[ACTION_WORDS];
