@@ -82,14 +82,15 @@ static void command_explain(struct daemon *d, struct request *rq)
 
 static void command_ban(struct daemon *d, struct request *rq)
 {
-	const char *address = command_text(rq, "address"),
-		   *why = json_string_value(json_object_get(rq->args, "why"));
-	json_int_t ms = json_integer_value(json_object_get(rq->args, "for"));
+	const char *address = command_text(rq, "address"), *why;
 	json_t *result = NULL;
 	struct buf error;
+	json_int_t ms;
 
-	if (!address)
+	if (!address) /* answered: rq is gone */
 		return;
+	why = json_string_value(json_object_get(rq->args, "why"));
+	ms = json_integer_value(json_object_get(rq->args, "for"));
 	if (ms < 0) {
 		request_refuse(rq, ANSWER_USAGE, NULL, "\"for\" is a time in milliseconds");
 		return;

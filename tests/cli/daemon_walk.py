@@ -82,8 +82,7 @@ class Walk(unittest.TestCase):
 
     def tearDown(self):
         if self.daemon and self.daemon.poll() is None:
-            self.daemon.terminate()
-            self.daemon.communicate(timeout=DEADLINE)
+            self.stop()
         os.close(self.orders)
         self.temp.cleanup()
 
