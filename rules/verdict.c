@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,15 +73,15 @@ void verdict_make_id(char id[VERDICT_ID_SIZE])
 
 /* ---- JSON ---- */
 
-static void order_add(
-	json_t *orders, const char *format, const char *text, unsigned long long number)
+static void __attribute__((format(printf, 2, 3))) order_add(
+	json_t *orders, const char *format, ...)
 {
-	char line[192];
+	char line[128];
+	va_list args;
 
-	if (text)
-		snprintf(line, sizeof(line), format, text);
-	else
-		snprintf(line, sizeof(line), format, number);
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
 	json_array_append_new(orders, json_string(line));
 }
 
@@ -94,12 +95,12 @@ static json_t *orders_json(const struct verdict *v)
 	if (v->count)
 		json_array_append_new(orders, json_string("count"));
 	for (unsigned i = 0; i < v->n_marks; i++)
-		order_add(orders, "mark %s", v->marks[i], 0);
+		order_add(orders, "mark %s", v->marks[i]);
 	if (v->strikes)
-		order_add(orders, "strike %llu", NULL, v->strikes);
+		order_add(orders, "strike %u", v->strikes);
 	if (v->ban_ms) {
 		clock_format_duration(v->ban_ms, duration, sizeof(duration));
-		order_add(orders, "ban %s", duration, 0);
+		order_add(orders, "ban %s", duration);
 	}
 	return orders;
 }
