@@ -22,7 +22,7 @@
 
 enum { EXIT_OK = 0, EXIT_CANNOT = 1, EXIT_USAGE = 2 };
 enum {
-	OPTION_CONFIG = 256,
+	OPTION_CONFIG = 256, /* those with a path first */
 	OPTION_STATE,
 	OPTION_RUN,
 	OPTION_LOG,
@@ -31,7 +31,8 @@ enum {
 	OPTION_FOREGROUND,
 	OPTION_CHECK,
 	OPTION_UNLOAD,
-	OPTION_VERSION
+	OPTION_VERSION,
+	OPTION_PATHS = OPTION_NO_FIREWALL - OPTION_CONFIG,
 };
 
 static const struct option options[] = {
@@ -51,6 +52,7 @@ static const struct option options[] = {
 
 struct arguments {
 	struct daemon_spec spec;
+	char paths[OPTION_PATHS][PATH_MAX];
 	bool check, unload;
 };
 
@@ -72,32 +74,34 @@ static void print_help(FILE *out)
 		out);
 }
 
-/* Our working directory may change under a path, and children know none: absolute from the start.
- * NULL when that cannot be. */
-static const char *path_absolute(const char *path)
+/* Our working directory is nobody's promise, and children know none: absolute from the start. */
+static bool path_absolute(const char *path, char out[PATH_MAX])
 {
-	char *text, here[PATH_MAX];
+	char here[PATH_MAX];
+	int n;
 
 	if (path[0] == '/')
-		return path;
-	if (!getcwd(here, sizeof here) || asprintf(&text, "%s/%s", here, path) < 0)
-		return NULL;
-	return text;
+		n = snprintf(out, PATH_MAX, "%s", path);
+	else if (*path && getcwd(here, sizeof here))
+		n = snprintf(out, PATH_MAX, "%s/%s", here, path);
+	else
+		return false;
+	return n > 0 && n < PATH_MAX;
 }
 
 /* An exit status, or -1 to go on. */
 static int option_take(struct arguments *a, int option, const char *value)
 {
-	const char **text = option == OPTION_CONFIG    ? &a->spec.config
-			    : option == OPTION_STATE   ? &a->spec.state_dir
-			    : option == OPTION_RUN     ? &a->spec.run_dir
-			    : option == OPTION_LOG     ? &a->spec.log_dir
-			    : option == OPTION_LIBEXEC ? &a->spec.libexec_dir
-						       : NULL;
+	const char **texts[OPTION_PATHS] = { &a->spec.config, &a->spec.state_dir, &a->spec.run_dir,
+		&a->spec.log_dir, &a->spec.libexec_dir };
+	int path = option - OPTION_CONFIG;
 
-	if (text && (!*value || !(*text = path_absolute(value)))) {
-		fprintf(stderr, "xmppwalld: an option needs a path\n");
-		return EXIT_USAGE;
+	if (path >= 0 && path < OPTION_PATHS) {
+		if (!path_absolute(value, a->paths[path])) {
+			fprintf(stderr, "xmppwalld: '%s' is no path\n", value);
+			return EXIT_USAGE;
+		}
+		*texts[path] = a->paths[path];
 	}
 	a->spec.no_firewall |= option == OPTION_NO_FIREWALL;
 	a->check |= option == OPTION_CHECK;
@@ -190,7 +194,7 @@ static int run_unload(const struct arguments *a)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = {
+	static struct arguments a = {
 		.spec = {
 			.config = "/etc/xmppwall/xmppwall.conf",
 			.state_dir = "/var/lib/xmppwall",
