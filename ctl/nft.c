@@ -18,11 +18,6 @@
 
 #define TABLE "inet " FIREWALL_TABLE
 
-/* Terse: no elements. What stays is what nft_load determines, and nothing that packets change. */
-enum {
-	LISTING_TERSE = NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL
-};
-
 int nft_open(struct nft **out)
 {
 	struct nft *n = calloc(1, sizeof(*n));
@@ -50,7 +45,6 @@ void nft_close(struct nft *n)
 	if (n->ctx)
 		nft_ctx_free(n->ctx);
 	nft_netlink_close(n);
-	free(n->loaded);
 	free(n);
 }
 
@@ -75,33 +69,26 @@ static int run(struct nft *n, const char *text, char **error)
 	return ERR_REFUSED;
 }
 
-static int list_as(struct nft *n, unsigned flags, char **text)
+int nft_list(struct nft *n, char **text)
 {
 	const char *said;
-	int r;
 
-	nft_ctx_output_set_flags(n->ctx, flags);
-	r = run(n, "list table " TABLE, NULL);
-	nft_ctx_output_set_flags(n->ctx, 0);
-	if (r < 0)
+	if (run(n, "list table " TABLE, NULL) < 0)
 		return ERR_NOTFOUND;
 	said = nft_ctx_get_output_buffer(n->ctx);
 	*text = strdup(said ? said : "");
 	return *text ? 0 : -ENOMEM;
 }
 
-int nft_list(struct nft *n, char **text)
-{
-	return list_as(n, 0, text);
-}
-
 enum nft_state nft_state(struct nft *n)
 {
-	cleanup_free char *text = NULL;
+	uint64_t digest = 0;
 
-	if (list_as(n, LISTING_TERSE, &text) < 0)
+	if (nft_digest(n, &digest) < 0)
+		return NFT_STATE_ALTERED;
+	if (digest == 0)
 		return NFT_STATE_ABSENT;
-	return n->loaded && strcmp(text, n->loaded) == 0 ? NFT_STATE_INTACT : NFT_STATE_ALTERED;
+	return digest == n->loaded ? NFT_STATE_INTACT : NFT_STATE_ALTERED;
 }
 
 /* ---- loading ---- */
@@ -164,7 +151,7 @@ static int run_own(struct nft *n, struct buf *text, char **error)
 int nft_load(struct nft *n, const char *text, char **error)
 {
 	struct buf commands;
-	char *said = NULL, *listing = NULL;
+	char *said = NULL;
 	int r;
 
 	buf_init(&commands, 0);
@@ -179,10 +166,8 @@ int nft_load(struct nft *n, const char *text, char **error)
 			r = run_own(n, &commands, &said);
 	}
 	buf_fini(&commands);
-	if (r == 0 && list_as(n, LISTING_TERSE, &listing) == 0) {
-		free(n->loaded);
-		n->loaded = listing;
-	}
+	if (r == 0 && nft_digest(n, &n->loaded) < 0)
+		n->loaded = 0;
 	if (r < 0 && error)
 		*error = said ? take_ptr(said) : strdup(err_text(r));
 	free(said);
@@ -200,8 +185,7 @@ int nft_unload(struct nft *n, char **error)
 	if (r == 0)
 		r = run_own(n, &commands, &said);
 	buf_fini(&commands);
-	free(n->loaded);
-	n->loaded = NULL;
+	n->loaded = 0;
 	if (r < 0 && error)
 		*error = said ? take_ptr(said) : strdup(err_text(r));
 	free(said);

@@ -14,7 +14,7 @@ struct nft {
 	struct nft_ctx *ctx; /* libnftables */
 	struct mnl_socket *request, *events;
 	uint32_t portid, seq;      /* of request */
-	char *loaded;              /* the table's terse listing after nft_load; NULL before */
+	uint64_t loaded;           /* nft_digest after nft_load; 0 before */
 	uint32_t own[NFT_OWN_MAX]; /* generations that libnftables made for us */
 	unsigned own_at;
 	bool touched; /* by the transaction whose end has not been read yet */
@@ -37,3 +37,6 @@ int nft_netlink_batch(struct nft *n, struct buf *batch, uint32_t last_seq,
  * out. 0 or -errno */
 int nft_netlink_names(
 	struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg);
+/* A number for the table's chains, rules and sets (not elements, not counters); 0 in *digest
+ * when there is no table. 0 or a negative code. */
+int nft_digest(struct nft *n, uint64_t *digest);
