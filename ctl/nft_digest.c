@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* In the data's way: beside it. What stands in the kernel under our name, as one number that
  * changes when chains, rules or sets do: taken after a load, compared whenever somebody touched the
- * table. Elements are left out (there may be a hundred thousand, and nft_sync compares them), and
- * so is what packets and time change: counters and handles. It never says what changed; the answer
- * to any change is to load again. */
+ * table. Handles are part of it, for they tell a rule from its replacement. Elements are not (there
+ * may be a hundred thousand, and nft_sync compares them), nor are counters. It never says what
+ * changed; the answer to any change is to load again. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
