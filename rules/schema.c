@@ -33,8 +33,9 @@ static const struct schema_setting service_settings[] = {
 		       "with a later version." },
 	{ "intercept", WORD("tproxy|redirect|none"),
 		.initial = "tproxy with upstream original, else none",
-		.doc = "How connections come here: led in on a gateway, led in on the server's own "
-		       "host, or dialled directly." },
+		.doc = "How connections come here: tproxy takes in what a gateway routes, redirect "
+		       "what "
+		       "reaches the server on this very host, none waits to be dialled." },
 	{ "tls", WORD("required|optional|none"), .initial = "required",
 		.doc = "Must a peer encrypt, may it, or is TLS not offered." },
 	{ "certificates", SHAPE_STRING, "\"FOLDER\"", NULL, "",
@@ -61,12 +62,12 @@ static const struct schema_setting service_settings[] = {
 		.doc = "Forward XML written anew as it was understood, or the bytes as they "
 		       "came." },
 	{ "fail", WORD("closed|open"), .initial = "closed",
-		.doc = "What becomes of a stanza that cannot be judged (out of memory): stopped or "
-		       "let through." },
+		.doc = "What becomes of traffic that nobody can judge (no proxy runs, no memory): "
+		       "stopped or let through." },
 	{ "sessions", SHAPE_NUMBER, "N", NULL, "20000", .doc = "Sessions at once.",
 		RANGE(1, 10000000) },
 	{ "sessions-per-address", SHAPE_NUMBER, "N", NULL, "200",
-		.doc = "Sessions at once from one address (IPv6: one /64); 0 for no such ceiling.",
+		.doc = "Sessions at once from one address; 0 for no such ceiling.",
 		RANGE(0, 10000000) },
 	{ "buffer", SHAPE_SIZE, "SIZE", NULL, "256k",
 		.doc = "Unsent bytes kept towards either side before reading from the other stops.",

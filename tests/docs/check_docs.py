@@ -115,7 +115,7 @@ def make(rules, node, depth, out):
     elif kind == "(":
         make(rules, inner, depth, out)
     elif kind in "[{":
-        for _ in range(0 if depth > 22 else random.choice([0, 1] if kind == "[" else [0, 0, 1, 2])):
+        for _ in range(0 if depth > 22 else random.choice([0, 1] if kind == "[" else [0, 1, 1, 2, 3])):
             make(rules, inner, depth, out)
     elif inner.startswith('"'):
         out.append(inner[1:-1])

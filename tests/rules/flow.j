@@ -1,0 +1,38 @@
+# Verdicts, orders, chains and limits.
+rule a { drop } ; drop a ; <message/>
+rule a { presence drop } rule b { message reject } rule c { accept } ; reject policy-violation b ; <message/>
+policy drop; rule a { presence accept } ; drop - ; <message/>
+policy reject forbidden "no"; ; reject forbidden - "no" ; <message/>
+policy close; ; close policy-violation - ; <message/>
+rule a { close host-unknown "gone" } ; close host-unknown a "gone" ; <message/>
+rule a { reject "why" } ; reject policy-violation a "why" ; <message/>
+rule a { log, strike 2 } rule b { strike 3, mark seen, count } rule c { accept } ; accept c log count mark seen strike 5 ; <message/>
+rule a { ban 1h } rule b { ban 10m, log body } ; accept - log body ban 3600000 ; <message/>
+rule a { drop, log } ; drop a log ; <message/>
+rule a { log, drop, strike } ; drop a log strike 1 ; <message/>
+rule a { jump sub } rule b { drop } } chain sub { rule x { log } ; drop b log ; <message/>
+rule a { jump sub } rule b { drop } } chain sub { rule x { message accept } ; accept x ; <message/>
+rule a { jump sub } rule b { drop } } chain sub { rule x { return } rule y { accept } ; drop b ; <message/>
+rule a { goto sub } rule b { drop } } chain sub { rule x { log } ; accept - log ; <message/>
+policy drop; rule a { goto sub } rule b { accept } } chain sub { rule x { log } ; drop - log ; <message/>
+rule a { jump sub } rule b { drop } } chain sub { rule x { goto sub2 } rule y { accept } } chain sub2 { rule z { log } ; drop b log ; <message/>
+rule a { return } rule b { drop } ; accept - ; <message/>
+rule a { presence drop } } chain second { hook any; rule b { drop } ; drop b ; <message/>
+rule a { accept } } chain second { hook any; rule b { drop } ; accept a ; <message/>
+rule a { log } } chain second { hook s2s; rule b { drop } ; accept - log ; <message/>
+rule a { log } } chain second { hook any direction out; rule b { drop } ; accept - log ; <message/>
+rule a { not message drop } rule b { reject } ; reject policy-violation b ; <message/>
+rule a { message or presence drop } ; drop a ; <presence/>
+rule a { iq or message body contains "x" drop } ; drop a ; <message><body>x</body></message>
+rule a { (iq or message) body contains "x" drop } ; accept - ; <iq type='get' id='1'><q xmlns='q'/></iq>
+:with limit three { rate 3/minute; key from.bare; } limit all { rate 2/minute; burst 1; }
+:subject jid=a@b/c
+rule a { limit three exceeded drop } ; accept - ; <message/><message/><message/>
+rule a { limit three exceeded drop } ; drop a ; <message/><message/><message/><message/>
+rule a { limit three exceeded drop } ; accept - ; <message from='x@y'/><message from='x@y'/><message from='x@y'/><message/>
+rule a { limit three exceeded drop } ; drop a ; <message from='x@y/1'/><message from='x@y/2'/><message from='x@y/3'/><message from='x@y/4'/>
+rule a { message limit three exceeded drop } ; accept - ; <presence/><presence/><presence/><message/>
+rule a { limit three exceeded log } rule b { limit three exceeded drop } ; drop b log ; <message/><message/><message/><message/>
+rule a { limit all exceeded drop } ; drop a ; <message from='x@y'/><message from='y@y'/>
+# Strangers: who wrote nothing to them yet.
+rule a { message stranger drop } ; drop a ; <message to='juliet@c'/>
