@@ -9,7 +9,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include "xmpp/text_alike.h"
 #include "xmpp/text_compose.h"
+#include "xmpp/text_mixed.h"
 #include "xmpp/text_table.h"
 
 #define STEP_MAX 512 /* bytes one character can add: its target and a full cluster written back */
@@ -119,6 +121,7 @@ struct folder {
 	size_t len, cap;
 	struct text_cluster cluster; /* open while marks arrive */
 	bool open;
+	struct text_mixed mixed;
 };
 
 /* Room for one more step and the final NUL. */
@@ -250,6 +253,25 @@ static void folder_add(struct folder *f, struct span target, unsigned flags, uin
 	}
 }
 
+/* In a word of mixed scripts: the letter it stands for there, or part by part what it becomes. */
+static void folder_add_mixed(struct folder *f, struct span target, uint32_t cp, uint32_t from)
+{
+	char whole = text_alike_mixed(cp), part;
+	size_t n;
+
+	if (whole) {
+		folder_close(f);
+		folder_put(f, &whole, 1, from);
+		return;
+	}
+	for (size_t i = 0; i < target.len; i += n) {
+		if ((n = text_decode(target, i, &cp)) == 0)
+			break;
+		part = text_alike_mixed(cp);
+		folder_join(f, part ? (uint32_t)part : cp, from);
+	}
+}
+
 /* What ASCII becomes: lower case, white space one space, other controls (NUL stands for that)
  * nothing. */
 /* clang-format off */
@@ -326,7 +348,9 @@ static int folder_run(struct folder *f, struct span in)
 			return r;
 		if (flags & TEXT_SELF)
 			target = (struct span){ in.ptr + i, n };
-		if (target.len)
+		if ((flags & TEXT_MIXED) && text_mixed_find(&f->mixed, f->table, in, i, cp))
+			folder_add_mixed(f, target, cp, (uint32_t)i);
+		else if (target.len)
 			folder_add(f, target, flags, (uint32_t)i);
 		i += n;
 	}

@@ -60,6 +60,8 @@ static const struct {
 	{ 0x03bc, 'm' },
 	{ 0x03c4, 't' },
 	{ 0x03c7, 'x' },
+	{ 0x03dd, 'f' },
+	{ 0x03fb, 'm' },
 	{ 0x0437, 0x0437 },
 	{ 0x0438, 0x0438 },
 	{ 0x043c, 'm' },
@@ -74,11 +76,20 @@ static const struct {
 	{ 0x1d1b, 't' },
 	{ 0x2014, '-' },
 	{ 0x2015, '-' },
+	{ 0x2c8f, 'h' },
+	{ 0x2c93, 'i' },
+	{ 0x2c95, 'k' },
+	{ 0x2c99, 'm' },
+	{ 0x2c9b, 'n' },
+	{ 0x2ca7, 't' },
+	{ 0x2ca9, 'y' },
+	{ 0x2cad, 'x' },
 	{ 0x3002, '.' },
 	{ 0x3007, 'o' },
 	{ 0x301c, '~' },
 	{ 0xa730, 'f' },
 	{ 0xa7af, 'q' },
+	{ 0xa7b5, 'b' },
 };
 
 /* Letters and digits drawn in shapes that NFKC leaves alone. */
@@ -107,9 +118,45 @@ static UChar32 choice_find(UChar32 cp)
 	return 0;
 }
 
+/* Capitals whose small letters look otherwise, and letters of right-to-left scripts. */
+char text_alike_mixed(uint32_t cp)
+{
+	static const struct {
+		uint16_t from;
+		char to;
+	} mixed[] = {
+		{ 0x039d, 'n' },
+		{ 0x03a5, 'y' },
+		{ 0x03d2, 'y' },
+		{ 0x054f, 's' },
+		{ 0x05d5, 'l' },
+		{ 0x05d8, 'v' },
+		{ 0x05df, 'l' },
+		{ 0x05e1, 'o' },
+		{ 0x0627, 'l' },
+		{ 0x0647, 'o' },
+		{ 0x06be, 'o' },
+		{ 0x06c1, 'o' },
+		{ 0x06d5, 'o' },
+	};
+
+	for (size_t i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++)
+		if (mixed[i].from == cp)
+			return mixed[i].to;
+	return 0;
+}
+
+/* Greek capitals among the mathematical letters: five alphabets of 58 from U+1D6A8. */
+static int32_t math_capital(int32_t cp)
+{
+	int32_t letter = cp >= 0x1d6a8 && cp <= 0x1d7c9 ? (cp - 0x1d6a8) % 58 : -1;
+
+	return letter == 12 ? 'n' : letter == 20 ? 'y' : cp;
+}
+
 int32_t text_alike_first(int32_t cp)
 {
-	return cp == 0x03f2 || cp == 0x03f9 ? 'c' : cp;
+	return cp == 0x03f2 || cp == 0x03f9 ? 'c' : math_capital(cp);
 }
 
 static bool skeleton_of(UChar32 cp, struct skeleton *out)

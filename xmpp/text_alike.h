@@ -14,3 +14,6 @@ bool text_alike(int32_t cp, uint16_t *out, int32_t cap, int32_t *len);
 /* What stands for cp before case folding: a few letters whose compatibility form looks otherwise
  * than they do. */
 int32_t text_alike_first(int32_t cp);
+/* The ASCII letter that cp is in a word of mixed scripts (see text_mixed.h); 0 if that makes no
+ * difference. */
+char text_alike_mixed(uint32_t cp);

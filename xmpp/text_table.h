@@ -11,6 +11,7 @@ struct text_table;
 enum text_flags {
 	TEXT_SELF = 1,  /* becomes itself: target is not set */
 	TEXT_SPACE = 2, /* becomes white space */
+	TEXT_MIXED = 8, /* becomes something else in words of mixed scripts: see text_alike_mixed */
 	TEXT_JOINS = 4, /* holds a character that may join what stands before it: go character by
 			   character */
 };

@@ -189,6 +189,21 @@ static void test_kept_apart(void **state)
 	assert_string_equal(folded("“a” ‘b’ a—b a‐b a…"), "\"a\" 'b' a-b a-b a...");
 }
 
+/* Some letters look Latin only in Latin company; among their own they stay. */
+static void test_mixed_words(void **state)
+{
+	(void)state;
+
+	assert_string_equal(folded("CASIΝO casiΝo cas\u200bi\u0338Νo"), "casino casino casino");
+	assert_string_equal(folded("ΥES"), "yes");
+	assert_string_equal(folded("casinס hellס סhel\u05d5o"), "casino hello ohello");
+	assert_string_equal(folded("ΝΑΙ"), folded("ναι"));
+	assert_string_equal(folded("ΥΠΝΟΣ casino"), folded("υπνοσ CASINO"));
+	assert_string_equal(folded("סוס-casino"), "סוס-casino");
+	assert_string_equal(folded("𝚴𝐎 𝛮O"), "no no");
+	assert_string_equal(folded("ⲚⲞ ⲏi"), "no hi");
+}
+
 static void test_white_space(void **state)
 {
 	(void)state;
@@ -278,6 +293,7 @@ static void test_idempotent_on_random_texts(void **state)
 		0x308, 0x1100, 0x1161, 0x11a8, 0xac00, 0x9c7, 0x9be, 0x915, 0x93c, 0x94d, 0x5d0,
 		0x5b7, 0x644, 0x651, 0x64e, 0x3099, 0x304b, 0xfdfa, 0xa8, 0xfb01, 0x1d400, 0x1f600,
 		0xfe0f, 0x200b, 0xdd9, 0xdcf, 0xdca, 0x3164, 0x344, 0xfb1d, 0xf73, 0xf71, 0x103a,
+		0x39d, 0x3a5, 0x38e, 0x5e1, 0x5d5, 0x627, 0x653, 0xfefb, 0x441, 0xff41, 0x54f, '-',
 		0x3000 };
 	unsigned seed = 20261121;
 	(void)state;
@@ -427,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup(test_decode, setup),
 		cmocka_unit_test_setup(test_evasions, setup),
 		cmocka_unit_test_setup(test_kept_apart, setup),
+		cmocka_unit_test_setup(test_mixed_words, setup),
 		cmocka_unit_test_setup(test_white_space, setup),
 		cmocka_unit_test_setup(test_casefold_keeps, setup),
 		cmocka_unit_test_setup(test_offsets, setup),

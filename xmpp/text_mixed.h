@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Words of mixed scripts: the one place where folding looks at neighbours. */
+#pragma once
+
+#include <stdbool.h>
+#include "base/span.h"
+#include "xmpp/text_table.h"
+
+/* The last word looked at, so that each word is walked once. Zeroed before use. */
+struct text_mixed {
+	size_t start, end;
+	int script; /* of whom it was asked */
+	bool mixed;
+};
+
+/* Does the word around byte at of a text hold letters of another script than cp's that fold to
+ * ASCII letters? What it says is the same for a folded text. False when out of memory. */
+bool text_mixed_find(
+	struct text_mixed *m, const struct text_table *t, struct span in, size_t at, uint32_t cp);
