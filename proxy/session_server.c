@@ -150,6 +150,11 @@ void act_unreached(struct session *s, struct leg *from, const struct stream_even
 {
 	const struct tls_link *tls = &from->conn.tls;
 
+	/* The server has said why, and the client has heard it: one error a stream (RFC 6120 4.9.1.1). */
+	if (from->failed_in) {
+		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
+		return;
+	}
 	if (s->state == SESSION_SERVER_SECURING)
 		server_failed(s, tls->pick.why ? tls->pick.why
 				 : tls->error  ? tls->error

@@ -8,6 +8,7 @@
 #include "proxy/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -18,7 +19,7 @@
 #include "proxy/session.h"
 #include "proxy/sm.h"
 
-enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40 };
+enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40, TRIM_CROWD = 64 };
 
 enum order_kind {
 	ORDER_LISTEN,
@@ -180,19 +181,33 @@ static void worker_finish(struct worker *w)
 	uv_close((uv_handle_t *)&w->again, NULL);
 }
 
+/* The allocator keeps what a crowd has left behind; once it has gone nobody waits for the return.
+ */
+static void worker_trim(struct worker *w, unsigned sessions)
+{
+	if (sessions > w->crowd)
+		w->crowd = sessions;
+	if (sessions > 0 || w->crowd < TRIM_CROWD)
+		return;
+	w->crowd = 0;
+	malloc_trim(0);
+}
+
 static void worker_on_tick(uv_timer_t *tick)
 {
 	struct worker *w = tick->data;
 	uint64_t now = uv_now(&w->loop);
 	struct session *s, *next;
+	unsigned n = 0;
 
-	for (s = w->sessions; s; s = next) {
+	for (s = w->sessions; s; s = next, n++) {
 		next = s->next;
 		if (w->stopping && now >= w->stop_ms && s->state == SESSION_DRAIN)
 			session_poke(s, EVENT_TIMEOUT);
 		else
 			session_tick(s, now);
 	}
+	worker_trim(w, n);
 	listener_resume(w);
 	if (w->index == 0 && ++w->ticks % SM_EXPIRE_TICKS == 0)
 		sm_expire(clock_mono_ms());

@@ -26,6 +26,7 @@ struct worker {
 	struct judge *judge;
 	struct session *sessions, *runnable;
 	struct listener *listeners;
+	unsigned crowd; /* most sessions since memory was given back */
 	bool stopping;
 	uint64_t stop_ms; /* when what is left is cut off */
 	uv_thread_t thread;
