@@ -129,7 +129,7 @@ bool limit_table_count(struct limit_table *t, uint64_t key, uint64_t now_ns, uin
 	else if (s->key && s->heat > now_ns)
 		metric_add(evicted, 1);
 	if (tat - now_ns > tolerance_ns)
-		tat = now_ns + tolerance_ns; /* counted under an older, slower rate */
+		s->heat = tat = now_ns + tolerance_ns; /* counted under an older, slower rate */
 	tat += period_ns;
 	exceeded = tat - now_ns > tolerance_ns;
 	if (!exceeded)
