@@ -30,6 +30,8 @@ struct parser {
 	int error;     /* -ENOMEM and the like: everything stops */
 };
 
+/* parse_token.c */
+
 /* Zeroed memory of the tree; NULL sets p->error. */
 void *parse_alloc(struct parser *p, size_t size);
 /* Steps over the current token. */
