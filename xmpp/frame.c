@@ -341,6 +341,17 @@ static enum frame_result on_attr_end(struct frame *f, const char *bytes, size_t 
 	return FRAME_MORE;
 }
 
+/* A second header never ends as an element does: it is known by its name, whatever its prefix. */
+static bool is_nested_header(const struct frame *f, const char *name, size_t len)
+{
+	static const char local[] = "stream";
+	size_t n = sizeof local - 1;
+
+	if (!f->header_seen || f->depth > 0 || f->closing || len < n)
+		return false;
+	return memcmp(name + len - n, local, n) == 0 && (len == n || name[len - n - 1] == ':');
+}
+
 static enum frame_result on_name(struct frame *f, const char *bytes, size_t i)
 {
 	uint8_t c = (uint8_t)bytes[i];
@@ -352,7 +363,9 @@ static enum frame_result on_name(struct frame *f, const char *bytes, size_t i)
 	if (i == f->mark)
 		return not_well_formed(f);
 	if (f->state == S_NAME)
-		return on_tag(f, c, i);
+		return is_nested_header(f, bytes + f->mark, i - f->mark)
+			       ? bad(f, STREAM_ERROR_BAD_FORMAT, "stream.nested")
+			       : on_tag(f, c, i);
 	return c == '=' || is_space(c) ? on_attr_end(f, bytes, i) : not_well_formed(f);
 }
 
