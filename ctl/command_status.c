@@ -14,6 +14,7 @@
 #include "ctl/daemon.h"
 #include "ctl/events.h"
 #include "ctl/kernel.h"
+#include "ctl/rehearsal.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -98,6 +99,7 @@ static void service_attention(const struct service *s, json_t *lines)
 
 static json_t *attention_json(struct daemon *d)
 {
+	const char *trouble = rehearsal_trouble(d->rehearsal);
 	const struct service *services;
 	json_t *lines = json_array();
 	size_t n;
@@ -121,6 +123,10 @@ static json_t *attention_json(struct daemon *d)
 			lines, json_sprintf("the last reload was refused, the policy before it is "
 					    "in force: %.*s",
 				       (int)strcspn(d->reload_trouble, "\n"), d->reload_trouble));
+	if (trouble)
+		json_array_append_new(lines, json_sprintf("since a list was edited, the next start "
+							  "or reload would be refused: %.*s",
+						     (int)strcspn(trouble, "\n"), trouble));
 	services = policy_services(d->config->policy, &n);
 	for (size_t i = 0; i < n; i++)
 		service_attention(&services[i], lines);

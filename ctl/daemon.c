@@ -29,6 +29,7 @@
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/listeners.h"
+#include "ctl/rehearsal.h"
 #include "ctl/startup.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
@@ -98,6 +99,9 @@ void daemon_list_changed(struct daemon *d, const char *set)
 	if (d->kernel && ((o->allow_set && strcmp(o->allow_set, set) == 0) ||
 				 (o->block_set && strcmp(o->block_set, set) == 0)))
 		kernel_lists_changed(d->kernel);
+	/* Entries are checked one by one; only together can they break something. */
+	if (policy_expectations(d->config->policy) > 0)
+		rehearsal_ask(d->rehearsal);
 }
 
 /* ---- the end ---- */
@@ -120,6 +124,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->bans = NULL;
 	kernel_close(d->kernel);
 	d->kernel = NULL;
+	rehearsal_free(d->rehearsal);
+	d->rehearsal = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)
@@ -282,7 +288,8 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
-	if ((r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
+	if ((r = d->rehearsal ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
@@ -376,6 +383,7 @@ int daemon_run(const struct daemon_spec *spec)
 		workers_free(d.workers);
 		bans_close(d.bans);
 		kernel_close(d.kernel);
+		rehearsal_free(d.rehearsal);
 	}
 	buf_fini(&why);
 	daemon_fini(&d);

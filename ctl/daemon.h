@@ -14,6 +14,7 @@ struct events;
 struct jobs;
 struct kernel;
 struct metrics;
+struct rehearsal;
 struct workers;
 
 struct daemon_spec {
@@ -43,6 +44,7 @@ struct daemon {
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct workers *workers;
 	struct control *control;
+	struct rehearsal *rehearsal;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;
@@ -57,7 +59,8 @@ int daemon_run(const struct daemon_spec *spec);
 void daemon_stop(struct daemon *d);
 /* Writes down an event (borrowed) and tells who follows. */
 void daemon_event(struct daemon *d, json_t *event);
-/* A list of the policy changed: the kernel may hold a copy. */
+/* A list of the policy changed: the kernel may hold a copy, an expectation may not hold any more.
+ */
 void daemon_list_changed(struct daemon *d, const char *set);
 
 struct reload_result {

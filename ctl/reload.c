@@ -21,6 +21,7 @@
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/listeners.h"
+#include "ctl/rehearsal.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -92,6 +93,7 @@ static void reload_swap(struct reload *reload)
 	reload->next = NULL;
 	config_free(old);
 	malloc_trim(0); /* compiling needs much more than keeping */
+	rehearsal_reset(d->rehearsal);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	events_reopen(d->events, options->events_max_bytes);

@@ -79,6 +79,7 @@ class Walk(unittest.TestCase):
         self.config = self.folder / "wall.conf"
         self.write_policy()
         self.daemon = None
+        self.environment = None
 
     def tearDown(self):
         if self.daemon and self.daemon.poll() is None:
@@ -95,7 +96,7 @@ class Walk(unittest.TestCase):
 
     def popen(self, *more):
         return subprocess.Popen([BIN / "xmppwalld", *self.paths(), "--libexec-dir", self.folder / "libexec",
-                                 "--no-firewall", *more], stderr=subprocess.PIPE, text=True)
+                                 "--no-firewall", *more], env=self.environment, stderr=subprocess.PIPE, text=True)
 
     def start(self, ready=True):
         self.daemon = self.popen()
@@ -267,6 +268,20 @@ class Walk(unittest.TestCase):
         self.start()
         self.assertEqual([r["jid"] for r in self.answer("sessions")["sessions"]], ["a@a.example/x"] * 2)
 
+    def test_systemd_is_told(self):
+        where = str(self.folder / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(where)
+            s.settimeout(DEADLINE)
+            self.environment = {**os.environ, "NOTIFY_SOCKET": where}
+            self.start()
+            self.assertIn(b"READY=1", s.recv(1000))
+            self.answer("reload")
+            self.assertIn(b"RELOADING=1", s.recv(1000))
+            self.assertIn(b"READY=1", s.recv(1000))
+            self.stop()
+            self.assertIn(b"STOPPING=1", s.recv(1000))
+
     def test_stop_command_ends_it_well(self):
         self.start()
         self.assertEqual(self.ctl("stop").returncode, 0)
@@ -349,6 +364,14 @@ class Walk(unittest.TestCase):
         self.assertNotEqual(self.hosts.stat().st_ino, inode)
         self.assertEqual(self.hosts.stat().st_mode & 0o777, 0o664)
         self.assertEqual([p.name for p in (self.folder / "lists").iterdir() if "tmp" in p.name], [])
+
+    def test_an_edit_that_breaks_an_expectation_is_told(self):
+        self.start()
+        self.answer("list", "del", "hosts", "bad.example")
+        wait(lambda: any("would be refused" in line for line in self.status()["attention"]))
+        self.answer("list", "add", "hosts", "bad.example")
+        self.answer("reload")
+        self.assertFalse(any("would be refused" in line for line in self.status()["attention"]))
 
     # ---- reload ----
 
