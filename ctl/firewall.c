@@ -281,6 +281,30 @@ static int format_intercept(const struct service *services, size_t n,
 	return buf_puts(out, "\t}\n");
 }
 
+/* A server on this host answers in its own name, by a route that leads out: its packets never come
+ * by prerouting, where a socket could be found, so the connection is remembered by conntrack. With
+ * a server elsewhere these rules see nothing: a proxy's own answers to its peers come from
+ * addresses that are not local, or from connections that are not marked. */
+static int format_answers(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out)
+{
+	uint32_t upstream = firewall_mark_upstream(daemon);
+
+	if (!any_source_client(services, n))
+		return 0;
+	return buf_putf(out,
+		"\n"
+		"\t# Answers of a server on this host to connections made in a client's name: to "
+		"the proxy.\n"
+		"\tchain answers {\n"
+		"\t\ttype route hook output priority mangle; policy accept;\n"
+		"\t\tmeta mark 0x%08" PRIx32 " ct mark set 0x%08" PRIx32 " accept\n"
+		"\t\tct direction reply ct mark 0x%08" PRIx32
+		" fib saddr type local meta mark set 0x%08" PRIx32 " counter\n"
+		"\t}\n",
+		upstream, upstream, upstream, firewall_mark_local(daemon));
+}
+
 static int format_redirect(const struct service *services, size_t n,
 	const struct daemon_options *daemon, struct buf *out)
 {
@@ -319,6 +343,7 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 			       "table inet " FIREWALL_TABLE " {\n")) < 0 ||
 		(r = format_sets(daemon, out)) < 0 || (r = format_early(services, n, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
+		(r = format_answers(services, n, daemon, out)) < 0 ||
 		(r = format_redirect(services, n, daemon, out)) < 0)
 		return r;
 	return buf_puts(out, "}\n");

@@ -68,6 +68,7 @@ static void test_nothing_asked(void **state)
 	assert_lacks(text, "chain intercept");
 	assert_lacks(text, "tproxy");
 	assert_lacks(text, "dport");
+	assert_lacks(text, "ct "); /* no conntrack where it is not needed */
 	assert_false(firewall_needs_route(both, 2));
 	free(text);
 }
@@ -115,6 +116,8 @@ static void test_redirect(void **state)
 	assert_true(firewall_needs_route(&s, 1));
 	text = text_of(&s, 1);
 	assert_holds(text, "socket transparent 1 meta mark set 0x584d0002");
+	assert_holds(text, "type route hook output");
+	assert_holds(text, "meta mark 0x584d0001 ct mark set 0x584d0001 accept");
 	free(text);
 }
 
