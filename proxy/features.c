@@ -3,7 +3,7 @@
  * ends TLS, or would let traffic escape judgement, is taken out. In: the parsed <stream:features/>.
  * Out: the same tree, smaller: no compression (XEP-0138: unjudgeable, and a bomb), no STARTTLS
  * inside TLS, no mechanism bound to a TLS channel that ends at us (tls-unique, tls-exporter), no
- * EXTERNAL (it would speak of our certificate). When both legs show the same leaf,
+ * EXTERNAL (it would speak of our certificate), no login by iq (XEP-0078: behind our back). When both legs show the same leaf,
  * tls-server-end-point is true through us and stays (RFC 5929 4). It never touches SASL payloads:
  * hashes over them would break (XEP-0474). */
 #include "proxy/features.h"
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "xmpp/ns.h"
 
 #define NS_STARTTLS_FEATURE NS_TLS
@@ -20,16 +21,17 @@ static bool ends_with(const char *text, const char *tail)
 {
 	size_t n = strlen(text), m = strlen(tail);
 
-	return n >= m && strcmp(text + n - m, tail) == 0;
+	return n >= m && strcasecmp(text + n - m, tail) == 0;
 }
 
+/* Names are upper case (RFC 4422 3.1), but a server may be lenient. */
 bool features_is_stripped(const char *mechanism, bool endpoint)
 {
-	if (strcmp(mechanism, "EXTERNAL") == 0)
+	if (strcasecmp(mechanism, "EXTERNAL") == 0)
 		return true;
 	if (ends_with(mechanism, "-PLUS"))
 		return !endpoint;
-	if (strncmp(mechanism, "HT-", 3) != 0)
+	if (strncasecmp(mechanism, "HT-", 3) != 0)
 		return false;
 	return ends_with(mechanism, "-EXPR") || ends_with(mechanism, "-UNIQ") ||
 	       (ends_with(mechanism, "-ENDP") && !endpoint);
@@ -160,6 +162,7 @@ int features_edit(struct arena *a, struct xml_element *features, const struct fe
 	st.endpoint = out->endpoint = ctx->secure && ctx->same_leaf && offers_endpoint(features);
 	strip_element(&st, features, NS_COMPRESS_FEATURE, "compression");
 	strip_element(&st, features, NS_STARTTLS_FEATURE, "starttls");
+	strip_element(&st, features, NS_IQ_AUTH_FEATURE, "auth");
 	if ((r = strip_everywhere(&st, features)) < 0)
 		return r;
 	strip_bindings(&st, features);

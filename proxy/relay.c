@@ -44,6 +44,15 @@ bool relay_puts(struct session *s, struct leg *to, const char *text)
 
 /* ---- stanzas ---- */
 
+/* Before the login there is nobody to speak for: registering (XEP-0077) and asking the server pass
+ * as iq. A login by iq (XEP-0078) would happen behind our back. */
+static bool relay_is_early(const struct session *s, const struct leg *from, const struct stanza *st)
+{
+	if (s->authenticated || from != &s->client)
+		return false;
+	return st->kind != STANZA_IQ || element_child(st->root, NS_IQ_AUTH, NULL);
+}
+
 static struct subject relay_subject(
 	const struct session *s, enum direction direction, const struct stanza *st)
 {
@@ -88,8 +97,13 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 				s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
 		return;
 	}
+	if (relay_is_early(s, from, st)) {
+		session_refuse(s, STREAM_ERROR_NOT_AUTHORIZED, "stanza.early");
+		return;
+	}
 	metric_add(direction == DIRECTION_IN ? counters.stanza_in : counters.stanza_out, 1);
-	if (!s->jid)
+	/* SASL2 without bind2 gives a bare one first. */
+	if (!s->jid || !strchr(s->jid, '/'))
 		sasl_watch_bind(s, from, st);
 	subject = relay_subject(s, direction, st);
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/err.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -20,6 +21,8 @@
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
 #include "xmpp/ns.h"
+
+enum { SASL_TRIES_MAX = 10 }; /* in one stream; RFC 6120 6.4.5 wants a bound */
 
 /* ---- who it is ---- */
 
@@ -139,6 +142,10 @@ enum nonza_fate sasl_from_client(struct session *s, const struct stanza *st)
 		return NONZA_ENDED;
 	}
 	if (strcmp(st->root->name, sasl2 ? "authenticate" : "auth") == 0) {
+		if (s->sasl_tries++ >= SASL_TRIES_MAX) {
+			session_refuse(s, STREAM_ERROR_POLICY_VIOLATION, "sasl.tries");
+			return NONZA_ENDED;
+		}
 		if (!mechanism || strlen(mechanism) >= sizeof(s->mechanism) ||
 			features_is_stripped(mechanism, s->endpoint_kept))
 			return sasl_refuse_mechanism(s, sasl2);
@@ -216,7 +223,7 @@ enum nonza_fate sasl_from_server(struct session *s, const struct stanza *st)
 void sasl_succeeded(struct session *s, bool restart)
 {
 	s->authenticated = true;
-	s->anonymous = strcmp(s->mechanism, "ANONYMOUS") == 0;
+	s->anonymous = strcasecmp(s->mechanism, "ANONYMOUS") == 0;
 	metric_add(counters.login_ok, 1);
 	stream_set_authenticated(s->client.in, true);
 	stream_set_authenticated(s->server.in, true);

@@ -53,6 +53,7 @@ struct session {
 	char *domain;       /* the stream's "to" */
 	char *from, *lang;  /* of the client's header, NULL if absent */
 	char *jid;          /* full once bound; NULL before */
+	unsigned sasl_tries;
 	char mechanism[64], alpn[32];
 	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
 	struct sm sm;

@@ -22,6 +22,8 @@
 #define NS_SM         "urn:xmpp:sm:3"
 #define NS_COMPRESS_FEATURE "http://jabber.org/features/compress"
 #define NS_COMPRESS   "http://jabber.org/protocol/compress"
+#define NS_IQ_AUTH    "jabber:iq:auth"
+#define NS_IQ_AUTH_FEATURE "http://jabber.org/features/iq-auth"
 #define NS_LIMITS     "urn:xmpp:stream-limits:0"
 #define NS_ERRORS     "urn:xmpp:errors"
 #define NS_MUC        "http://jabber.org/protocol/muc"

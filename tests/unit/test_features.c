@@ -145,6 +145,10 @@ static void names_the_stripped(void **state)
 	assert_false(features_is_stripped("SCRAM-SHA-256-PLUS", true));
 	assert_false(features_is_stripped("SCRAM-SHA-256", false));
 	assert_true(features_is_stripped("HT-SHA-256-UNIQ", true));
+	/* A lenient server would take them. */
+	assert_true(features_is_stripped("external", true));
+	assert_true(features_is_stripped("Scram-Sha-1-plus", false));
+	assert_true(features_is_stripped("ht-SHA-256-expr", false));
 	assert_false(features_is_stripped("HT-SHA-256-NONE", false));
 	assert_false(features_is_stripped("ANONYMOUS", false));
 }
