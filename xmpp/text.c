@@ -122,6 +122,7 @@ struct folder {
 	struct text_cluster cluster; /* open while marks arrive */
 	bool open;
 	struct text_mixed mixed;
+	bool distant; /* there are letters that words of mixed scripts change */
 };
 
 /* Room for one more step and the final NUL. */
@@ -253,25 +254,6 @@ static void folder_add(struct folder *f, struct span target, unsigned flags, uin
 	}
 }
 
-/* In a word of mixed scripts: the letter it stands for there, or part by part what it becomes. */
-static void folder_add_mixed(struct folder *f, struct span target, uint32_t cp, uint32_t from)
-{
-	char whole = text_alike_mixed(cp), part;
-	size_t n;
-
-	if (whole) {
-		folder_close(f);
-		folder_put(f, &whole, 1, from);
-		return;
-	}
-	for (size_t i = 0; i < target.len; i += n) {
-		if ((n = text_decode(target, i, &cp)) == 0)
-			break;
-		part = text_alike_mixed(cp);
-		folder_join(f, part ? (uint32_t)part : cp, from);
-	}
-}
-
 /* What ASCII becomes: lower case, white space one space, other controls (NUL stands for that)
  * nothing. */
 /* clang-format off */
@@ -330,6 +312,7 @@ static int folder_run(struct folder *f, struct span in)
 	unsigned flags;
 	size_t i = 0, n;
 	uint32_t cp;
+	char capital;
 	int r;
 
 	while (i < in.len) {
@@ -348,15 +331,20 @@ static int folder_run(struct folder *f, struct span in)
 			return r;
 		if (flags & TEXT_SELF)
 			target = (struct span){ in.ptr + i, n };
-		if ((flags & TEXT_MIXED) && text_mixed_find(&f->mixed, f->table, in, i, cp))
-			folder_add_mixed(f, target, cp, (uint32_t)i);
-		else if (target.len)
+		if ((flags & TEXT_CAPITAL) && text_mixed_find(&f->mixed, f->table, in, i, cp)) {
+			capital = text_alike_capital(cp);
+			target = (struct span){ &capital, 1 };
+		}
+		f->distant |= (flags & TEXT_DISTANT) != 0;
+		if (target.len)
 			folder_add(f, target, flags, (uint32_t)i);
 		i += n;
 	}
 	if ((r = folder_reserve(f, 0)) < 0)
 		return r;
 	folder_close(f);
+	if (f->distant)
+		f->len = text_mixed_letters(f->text, f->source, f->len);
 	return 0;
 }
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Text as a reader sees it: NFKC case fold, default-ignorables and bidi controls removed, look-alikes
  * (UTS 39 confusables) mapped to one letter, runs of white space to one space. By tables built from
- * ICU once, with a fast path for ASCII. Offsets lead from folded bytes back to the source. */
+ * ICU once, with a fast path for ASCII. Offsets lead from folded bytes back to the source.
+ * Accents are letters: 'é' stays apart from 'e' however it is written (canonical composition). Marks that
+ * make no letter with an ASCII, Latin, Greek or Cyrillic base are decoration (struck-out, "Zalgo", keycaps)
+ * and dropped; vowel signs and points of other scripts stay. ASCII is only lower-cased. */
 #pragma once
 
 #include <stdbool.h>

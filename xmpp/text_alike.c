@@ -118,32 +118,39 @@ static UChar32 choice_find(UChar32 cp)
 	return 0;
 }
 
-/* Capitals whose small letters look otherwise, and letters of right-to-left scripts. */
-char text_alike_mixed(uint32_t cp)
+char text_alike_capital(uint32_t cp)
 {
-	static const struct {
-		uint16_t from;
-		char to;
-	} mixed[] = {
-		{ 0x039d, 'n' },
-		{ 0x03a5, 'y' },
-		{ 0x03d2, 'y' },
-		{ 0x054f, 's' },
-		{ 0x05d5, 'l' },
-		{ 0x05d8, 'v' },
-		{ 0x05df, 'l' },
-		{ 0x05e1, 'o' },
-		{ 0x0627, 'l' },
-		{ 0x0647, 'o' },
-		{ 0x06be, 'o' },
-		{ 0x06c1, 'o' },
-		{ 0x06d5, 'o' },
-	};
+	switch (cp) {
+	case 0x039d:
+		return 'n';
+	case 0x03a5:
+	case 0x03d2:
+		return 'y';
+	case 0x054f: /* Armenian */
+		return 's';
+	default:
+		return 0;
+	}
+}
 
-	for (size_t i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++)
-		if (mixed[i].from == cp)
-			return mixed[i].to;
-	return 0;
+char text_alike_distant(uint32_t cp)
+{
+	switch (cp) {
+	case 0x05d5: /* Hebrew vav, final nun; Arabic alef */
+	case 0x05df:
+	case 0x0627:
+		return 'l';
+	case 0x05d8: /* tet */
+		return 'v';
+	case 0x05e1: /* samekh; Arabic heh and its doubles */
+	case 0x0647:
+	case 0x06be:
+	case 0x06c1:
+	case 0x06d5:
+		return 'o';
+	default:
+		return 0;
+	}
 }
 
 /* Greek capitals among the mathematical letters: five alphabets of 58 from U+1D6A8. */

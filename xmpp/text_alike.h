@@ -14,6 +14,8 @@ bool text_alike(int32_t cp, uint16_t *out, int32_t cap, int32_t *len);
 /* What stands for cp before case folding: a few letters whose compatibility form looks otherwise
  * than they do. */
 int32_t text_alike_first(int32_t cp);
-/* The ASCII letter that cp is in a word of mixed scripts (see text_mixed.h); 0 if that makes no
- * difference. */
-char text_alike_mixed(uint32_t cp);
+/* In words of mixed scripts (see text_mixed.h), 0 if cp is none of these: the ASCII letter a
+ * capital looks like whose small letter looks otherwise; the one a folded letter of a right-to-left
+ * script looks like. */
+char text_alike_capital(uint32_t cp);
+char text_alike_distant(uint32_t cp);

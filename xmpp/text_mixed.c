@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Words of mixed scripts, for text.c. In comes a place in a text where a letter stands that is a
- * Latin look-alike only in bad company (capital Greek nu, Hebrew samekh); out goes whether it is in
- * such company. In words of its own script such a letter keeps its own fold, or upper and lower
- * case of Greek would part and everyday Hebrew would spell Latin. Each word is walked once. It
- * folds nothing itself. */
+/* Words of mixed scripts, for text.c. Some letters are Latin look-alikes only in bad company:
+ * capital Greek nu, Hebrew samekh. In come a place in the source (for capitals, which folding
+ * loses) or the whole folded text; out goes what they are there. In words of their own script they
+ * keep their fold, or upper and lower case of Greek would part and everyday Hebrew would spell
+ * Latin. Each word is walked once, so the work is linear. */
 #include "xmpp/text_mixed.h"
 
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 #include "xmpp/text.h"
+#include "xmpp/text_alike.h"
+#include "xmpp/text_compose.h"
 
 static int script_of(uint32_t cp)
 {
@@ -75,4 +77,78 @@ bool text_mixed_find(
 	if (m->end == at) /* cannot be: it folds to a letter */
 		m->end += text_decode(in, at, &c);
 	return m->mixed;
+}
+
+/* ---- folded text ---- */
+
+/* Where the word from i on ends; *latin and *distant say what it holds. */
+static size_t word_end(struct span s, size_t i, bool *latin, bool *distant)
+{
+	uint32_t cp;
+	size_t n;
+
+	*latin = *distant = false;
+	while ((n = text_decode(s, i, &cp)) > 0 && is_word_char(cp)) {
+		*latin |= cp >= 'a' && cp <= 'z';
+		*distant |= text_alike_distant(cp) != 0;
+		i += n;
+	}
+	return i;
+}
+
+struct moved {
+	char *text;
+	uint32_t *source;
+	size_t len;
+};
+
+static void move(struct moved *m, const char *bytes, size_t n, uint32_t from)
+{
+	for (size_t i = 0; i < n; i++) {
+		m->text[m->len] = bytes[i];
+		m->source[m->len++] = from;
+	}
+}
+
+/* A word of mixed scripts: writes it anew, shorter. */
+static void word_change(struct moved *m, struct span s, size_t i, size_t end)
+{
+	bool changed = false;
+	uint32_t cp;
+	size_t n;
+
+	for (; i < end && (n = text_decode(s, i, &cp)) > 0; i += n) {
+		char to = text_alike_distant(cp);
+
+		if (to)
+			move(m, &to, 1, m->source[i]);
+		else if (!changed || !text_is_mark(cp))
+			move(m, s.ptr + i, n, m->source[i]);
+		changed = to || (changed && text_is_mark(cp));
+	}
+}
+
+size_t text_mixed_letters(char *text, uint32_t *source, size_t len)
+{
+	struct moved m = { text, source, 0 };
+	struct span s = { text, len };
+	bool latin, distant;
+	size_t i = 0, end, n;
+	uint32_t cp;
+
+	while (i < len) {
+		end = word_end(s, i, &latin, &distant);
+		if (end > i && latin && distant) {
+			word_change(&m, s, i, end);
+			i = end;
+			continue;
+		}
+		if (end == i)
+			end += (n = text_decode(s, i, &cp)) > 0 ? n : 1;
+		memmove(text + m.len, text + i, end - i);
+		memmove(source + m.len, source + i, (end - i) * sizeof(*source));
+		m.len += end - i;
+		i = end;
+	}
+	return m.len;
 }

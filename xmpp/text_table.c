@@ -228,17 +228,18 @@ static int entry_store(struct page *p, struct entry *e, const char *bytes, size_
 	return 0;
 }
 
-/* Would it, or a part of what it becomes, be something else in a word of mixed scripts? */
-static bool target_is_mixed(UChar32 cp, const struct target *t)
+/* What cp and the letters it becomes would be in words of mixed scripts. */
+static unsigned mixed_flags(UChar32 cp, const char *bytes, size_t len)
 {
-	bool mixed = text_alike_mixed((uint32_t)cp) != 0;
-	UChar32 part;
+	unsigned flags = text_alike_capital((uint32_t)cp) ? TEXT_CAPITAL : 0;
+	struct span s = { bytes, len };
+	uint32_t part;
+	size_t n;
 
-	for (int32_t i = 0; i < t->len && !mixed;) {
-		U16_NEXT(t->s, i, t->len, part);
-		mixed = text_alike_mixed((uint32_t)part) != 0;
-	}
-	return mixed;
+	for (size_t i = 0; (n = text_decode(s, i, &part)) > 0; i += n)
+		if (text_alike_distant(part))
+			flags |= TEXT_DISTANT;
+	return flags;
 }
 
 static int entry_fill(const struct text_table *t, struct page *p, UChar32 cp)
@@ -254,14 +255,14 @@ static int entry_fill(const struct text_table *t, struct page *p, UChar32 cp)
 		u_strToUTF8(bytes, UINT8_MAX, &len, out.s, out.len, &error);
 		if (U_SUCCESS(error) && ((size_t)len != n || memcmp(bytes, self, n) != 0)) {
 			e->flags = (uint8_t)target_flags(bytes, (size_t)len);
-			if (t->fold && target_is_mixed(cp, &out))
-				e->flags |= TEXT_MIXED;
+			if (t->fold)
+				e->flags |= (uint8_t)mixed_flags(cp, bytes, (size_t)len);
 			return entry_store(p, e, bytes, (size_t)len);
 		}
 	}
 	e->flags = TEXT_SELF;
-	if (t->fold && text_alike_mixed((uint32_t)cp))
-		e->flags |= TEXT_MIXED;
+	if (t->fold)
+		e->flags |= (uint8_t)mixed_flags(cp, self, n);
 	if (text_joins_back((uint32_t)cp))
 		e->flags |= TEXT_JOINS;
 	return 0;

@@ -9,11 +9,12 @@
 struct text_table;
 
 enum text_flags {
-	TEXT_SELF = 1,  /* becomes itself: target is not set */
-	TEXT_SPACE = 2, /* becomes white space */
-	TEXT_MIXED = 8, /* becomes something else in words of mixed scripts: see text_alike_mixed */
-	TEXT_JOINS = 4, /* holds a character that may join what stands before it: go character by
-			   character */
+	TEXT_SELF = 1,     /* becomes itself: target is not set */
+	TEXT_SPACE = 2,    /* becomes white space */
+	TEXT_CAPITAL = 8,  /* see text_alike_capital */
+	TEXT_DISTANT = 16, /* becomes text that holds such a letter: see text_alike_distant */
+	TEXT_JOINS = 4,    /* holds a character that may join what stands before it: go character by
+			      character */
 };
 
 /* The table of text_fold and that of text_casefold. 0, -ENOMEM or ERR_LIBRARY. */
