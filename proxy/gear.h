@@ -15,10 +15,12 @@
 struct gear_service {
 	_Atomic unsigned refs;
 	struct service conf; /* deep copy */
-	uint32_t mark;       /* for upstream sockets; 0: none */
-	struct certs *certs; /* NULL with "tls none" */
-	SSL_CTX *server_ctx; /* what clients meet; NULL with "tls none" */
-	SSL_CTX *client_ctx; /* NULL with "upstream plain" */
+	_Atomic uint16_t
+		starttls_port; /* learned: takes STARTTLS only, though clients came with TLS */
+	uint32_t mark;         /* for upstream sockets; 0: none */
+	struct certs *certs;   /* NULL with "tls none" */
+	SSL_CTX *server_ctx;   /* what clients meet; NULL with "tls none" */
+	SSL_CTX *client_ctx;   /* NULL with "upstream plain" */
 };
 
 struct gear {

@@ -13,6 +13,7 @@
 #include "proxy/counters.h"
 #include "proxy/hello.h"
 #include "proxy/session_close.h"
+#include "proxy/session_server.h"
 #include "proxy/worker.h"
 
 enum { LEG_SHRINK_MS = 5000, LEG_SPARE = 65536 };
@@ -24,7 +25,16 @@ static void leg_on_ready(struct conn *c)
 
 static void leg_on_closed(struct conn *c)
 {
-	session_run(((struct leg *)c->owner)->session);
+	struct leg *leg = c->owner;
+	struct session *s = leg->session;
+
+	if (leg == &s->server && s->redial) {
+		s->redial = false;
+		leg->ended = false;
+		if (s->state == SESSION_DIAL)
+			session_dial(s);
+	}
+	session_run(s);
 }
 
 void leg_init(struct leg *leg, struct session *s)

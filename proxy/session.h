@@ -44,6 +44,8 @@ struct session {
 	uint16_t dialled; /* the port it dialled, before interception */
 	bool queued, running;
 	bool direct;    /* TLS from the first byte */
+	bool fell_back; /* the server's port took no TLS from the first byte */
+	bool redial;    /* as soon as the server's old connection is gone */
 	bool resumable; /* a connection was lost: the ledger is kept */
 	bool authenticated, anonymous;
 	bool sasl_wait;     /* the client has spoken SASL, the server's answer is due */

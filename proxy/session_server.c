@@ -8,6 +8,7 @@
  * It never falls back to clear text. */
 #include "proxy/session_server.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include "base/err.h"
 #include "base/log.h"
@@ -115,15 +116,24 @@ static bool server_introduce(struct session *s)
 }
 
 /* "starttls" towards the very port the client dialled means: as the client came. Who spoke TLS from
- * the first byte dialled a port where the server expects that too (XEP-0368). */
-static enum upstream_tls server_tls(const struct session *s)
+ * the first byte most likely dialled a port where the server expects that too (XEP-0368), unless
+ * that port has taught us better. */
+static bool server_mirrors(const struct session *s)
 {
 	const struct service *conf = &s->service->conf;
-	bool same_port = conf->upstream_original || conf->upstream_port == 0;
 
-	return conf->upstream_tls == UPSTREAM_STARTTLS && s->direct && same_port
-		       ? UPSTREAM_TLS
-		       : conf->upstream_tls;
+	return conf->upstream_tls == UPSTREAM_STARTTLS && s->direct && !s->fell_back &&
+	       (conf->upstream_original || conf->upstream_port == 0) &&
+	       atomic_load(&s->service->starttls_port) != s->upstream.port;
+}
+
+/* The server did not understand TLS from the first byte: once more, with STARTTLS. Both are TLS. */
+static void server_fall_back(struct session *s)
+{
+	s->fell_back = true;
+	s->redial = true; /* when the handle of this connection is gone */
+	conn_close(&s->server.conn, false);
+	session_set_state(s, SESSION_DIAL);
 }
 
 void act_connected(struct session *s, struct leg *from, const struct stream_event *ev)
@@ -133,7 +143,7 @@ void act_connected(struct session *s, struct leg *from, const struct stream_even
 	metric_add(counters.upstream_connected, 1);
 	if (s->service->conf.proxy_protocol && !server_introduce(s))
 		return;
-	switch (server_tls(s)) {
+	switch (server_mirrors(s) ? UPSTREAM_TLS : s->service->conf.upstream_tls) {
 	case UPSTREAM_PLAIN:
 		session_forward_header(s, SESSION_OPENING);
 		break;
@@ -150,12 +160,15 @@ void act_unreached(struct session *s, struct leg *from, const struct stream_even
 {
 	const struct tls_link *tls = &from->conn.tls;
 
-	/* The server has said why, and the client has heard it: one error a stream (RFC 6120 4.9.1.1). */
+	/* The server has said why, and the client has heard it: one error a stream (RFC
+	 * 6120 4.9.1.1). */
 	if (from->failed_in) {
 		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
 		return;
 	}
-	if (s->state == SESSION_SERVER_SECURING)
+	if (s->state == SESSION_SERVER_SECURING && !tls->pick.why && server_mirrors(s))
+		server_fall_back(s);
+	else if (s->state == SESSION_SERVER_SECURING)
 		server_failed(s, tls->pick.why ? tls->pick.why
 				 : tls->error  ? tls->error
 					       : "TLS failed");
@@ -202,6 +215,8 @@ void act_server_proceed(struct session *s, struct leg *from, const struct stream
 		session_refuse_server(s, STREAM_ERROR_POLICY_VIOLATION, "proceed.injection");
 		return;
 	}
+	if (s->fell_back)
+		atomic_store(&s->service->starttls_port, s->upstream.port);
 	stream_restart(from->in);
 	from->pushed = false;
 	from->opened = false;
