@@ -62,7 +62,9 @@ def wait(what, message="it did not happen in time"):
     raise AssertionError(message)
 
 
-class Walk(unittest.TestCase):
+class Base(unittest.TestCase):
+    policy = POLICY
+
     def setUp(self):
         self.temp = tempfile.TemporaryDirectory(prefix="xmppwall-walk-")
         self.folder = pathlib.Path(self.temp.name)
@@ -87,16 +89,16 @@ class Walk(unittest.TestCase):
         os.close(self.orders)
         self.temp.cleanup()
 
-    def write_policy(self, more="", policy=POLICY):
-        self.config.write_text(policy.replace("PORT", str(self.port)) + more)
+    def write_policy(self, more="", policy=None):
+        self.config.write_text((policy or self.policy).replace("PORT", str(self.port)) + more)
 
     def paths(self):
         return ["--config", self.config, "--state-dir", self.folder / "state", "--run-dir", self.folder / "run",
                 "--log-dir", self.folder / "log"]
 
-    def popen(self, *more):
+    def popen(self, *more, firewall=False):
         return subprocess.Popen([BIN / "xmppwalld", *self.paths(), "--libexec-dir", self.folder / "libexec",
-                                 "--no-firewall", *more], env=self.environment, stderr=subprocess.PIPE, text=True)
+                                 *([] if firewall else ["--no-firewall"]), *more], env=self.environment, stderr=subprocess.PIPE, text=True)
 
     def start(self, ready=True):
         self.daemon = self.popen()
@@ -161,10 +163,12 @@ class Walk(unittest.TestCase):
             message["act"] = {"address": address, "rule": "links", "chain": "inbound", "id": identity, **act}
         return message
 
-    # ---- the daemon's own command line ----
-
     def run_daemon(self, *words):
         return subprocess.run([BIN / "xmppwalld", *map(str, words)], capture_output=True, text=True, timeout=DEADLINE)
+
+
+class Walk(Base):
+    # ---- the daemon's own command line ----
 
     def test_usage_help_version_check(self):
         self.assertEqual(self.run_daemon("--frobnicate").returncode, 2)
