@@ -312,6 +312,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	out->rule = out->chain = "";
 	verdict_make_id(out->id);
 	arena_reset(&j->arena);
+	pattern_scratch_rest(j->scratch);
 	j->program = p;
 	j->trial = trial;
 	j->verdict = out;

@@ -26,8 +26,10 @@ enum {
 	REGEX_DEPTH_LIMIT = 5000,
 	REGEX_HEAP_LIMIT_KIB = 4096,
 	REGEX_JIT_STACK = 512 * 1024,
-	REGEX_STARTS_MAX = 4096,        /* start positions tried between two looks at the clock */
-	REGEX_TIME_LIMIT_NS = 15000000, /* processor time for one expression on one text */
+	REGEX_STARTS_MAX = 4096,          /* start positions tried between two looks at the clock */
+	REGEX_TIME_LIMIT_NS = 15000000,   /* processor time for one expression on one text */
+	REGEX_JUDGE_LIMIT_NS = 100000000, /* ... for all of them on one stanza */
+	REGEX_FREE_CALLS = 16, /* matches of one stanza before anybody looks at the clock */
 	SCRATCH_SERIALS = 256,
 };
 
@@ -365,6 +367,8 @@ struct pattern_scratch {
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
+	unsigned calls;    /* of regex_match for this stanza */
+	uint64_t began_ns; /* processor time at the first look; 0: none yet */
 };
 
 struct pattern_scratch *pattern_scratch_new(void)
@@ -395,6 +399,12 @@ void pattern_scratch_free(struct pattern_scratch *s)
 	pcre2_match_data_free(s->data);
 	pcre2_jit_stack_free(s->stack);
 	free(s);
+}
+
+void pattern_scratch_rest(struct pattern_scratch *s)
+{
+	s->calls = 0;
+	s->began_ns = 0;
 }
 
 static int scratch_fit(struct pattern_scratch *s, const struct pattern_code *code)
@@ -481,6 +491,20 @@ static uint32_t step_limit(size_t len)
 	return limit < 2000 ? 2000 : limit > 50000 ? 50000 : (uint32_t)limit;
 }
 
+/* One expression is bounded below; a stanza of many values before many expressions is bounded here.
+ * The clock of a thread's processor time costs a system call, so a few short matches go without. */
+static bool budget_is_spent(struct pattern_scratch *s)
+{
+	uint64_t now;
+
+	if (s->calls++ < REGEX_FREE_CALLS)
+		return false;
+	now = cpu_ns();
+	if (!s->began_ns)
+		s->began_ns = now;
+	return now - s->began_ns > REGEX_JUDGE_LIMIT_NS;
+}
+
 static size_t next_boundary(struct span text, size_t i)
 {
 	while (i < text.len && ((unsigned char)text.ptr[i] & 0xc0) == 0x80)
@@ -495,9 +519,11 @@ enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re,
 	size_t *start, size_t *end)
 {
 	const char *bytes = text.len ? text.ptr : "";
-	uint64_t began = cpu_ns();
+	uint64_t began = 0;
 	size_t at = 0, run = 8;
 
+	if (budget_is_spent(s))
+		return REGEX_LIMIT;
 	pcre2_set_match_limit(s->context, step_limit(text.len));
 	for (;;) {
 		int r;
@@ -519,7 +545,9 @@ enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re,
 		at = next_boundary(text, at + run);
 		if (at > text.len)
 			return REGEX_NO;
-		if (cpu_ns() - began > REGEX_TIME_LIMIT_NS)
+		if (!began)
+			began = cpu_ns();
+		else if (cpu_ns() - began > REGEX_TIME_LIMIT_NS)
 			return REGEX_LIMIT;
 		if (run < REGEX_STARTS_MAX)
 			run *= 2;

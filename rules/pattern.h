@@ -56,6 +56,8 @@ size_t pattern_db_unscannable(const struct pattern_db *db);
 struct pattern_scratch;
 struct pattern_scratch *pattern_scratch_new(void);
 void pattern_scratch_free(struct pattern_scratch *s);
+/* A new stanza: the time allowed to all its expressions together begins anew. */
+void pattern_scratch_rest(struct pattern_scratch *s);
 
 /* Called for each literal found (bytes [start,end), word edges already checked) and, once a scan,
  * for each regex that may match (start = end = 0: ask regex_match). False ends the scan. */
@@ -67,7 +69,8 @@ int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct 
 enum regex_result {
 	REGEX_NO,
 	REGEX_YES,
-	REGEX_LIMIT, /* the match took too many steps: policy treats it as a match (fail closed) */
+	REGEX_LIMIT, /* the match took too many steps or too long: policy treats it as a match (fail
+			closed) */
 	REGEX_NOMEM,
 };
 enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re, struct span text,
