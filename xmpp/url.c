@@ -25,6 +25,7 @@ struct walk {
 	unsigned left; /* how many more may be found */
 	struct url **tail;
 	size_t path_end; /* bare names before it belong to the path of a URL already found */
+	size_t link_end; /* where the furthest URL ends; those inside it end with their hosts */
 };
 
 static bool at(const struct walk *w, size_t i, const char *text)
@@ -113,12 +114,15 @@ static bool is_path_end(char c)
 }
 
 /* Where a URL ends whose host ends at i: port, path, query; punctuation that closes the sentence is
- * not its own. */
-static size_t extent_end(const struct walk *w, size_t start, size_t i)
+ * not its own. A URL inside another ends with its host, or thousands in one path would each be
+ * copied to its end. */
+static size_t extent_end(struct walk *w, size_t start, size_t i)
 {
 	size_t end = i;
 	bool open;
 
+	if (start < w->link_end)
+		return i;
 	if (!at(w, i, "/") && !at(w, i, "?") && !at(w, i, "#") && !at(w, i, ":") &&
 		!at(w, i, "\\") && !at(w, i, "@"))
 		return i;
@@ -134,6 +138,7 @@ static size_t extent_end(const struct walk *w, size_t start, size_t i)
 			break;
 		end--;
 	}
+	w->link_end = end;
 	return end;
 }
 
