@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -16,6 +17,11 @@ from servers import Ejabberd, Prosody  # noqa: E402
 from wall import Wall, missing_programs  # noqa: E402
 
 _walls = itertools.count(1)
+
+
+def pytest_configure():
+    """Ended politely, a run removes its namespaces as on an interrupt."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 USERS = {"juliet": "balcony", "romeo": "orchard", "mercutio": "queen-mab", "tybalt": "rapier", "nurse": "aqua-vitae"}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ground under the wire tests and ./quickstart: three hosts as network namespaces, made and removed here.
 
-    client  192.0.2.11 … .30        firewall             server  198.51.100.10, .20
-            2001:db8:1::11 … ──── .1 routes .1 ──────────        2001:db8:2::10, ::20
+    client  192.0.2.11 … .30            firewall         server  198.51.100.10, .20
+            2001:db8:1:N::N, a /64 each ── .1 routes .1 ──       2001:db8:2::10, ::20
 
 Nothing here knows XMPP. Processes are started by this module and ended by their own id or by their namespace."""
 import contextlib
@@ -45,7 +45,7 @@ def wait_for(condition, seconds, what, alive=None):
 
 
 def client_address(number, version=4):
-    return f"192.0.2.{number}" if version == 4 else f"2001:db8:1::{number}"
+    return f"192.0.2.{number}" if version == 4 else f"2001:db8:1:{number}::{number}"
 
 
 def run(*command, check=True, text=None, timeout=60):
@@ -153,16 +153,16 @@ class Lab:
         client, firewall, server = (n.name for n in (self.client, self.firewall, self.server))
         run("ip", "-n", firewall, "link", "add", "clients", "type", "veth", "peer", "name", "eth0", "netns", client)
         run("ip", "-n", firewall, "link", "add", "servers", "type", "veth", "peer", "name", "eth0", "netns", server)
-        self._address(firewall, "clients", CLIENT_GATEWAY)
+        self._address(firewall, "clients", CLIENT_GATEWAY, 48)
         self._address(firewall, "servers", SERVER_GATEWAY)
-        self._address(client, "eth0", [a for n in CLIENTS for a in (client_address(n), client_address(n, 6))])
+        self._address(client, "eth0", [a for n in CLIENTS for a in (client_address(n), client_address(n, 6))], 48)
         self._address(server, "eth0", [a for n in (10, 20) for a in (f"198.51.100.{n}", f"2001:db8:2::{n}")])
         for name, gateway in ((client, CLIENT_GATEWAY), (server, SERVER_GATEWAY)):
             run("ip", "-n", name, "route", "add", "default", "via", gateway[0])
             run("ip", "-n", name, "-6", "route", "add", "default", "via", gateway[1])
 
-    def _address(self, name, link, addresses):
-        lines = "".join(f"addr add {a}/{64 if ':' in a else 24} dev {link}{' nodad' if ':' in a else ''}\n" for a in addresses)
+    def _address(self, name, link, addresses, prefix6=64):
+        lines = "".join(f"addr add {a}/{prefix6 if ':' in a else 24} dev {link}{' nodad' if ':' in a else ''}\n" for a in addresses)
         run("ip", "-n", name, "-batch", "-", text=lines + f"link set {link} up\n")
 
     def add(self, thing):

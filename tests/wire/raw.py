@@ -123,7 +123,10 @@ class RawServer:
                         connection.sendall(steps.pop(0)[1].encode())
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
         self.listener.close()
+        self.thread.join(20)
 
     def __enter__(self):
         return self

@@ -11,7 +11,7 @@ def seen(server, address):
     wait_for(lambda: address in server.log_text(), 10, f"{address} in {server.name}'s log")
 
 
-@pytest.mark.parametrize("version,address", [(4, "192.0.2.15"), (6, "2001:db8:1::15")])
+@pytest.mark.parametrize("version,address", [(4, "192.0.2.15"), (6, "2001:db8:1:15::15")])
 def test_gateway_keeps_the_source(server, user, wall, version, address):
     juliet = user("juliet", server, 15, version=version)
     seen(server, address)
@@ -28,7 +28,7 @@ def same_host(lab):
     return lab.add(Prosody(lab, lab.firewall, "padua.example", list(CLIENT_GATEWAY), leaf, users))
 
 
-@pytest.mark.parametrize("version,address", [(4, "192.0.2.16"), (6, "2001:db8:1::16")])
+@pytest.mark.parametrize("version,address", [(4, "192.0.2.16"), (6, "2001:db8:1:16::16")])
 @pytest.mark.parametrize("direct", [False, True], ids=["starttls", "direct"])
 def test_same_host_by_redirect(lab, same_host, user, new_wall, version, address, direct):
     wall = new_wall(policy.service("redirect") + policy.RULES, certificates=[same_host.certificate]).start()
@@ -43,7 +43,7 @@ def test_same_host_by_redirect(lab, same_host, user, new_wall, version, address,
     juliet.stanza("policy-violation", kind="message")
 
 
-@pytest.mark.parametrize("version,address", [(4, "192.0.2.18"), (6, "2001:db8:1::18")])
+@pytest.mark.parametrize("version,address", [(4, "192.0.2.18"), (6, "2001:db8:1:18::18")])
 def test_proxy_protocol_to_ejabberd(ejabberd, user, new_wall, version, address):
     host = ejabberd.addresses[version]
     upstream = f"upstream {f'[{host}]' if version == 6 else host}:5322 starttls; proxy-protocol v2;"

@@ -56,7 +56,7 @@ class Wall:
 
     def ready(self):
         status = self.ctl("status", check=False)
-        return isinstance(status, dict) and bool(self.proxies())
+        return isinstance(status, dict) and any(w["state"] != "starting" for w in status["workers"])
 
     def ctl_command(self, *command):
         return [BUILD / "bin/xmppwallctl", "--run-dir", self.folder / "run", "--config", self.config, *command]
@@ -117,7 +117,12 @@ class Wall:
     def sessions(self):
         return self.ctl("sessions")["sessions"]
 
+    def unload(self):
+        """Takes the table and the routes away, which a stopped daemon leaves so that traffic waits instead of passing."""
+        return self.namespace.run(*self.command("--unload"), check=False)
+
     def close(self):
         if self.process:
             self.process.close(10)
             self.process = None
+            self.unload()
