@@ -127,21 +127,6 @@ static int prepare_regex(
 	return *key ? 0 : -ENOMEM;
 }
 
-static int prepare_address(struct arena *a, struct span text, const char **key, const char **why)
-{
-	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
-	size_t n;
-	int r = address_parse_prefixes(text, p, ADDRESS_RANGE_PREFIXES_MAX, &n);
-
-	if (r < 0) {
-		*why = r == ERR_RANGE ? "not a usable range of addresses"
-				      : "not an address, network or range";
-		return ERR_SYNTAX;
-	}
-	*key = arena_strndup(a, text.ptr, text.len);
-	return *key ? 0 : -ENOMEM;
-}
-
 static int prepare_jid(struct arena *a, struct span text, const char **key, const char **why)
 {
 	struct jid jid;
@@ -183,8 +168,7 @@ static int entry_prepare(const struct list *l, struct arena *a, struct span text
 		return prepare_domain(l, a, text, key, why);
 	case LIST_JID:
 		return prepare_jid(a, text, key, why);
-	case LIST_ADDRESS:
-		return prepare_address(a, text, key, why);
+	case LIST_ADDRESS: /* entry_new_address */
 	case LIST_NAMESPACE:
 		break;
 	}
@@ -192,13 +176,71 @@ static int entry_prepare(const struct list *l, struct arena *a, struct span text
 	return *key ? 0 : -ENOMEM;
 }
 
-int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
-	struct list_entry **out, const char **why)
+static struct list_entry *entry_alloc(
+	struct span text, const void *key, size_t key_len, const struct prefix *p, size_t n)
 {
-	struct list_entry *e;
+	struct list_entry *e = calloc(1, sizeof(*e) + n * sizeof(*e->places));
+
+	if (!e)
+		return NULL;
+	e->text = strndup(text.ptr, text.len);
+	e->key = calloc(1, key_len + 1);
+	if (!e->text || !e->key) {
+		list_entry_free(e);
+		return NULL;
+	}
+	memcpy(e->key, key, key_len);
+	e->key_len = key_len;
+	e->n_places = n;
+	for (size_t i = 0; i < n; i++)
+		e->places[i] = (struct list_place){ p[i], e, NULL };
+	return e;
+}
+
+/* Equal ranges may be written in several ways: the key is the first and the last address. */
+static int entry_new_address(struct span text, struct list_entry **out, const char **why)
+{
+	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
+	struct peer_address ends[2];
+	size_t n;
+	int r = address_parse_prefixes(text, p, ADDRESS_RANGE_PREFIXES_MAX, &n);
+
+	if (r < 0) {
+		*why = r == ERR_RANGE ? "not a usable range of addresses"
+				      : "not an address, network or range";
+		return ERR_SYNTAX;
+	}
+	ends[0] = p[0].address;
+	ends[1] = p[n - 1].address;
+	for (unsigned bit = p[n - 1].len; bit < ADDRESS_BITS; bit++)
+		ends[1].bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	*out = entry_alloc(text, ends, sizeof(ends), p, n);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int entry_new(
+	const struct list *l, struct span text, struct list_entry **out, const char **why)
+{
 	struct regex *re = NULL;
 	const char *key = NULL;
 	struct arena a;
+	int r;
+
+	if (l->type == LIST_ADDRESS)
+		return entry_new_address(text, out, why);
+	arena_init(&a, 0);
+	r = entry_prepare(l, &a, text, &re, &key, why);
+	if (r == 0 && (*out = entry_alloc(text, key, strlen(key), NULL, 0)))
+		(*out)->re = re;
+	else
+		regex_free(re);
+	arena_fini(&a);
+	return r < 0 ? r : *out ? 0 : -ENOMEM;
+}
+
+int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
+	struct list_entry **out, const char **why)
+{
 	int r = ERR_SYNTAX;
 
 	*why = "empty";
@@ -211,24 +253,8 @@ int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
 	if (text_valid(text.ptr, text.len, NULL) != text.len || memchr(text.ptr, '\n', text.len) ||
 		memchr(text.ptr, '\r', text.len))
 		return r;
-	arena_init(&a, 0);
-	r = entry_prepare(l, &a, text, &re, &key, why);
-	if (r == 0 && (e = calloc(1, sizeof(*e)))) {
-		e->text = strndup(text.ptr, text.len);
-		e->key = strdup(key);
-		e->key_len = strlen(key);
-		e->re = re;
-		e->expires_ms = expires_ms;
-		re = NULL;
-		if (e->text && e->key)
-			*out = e;
-		else
-			list_entry_free(e), r = -ENOMEM;
-	} else if (r == 0) {
-		r = -ENOMEM;
-	}
-	regex_free(re);
-	arena_fini(&a);
+	if ((r = entry_new(l, text, out, why)) == 0)
+		(*out)->expires_ms = expires_ms;
 	return r;
 }
 
@@ -244,57 +270,44 @@ void list_entry_free(struct list_entry *e)
 
 /* ---- in and out ---- */
 
-/* Address entries are networks: equal ones may be written in several ways. */
-static const struct list_entry *entry_same(const struct list *l, const struct list_entry *e)
+static void place_take(struct list *l, const struct list_place *place)
 {
-	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
-	size_t n;
+	struct list_place *first = prefix_tree_get(&l->tree, &place->prefix), *p;
 
-	if (l->type != LIST_ADDRESS)
-		return map_find(&l->by_key, e->key, e->key_len);
-	if (address_parse_prefixes(
-		    (struct span){ e->key, e->key_len }, p, ADDRESS_RANGE_PREFIXES_MAX, &n) < 0)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		const struct list_entry *found = prefix_tree_get(&l->tree, &p[i]);
-		if (!found || (i > 0 && found != prefix_tree_get(&l->tree, &p[0])))
-			return NULL;
+	if (first == place) {
+		if (first->next)
+			(void)prefix_tree_put(&l->tree, &place->prefix, first->next, NULL);
+		else
+			prefix_tree_take(&l->tree, &place->prefix);
+		return;
 	}
-	return prefix_tree_get(&l->tree, &p[0]);
+	for (p = first; p && p->next != place; p = p->next)
+		;
+	if (p)
+		p->next = place->next;
+}
+
+static int place_put(struct list *l, struct list_place *place)
+{
+	place->next = prefix_tree_get(&l->tree, &place->prefix);
+	return prefix_tree_put(&l->tree, &place->prefix, place, NULL);
 }
 
 static int index_put(struct list *l, struct list_entry *e)
 {
-	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
-	size_t n;
-	int r = 0;
+	int r = map_put(&l->by_key, e->key, e->key_len, e, NULL);
 
-	if (l->type != LIST_ADDRESS)
-		return map_put(&l->by_key, e->key, e->key_len, e, NULL);
-	if ((r = address_parse_prefixes(
-		     (struct span){ e->key, e->key_len }, p, ADDRESS_RANGE_PREFIXES_MAX, &n)) < 0)
-		return r;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = prefix_tree_put(&l->tree, &p[i], e, NULL);
+	for (size_t i = 0; i < e->n_places && r == 0; i++)
+		r = place_put(l, &e->places[i]);
 	return r;
 }
 
 static void index_take(struct list *l, const struct list_entry *e)
 {
-	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
-	size_t n;
-
-	if (l->type != LIST_ADDRESS) {
-		if (map_find(&l->by_key, e->key, e->key_len) == e)
-			map_take(&l->by_key, e->key, e->key_len);
-		return;
-	}
-	if (address_parse_prefixes(
-		    (struct span){ e->key, e->key_len }, p, ADDRESS_RANGE_PREFIXES_MAX, &n) < 0)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (prefix_tree_get(&l->tree, &p[i]) == e)
-			prefix_tree_take(&l->tree, &p[i]);
+	if (map_find(&l->by_key, e->key, e->key_len) == e)
+		map_take(&l->by_key, e->key, e->key_len);
+	for (size_t i = 0; i < e->n_places; i++)
+		place_take(l, &e->places[i]);
 }
 
 int list_put(struct list *l, struct list_entry *e)
@@ -322,7 +335,7 @@ int list_put(struct list *l, struct list_entry *e)
 
 bool list_renew(struct list *l, const struct list_entry *e)
 {
-	struct list_entry *old = (struct list_entry *)entry_same(l, e);
+	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
 
 	if (!old)
 		return false;
@@ -332,7 +345,7 @@ bool list_renew(struct list *l, const struct list_entry *e)
 
 bool list_remove(struct list *l, const struct list_entry *e)
 {
-	struct list_entry *old = (struct list_entry *)entry_same(l, e);
+	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
 
 	if (!old)
 		return false;
@@ -397,13 +410,20 @@ const struct list_entry *list_find_jid(const struct list *l, struct span jid, in
 	return e;
 }
 
+const struct list_entry *list_place_live(const struct list_place *place, int64_t now_ms)
+{
+	while (place && !list_entry_is_live(place->entry, now_ms))
+		place = place->next;
+	return place ? place->entry : NULL;
+}
+
 static bool value_is_live(const void *value, void *arg)
 {
-	return list_entry_is_live(value, *(const int64_t *)arg);
+	return list_place_live(value, *(const int64_t *)arg) != NULL;
 }
 
 const struct list_entry *list_find_address(
 	const struct list *l, const struct peer_address *a, int64_t now_ms)
 {
-	return prefix_tree_find(&l->tree, a, value_is_live, &now_ms);
+	return list_place_live(prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
 }

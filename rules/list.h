@@ -20,13 +20,23 @@ struct loc;
 enum list_type { LIST_KEYWORD, LIST_REGEX, LIST_DOMAIN, LIST_JID, LIST_ADDRESS, LIST_NAMESPACE };
 enum { LIST_ENTRY_MAX = 1024 /* bytes of one entry */ };
 
+/* One of the networks an address entry is made of; several entries may share one (a range and a
+ * network within). */
+struct list_place {
+	struct prefix prefix;
+	struct list_entry *entry;
+	struct list_place *next; /* of another entry at the same prefix */
+};
+
 struct list_entry {
 	char *text; /* as written */
-	char *key;  /* prepared: what is compared or searched for */
+	char *key;  /* prepared: what is compared or searched for; addresses: first and last */
 	size_t key_len;
 	struct regex *re;        /* LIST_REGEX */
 	int64_t expires_ms;      /* wall clock; 0: never */
 	uint64_t added, removed; /* the set's edit counter then; removed 0: still in */
+	size_t n_places;
+	struct list_place places[]; /* LIST_ADDRESS */
 };
 
 struct list {
@@ -34,8 +44,8 @@ struct list {
 	enum list_type type;
 	bool fold, nocase, substring, suffix;
 	metric *hits;
-	struct map by_key;       /* key -> struct list_entry *, those still in; not LIST_ADDRESS */
-	struct prefix_tree tree; /* LIST_ADDRESS: prefix -> entry */
+	struct map by_key;       /* key -> struct list_entry *, those still in */
+	struct prefix_tree tree; /* LIST_ADDRESS: prefix -> first struct list_place there */
 	struct list_entry *
 		*entries; /* in the order of being added, removed ones too until list_sweep */
 	size_t n_entries, cap_entries, n_live;
@@ -75,6 +85,8 @@ const struct list_entry *list_find_domain(const struct list *l, struct span doma
 const struct list_entry *list_find_jid(const struct list *l, struct span jid, int64_t now_ms);
 const struct list_entry *list_find_address(
 	const struct list *l, const struct peer_address *a, int64_t now_ms);
+/* The first live entry of a value of the tree; NULL if none. */
+const struct list_entry *list_place_live(const struct list_place *place, int64_t now_ms);
 
 /* One entry a line, '#' comments, "until TIME" or "expires TIME" behind it. Bad lines become
  * diagnostics, expired ones are left out. 0, ERR_SYNTAX, -ENOMEM. */

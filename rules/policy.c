@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "rules/check.h"
 #include "rules/expect.h"
@@ -174,8 +175,7 @@ static int policy_fill(struct policy *p, const struct ast *ast, struct source_se
 		(r = program_new(ast, sources, previous ? previous->program : NULL, metrics, diags,
 			 &p->program)) < 0 ||
 		(r = expect_run(p->program, ast, &p->options, diags, &p->expectations)) < 0 ||
-		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0 ||
-		(r = infos_limits(p)) < 0)
+		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0 || (r = infos_limits(p)) < 0)
 		return r;
 	version_set(p, sources);
 	return 0;
@@ -281,13 +281,15 @@ unsigned policy_expectations(const struct policy *p)
 struct address_walk {
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len);
 	void *arg;
+	int64_t now_ms;
 };
 
 static bool visit_prefix(void *arg, const struct prefix *prefix, void *value)
 {
 	const struct address_walk *walk = arg;
 
-	(void)value;
+	if (!list_place_live(value, walk->now_ms))
+		return true;
 	return walk->visit(walk->arg, &prefix->address, prefix->len);
 }
 
@@ -295,7 +297,7 @@ int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg)
 {
 	const struct list *l = program_find_list(p->program, set);
-	struct address_walk walk = { visit, arg };
+	struct address_walk walk = { visit, arg, clock_wall_ms() };
 
 	if (!l || l->type != LIST_ADDRESS)
 		return ERR_NOTFOUND;
