@@ -433,6 +433,8 @@ static int with_scheme(struct walk *w, const struct authority *a, size_t colon, 
 	int e;
 
 	*next = colon + 1;
+	if (a->address && from == a->at && strcmp(a->scheme, "xmpp") != 0)
+		return 0; /* "mailto:" and its like need a user; xmpp: may name a server */
 	if (r.end > r.start &&
 		(e = url_host_prep(w->arena, (struct span){ w->p.text + r.start, r.end - r.start },
 			 &host)) < 0)

@@ -82,9 +82,9 @@ static void test_no_links(void **state)
 {
 	static const char *const cases[] = { "", "no link", "3.14 v1.2.3 1.2", "e.g. i.e. etc...",
 		"file.txt a.pdf", "hello.Peter", "Ende.Danach geht", "x..y", ".", "...", "http://",
-		"https:///", "http://.", "note:this", "12:30:45", "a:b:c", "你好。世界",
-		"привет.Как дела", "C:\\dir", "::", "http://%", "http://[::g]/", "main()", "-._-",
-		"[.]", "x[.]" };
+		"https:///", "http://.", "note:this", "mailto:nobody", "im:hello", "12:30:45",
+		"a:b:c", "你好。世界", "привет.Как дела", "C:\\dir", "::", "http://%",
+		"http://[::g]/", "main()", "-._-", "[.]", "x[.]" };
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
