@@ -1,0 +1,482 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Attacks on the proxy itself, from both ends and at every moment: each ends with its RFC's stream error, a counter and
+an event, or with nothing at all; the process stays the same one, and no socket outlives its session."""
+import contextlib
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+import types
+
+import pytest
+
+from lab import LabError, wait_for
+from liar import (AUTH, BIND, BIND_REQUEST, HEADER, PLAIN, STARTTLS_ONLY, SUCCESS, LyingServer, reset)
+from raw import PROCEED, STARTTLS, RawClient, header
+
+# 5222 reaches a liar by STARTTLS, 5322 another in clear text; all times are short.
+TRAP = """
+service c2s {
+    listen tcp { 5222, 5223 };
+    tls required; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 starttls; verify off;
+}
+service clear {
+    listen tcp { 5322 }; role c2s;
+    tls required; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 plain;
+    sessions-per-address 40;
+}
+service open {
+    listen tcp { 5422 }; role c2s;
+    tls optional; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 plain;
+}
+timeouts { handshake 2s; login 4s; connect 2s; close 1s; stanza 1s; idle 6s; }
+set words { type keyword; elements = { "casino" }; }
+chain inbound {
+    hook c2s, clear, open; policy accept;
+    rule shut  { message body contains "guillotine" close policy-violation "enough" }
+    rule jid   { message body contains "whoami" and not session.jid == "mercutio@verona.example/raw" reject forbidden }
+    rule spam  { text contains @words reject policy-violation }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def trap(lab, leaves):
+    from wall import Wall
+    made = Wall(lab, "trap")
+    made.write(**{"xmppwall.conf": TRAP})
+    for leaf in leaves:
+        made.certificate(leaf)
+    try:
+        yield made.start()
+        text = made.process.text()
+    finally:
+        made.close()
+    assert "Sanitizer" not in made.process.text() if made.process else "Sanitizer" not in text
+
+
+def counter(wall, name):
+    return wall.ctl("status")["counters"].get(name, 0)
+
+
+
+VERONA = types.SimpleNamespace(domain="verona.example", addresses={4: "198.51.100.10"}, users={"mercutio": "queen-mab"})
+
+
+@pytest.fixture
+def dial(lab, trap):
+    """dial(port): a raw client of the trap; closed with its test."""
+    made = []
+
+    def make(port=5322, **keywords):
+        made.append(RawClient(lab, VERONA, port=port, **keywords))
+        return made[-1]
+
+    yield make
+    for raw in made:
+        raw.close()
+
+
+def refused(raw, condition, seconds=10):
+    """The peer's last words: a header, the stream error, the stream's end (RFC 6120 4.9.1)."""
+    answer = raw.read_all(seconds)
+    assert re.search(f"<stream:error><(?:{condition})[ /]", answer), answer
+    assert answer.count("<stream:error") == 1 and answer.endswith("</stream:stream>"), answer
+    return answer
+
+
+def dead(trap, seconds=6):
+    """Nothing of it is left: no session, no socket."""
+    wait_for(lambda: not trap.sessions(), seconds, "the session to be gone")
+
+
+# ---- what a server may do before it is one ----
+
+def say(*texts, then=None):
+    def talk(c):
+        for text in texts:
+            if isinstance(text, float):
+                time.sleep(text)
+            elif text.startswith("until "):
+                c.read_until(text[6:])
+            else:
+                c.send(text)
+        if then:
+            then(c)
+        else:
+            c.read_all(15)
+    return talk
+
+
+OFFER = f"{HEADER}<stream:features>{STARTTLS_ONLY}</stream:features>"
+HEAD, TLS = "until <stream:stream[^>]*>", "until <starttls[^>]*>"
+
+
+def drip(text, step):
+    def talk(c):
+        c.read_until("<stream:stream[^>]*>")
+        for n in range(0, len(text), step):
+            c.socket.sendall(text[n:n + step].encode())
+            time.sleep(0.1)
+    return talk
+
+
+CONNECTION_FAILED = "remote-connection-failed"
+BEFORE_TLS = [
+    ("closes-at-once", lambda c: c.close(), CONNECTION_FAILED),
+    ("resets-at-once", lambda c: reset(c.socket), CONNECTION_FAILED),
+    ("never-answers", say(), CONNECTION_FAILED),
+    ("header-and-silence", say(HEAD, HEADER), CONNECTION_FAILED),
+    ("features-and-silence", say(HEAD, OFFER), CONNECTION_FAILED),
+    ("proceed-and-silence", say(HEAD, OFFER, TLS, PROCEED), CONNECTION_FAILED),
+    ("drips-for-ever", drip(HEADER + " " * 500, 1), CONNECTION_FAILED),
+    ("closes-after-header", say(HEAD, HEADER, then=lambda c: c.close()), CONNECTION_FAILED),
+    ("closes-after-proceed", say(HEAD, OFFER, TLS, PROCEED, then=lambda c: c.close()), CONNECTION_FAILED),
+    ("resets-after-proceed", say(HEAD, OFFER, TLS, PROCEED, then=lambda c: reset(c.socket)), CONNECTION_FAILED),
+    ("clear-text-as-tls", say(HEAD, OFFER, TLS, PROCEED, 0.3, HEADER), CONNECTION_FAILED),
+    ("failure-for-proceed", say(HEAD, OFFER, TLS, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"),
+     CONNECTION_FAILED),
+    ("proceed-of-another-namespace", say(HEAD, OFFER, TLS, "<proceed xmlns='urn:example'/>"), CONNECTION_FAILED),
+    ("error-and-end", say(HEAD, HEADER + "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"),
+     CONNECTION_FAILED),
+    ("another-content-namespace", say(HEAD, OFFER.replace("jabber:client", "jabber:server")), CONNECTION_FAILED),
+    ("stanza-first", say(HEAD, HEADER + "<message><body>x</body></message>"), CONNECTION_FAILED),
+    ("features-first", say(HEAD, f"<stream:features xmlns:stream='http://etherx.jabber.org/streams'>{STARTTLS_ONLY}</stream:features>"),
+     "internal-server-error|remote-connection-failed"),
+    ("end-first", say(HEAD, HEADER + "</stream:stream>"), CONNECTION_FAILED),
+    ("http", say(HEAD, "HTTP/1.1 400 Bad Request\r\n\r\n"), "internal-server-error|remote-connection-failed"),
+    ("doctype", say(HEAD, "<!DOCTYPE x>" + OFFER), "internal-server-error|remote-connection-failed"),
+    ("endless-header", say(HEAD, "<stream:stream " + "a" * 300_000), "internal-server-error|remote-connection-failed"),
+    ("endless-features", say(HEAD, HEADER + "<stream:features>" + "<x/>" * 300_000), "internal-server-error|remote-connection-failed"),
+]
+
+
+@pytest.mark.parametrize("name,talk,condition", BEFORE_TLS, ids=[c[0] for c in BEFORE_TLS])
+def test_server_before_tls(lab, trap, dial, name, talk, condition):
+    with LyingServer(lab, talk):
+        raw = dial(5222).starttls()
+        raw.send(header("verona.example"))
+        refused(raw, condition, 6)
+        dead(trap)
+
+
+def loggedin(*texts, then=None):
+    def talk(c):
+        c.accept_login()
+        say(*texts, then=then)(c)
+    return talk
+
+
+BAD_SERVER = "internal-server-error"
+AT_LOGIN = [
+    ("success-unasked", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features>{SUCCESS}"), BAD_SERVER),
+    ("proceed-inside-tls", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features>{PROCEED}"), BAD_SERVER),
+    ("compressed-unasked", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features><compressed xmlns='http://jabber.org/protocol/compress'/>"), BAD_SERVER),
+    ("resumed-unasked", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features><resumed xmlns='urn:xmpp:sm:3' previd='x' h='1'/>"), BAD_SERVER),
+    ("header-twice", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features>{HEADER[21:]}"), BAD_SERVER),
+    ("closes", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features>", then=lambda c: c.close()), CONNECTION_FAILED),
+    ("resets", say(HEAD, f"{HEADER}<stream:features>{PLAIN}</stream:features>", then=lambda c: reset(c.socket)), CONNECTION_FAILED),
+    ("error-without-end", say(HEAD, f"{HEADER}<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", then=lambda c: c.close()),
+     "host-unknown"),
+    ("see-other-host", say(HEAD, f"{HEADER}<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>192.0.2.99</see-other-host></stream:error></stream:stream>"),
+     "reset"),
+]
+
+
+@pytest.mark.parametrize("name,talk,condition", AT_LOGIN, ids=[c[0] for c in AT_LOGIN])
+def test_server_at_login(lab, trap, dial, name, talk, condition):
+    with LyingServer(lab, talk):
+        raw = dial().starttls()
+        raw.send(header("verona.example"))
+        refused(raw, condition, 8)
+        dead(trap)
+
+
+ONLINE = [
+    ("success-again", loggedin(SUCCESS), BAD_SERVER),
+    ("compressed", loggedin("<compressed xmlns='http://jabber.org/protocol/compress'/>"), BAD_SERVER),
+    ("proceed", loggedin(PROCEED), BAD_SERVER),
+    ("comment", loggedin("<message><body>a<!-- x -->b</body></message>"), BAD_SERVER),
+    ("doctype", loggedin("<!DOCTYPE x>"), BAD_SERVER),
+    ("text", loggedin("junk<message/>"), BAD_SERVER),
+    ("other-namespace", loggedin("<message xmlns='jabber:server'><body>x</body></message>"), BAD_SERVER),
+    ("over-long", loggedin("<message><body>" + "x" * 3_000_000), BAD_SERVER),
+    ("resumed", loggedin("<resumed xmlns='urn:xmpp:sm:3' previd='x' h='1'/>"), BAD_SERVER),
+    ("ack-garbage", loggedin("<a xmlns='urn:xmpp:sm:3' h='-5'/>"), BAD_SERVER),
+    ("nested", loggedin(HEADER[21:]), BAD_SERVER),
+    ("half-a-stanza", loggedin("<message><body>"), "connection-timeout"),
+]
+
+
+@pytest.mark.parametrize("name,talk,condition", ONLINE, ids=[c[0] for c in ONLINE])
+def test_server_online(lab, trap, dial, name, talk, condition):
+    with LyingServer(lab, talk):
+        raw = dial().login()
+        refused(raw, condition, 8)
+        dead(trap)
+
+
+# ---- what a client may do ----
+
+def stay(c):
+    """An honest server that keeps what it hears in c.heard."""
+    c.accept_login()
+    c.heard = ""
+    while True:
+        chunk = c.socket.recv(65536)
+        if not chunk:
+            return
+        c.heard += chunk.decode(errors="replace")
+
+
+@pytest.fixture
+def honest(lab):
+    with LyingServer(lab, stay) as server:
+        yield server
+
+
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+
+AFTER_TLS = [
+    ("starttls-in-tls", STARTTLS, "policy-violation"),
+    ("tries", f"<auth xmlns='{SASL}' mechanism='EXTERNAL'/>" * 11, "policy-violation"),
+    ("huge-auth", f"<auth xmlns='{SASL}' mechanism='PLAIN'>" + "A" * 200_000, "policy-violation"),
+    ("nested", header("verona.example")[21:], "bad-format"),
+    ("features", "<stream:features/>", "unsupported-stanza-type"),
+    ("unknown", "<hello/>", "unsupported-stanza-type"),
+    ("resume-garbage", "<resume xmlns='urn:xmpp:sm:3' previd='nobody' h='x'/>", "undefined-condition"),
+    ("ack-garbage", "<a xmlns='urn:xmpp:sm:3' h='4294967296'/>", "undefined-condition"),
+    ("ack-missing", "<a xmlns='urn:xmpp:sm:3'/>", "undefined-condition"),
+    ("iq-auth", "<iq type='set' id='x'><query xmlns='jabber:iq:auth'><username>mercutio</username><password>queen-mab</password><resource>x</resource></query></iq>", "not-authorized"),
+    ("message-early", "<message to='juliet@verona.example'><body>hi</body></message>", "not-authorized"),
+    ("server-namespace", "<message xmlns='jabber:server'><body>hi</body></message>", "invalid-namespace"),
+]
+
+
+@pytest.mark.parametrize("name,text,condition", AFTER_TLS, ids=[c[0] for c in AFTER_TLS])
+def test_client_before_login(trap, honest, dial, name, text, condition):
+    """Refused by the firewall: the server hears nothing of it but the end."""
+    raw = dial().starttls().open()
+    raw.send(text)
+    refused(raw, condition)
+    dead(trap)
+
+
+SASL_REFUSED = "<failure[^>]*><invalid-mechanism/></failure>"
+ANSWERED = [
+    ("compress", "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>", "<unsupported-method/>"),
+    ("no-mechanism", f"<auth xmlns='{SASL}'>AA==</auth>", SASL_REFUSED),
+    ("external", f"<auth xmlns='{SASL}' mechanism='EXTERNAL'>=</auth>", SASL_REFUSED),
+    ("external-lower", f"<auth xmlns='{SASL}' mechanism='external'>=</auth>", SASL_REFUSED),
+    ("plus", f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1-PLUS'>AA==</auth>", SASL_REFUSED),
+    ("huge-mechanism", f"<auth xmlns='{SASL}' mechanism='{'A' * 3000}'>AA==</auth>", SASL_REFUSED),
+    ("sasl2-external", "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='EXTERNAL'/>", "<failure[^>]*><invalid-mechanism"),
+    ("resume-of-nobody", "<resume xmlns='urn:xmpp:sm:3' previd='nobody' h='0'/>", "<failed[^>]*><item-not-found"),
+]
+
+
+@pytest.mark.parametrize("name,text,answer", ANSWERED, ids=[c[0] for c in ANSWERED])
+def test_answered_by_the_firewall(honest, dial, name, text, answer):
+    """Never seen by the server, and no reason to end: the login goes on behind it."""
+    raw = dial().starttls().open()
+    raw.send(text)
+    raw.read_until(answer)
+    raw.send(AUTH)
+    raw.read_until("<success[^>]*/>")
+
+
+def test_pieces_without_an_answer(honest, dial):
+    """What may not be answered is dropped in silence; what cannot reach a recipient goes on to the server."""
+    casino = "<x xmlns='urn:x'>casino</x>"
+    raw = dial().login()
+    raw.send(f"<iq type='get'>{casino}</iq><iq id='1'>{casino}</iq><iq type='result' id='1'>{casino}</iq>"
+             f"<iq type='error' id='1'>{casino}</iq><message type='error' id='1'>{casino}</message>"
+             f"<message id='last'>{casino}</message>")
+    answer = raw.read_until("</message>")
+    assert answer.count("<") == answer.count(">") and 'id="last"' in answer and "<iq" not in answer
+    raw.send("</stream:stream><message><body>late</body></message>")
+    assert "late" not in raw.read_all()
+    heard = honest.connections[-1].heard
+    assert "casino" not in heard and "late" not in heard, heard
+
+
+def jid_of(trap):
+    rows = trap.sessions()
+    assert len(rows) == 1, rows
+    return rows[0]["jid"]
+
+
+def test_bind_result_of_a_stranger(lab, trap, dial):
+    """What looks like a bind result is one only if it answers this client's own request, once."""
+    forged = "<iq type='result' id='{}' from='mallory@verona.example/x'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>admin@verona.example/x</jid></bind></iq>"
+    bound = threading.Event()
+
+    def talk(c):
+        c.greet(PLAIN)
+        c.read_until("</auth>")
+        c.send(forged.format("b") + SUCCESS)
+        c.greet(BIND)
+        c.send(forged.format("b"))
+        c.read_until("</iq>")
+        c.send(forged.format("other"))
+        c.send(forged.format("b").replace("admin@verona.example/x", "mercutio@verona.example/raw"))
+        c.read_until("<presence/>")
+        c.send(forged.format("b") + forged.format("bb"))
+        c.send("<message><body>marker</body></message>")
+        c.read_all(10)
+
+    dead(trap)
+    with LyingServer(lab, talk):
+        raw = dial().starttls().open()
+        raw.send(AUTH)
+        raw.read_until("<success[^>]*/>")
+        raw.send(header("verona.example"))
+        raw.read_until("</stream:features>")
+        raw.read_until("</iq>")
+        assert jid_of(trap) == ""
+        raw.send(BIND_REQUEST)
+        raw.read_until("mercutio@verona.example/raw")
+        assert jid_of(trap) == "mercutio@verona.example/raw"
+        raw.send("<presence/><iq type='set' id='bb'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+        raw.read_until("marker")
+        assert jid_of(trap) == "mercutio@verona.example/raw"
+
+
+LOGGED_IN = [
+    ("auth-again", AUTH, "policy-violation"),
+    ("authenticate-again", "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AA==</initial-response></authenticate>", "policy-violation"),
+    ("starttls", STARTTLS, "policy-violation"),
+    ("header-again", header("verona.example")[21:], "bad-format"),
+    ("header-with-declaration", header("verona.example"), "restricted-xml"),
+    ("nested-by-another-prefix", "<x:stream xmlns:x='http://etherx.jabber.org/streams' to='verona.example'>", "bad-format"),
+    ("resumed-from-client", "<resumed xmlns='urn:xmpp:sm:3' previd='x' h='0'/>", "undefined-condition"),
+    ("enabled-from-client", "<enabled xmlns='urn:xmpp:sm:3'/>", "undefined-condition"),
+    ("guillotine", "<message><body>guillotine</body></message>", "policy-violation"),
+    ("broken-and-forbidden", "<message><body>casino</body><x></message></x>", "not-well-formed"),
+    ("other-ns-message", "<message xmlns='jabber:component:accept'><body>casino</body></message>", "invalid-namespace"),
+    ("httpbind", "<message xmlns='http://jabber.org/protocol/httpbind'><body>casino</body></message>", "invalid-namespace"),
+    ("no-ns-message", "<message xmlns=''><body>casino</body></message>", "invalid-namespace|unsupported-stanza-type"),
+    ("utf-16", header("verona.example").encode("utf-16"), "not-well-formed|bad-format|unsupported-encoding"),
+    ("nul", b"\0\0\0", "not-well-formed|bad-format"),
+]
+
+
+@pytest.mark.parametrize("name,text,condition", LOGGED_IN, ids=[c[0] for c in LOGGED_IN])
+def test_client_online(trap, honest, dial, name, text, condition):
+    raw = dial().login()
+    raw.send(text)
+    refused(raw, condition)
+    dead(trap)
+    assert not honest.connections[-1].heard or honest.connections[-1].heard == "</stream:stream>"
+
+
+# ---- every phase: silence, half a close, no close at all ----
+
+def client_hello(domain="verona.example"):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl._create_unverified_context().wrap_bio(incoming, outgoing, server_hostname=domain)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def to_login(raw):
+    return raw.starttls().open()
+
+
+def to_restart(raw):
+    to_login(raw).send(AUTH)
+    raw.read_until("<success[^>]*/>")
+    return raw
+
+
+def to_closing(raw):
+    raw.login().send("</stream:stream>")
+    return raw
+
+
+def sent(raw, data):
+    raw.send(data)
+    return raw
+
+
+# how to get there, the seconds it may last at most, the stream error at its end
+PHASES = {
+    "hello": (lambda r: r, 2, None),
+    "hello-tls": (lambda r: sent(r, client_hello()[:40]), 2, None),
+    "clear": (lambda r: sent(r, "<?xml version='1.0'?><stream:stream to='verona"), 2, "connection-timeout"),
+    "offer": (lambda r: r.open(), 2, "connection-timeout"),
+    "offer-half": (lambda r: sent(r.open(), "<starttls xmlns="), 2, "connection-timeout"),
+    "securing": (lambda r: sent(r.open(), STARTTLS), 2, None),
+    "securing-half": (lambda r: sent(r.open(), STARTTLS.encode() + client_hello()[:100]), 2, None),
+    "header": (lambda r: r.starttls(), 2, "connection-timeout"),
+    "header-half": (lambda r: sent(r.starttls(), "<stream:stream to='verona.exa"), 2, "connection-timeout"),
+    "login": (to_login, 4, "connection-timeout"),
+    "login-half": (lambda r: sent(to_login(r), "<auth xmlns='"), 4, "connection-timeout"),
+    "restart": (to_restart, 4, "connection-timeout"),
+    "restart-half": (lambda r: sent(to_restart(r), "<?xml version='1.0'?><stream:st"), 4, "connection-timeout"),
+    "online-half": (lambda r: sent(r.login(), "<message><body>x"), 1, "connection-timeout"),
+    "online-idle": (lambda r: r.login(), 6, "connection-timeout"),
+}
+TICK = 1.5
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_silence_ends(trap, honest, dial, phase):
+    """Slow loris: what does not come in time is not waited for."""
+    enter, seconds, condition = PHASES[phase]
+    before = counter(trap, "session.timeout")
+    begun = time.monotonic()
+    raw = enter(dial())
+    if condition:
+        refused(raw, condition, 3 * seconds)
+    else:
+        assert "error" not in raw.read_all(3 * seconds)
+    assert seconds - 0.5 <= time.monotonic() - begun <= 2 * seconds + TICK
+    dead(trap)
+    assert counter(trap, "session.timeout") == before + 1
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_dripping_does_not_help(trap, honest, dial, phase):
+    """A byte now and then is not progress."""
+    enter, seconds, _ = PHASES[phase]
+    if not phase.endswith("-half"):
+        pytest.skip("nothing to drip")
+    raw = enter(dial())
+    end = time.monotonic() + 2 * seconds + TICK
+    with pytest.raises(OSError):
+        while time.monotonic() < end:
+            raw.socket.sendall(b" " if phase == "securing-half" else b"a")
+            time.sleep(0.1)
+            raw.socket.setblocking(False)
+            with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError):
+                if not raw.socket.recv(65536):
+                    raise BrokenPipeError
+            raw.socket.setblocking(True)
+    dead(trap)
+
+
+@pytest.mark.parametrize("how", ["half-close", "reset"])
+@pytest.mark.parametrize("phase", [*PHASES, "closing"])
+def test_hanging_up(trap, honest, dial, phase, how):
+    """In every phase a lost client is noticed at once, and its server with it."""
+    raw = to_closing(dial()) if phase == "closing" else PHASES[phase][0](dial())
+    wait_for(trap.sessions, 3, "the session")
+    if how == "reset":
+        reset(raw.socket)
+    else:
+        raw.socket.shutdown(socket.SHUT_WR) if not isinstance(raw.socket, ssl.SSLSocket) else half_close(raw.socket)
+    dead(trap, 2)
+
+
+def half_close(tls):
+    """FIN without close_notify; the socket stays open for reading."""
+    plain = socket.socket(fileno=os.dup(tls.fileno()))
+    plain.shutdown(socket.SHUT_WR)
+    plain.close()
