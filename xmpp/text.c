@@ -306,6 +306,13 @@ static size_t casefold_ascii(struct folder *f, struct span in, size_t i)
 	return i;
 }
 
+/* Streams are checked before; this is for a file of the operator's that nobody checked. */
+static void folder_bad_byte(struct folder *f, uint32_t from)
+{
+	folder_close(f);
+	folder_put(f, "\ufffd", 3, from);
+}
+
 static int folder_run(struct folder *f, struct span in)
 {
 	struct span target;
@@ -324,8 +331,8 @@ static int folder_run(struct folder *f, struct span in)
 			continue;
 		}
 		if ((n = text_decode(in, i, &cp)) == 0) {
-			assert(!"text_fold needs valid UTF-8");
-			return -EINVAL;
+			folder_bad_byte(f, (uint32_t)i++);
+			continue;
 		}
 		if ((r = text_table_find(f->table, cp, &target, &flags)) < 0)
 			return r;

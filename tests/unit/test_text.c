@@ -215,6 +215,14 @@ static void test_white_space(void **state)
 	assert_string_equal(folded(""), "");
 }
 
+static void test_bad_bytes(void **state)
+{
+	(void)state;
+
+	assert_string_equal(folded("a\xff\xc3z\xe2\x82"), "a\ufffd\ufffdz\ufffd\ufffd");
+	assert_string_equal(cased("\x80"), "\ufffd");
+}
+
 static void test_casefold_keeps(void **state)
 {
 	(void)state;
@@ -445,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup(test_kept_apart, setup),
 		cmocka_unit_test_setup(test_mixed_words, setup),
 		cmocka_unit_test_setup(test_white_space, setup),
+		cmocka_unit_test_setup(test_bad_bytes, setup),
 		cmocka_unit_test_setup(test_casefold_keeps, setup),
 		cmocka_unit_test_setup(test_offsets, setup),
 		cmocka_unit_test_setup(test_idempotent_over_unicode, setup),
