@@ -320,9 +320,10 @@ int policy_list_check(const struct policy *p, const char *set, struct span entry
 	*why = "no such set";
 	if (!l)
 		return ERR_NOTFOUND;
-	*why = "empty, or a comment in a list file";
-	if (!list_parse_line(l->type, entry, &text, &expires, why))
+	if (!list_parse_line(l->type, entry, &text, &expires, why)) {
+		*why = "empty, or a comment in a list file";
 		return ERR_SYNTAX;
+	}
 	if (*why)
 		return ERR_SYNTAX;
 	if (!expires && text.ptr + text.len < entry.ptr + entry.len &&
