@@ -438,6 +438,13 @@ int bans_elements(void *bans, struct nft_element **elements, size_t *n)
 	return 0;
 }
 
+bool bans_cover(void *bans, const struct peer_address *a)
+{
+	struct ledger_ban ban;
+
+	return ledger_ban_covering(((struct bans *)bans)->ledger, a, clock_wall_ms(), &ban) == 0;
+}
+
 void bans_attention(const struct bans *b, json_t *lines)
 {
 	if (b->damaged)

@@ -14,6 +14,7 @@ struct bans;
 struct kernel;
 struct ledger;
 struct nft_element;
+struct peer_address;
 struct policy;
 struct workers;
 
@@ -48,5 +49,7 @@ json_t *bans_list(struct bans *b);
 long bans_count(struct bans *b);
 /* All standing bans, for the kernel (see kernel_spec). */
 int bans_elements(void *bans, struct nft_element **elements, size_t *n);
+/* Does a ban cover the address? */
+bool bans_cover(void *bans, const struct peer_address *a);
 /* Was the ledger found damaged at start? Appends lines for the operator. */
 void bans_attention(const struct bans *b, json_t *lines);

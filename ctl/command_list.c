@@ -149,7 +149,7 @@ static void edit_done(void *arg)
 		job->edit.name, job->edit.added, job->edit.present, job->edit.removed,
 		job->rq->who);
 	if (changed) {
-		daemon_list_changed(job->d, job->edit.name);
+		daemon_list_changed(job->d, job->edit.name, job->edit.add, job->edit.del);
 		workers_list(job->d->workers, job->edit.name, job->edit.add, job->edit.del,
 			edit_answered, job);
 	} else {

@@ -92,13 +92,10 @@ static void on_workers_change(void *arg)
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s", policy_version(d->config->policy));
 }
 
-void daemon_list_changed(struct daemon *d, const char *set)
+void daemon_list_changed(struct daemon *d, const char *set, const json_t *add, const json_t *del)
 {
-	const struct daemon_options *o = policy_daemon(d->config->policy);
-
-	if (d->kernel && ((o->allow_set && strcmp(o->allow_set, set) == 0) ||
-				 (o->block_set && strcmp(o->block_set, set) == 0)))
-		kernel_lists_changed(d->kernel);
+	if (d->kernel)
+		kernel_list_edited(d->kernel, set, add, del);
 	/* Entries are checked one by one; only together can they break something. */
 	if (policy_expectations(d->config->policy) > 0)
 		rehearsal_ask(d->rehearsal);
@@ -189,8 +186,8 @@ static void settle_done(uv_work_t *work, int status)
 	(void)status;
 	policy_unref(work->data);
 	d->settles = false;
-	if (d->state == DAEMON_RUNNING && d->kernel) /* entries may have expired */
-		kernel_lists_changed(d->kernel);
+	if (d->state == DAEMON_RUNNING && d->kernel && kernel_listed(d->kernel) < d->listed)
+		kernel_lists_shrank(d->kernel);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -199,6 +196,7 @@ static void on_tick(uv_timer_t *timer)
 
 	if (d->settles)
 		return;
+	d->listed = d->kernel ? kernel_listed(d->kernel) : 0;
 	d->settling.data = policy_ref(d->config->policy);
 	d->settles = uv_queue_work(&d->loop, &d->settling, settle_work, settle_done) == 0;
 	if (!d->settles)
@@ -300,7 +298,7 @@ static int start_doors(struct daemon *d, struct buf *why)
 /* The last step that may fail, and the only one that changes the host. */
 static int start_kernel(struct daemon *d, struct buf *why)
 {
-	struct kernel_spec kernel = { bans_elements, d->bans };
+	struct kernel_spec kernel = { bans_elements, bans_cover, d->bans };
 	int r;
 
 	if (d->spec.no_firewall)

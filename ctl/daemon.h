@@ -32,6 +32,7 @@ struct daemon {
 	uv_timer_t tick;        /* settles lists; when stopping: are we done? */
 	uv_work_t settling;
 	bool settles;
+	size_t listed; /* entries the kernel mirrors, before settling */
 	int lock_state, lock_run;
 	struct metrics *metrics;
 	int metrics_fd;
@@ -61,7 +62,7 @@ void daemon_stop(struct daemon *d);
 void daemon_event(struct daemon *d, json_t *event);
 /* A list of the policy changed: the kernel may hold a copy, an expectation may not hold any more.
  */
-void daemon_list_changed(struct daemon *d, const char *set);
+void daemon_list_changed(struct daemon *d, const char *set, const json_t *add, const json_t *del);
 
 struct reload_result {
 	int code;

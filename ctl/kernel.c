@@ -12,15 +12,18 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "ctl/firewall.h"
+#include "ctl/mirror.h"
 #include "ctl/route.h"
 #include "rules/rules.h"
 
 enum {
 	KERNEL_SETTLE_MS = 100, /* a foreign transaction is often one of several */
 	KERNEL_RETRY_MS = 1000,
+	KERNEL_COUNT_LONG_MS = 20,
 	KERNEL_WATCH_MS = 1000, /* routes send us no word */
 	KERNEL_LOOK_TURNS = 30, /* the table does; looking all the same, now and then */
 };
@@ -38,47 +41,18 @@ struct kernel {
 	char error_text[200];
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
+	json_t *counts; /* for status */
+	uint64_t counted_ms, count_took_ms;
 };
 
 static void on_timer(uv_timer_t *timer);
 
 /* ---- what should be there ---- */
 
-struct element_list {
-	struct nft_element *all;
-	size_t n, cap;
-	bool failed;
-};
-
-static bool element_collect(void *arg, const struct peer_address *a, unsigned prefix_len)
-{
-	struct element_list *list = arg;
-	size_t cap = list->cap ? list->cap * 2 : 256;
-	struct nft_element *more = list->all;
-
-	if (list->n == list->cap && (more = realloc(list->all, cap * sizeof *more)) != NULL)
-		list->cap = cap;
-	if (!more) {
-		list->failed = true;
-		return false;
-	}
-	list->all = more;
-	list->all[list->n++] = (struct nft_element){ *a, prefix_len, 0 };
-	return true;
-}
-
-/* The elements of the policy's set behind what is there already. */
-static int elements_of_set(const struct policy *p, const char *set, struct element_list *list)
-{
-	int r = set ? policy_addresses(p, set, element_collect, list) : 0;
-
-	return r < 0 ? r : list->failed ? -ENOMEM : 0;
-}
-
-static int sync_side(struct kernel *k, enum nft_side side, const struct element_list *list)
+static int sync_side(struct kernel *k, enum nft_side side, const struct mirror *wanted)
 {
 	struct nft_edit result = { 0 };
-	int r = nft_sync(k->nft, side, list->all, list->n, &result);
+	int r = nft_sync(k->nft, side, wanted->all, wanted->n, &result);
 
 	k->changes += result.added + result.removed;
 	return r;
@@ -86,26 +60,26 @@ static int sync_side(struct kernel *k, enum nft_side side, const struct element_
 
 static int sync_block(struct kernel *k)
 {
-	struct element_list list = { 0 };
-	int r = k->spec.bans(k->spec.arg, &list.all, &list.n);
+	struct mirror wanted = { 0 };
+	int r = k->spec.bans(k->spec.arg, &wanted.all, &wanted.n);
 
-	list.cap = list.n;
+	wanted.cap = wanted.n;
 	if (r == 0)
-		r = elements_of_set(k->policy, policy_daemon(k->policy)->block_set, &list);
+		r = mirror_add_set(&wanted, k->policy, policy_daemon(k->policy)->block_set);
 	if (r == 0)
-		r = sync_side(k, NFT_SIDE_BLOCK, &list);
-	free(list.all);
+		r = sync_side(k, NFT_SIDE_BLOCK, &wanted);
+	mirror_fini(&wanted);
 	return r;
 }
 
 static int sync_allow(struct kernel *k)
 {
-	struct element_list list = { 0 };
-	int r = elements_of_set(k->policy, policy_daemon(k->policy)->allow_set, &list);
+	struct mirror wanted = { 0 };
+	int r = mirror_add_set(&wanted, k->policy, policy_daemon(k->policy)->allow_set);
 
 	if (r == 0)
-		r = sync_side(k, NFT_SIDE_ALLOW, &list);
-	free(list.all);
+		r = sync_side(k, NFT_SIDE_ALLOW, &wanted);
+	mirror_fini(&wanted);
 	return r;
 }
 
@@ -172,6 +146,7 @@ static int kernel_restore(struct kernel *k)
 		return r;
 	k->error = 0;
 	k->loaded = true;
+	k->count_took_ms = 0;
 	return 0;
 }
 
@@ -282,6 +257,7 @@ static void on_handle_closed(uv_handle_t *handle)
 		return;
 	nft_close(k->nft);
 	policy_unref(k->policy);
+	json_decref(k->counts);
 	free(k);
 }
 
@@ -349,6 +325,7 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 	if (r < 0)
 		return r;
 	k->loaded = false;
+	k->count_took_ms = 0;
 	k->error = 0;
 	policy_unref(k->policy);
 	k->policy = NULL;
@@ -367,13 +344,20 @@ static void edit_failed(struct kernel *k, int code)
 	watch_in(k, KERNEL_SETTLE_MS);
 }
 
+/* An address that the policy's own set holds, too, stays in when the ban ends. */
+static bool is_listed(const struct kernel *k, const struct nft_element *ban)
+{
+	return mirror_overlaps(k->policy, policy_daemon(k->policy)->block_set, ban);
+}
+
 void kernel_block(struct kernel *k, const struct nft_element *ban)
 {
-	int r;
+	int r = ERR_EXISTS;
 
 	if (!k->policy)
 		return;
-	r = nft_edit(k->nft, NFT_SIDE_BLOCK, ban, 1, NULL, 0, NULL);
+	if (!is_listed(k, ban))
+		r = nft_edit(k->nft, NFT_SIDE_BLOCK, ban, 1, NULL, 0, NULL);
 	if (r == ERR_EXISTS)
 		r = sync_block(k);
 	if (r < 0)
@@ -387,6 +371,7 @@ void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overla
 
 	if (!k->policy)
 		return;
+	overlaps = overlaps || is_listed(k, ban);
 	if (!overlaps)
 		r = nft_edit(k->nft, NFT_SIDE_BLOCK, NULL, 0, ban, 1, &result);
 	if (r == 0 && (overlaps || result.removed == 0))
@@ -395,32 +380,101 @@ void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overla
 		edit_failed(k, r);
 }
 
-void kernel_lists_changed(struct kernel *k)
+/* By its differences where they stand alone. Negative or ERR_EXISTS: compare the whole. */
+static int edit_side(struct kernel *k, enum nft_side side, const json_t *add, const json_t *del)
+{
+	struct mirror added = { 0 }, deleted = { 0 };
+	struct nft_edit result = { 0 };
+	int r;
+
+	if ((r = mirror_add_texts(&added, add)) < 0 || (r = mirror_add_texts(&deleted, del)) < 0)
+		goto out;
+	if (!mirror_is_single(&deleted)) /* a narrower one may be left inside */
+		r = ERR_EXISTS;
+	for (size_t i = 0; r == 0 && side == NFT_SIDE_BLOCK && i < deleted.n; i++)
+		if (k->spec.is_banned(k->spec.arg, &deleted.all[i].address))
+			r = ERR_EXISTS;
+	for (size_t i = 0; r == 0 && side == NFT_SIDE_BLOCK && i < added.n; i++)
+		if (k->spec.is_banned(k->spec.arg, &added.all[i].address))
+			r = ERR_EXISTS;
+	if (r == 0)
+		r = nft_edit(k->nft, side, added.all, added.n, deleted.all, deleted.n, &result);
+	if (r == 0 && result.absent > 0) /* part of a wider one in the kernel */
+		r = ERR_EXISTS;
+out:
+	mirror_fini(&added);
+	mirror_fini(&deleted);
+	return r;
+}
+
+void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del)
 {
 	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
 	int r = 0;
 
-	if (d && d->block_set)
+	if (d && d->block_set && strcmp(d->block_set, set) == 0 &&
+		(r = edit_side(k, NFT_SIDE_BLOCK, add, del)) < 0)
 		r = sync_block(k);
-	if (d && d->allow_set && r == 0)
+	if (r == 0 && d && d->allow_set && strcmp(d->allow_set, set) == 0 &&
+		(r = edit_side(k, NFT_SIDE_ALLOW, add, del)) < 0)
 		r = sync_allow(k);
 	if (r < 0)
 		edit_failed(k, r);
 }
 
-json_t *kernel_status(const struct kernel *k)
+static size_t entries_of(const struct policy *p, const char *set)
+{
+	const struct set_info *sets;
+	size_t n = policy_sets(p, &sets);
+
+	for (size_t i = 0; set && i < n; i++)
+		if (strcmp(sets[i].name, set) == 0)
+			return __atomic_load_n(&sets[i].entries, __ATOMIC_RELAXED);
+	return 0;
+}
+
+size_t kernel_listed(const struct kernel *k)
+{
+	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
+
+	return d ? entries_of(k->policy, d->block_set) + entries_of(k->policy, d->allow_set) : 0;
+}
+
+void kernel_lists_shrank(struct kernel *k)
+{
+	int r;
+
+	if (k->policy && ((r = sync_block(k)) < 0 || (r = sync_allow(k)) < 0))
+		edit_failed(k, r);
+}
+
+/* How many runs each set holds. Counting goes through all of them, so a long count is good for a
+ * hundred times as long. */
+static json_t *sets_json(struct kernel *k)
 {
 	static const char *const names[] = { "allow4", "allow6", "block4", "block6" };
-	json_t *sets = json_object();
+	uint64_t start = clock_mono_ms();
 
-	for (size_t i = 0; k && k->loaded && i < sizeof names / sizeof *names; i++) {
+	if (k->counts && k->count_took_ms > KERNEL_COUNT_LONG_MS &&
+		start - k->counted_ms < 100 * k->count_took_ms)
+		return json_incref(k->counts);
+	json_decref(k->counts);
+	k->counts = json_object();
+	for (size_t i = 0; k->loaded && i < sizeof names / sizeof *names; i++) {
 		long n = nft_count(k->nft, names[i]);
 
 		if (n >= 0)
-			json_object_set_new(sets, names[i], json_integer(n));
+			json_object_set_new(k->counts, names[i], json_integer(n));
 	}
+	k->counted_ms = clock_mono_ms();
+	k->count_took_ms = k->counted_ms - start;
+	return json_incref(k->counts);
+}
+
+json_t *kernel_status(struct kernel *k)
+{
 	return json_pack("{s:b,s:i,s:o,s:I}", "loaded", kernel_is_loaded(k), "tables",
-		kernel_is_loaded(k) ? 1 : 0, "sets", sets, "restored",
+		kernel_is_loaded(k) ? 1 : 0, "sets", k ? sets_json(k) : json_object(), "restored",
 		k ? (json_int_t)k->restored : 0);
 }
 

@@ -18,6 +18,8 @@ struct kernel_spec {
 	/* The standing bans: malloc'd (the kernel frees it) array of *n; NULL with 0. Negative on
 	 * failure. */
 	int (*bans)(void *arg, struct nft_element **elements, size_t *n);
+	/* Does a ban cover the address? */
+	bool (*is_banned)(void *arg, const struct peer_address *a);
 	void *arg;
 };
 
@@ -38,10 +40,15 @@ bool kernel_is_loaded(const struct kernel *k);
 void kernel_block(struct kernel *k, const struct nft_element *ban);
 /* One ban less; overlaps: others may cover part of it. */
 void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps);
-/* The policy's own address sets (allow, block) may have changed. */
-void kernel_lists_changed(struct kernel *k);
+/* A list of the policy was edited (texts as the policy takes them); nothing if the kernel has no
+ * copy of it. */
+void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del);
+/* How many entries the sets have of which the kernel has a copy. */
+size_t kernel_listed(const struct kernel *k);
+/* Entries of them came to their end. */
+void kernel_lists_shrank(struct kernel *k);
 
 /* "firewall": {"loaded","tables","sets":{..}}. */
-json_t *kernel_status(const struct kernel *k);
+json_t *kernel_status(struct kernel *k);
 /* Appends lines for the operator. */
 void kernel_attention(const struct kernel *k, json_t *lines);

@@ -166,10 +166,17 @@ static int no_bans(void *arg, struct nft_element **elements, size_t *n)
 	return 0;
 }
 
+static bool not_banned(void *arg, const struct peer_address *a)
+{
+	(void)arg;
+	(void)a;
+	return false;
+}
+
 /* The configuration says which routes are ours. */
 static int run_unload(const struct arguments *a)
 {
-	struct kernel_spec spec = { no_bans, NULL };
+	struct kernel_spec spec = { no_bans, not_banned, NULL };
 	struct config *c = config_or_why(a);
 	struct kernel *k = NULL;
 	struct buf why;

@@ -131,6 +131,26 @@ class KernelWalk(daemon_walk.Base):
         self.answer("list", "del", "friends", "198.51.100.5")
         self.assertEqual(elements("allow4"), [])
 
+    def test_a_ban_and_a_list_of_the_same_address(self):
+        self.start()
+        self.answer("list", "add", "out", "192.0.2.7")
+        self.answer("ban", "192.0.2.7", "--for", "1h")
+        self.answer("unban", "192.0.2.7")
+        self.assertIn("192.0.2.7", elements("block4"))
+        self.answer("ban", "192.0.2.7", "--for", "1h")
+        self.answer("list", "del", "out", "192.0.2.7")
+        self.assertAlmostEqual(left_seconds("block4", "192.0.2.7"), 3600, delta=60)
+        self.answer("unban", "192.0.2.7")
+        self.assertNotIn("192.0.2.7", elements("block4"))
+        self.answer("list", "add", "out", "203.0.113.77")
+        self.answer("list", "del", "out", "203.0.113.77")
+        self.assertEqual(elements("block4"), ["203.0.113.0/24"])
+        self.answer("list", "add", "out", "203.0.113.77")
+        self.answer("list", "del", "out", "203.0.113.0/24")
+        self.assertEqual(elements("block4"), ["203.0.113.77"])
+        self.answer("list", "add", "out", "192.0.2.40-192.0.2.43")
+        self.assertEqual(elements("block4"), ["192.0.2.40/30", "203.0.113.77"])
+
     def test_unload_and_load_by_command(self):
         self.start()
         self.answer("ban", "192.0.2.7")
