@@ -45,6 +45,21 @@ static void conn_on_poll(uv_poll_t *handle, int status, int events)
 	c->on_ready(c);
 }
 
+/* Peers vanish without a FIN: asked after five minutes of silence, given up after two more; the
+ * same for bytes that nobody acknowledges. */
+static void conn_probe(int fd)
+{
+	static const int one = 1, idle = 300, every = 30, count = 4;
+	static const unsigned unacknowledged_ms = 420000;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	setsockopt(
+		fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
+}
+
 int conn_open(struct conn *c, uv_loop_t *loop, int fd, bool connecting)
 {
 	static const int one = 1;
@@ -52,7 +67,7 @@ int conn_open(struct conn *c, uv_loop_t *loop, int fd, bool connecting)
 
 	assert(c->fd < 0 && !c->open);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	conn_probe(fd);
 	if ((r = uv_poll_init_socket(loop, &c->poll, fd)) < 0) {
 		close(fd);
 		return r;

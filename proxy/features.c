@@ -3,9 +3,9 @@
  * ends TLS, or would let traffic escape judgement, is taken out. In: the parsed <stream:features/>.
  * Out: the same tree, smaller: no compression (XEP-0138: unjudgeable, and a bomb), no STARTTLS
  * inside TLS, no mechanism bound to a TLS channel that ends at us (tls-unique, tls-exporter), no
- * EXTERNAL (it would speak of our certificate), no login by iq (XEP-0078: behind our back). When both legs show the same leaf,
- * tls-server-end-point is true through us and stays (RFC 5929 4). It never touches SASL payloads:
- * hashes over them would break (XEP-0474). */
+ * EXTERNAL (it would speak of our certificate), no login by iq (XEP-0078: behind our back). When
+ * both legs show the same leaf, tls-server-end-point is true through us and stays (RFC 5929 4). It
+ * never touches SASL payloads: hashes over them would break (XEP-0474). */
 #include "proxy/features.h"
 
 #include <errno.h>

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <jansson.h>
@@ -18,11 +19,33 @@
 #include "proxy/tls_link.h"
 #include "xmpp/text.h"
 
+enum { DESCRIPTORS_WANTED = 65536 };
+
 static bool is_socket(int fd)
 {
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* A session takes two descriptors: as many as we may have, and enough for the default ceiling where
+ * we are privileged. */
+static void raise_descriptors(void)
+{
+	struct rlimit now, want;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return;
+	want = now;
+	if (want.rlim_max < DESCRIPTORS_WANTED)
+		want.rlim_max = DESCRIPTORS_WANTED;
+	want.rlim_cur = want.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+		return;
+	now.rlim_cur = now.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &now) < 0 || now.rlim_max < DESCRIPTORS_WANTED)
+		log_warn("descriptors limit=%llu wanted=%d", (unsigned long long)now.rlim_max,
+			DESCRIPTORS_WANTED);
 }
 
 int main(int argc, char **argv)
@@ -39,6 +62,7 @@ int main(int argc, char **argv)
 	 * MSG_NOSIGNAL, libraries may not. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	json_object_seed(0);
 	if ((r = metrics_open(CHILD_FD_METRICS, &metrics)) < 0 || (r = tls_init()) < 0 ||
 		(r = tls_link_init()) < 0 || (r = text_fold_init()) < 0) {

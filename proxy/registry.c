@@ -35,6 +35,16 @@ static pthread_mutex_t services_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct map services;
 static atomic_size_t sessions_all;
 
+/* Whoever has one address of an IPv6 /64 has them all: they count as one, as they do for bans. */
+static struct peer_address registry_key(const struct peer_address *address)
+{
+	struct peer_address key = *address;
+
+	if (!address_is_v4(address))
+		memset(key.bytes + 8, 0, 8);
+	return key;
+}
+
 static struct registry_shard *registry_lock(const struct peer_address *address)
 {
 	struct registry_shard *shard =
@@ -89,9 +99,10 @@ static enum registry_result registry_enter_address(const struct peer_address *ad
 	return result;
 }
 
-enum registry_result registry_enter(const char *service, const struct peer_address *address,
+enum registry_result registry_enter(const char *service, const struct peer_address *from,
 	unsigned sessions_max, unsigned per_address)
 {
+	const struct peer_address key = registry_key(from), *address = &key;
 	atomic_uint *count = registry_service(service);
 	enum registry_result result;
 
@@ -120,8 +131,9 @@ static void address_use_free(struct address_use *use)
 	free(use);
 }
 
-void registry_leave(const char *service, const struct peer_address *address)
+void registry_leave(const char *service, const struct peer_address *from)
 {
+	const struct peer_address key = registry_key(from), *address = &key;
 	struct registry_shard *shard = registry_lock(address);
 	struct address_use *use = registry_find(shard, address);
 
@@ -143,8 +155,9 @@ static struct jid_use **registry_jid(struct address_use *use, const char *bare)
 	return at;
 }
 
-int registry_login(const struct peer_address *address, const char *bare)
+int registry_login(const struct peer_address *from, const char *bare)
 {
+	const struct peer_address key = registry_key(from), *address = &key;
 	struct registry_shard *shard = registry_lock(address);
 	struct address_use *use = registry_find(shard, address);
 	struct jid_use **at = use ? registry_jid(use, bare) : NULL;
@@ -163,8 +176,9 @@ int registry_login(const struct peer_address *address, const char *bare)
 	return r;
 }
 
-void registry_logout(const struct peer_address *address, const char *bare)
+void registry_logout(const struct peer_address *from, const char *bare)
 {
+	const struct peer_address key = registry_key(from), *address = &key;
 	struct registry_shard *shard = registry_lock(address);
 	struct address_use *use = registry_find(shard, address);
 	struct jid_use **at = use ? registry_jid(use, bare) : NULL;
@@ -178,8 +192,9 @@ void registry_logout(const struct peer_address *address, const char *bare)
 	pthread_mutex_unlock(&shard->lock);
 }
 
-bool registry_is_shared(const struct peer_address *address, const char *bare)
+bool registry_is_shared(const struct peer_address *from, const char *bare)
 {
+	const struct peer_address key = registry_key(from), *address = &key;
 	struct registry_shard *shard = registry_lock(address);
 	struct address_use *use = registry_find(shard, address);
 	bool shared = false;

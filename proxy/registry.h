@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many sessions each service and each address has, and which accounts an address carries;
- * shared by threads. */
+ * shared by threads.
+ * An IPv6 /64 counts as one address. */
 #pragma once
 
 #include <stdbool.h>
