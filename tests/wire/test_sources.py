@@ -12,7 +12,8 @@ def seen(server, address):
 
 
 @pytest.mark.parametrize("version,address", [(4, "192.0.2.15"), (6, "2001:db8:1:15::15")])
-def test_gateway_keeps_the_source(server, user, wall, version, address):
+def test_gateway_keeps_the_source(server, user, new_wall, version, address):
+    wall = new_wall(policy.STANDARD).start()
     juliet = user("juliet", server, 15, version=version)
     seen(server, address)
     rows = [s for s in wall.sessions() if s["address"] == address]
