@@ -215,17 +215,22 @@ static void lex_regex(struct lexer *lex, struct token *out)
 
 /* ---- bare runs ---- */
 
-static const struct {
-	const char *text;
+struct unit {
+	const char *text; /* NULL ends a table */
 	uint64_t value;
-} duration_units[] = {
+};
+
+static const struct unit duration_units[] = {
 	{ "ms", 1 },
 	{ "s", 1000 },
 	{ "m", 60000 },
 	{ "h", 3600000 },
 	{ "d", 86400000 },
 	{ "w", 604800000 },
-}, rate_units[] = {
+	{ NULL, 0 },
+};
+
+static const struct unit rate_units[] = {
 	{ "second", 1000 },
 	{ "s", 1000 },
 	{ "sec", 1000 },
@@ -238,21 +243,24 @@ static const struct {
 	{ "d", 86400000 },
 	{ "week", 604800000 },
 	{ "w", 604800000 },
-}, size_units[] = {
+	{ NULL, 0 },
+};
+
+static const struct unit size_units[] = {
 	{ "k", 1 << 10 },
 	{ "K", 1 << 10 },
 	{ "M", 1 << 20 },
 	{ "G", 1 << 30 },
+	{ NULL, 0 },
 };
 
-#define UNIT_FIND(table, word)                                                                     \
-	({                                                                                         \
-		uint64_t unit_ = 0;                                                                \
-		for (size_t i_ = 0; i_ < sizeof(table) / sizeof(*table); i_++)                     \
-			if (strcmp(table[i_].text, word) == 0)                                     \
-				unit_ = table[i_].value;                                           \
-		unit_;                                                                             \
-	})
+/* 0 if there is no such unit. */
+static uint64_t unit_find(const struct unit *units, const char *text)
+{
+	while (units->text && strcmp(units->text, text) != 0)
+		units++;
+	return units->value;
+}
 
 /* Decimal digits; false when there are none or they do not fit. */
 static bool digits_read(const char **at, uint64_t *number)
@@ -271,10 +279,10 @@ static bool rate_read(const char *unit, struct token *out)
 	uint64_t count = 1;
 
 	if (!isdigit((unsigned char)*unit)) {
-		out->duration_ms = UNIT_FIND(rate_units, unit);
+		out->duration_ms = unit_find(rate_units, unit);
 	} else if (!digits_read(&unit, &count) ||
 		   __builtin_mul_overflow(
-			   count, UNIT_FIND(duration_units, unit), &out->duration_ms)) {
+			   count, unit_find(duration_units, unit), &out->duration_ms)) {
 		return false;
 	}
 	out->kind = TOKEN_RATE;
@@ -305,9 +313,9 @@ static bool number_read(const char *text, struct token *out)
 	out->kind = TOKEN_NUMBER;
 	if (!*text)
 		return true;
-	if ((unit = UNIT_FIND(duration_units, text)))
+	if ((unit = unit_find(duration_units, text)))
 		out->kind = TOKEN_DURATION;
-	else if ((unit = UNIT_FIND(size_units, text)))
+	else if ((unit = unit_find(size_units, text)))
 		out->kind = TOKEN_SIZE;
 	return unit && !__builtin_mul_overflow(out->number, unit, &out->number);
 }

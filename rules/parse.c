@@ -379,7 +379,7 @@ static void parse_text(struct parser *p, const struct source_file *file)
 static int parse_file(struct parser *p, const char *base, const char *path, struct loc at)
 {
 	cleanup_free char *resolved = source_resolve(base, path);
-	const struct source_file *file;
+	const struct source_file *file = NULL;
 	int r = resolved ? 0 : -ENOMEM;
 
 	if (r == 0 && map_has(&p->seen, resolved, strlen(resolved)))

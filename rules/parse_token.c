@@ -141,7 +141,7 @@ const char *parse_name(struct parser *p, const char *what, struct loc *at)
 /* Is the token the first on its line? */
 static bool is_first(const struct parser *p)
 {
-	const char *at = p->lex.file->bytes, *word;
+	const char *at, *word;
 
 	if (p->token.at.line != p->lex.line)
 		return false; /* the lexer has gone on; words never span lines */

@@ -16,7 +16,7 @@
 #define DAY         (24 * HOUR)
 #define COUNT(a)    (sizeof(a) / sizeof(*(a)))
 #define RANGE(a, b) .min = (a), .max = (b)
-#define WORD(list)  .shape = SHAPE_WORD, .syntax = list, .words = list
+#define WORD(list)  .shape = SHAPE_WORD, .syntax = (list), .words = (list)
 
 static const struct schema_setting service_settings[] = {
 	{ "listen", SHAPE_LISTEN, "tcp PORT | tcp { PORT, ... } | on ADDRESS, ...", NULL,
@@ -309,7 +309,7 @@ const char *schema_suggest_word(struct diag_list *d, const char *words, const ch
 {
 	char copy[WORDS_TEXT_MAX], text[WORDS_TEXT_MAX * 2] = "one of ";
 	const char *list[WORDS_MAX], *hint;
-	size_t n = 0;
+	size_t n = 0, len = strlen(text);
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	for (char *save, *at = strtok_r(copy, "|", &save); at && n < WORDS_MAX;
@@ -317,9 +317,8 @@ const char *schema_suggest_word(struct diag_list *d, const char *words, const ch
 		list[n++] = at;
 	if ((hint = diag_suggest(d, word, list, n)))
 		return hint;
-	for (size_t i = 0; i < n; i++) {
-		strcat(text, i ? ", " : "");
-		strcat(text, list[i]);
-	}
+	for (size_t i = 0; i < n && len < sizeof(text); i++)
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "%s%s", i ? ", " : "", list[i]);
 	return arena_strdup(&d->arena, text);
 }
