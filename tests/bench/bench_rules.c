@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What judging costs: one chat message against keywords, expressions and rules in several numbers,
+ * and what an edit of a long list costs. Prints Markdown tables; medians of five on one core.
+ * Nothing here is a test: it asserts only that the policy does what is measured. */
+#include <assert.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "rules/rules.h"
+#include "xmpp/ns.h"
+#include "xmpp/stream.h"
+
+enum { RUNS = 5, BUDGET_MS = 300 /* one measurement */ };
+
+struct door {
+	struct judge *judge;
+	struct stream *stream;
+	struct stream_event event;
+	struct subject subject;
+};
+
+static const char message[] =
+	"<message type='chat' id='b7f3' to='juliet@capulet.example/balcony'><body>Hello, are we "
+	"still on for tomorrow evening? The train leaves at 18:05 from platform 4, see "
+	"https://trains.example/time?from=a&amp;to=b for the table. Yours, R.</body>"
+	"<active xmlns='http://jabber.org/protocol/chatstates'/>"
+	"<request xmlns='urn:xmpp:receipts'/></message>";
+
+static const char message_plain[] =
+	"<message type='chat' id='b7f3' to='juliet@capulet.example/balcony'><body>Hello, are we "
+	"still on for tomorrow evening? The train leaves at 18:05 from platform 4, bring "
+	"something warm and do not forget the letters we talked about. Yours, R.</body>"
+	"<active xmlns='http://jabber.org/protocol/chatstates'/>"
+	"<request xmlns='urn:xmpp:receipts'/></message>";
+
+/* "Zdravstvuj, my vstrechaemsja zavtra..." in Cyrillic: the text that is not ASCII. */
+static const char message_cyrillic[] =
+	"<message type='chat' id='b7f3' to='juliet@capulet.example/balcony'><body>"
+	"Здравствуй, мы ещё встречаемся завтра вечером? Поезд уходит в 18:05 с четвёртого пути, "
+	"возьми что-нибудь тёплое и не забудь письма. Твой Р.</body>"
+	"<active xmlns='http://jabber.org/protocol/chatstates'/>"
+	"<request xmlns='urn:xmpp:receipts'/></message>";
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	return values[n / 2];
+}
+
+static void pin(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu < 0 ? 0 : cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		perror("not pinned");
+}
+
+/* ---- policies ---- */
+
+static struct policy *load(struct source_set *sources, const char *text, struct policy *previous)
+{
+	struct diag_list diags;
+	struct policy *p = NULL;
+
+	diag_init(&diags);
+	if (source_add(sources, "bench.rules", text, strlen(text)) < 0 ||
+		policy_load(sources, "bench.rules", previous, NULL, &diags, &p) < 0) {
+		diag_print(&diags, stderr, false);
+		exit(1);
+	}
+	diag_fini(&diags);
+	return p;
+}
+
+/* Words as long and as alike as words of a language are. */
+static void word_write(unsigned i, char word[32])
+{
+	static const char *const parts[] = { "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo",
+		"mu", "na", "pe", "ri", "so", "tu", "va" };
+	unsigned n = i * 2654435761u;
+	size_t at = 0;
+
+	for (unsigned k = 0; k < 3; k++, n >>= 4)
+		at += (size_t)sprintf(word + at, "%s", parts[n & 15]);
+	sprintf(word + at, "%x", i);
+}
+
+static void words_add(struct source_set *sources, unsigned n)
+{
+	struct buf b;
+	char word[32];
+
+	buf_init(&b, 0);
+	for (unsigned i = 0; i < n; i++) {
+		word_write(i, word);
+		buf_putf(&b, "%s\n", word);
+	}
+	if (source_add(sources, "words.txt", buf_ptr(&b), buf_len(&b)) < 0)
+		abort();
+	buf_fini(&b);
+}
+
+struct shape {
+	const char *name;
+	unsigned keywords, regexes, rules;
+};
+
+/* The rules of a common policy, over and over; '#' becomes the rule's number. */
+static void rules_write(struct buf *b, const struct shape *s)
+{
+	static const char *const conditions[] = {
+		"message from.domain is \"spam#.example\"",
+		"url.host is \"bad#.example\"",
+		"message type is groupchat and to.domain is \"rooms#.example\"",
+		"iq payload.ns is \"urn:example:#\"",
+		"message body contains \"offer number #\"",
+		"session.anonymous and to.local is \"admin#\"",
+		"presence status contains \"status #\"",
+		"size > #000000",
+	};
+
+	for (unsigned i = 0; i < s->rules; i++) {
+		const char *c = conditions[i % 8], *mark = strchr(c, '#');
+
+		buf_putf(
+			b, " rule r%u { %.*s%u%s drop }\n", i, (int)(mark - c), c, i + 1, mark + 1);
+	}
+}
+
+static struct policy *policy_of(struct source_set *sources, const struct shape *s)
+{
+	struct policy *p;
+	struct buf b;
+
+	buf_init(&b, 0);
+	words_add(sources, s->keywords);
+	buf_puts(&b, "set words { type keyword; flags fold; file \"words.txt\"; }\n"
+		     "limit chatter { rate 100000000/second; key from.bare; entries 10000; }\n"
+		     "chain bench { hook c2s; policy accept;\n");
+	if (s->keywords)
+		buf_puts(&b, " rule word { message text contains @words drop }\n");
+	for (unsigned i = 0; i < s->regexes; i++)
+		buf_putf(&b,
+			" rule re%u { message text matches /\\b(order|item)[ -]?%u\\d{%u}\\b/ "
+			"drop }\n",
+			i, i, 3 + i % 5);
+	rules_write(&b, s);
+	buf_puts(&b, "}\n");
+	p = load(sources, buf_string(&b), NULL);
+	buf_fini(&b);
+	return p;
+}
+
+/* ---- judging ---- */
+
+static void door_take(struct door *d, const char *xml)
+{
+	static const char header[] =
+		"<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "'>";
+
+	d->stream = stream_new(&xmpp_limits_default);
+	stream_set_authenticated(d->stream, true);
+	stream_push(d->stream, header, sizeof(header) - 1);
+	stream_next(d->stream, &d->event);
+	stream_push(d->stream, xml, strlen(xml));
+	stream_next(d->stream, &d->event);
+	assert(d->event.kind == STREAM_STANZA);
+	d->judge = judge_new();
+	d->subject = (struct subject){ .stanza = &d->event.stanza,
+		.service = "c2s",
+		.session_jid = "romeo@montague.example/orchard",
+		.session_domain = "montague.example",
+		.session_authenticated = true,
+		.tls_version = "TLSv1.3" };
+	address_parse(span_of("192.0.2.1"), &d->subject.peer);
+}
+
+static void door_leave(struct door *d)
+{
+	judge_free(d->judge);
+	stream_free(d->stream);
+}
+
+static double judge_ns(struct policy *p, const char *xml)
+{
+	double runs[RUNS];
+	struct verdict v;
+	struct door d;
+
+	door_take(&d, xml);
+	for (int i = 0; i < 100; i++)
+		judge_stanza(d.judge, p, &d.subject, &v);
+	assert(v.kind == VERDICT_ACCEPT);
+	for (int run = 0; run < RUNS; run++) {
+		uint64_t began = clock_mono_ns(), now = began, n = 0;
+		while (now - began < BUDGET_MS * 1000000ull / RUNS) {
+			for (int i = 0; i < 100; i++, n++)
+				judge_stanza(d.judge, p, &d.subject, &v);
+			now = clock_mono_ns();
+		}
+		runs[run] = (double)(now - began) / (double)n;
+	}
+	door_leave(&d);
+	return median(runs, RUNS);
+}
+
+/* What comes before judging, for comparison. */
+static double parse_ns(const char *xml)
+{
+	double runs[RUNS];
+	struct door d;
+
+	door_take(&d, "<presence/>");
+	for (int run = 0; run < RUNS; run++) {
+		uint64_t began = clock_mono_ns(), now = began, n = 0;
+		while (now - began < BUDGET_MS * 1000000ull / RUNS) {
+			for (int i = 0; i < 100; i++, n++) {
+				stream_push(d.stream, xml, strlen(xml));
+				stream_next(d.stream, &d.event);
+			}
+			now = clock_mono_ns();
+		}
+		runs[run] = (double)(now - began) / (double)n;
+	}
+	door_leave(&d);
+	return median(runs, RUNS);
+}
+
+static void shapes_measure(void)
+{
+	static const struct shape shapes[] = {
+		{ "no rule", 0, 0, 0 },
+		{ "5 rules", 0, 0, 5 },
+		{ "50 rules", 0, 0, 50 },
+		{ "10 keywords", 10, 0, 0 },
+		{ "1,000 keywords", 1000, 0, 0 },
+		{ "100,000 keywords", 100000, 0, 0 },
+		{ "10 regexes", 0, 10, 0 },
+		{ "100 regexes", 0, 100, 0 },
+		{ "1,000 keywords, 10 regexes, 5 rules", 1000, 10, 5 },
+		{ "100,000 keywords, 100 regexes, 50 rules", 100000, 100, 50 },
+	};
+
+	printf("| policy | plain text | with a URL | Cyrillic | load, ms "
+	       "|\n|---|--:|--:|--:|--:|\n");
+	printf("| (parsing the stanza) | %.0f | %.0f | %.0f | |\n", parse_ns(message_plain),
+		parse_ns(message), parse_ns(message_cyrillic));
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+		struct source_set sources;
+		struct policy *p;
+		uint64_t began;
+		double ms;
+
+		source_init(&sources, false);
+		began = clock_mono_ns();
+		p = policy_of(&sources, &shapes[i]);
+		ms = (double)(clock_mono_ns() - began) / 1e6;
+		printf("| %s | %.0f | %.0f | %.0f | %.0f |\n", shapes[i].name,
+			judge_ns(p, message_plain), judge_ns(p, message),
+			judge_ns(p, message_cyrillic), ms);
+		fflush(stdout);
+		policy_unref(p);
+		source_fini(&sources);
+	}
+}
+
+/* ---- edits ---- */
+
+static bool drops(struct door *d, struct policy *p)
+{
+	struct verdict v;
+
+	judge_stanza(d->judge, p, &d->subject, &v);
+	return v.kind == VERDICT_DROP;
+}
+
+/* From the call to the end of the first judgement that is made by it. */
+static double edit_ms(struct policy *p, struct door *d, bool in)
+{
+	struct span word = span_of("tomorrow");
+	uint64_t began = clock_mono_ns();
+
+	if (policy_list_edit(p, "words", &word, in, &word, !in) < 0 || drops(d, p) != in)
+		abort();
+	return (double)(clock_mono_ns() - began) / 1e6;
+}
+
+static void bulk_add(struct policy *p, unsigned from, unsigned n)
+{
+	struct span *texts = calloc(n, sizeof(*texts));
+	char *bytes = calloc(n, 32);
+
+	assert(texts && bytes);
+	for (unsigned i = 0; i < n; i++) {
+		sprintf(bytes + 32 * (size_t)i, "late%u", from + i);
+		texts[i] = span_of(bytes + 32 * (size_t)i);
+	}
+	if (policy_list_edit(p, "words", texts, n, NULL, 0) < 0)
+		abort();
+	free(texts);
+	free(bytes);
+}
+
+static void edits_measure(void)
+{
+	static const struct shape shape = { "", 100000, 0, 0 };
+	static const unsigned waiting[] = { 0, 100, 1000, 2000 };
+	struct source_set sources;
+	unsigned added = 0;
+	struct policy *p;
+	uint64_t began;
+	struct door d;
+
+	source_init(&sources, false);
+	p = policy_of(&sources, &shape);
+	door_take(&d, message_plain);
+	printf("\n| list of 100,000 words, so many edits waiting | add, ms | remove, ms |\n"
+	       "|---|--:|--:|\n");
+	for (size_t i = 0; i < sizeof(waiting) / sizeof(*waiting); i++) {
+		double in[RUNS], out[RUNS];
+
+		if (waiting[i] > added)
+			bulk_add(p, added, waiting[i] - added);
+		added = waiting[i];
+		for (int run = 0; run < RUNS; run++) {
+			in[run] = edit_ms(p, &d, true);
+			out[run] = edit_ms(p, &d, false);
+		}
+		printf("| %u | %.1f | %.1f |\n", waiting[i], median(in, RUNS), median(out, RUNS));
+	}
+	bulk_add(p, added, 100);
+	began = clock_mono_ns();
+	if (policy_list_settle(p) < 0)
+		abort();
+	printf("\nFolding 2,100 edits into the base takes %.0f ms in the background.\n",
+		(double)(clock_mono_ns() - began) / 1e6);
+	door_leave(&d);
+	policy_unref(p);
+	source_fini(&sources);
+}
+
+int main(void)
+{
+	pin();
+	shapes_measure();
+	edits_measure();
+	return 0;
+}
