@@ -112,6 +112,13 @@ int tls_link_accept(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix
 	return r;
 }
 
+static bool text_is_ascii(const char *text)
+{
+	while (*text && (unsigned char)*text < 0x80)
+		text++;
+	return *text == '\0';
+}
+
 int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
 	const struct certs *certs, const char *to, const char *name, const char *alpn)
 {
@@ -123,7 +130,8 @@ int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefi
 	t->pick.same_leaf = certs != NULL;
 	SSL_set_connect_state(t->ssl);
 	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (to && *to)
+	/* SNI is ASCII (RFC 6066 3); a server without it shows its default. */
+	if (to && *to && text_is_ascii(to))
 		SSL_set_tlsext_host_name(t->ssl, to);
 	if (name && *name && SSL_set1_host(t->ssl, name) != 1)
 		return -ENOMEM;
