@@ -320,6 +320,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 		return r;
 	(void)log_parse_level(policy_daemon(d->config->policy)->log_level, &level);
 	log_init("xmppwalld", level);
+	uv_update_time(&d->loop); /* compiling took its time: timers count from now */
 	if ((r = start_books(d, why)) < 0 || (r = start_ports(d, &listeners, why)) < 0)
 		return r;
 	if ((r = start_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0) {

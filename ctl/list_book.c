@@ -420,8 +420,9 @@ static int file_replace(struct list_book *b, const char *path, const char *tmp)
 			close(fd);
 		return r;
 	}
-	r = fchown(fd, b->seen.st_uid, b->seen.st_gid) < 0 && errno != EPERM ? -errno : 0;
-	if (r == 0 && fchmod(fd, b->seen.st_mode & 07777) < 0)
+	/* In this order: once it is another's, changing its mode would take one capability more. */
+	r = fchmod(fd, b->seen.st_mode & 07777) < 0 ? -errno : 0;
+	if (r == 0 && fchown(fd, b->seen.st_uid, b->seen.st_gid) < 0 && errno != EPERM)
 		r = -errno;
 	if (r == 0)
 		r = lines_write(b, out);
