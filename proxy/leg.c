@@ -64,8 +64,8 @@ bool leg_hears(struct session *s, const struct leg *leg)
 	if (s->state == SESSION_CLOSING && leg->closed_in)
 		return false;
 	/* SASL goes turn by turn; what the client sent ahead (XEP-0305) may belong to the next
-	 * stream. */
-	if (client && s->sasl_wait)
+	 * stream. Behind bind and resume it must be judged for the JID that their answer names. */
+	if (client && (s->sasl_wait || session_awaits_jid(s)))
 		return false;
 	return buf_len(&s->client.conn.out) < max && buf_len(&s->server.conn.out) < max;
 }

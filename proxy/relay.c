@@ -19,6 +19,7 @@
 #include "proxy/session_close.h"
 #include "proxy/session_open.h"
 #include "proxy/worker.h"
+#include "xmpp/jid.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
@@ -48,9 +49,25 @@ bool relay_puts(struct session *s, struct leg *to, const char *text)
  * as iq. A login by iq (XEP-0078) would happen behind our back. */
 static bool relay_is_early(const struct session *s, const struct leg *from, const struct stanza *st)
 {
-	if (s->authenticated || from != &s->client)
+	if (from != &s->client || (s->authenticated && s->jid))
 		return false;
 	return st->kind != STANZA_IQ || element_child(st->root, NS_IQ_AUTH, NULL);
+}
+
+/* RFC 6120 8.1.2.1: "from" is the session's own JID, full or bare. Some servers overwrite what they
+ * get: rules that ask about the sender must not be told another one. */
+static bool relay_is_forged(const struct session *s, const struct leg *from, const struct stanza *st)
+{
+	const char *claimed = element_attr(st->root, "from");
+	struct jid own, other;
+
+	if (from != &s->client || !s->jid || !claimed || !*claimed || strcmp(claimed, s->jid) == 0)
+		return false;
+	if (jid_parse(st->arena, span_of(s->jid), &own) < 0 ||
+		jid_parse(st->arena, span_of(claimed), &other) < 0)
+		return true;
+	return strcmp(own.local, other.local) != 0 || strcmp(own.domain, other.domain) != 0 ||
+	       (*own.resource && *other.resource && strcmp(own.resource, other.resource) != 0);
 }
 
 static struct subject relay_subject(
@@ -101,6 +118,10 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 		session_refuse(s, STREAM_ERROR_NOT_AUTHORIZED, "stanza.early");
 		return;
 	}
+	if (relay_is_forged(s, from, st)) {
+		session_refuse(s, STREAM_ERROR_INVALID_FROM, "stanza.from");
+		return;
+	}
 	metric_add(direction == DIRECTION_IN ? counters.stanza_in : counters.stanza_out, 1);
 	/* SASL2 without bind2 gives a bare one first. */
 	if (!s->jid || !strchr(s->jid, '/'))
@@ -108,6 +129,9 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	subject = relay_subject(s, direction, st);
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
 	s->stanzas[direction]++;
+	/* No answer will come to a bind that went no further. */
+	if (direction == DIRECTION_IN && r == 0 && v.kind != VERDICT_ACCEPT)
+		s->bind_hash = 0;
 	if (r < 0)
 		apply_failure(s, from, st, r);
 	else

@@ -20,6 +20,7 @@
 #include "proxy/registry.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
+#include "proxy/worker.h"
 #include "xmpp/ns.h"
 
 enum { SASL_TRIES_MAX = 10 }; /* in one stream; RFC 6120 6.4.5 wants a bound */
@@ -77,17 +78,20 @@ void sasl_watch_bind(struct session *s, struct leg *from, const struct stanza *s
 	const struct xml_element *bind = element_child(st->root, NS_BIND, "bind"), *e;
 	int r;
 
-	if (st->kind != STANZA_IQ || !bind || !id || !s->authenticated)
+	if (st->kind != STANZA_IQ || !id || !s->authenticated)
 		return;
 	if (from == &s->client) {
-		if (strcmp(type, "set") == 0)
-			s->bind_hash = bind_hash(id);
+		if (!bind || strcmp(type, "set") != 0)
+			return;
+		s->bind_hash = bind_hash(id);
+		s->phase_ms = uv_now(&s->worker->loop);
 		return;
 	}
-	if (strcmp(type, "result") != 0 || s->bind_hash == 0 || s->bind_hash != bind_hash(id))
+	if (s->bind_hash == 0 || s->bind_hash != bind_hash(id) ||
+		(strcmp(type, "result") != 0 && strcmp(type, "error") != 0))
 		return;
 	s->bind_hash = 0;
-	e = element_child(bind, NS_BIND, "jid");
+	e = bind ? element_child(bind, NS_BIND, "jid") : NULL;
 	jid = e ? element_text(e, st->arena) : NULL;
 	if (jid && (r = session_learn_jid(s, span_of(jid))) < 0)
 		log_warn("session jid lost error=%s", err_text(r));

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"
+#include "proxy/worker.h"
 #include "xmpp/ns.h"
 
 enum sm_word { SM_OTHER, SM_ENABLE, SM_ENABLED, SM_R, SM_A, SM_RESUME, SM_RESUMED, SM_FAILED };
@@ -126,6 +127,7 @@ static int sm_resume_passes(struct session *s, struct arena *a, struct xml_eleme
 	 * <resumed/>. */
 	if ((r = sm_resume(&s->sm, previd, h, &said)) < 0)
 		return r;
+	s->phase_ms = uv_now(&s->worker->loop);
 	return sm_write_h(a, e, said);
 }
 

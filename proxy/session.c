@@ -258,6 +258,8 @@ static bool session_is_late(const struct session *s, uint64_t now)
 	case SESSION_RESTART:
 	case SESSION_REOPENING:
 		return now - s->opened_ms >= conf->login_ms;
+	case SESSION_ONLINE:
+		return session_awaits_jid(s) && now - s->phase_ms >= conf->login_ms;
 	case SESSION_CLOSING:
 	case SESSION_DRAIN:
 		return now - s->state_ms >= conf->close_ms;

@@ -60,7 +60,7 @@ struct session {
 	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
 	struct sm sm;
 	uint64_t opened_ms, state_ms,
-		phase_ms;    /* accepted; state entered; handshake or dialling begun */
+		phase_ms;    /* accepted; state entered; handshake, dialling, bind, resume begun */
 	uint64_t stanzas[2]; /* judged, by enum direction */
 	uint64_t dropped, rejected;
 };
@@ -85,6 +85,11 @@ json_t *session_row(const struct session *s);
 static inline struct leg *session_other(struct session *s, const struct leg *leg)
 {
 	return leg == &s->client ? &s->server : &s->client;
+}
+/* The client has asked for its JID, and the server has not answered. */
+static inline bool session_awaits_jid(const struct session *s)
+{
+	return s->state == SESSION_ONLINE && (s->bind_hash != 0 || s->sm.resuming);
 }
 static inline enum direction session_direction(const struct session *s, const struct leg *from)
 {

@@ -168,30 +168,29 @@ void act_cut(struct session *s, struct leg *from, const struct stream_event *ev)
 	session_set_state(s, SESSION_CLOSED);
 }
 
+static void close_timeout_server(struct session *s)
+{
+	char address[64];
+
+	address_format(&s->upstream.address, address, sizeof(address));
+	metric_add(counters.upstream_failed, 1);
+	log_warn("upstream timeout service=%s address=%s port=%u state=%s", s->service->conf.name,
+		address, s->upstream.port, session_state_text(s->state));
+	session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
+}
+
 void act_timeout(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	(void)from;
 	(void)ev;
 	metric_add(counters.timeout, 1);
 	counters_add("timeout", session_state_text(s->state));
-	switch (s->state) {
-	case SESSION_DIAL:
-	case SESSION_SERVER_CLEAR:
-	case SESSION_SERVER_OFFER:
-	case SESSION_SERVER_PROCEED:
-	case SESSION_SERVER_SECURING:
-	case SESSION_OPENING:
-		metric_add(counters.upstream_failed, 1);
-		log_warn("upstream timeout service=%s state=%s", s->service->conf.name,
-			session_state_text(s->state));
-		session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
-		break;
-	case SESSION_CLOSING:
+	if (s->state >= SESSION_DIAL && s->state <= SESSION_OPENING)
+		close_timeout_server(s);
+	else if (s->state == SESSION_CLOSING)
 		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
-		break;
-	default:
+	else
 		session_end(s, STREAM_ERROR_CONNECTION_TIMEOUT, STREAM_ERROR_NONE, NULL);
-	}
 }
 
 void act_kill(struct session *s, struct leg *from, const struct stream_event *ev)
