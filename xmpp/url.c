@@ -484,15 +484,56 @@ static int walk_run(struct walk *w)
 
 /* ---- the whole ---- */
 
-/* Nothing in it could be a URL: no dot, colon, escape or character outside ASCII, no "dot" in
- * brackets. */
+/* First bytes of the letters of Latin, Greek and Cyrillic up to U+052F: what they fold to holds no
+ * mark of a URL, and none of them is unseen. Everything else outside ASCII needs a closer look. */
+static bool is_plain_lead(unsigned char c)
+{
+	return (c >= 0xc3 && c <= 0xc9) || (c >= 0xce && c <= 0xd4);
+}
+
+/* May this byte stand in a name, before folding? */
+static bool is_name_byte(unsigned char c)
+{
+	return is_alnum((char)c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c >= 0x80;
+}
+
+/* Could the colon at i end a scheme? Not without a letter before it: 18:05, :-) */
+static bool is_scheme_colon(const unsigned char *s, size_t i)
+{
+	for (; i > 0; i--) {
+		unsigned char c;
+
+		while (i > 1 && s[i - 1] >= 0x80 && s[i - 1] < 0xc0)
+			i--; /* to the first byte of its character */
+		c = s[i - 1];
+		/* Latin letters may fold to ASCII (long s), Greek and Cyrillic ones never. */
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0x80 && c < 0xce))
+			return true;
+		if (!is_alnum((char)c) && c != '-' && c != '.')
+			return false;
+	}
+	return false;
+}
+
+/* Nothing in it could be a URL: no dot within a name, no scheme, no escape, no bracket that may
+ * hold a mended dot. Most messages end here, so it looks at bytes only. */
 static bool is_free(struct span text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
+	const unsigned char *s = (const unsigned char *)text.ptr;
 
-		if (c == '.' || c == ':' || c == '%' || c >= 0x80 || c == '[' || c == '(' ||
-			c == '{')
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = s[i];
+
+		if (is_alnum((char)c) || c == ' ')
+			continue;
+		if (c >= 0xc0 && !is_plain_lead(c))
+			return false;
+		if (c == '%' || c == '[' || c == '(' || c == '{')
+			return false;
+		if (c == '.' && i > 0 && i + 1 < text.len && is_name_byte(s[i - 1]) &&
+			is_name_byte(s[i + 1]))
+			return false;
+		if (c == ':' && is_scheme_colon(s, i))
 			return false;
 	}
 	return true;
