@@ -50,7 +50,7 @@ const struct field field_table[] = {
 	{ "id", FIELD_WORD, false, false, "the stanza's id attribute", field_get_id },
 	{ "lang", FIELD_WORD, false, false, "the stanza's xml:lang", field_get_lang },
 	{ "from", FIELD_JID, false, false,
-		"sender; the session's JID when a client left it out. Without a resource an entry "
+		"sender; of what a client sends the session's JID. Without a resource an entry "
 		"stands for all resources",
 		field_get_from },
 	{ "from.bare", FIELD_JID, false, false, "sender without resource", field_get_from_bare },

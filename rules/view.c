@@ -34,14 +34,14 @@ static const char *address_written(struct subject_view *v, enum view_jid which)
 
 	if (which == VIEW_SESSION)
 		return session;
+	/* What a client's server overwrites is no evidence. */
+	if (client && which == VIEW_FROM && s->direction == DIRECTION_IN && *session)
+		return session;
 	if (v->root)
 		attr = element_attr(v->root, which == VIEW_FROM ? "from" : "to");
 	if (attr && *attr)
 		return attr;
-	/* A client's server stamps the sender; what it delivers without "to" is for the session
-	 * itself. */
-	if (client && which == VIEW_FROM && s->direction == DIRECTION_IN)
-		return session;
+	/* What a client's server delivers without "to" is for the session itself. */
 	if (client && which == VIEW_TO && s->direction == DIRECTION_OUT)
 		return session;
 	return "";

@@ -43,7 +43,7 @@ id is x1 ; yes ; <message id='x1'/>
 id matches /^x/ ; yes ; <message id='x1'/> ; id=/^x/=x
 lang is de ; yes ; <message xml:lang='de'/>
 from is romeo@verona.example/orchard ; yes ; <message/>
-from is juliet@capulet.example ; yes ; <message from='juliet@capulet.example/balcony'/>
+from is romeo@verona.example/orchard ; yes ; <message from='juliet@capulet.example/balcony'/>
 from.bare is romeo@verona.example ; yes ; <message/>
 from.local is romeo ; yes ; <message/>
 from.domain is verona.example ; yes ; <message/>

@@ -29,7 +29,7 @@ rule a { (iq or message) body contains "x" drop } ; accept - ; <iq type='get' id
 :subject jid=a@b/c
 rule a { limit three exceeded drop } ; accept - ; <message/><message/><message/>
 rule a { limit three exceeded drop } ; drop a ; <message/><message/><message/><message/>
-rule a { limit three exceeded drop } ; accept - ; <message from='x@y'/><message from='x@y'/><message from='x@y'/><message/>
+rule a { limit three exceeded drop } ; drop a ; <message from='x@y'/><message from='x@y'/><message from='x@y'/><message/>
 rule a { limit three exceeded drop } ; drop a ; <message from='x@y/1'/><message from='x@y/2'/><message from='x@y/3'/><message from='x@y/4'/>
 rule a { message limit three exceeded drop } ; accept - ; <presence/><presence/><presence/><message/>
 rule a { limit three exceeded log } rule b { limit three exceeded drop } ; drop b log ; <message/><message/><message/><message/>

@@ -3,9 +3,11 @@
 an event, or with nothing at all; the process stays the same one, and no socket outlives its session."""
 import contextlib
 import os
+import pathlib
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import types
@@ -480,3 +482,271 @@ def half_close(tls):
     plain = socket.socket(fileno=os.dup(tls.fileno()))
     plain.shutdown(socket.SHUT_WR)
     plain.close()
+
+
+# ---- too much of everything ----
+
+def memory(trap):
+    """Resident bytes of the worker."""
+    text = pathlib.Path(f"/proc/{trap.proxies()[0]}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+
+
+def descriptors(trap):
+    return len(os.listdir(f"/proc/{trap.proxies()[0]}/fd"))
+
+
+def test_two_thousand_connections_left_open(lab, trap):
+    """Opened and forgotten: each costs little, and its time is short."""
+    before, fds = memory(trap), descriptors(trap)
+    made = [lab.client.connect("198.51.100.10", 5222, source=f"192.0.2.{11 + n % 20}") for n in range(2000)]
+    wait_for(lambda: descriptors(trap) >= fds + 1900 or counter(trap, "session.timeout"), 10, "the connections")
+    full = memory(trap)
+    for connection in made:
+        connection.settimeout(10)
+        assert connection.recv(10) == b""
+        connection.close()
+    dead(trap)
+    assert full - before < 2000 * 8192
+    assert descriptors(trap) <= fds + 5
+
+
+def test_sessions_of_one_address_have_a_ceiling(lab, trap, dial):
+    before = counter(trap, "listen.refused.address-full")
+    made = [dial() for _ in range(40)]
+    more = dial()
+    assert more.read_all() == "" and counter(trap, "listen.refused.address-full") == before + 1
+    dial(source="192.0.2.21").open()
+    made[0].close()
+    wait_for(lambda: len(trap.sessions()) <= 40, 3, "room for one more")
+    dial().open()
+
+
+def test_client_that_reads_nothing(lab, trap, dial):
+    """A flood towards a deaf client is stopped at its source; neither side's bytes pile up here."""
+    sent_bytes = [0]
+
+    def talk(c):
+        c.accept_login()
+        c.socket.settimeout(3)
+        stanza = b"<message><body>" + b"x" * 60000 + b"</body></message>"
+        for _ in range(2000):
+            c.socket.sendall(stanza)
+            sent_bytes[0] += len(stanza)
+
+    before = memory(trap)
+    with LyingServer(lab, talk):
+        raw = dial().login()
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peak = 0
+        while trap.sessions():
+            peak = max(peak, memory(trap))
+            time.sleep(0.05)
+    assert peak - before < 32 << 20 and sent_bytes[0] < 40_000_000
+
+
+def test_server_that_reads_nothing(lab, trap, dial):
+    def talk(c):
+        c.accept_login()
+        time.sleep(10)
+
+    before = memory(trap)
+    with LyingServer(lab, talk):
+        raw = dial().login()
+        raw.socket.settimeout(3)
+        total = 0
+        with pytest.raises(OSError):
+            while total < 100_000_000:
+                raw.socket.sendall(b"<message><body>" + b"x" * 60000 + b"</body></message>")
+                total += 60033
+        assert memory(trap) - before < 32 << 20 and total < 40_000_000
+        dead(trap, 10)
+
+
+# ---- TLS ----
+
+def s_client(lab, *arguments, text="", port=5223, seconds=20):
+    """openssl s_client on the direct TLS port, text typed in; everything it said."""
+    done = lab.client.run("openssl", "s_client", "-connect", f"198.51.100.10:{port}", "-CAfile", lab.authority.file,
+                          *arguments, check=False, text=text, timeout=seconds)
+    return done.stdout + done.stderr
+
+
+OLD = [
+    ("tls-1.0", ["-tls1", "-cipher", "ALL:@SECLEVEL=0"]),
+    ("tls-1.1", ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]),
+    ("cbc", ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]),
+    ("no-forward-secrecy", ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]),
+    ("null", ["-tls1_2", "-cipher", "eNULL:@SECLEVEL=0"]),
+    ("http-alpn", ["-alpn", "h2,http/1.1"]),
+    ("server-alpn", ["-alpn", "xmpp-server"]),
+]
+
+
+@pytest.mark.parametrize("name,arguments", OLD, ids=[c[0] for c in OLD])
+def test_handshakes_that_fail(lab, trap, name, arguments):
+    before = counter(trap, "tls.failed")
+    said = s_client(lab, "-servername", "verona.example", *arguments)
+    assert "alert" in said and "Cipher is (NONE)" in said, said
+    wait_for(lambda: counter(trap, "tls.failed") == before + 1, 3, "the counter")
+    dead(trap)
+
+
+NAMES = [("verona.example", "verona.example"), ("VERONA.Example", "verona.example"), ("mantua.example", "mantua.example"),
+         ("x.mantua.example", "mantua.example"), ("nowhere.example", None), ("verona.example.", None), (None, None)]
+
+
+@pytest.mark.parametrize("name,certificate", NAMES, ids=[str(c[0]) for c in NAMES])
+def test_certificate_by_name(lab, trap, name, certificate):
+    """Unknown names get the default certificate, so that a stream error can say what is wrong."""
+    said = s_client(lab, *(["-servername", name] if name else ["-noservername"]))
+    assert f"CN = {certificate}" in said if certificate else "CN = " in said
+
+
+def test_renegotiation_is_refused(lab, trap):
+    said = s_client(lab, "-tls1_2", "-servername", "verona.example", text="R\n")
+    assert "RENEGOTIATING" in said and ("no renegotiation" in said or "handshake failure" in said), said
+    dead(trap)
+
+
+def test_tickets_resume_and_early_data_does_not(lab, trap, honest):
+    ticket = lab.folder / "ticket.pem"
+    opening = header("verona.example")
+    with RawClient(lab, VERONA, port=5322) as raw:
+        raw.starttls().open()
+        session, context = raw.socket.session, raw.socket.context
+        assert session.has_ticket
+        with RawClient(lab, VERONA, port=5322) as again:
+            again.open().send(STARTTLS)
+            again.read_until("<proceed[^>]*>")
+            again.socket = context.wrap_socket(again.socket, server_hostname="verona.example", session=session)
+            assert again.socket.session_reused
+            again.open()
+    s_client(lab, "-tls1_3", "-servername", "verona.example", "-sess_out", ticket, text=opening)
+    (lab.folder / "early").write_text(opening)
+    said = s_client(lab, "-tls1_3", "-servername", "verona.example", "-sess_in", ticket, "-early_data", lab.folder / "early")
+    assert "Early data was accepted" not in said and "Max Early Data: 0" in said or "Early data was not sent" in said, said
+
+
+def test_key_updates_without_end(lab, trap, honest):
+    """Each costs the thread a key derivation: others are served all the same."""
+    flood = lab.client.start("openssl", "s_client", "-connect", "198.51.100.10:5223", "-servername", "verona.example", "-tls1_3",
+                             "-quiet", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        stop = time.monotonic() + 3
+
+        def pour():
+            with contextlib.suppress(OSError):
+                while time.monotonic() < stop:
+                    flood.stdin.write(b"K\n" * 100)
+                    flood.stdin.flush()
+
+        threading.Thread(target=pour, daemon=True).start()
+        for _ in range(5):
+            with RawClient(lab, VERONA, port=5322) as raw:
+                begun = time.monotonic()
+                raw.starttls().open()
+                print("TIME", time.monotonic() - begun)
+                assert time.monotonic() - begun < 2
+    finally:
+        flood.kill()
+        flood.wait()
+
+
+def test_names_that_change(lab, trap, honest, dial):
+    """RFC 6120 4.7.2: TLS voids what was said before it; the login does not."""
+    raw = dial()
+    raw.send(header("nowhere.example"))
+    raw.read_until("</stream:features>")
+    raw.send(STARTTLS)
+    raw.read_until("<proceed[^>]*>")
+    raw.wrap().open().send(AUTH)
+    raw.read_until("<success[^>]*/>")
+    raw.send(header("mantua.example"))
+    refused(raw, "not-authorized")
+    raw = to_restart(dial())
+    raw.send(header("VERONA.example"))
+    raw.read_until("</stream:features>")
+
+
+HEADERS = [
+    ("no-to", header("x").replace("to='x'", ""), "host-unknown"),
+    ("version-0", header("x").replace("to='x' version='1.0'", "to='x'"), "unsupported-version"),
+    ("version-2", header("x").replace("to='x' version='1.0'", "to='x' version='2.0'"), "unsupported-version"),
+    ("long-to", header("x" * 1100), "improper-addressing"),
+    ("long-from", header("x").replace("to='x'", f"to='x' from='{'y' * 3500}'"), "improper-addressing"),
+    ("server", header("x").replace("jabber:client", "jabber:server"), "invalid-namespace"),
+    ("component", header("x").replace("jabber:client", "jabber:component:accept"), "invalid-namespace"),
+    ("stanza", "<message><body>x</body></message>", "bad-format|invalid-namespace|bad-namespace-prefix"),
+]
+
+
+@pytest.mark.parametrize("name,text,condition", HEADERS, ids=[c[0] for c in HEADERS])
+def test_headers_refused(trap, dial, name, text, condition):
+    raw = dial()
+    raw.send(text)
+    answer = refused(raw, condition)
+    assert "<stream:stream" in answer.split("<stream:error")[0]
+    assert trap.events(category="protocol") or trap.ctl("events", "-n", "5")
+
+
+NOISE = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\0\0\0", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x02\x00", b"\x80\x2e\x01", b"{}", b"\x16" * 5000]
+
+
+@pytest.mark.parametrize("data", NOISE, ids=[repr(d[:8]) for d in NOISE])
+def test_noise(trap, dial, data):
+    raw = dial()
+    raw.send(data)
+    print("ANSWER", raw.read_all())
+    dead(trap)
+
+
+def test_everything_in_one_segment(trap, honest, dial):
+    """XEP-0305: header, login, header, bind, stanza; each part waits for its turn."""
+    raw = dial().starttls()
+    raw.send(header("verona.example") + AUTH + header("verona.example") + BIND_REQUEST
+             + "<message><body>casino</body></message><message><body>whoami</body></message>")
+    answer = raw.read_until("policy-violation.*</message>")
+    assert answer.index("<success") < answer.index("mercutio@verona.example/raw") < answer.index("policy-violation")
+    wait_for(lambda: "whoami" in honest.connections[-1].heard, 5, "the message, judged for the session's JID")
+    assert "casino" not in honest.connections[-1].heard
+
+
+def test_refused_bind_holds_nobody_up(lab, trap, dial):
+    """Behind a bind the client waits for its JID, but not for an answer that has come or cannot come."""
+    def talk(c):
+        c.greet(PLAIN)
+        c.read_until("</auth>")
+        c.send(SUCCESS)
+        c.greet(BIND)
+        c.read_until("</iq>")
+        c.send("<iq type='error' id='b'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+        c.read_until("</iq>")
+        c.send("<message><body>heard you</body></message>")
+        c.read_all(15)
+
+    with LyingServer(lab, talk):
+        raw = to_restart(dial()).open()
+        casino = BIND_REQUEST.replace("<bind ", "<bind a='casino' ")
+        raw.send(casino + BIND_REQUEST + "<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>")
+        raw.read_until("heard you")
+        raw.send(BIND_REQUEST)
+        begun = time.monotonic()
+        refused(raw, "connection-timeout")
+        assert time.monotonic() - begun < 4 + TICK
+        dead(trap)
+
+
+@pytest.mark.parametrize("sender,ok", [("mercutio@verona.example/raw", True), ("mercutio@verona.example", True), ("MERCUTIO@Verona.example", True),
+                                       ("", True), ("juliet@verona.example", False), ("mercutio@verona.example/other", False),
+                                       ("verona.example", False), ("@", False), ("mercutio@verona.example.", True)])
+def test_sender_is_the_session(trap, honest, dial, sender, ok):
+    """RFC 6120 8.1.2.1; a server that overwrites "from" would let rules be told any sender."""
+    raw = dial().login()
+    raw.send(f"<message from='{sender}'><body>marker</body></message>")
+    if ok:
+        wait_for(lambda: "marker" in honest.connections[-1].heard, 5, "the message")
+    else:
+        refused(raw, "invalid-from")
+        dead(trap)
+        assert "marker" not in honest.connections[-1].heard
