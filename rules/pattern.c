@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "rules/pattern_cost.h"
 #include "xmpp/text.h"
 
 enum {
@@ -41,6 +42,7 @@ struct regex {
 	char *text;
 	size_t len;
 	unsigned hs_flags;
+	bool scannable; /* cheap enough for Vectorscan to be asked */
 	enum pattern_view view;
 };
 
@@ -100,6 +102,7 @@ int regex_new(struct span pattern, const char *flags, char *why, size_t why_size
 		regex_free(re);
 		return ERR_SYNTAX;
 	}
+	re->scannable = pattern_is_cheap(pattern);
 	/* Without JIT (a hardened kernel, memory) the interpreter answers the same under the same
 	 * limits. */
 	(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
@@ -261,6 +264,25 @@ static int sources_init(
 	return r;
 }
 
+static void code_set_apart(struct pattern_code *code, size_t i)
+{
+	code->unscannable[i] = true;
+	code->n_unscannable++;
+}
+
+/* The expression that Vectorscan names, or, when they were too much together, all of them. False
+ * when there was none. */
+static bool set_apart_failed(struct pattern_code *code, const struct pattern_item *items,
+	const struct sources *s, int failed)
+{
+	unsigned before = (unsigned)code->n_unscannable;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (items[s->ids[i]].re && (failed < 0 || (unsigned)failed == i))
+			code_set_apart(code, s->ids[i]);
+	return code->n_unscannable > before;
+}
+
 /* One attempt; *again when an expression turned out to be beyond Vectorscan and was set apart. */
 static int code_compile_once(
 	struct pattern_code *code, const struct pattern_item *items, bool *again)
@@ -273,14 +295,8 @@ static int code_compile_once(
 	if ((r = sources_init(&s, code, items)) == 0 && s.n > 0 &&
 		hs_compile_multi(s.patterns, s.flags, s.ids, s.n, HS_MODE_BLOCK, NULL, &code->hs,
 			&error) != HS_SUCCESS) {
-		r = ERR_LIBRARY;
-		if (error && error->expression >= 0 && (unsigned)error->expression < s.n &&
-			items[s.ids[error->expression]].re) {
-			code->unscannable[s.ids[error->expression]] = true;
-			code->n_unscannable++;
-			*again = true;
-			r = 0;
-		}
+		*again = error && set_apart_failed(code, items, &s, error->expression);
+		r = *again ? 0 : ERR_LIBRARY;
 		hs_free_compile_error(error);
 	}
 	sources_fini(&s);
@@ -303,6 +319,9 @@ static int code_new(
 	code->serial = atomic_fetch_add(&serials, 1) + 1;
 	code->digest = digest;
 	code->n = n;
+	for (size_t i = 0; i < n; i++)
+		if (items[i].re && !items[i].re->scannable)
+			code_set_apart(code, i);
 	while (again && r == 0)
 		r = code_compile_once(code, items, &again);
 	if (r < 0) {

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "rules/pattern.h"
+#include "rules/pattern_cost.h"
 
 static struct pattern_scratch *scratch;
 
@@ -95,8 +96,6 @@ static void test_regex_limit(void **state)
 	assert_int_equal(match("^(a|aa)+$", "", text), REGEX_LIMIT);
 }
 
-/* ---- databases ---- */
-
 struct found {
 	char text[512];
 	size_t n;
@@ -110,6 +109,74 @@ static bool visit(void *arg, const struct pattern_item *item, size_t start, size
 		f->text + f->n, sizeof(f->text) - f->n, "%u:%zu-%zu ", item->group, start, end);
 	return true;
 }
+
+/* ---- what it would cost ---- */
+
+static void test_cost(void **state)
+{
+	static const struct {
+		const char *pattern;
+		bool cheap;
+	} cases[] = {
+		{ "", true },
+		{ "casino", true },
+		{ "\\b\\d{4}([ -]?\\d{4}){3}\\b", true },
+		{ ".{0,100}x", true },
+		{ "(\\d{1,3}\\.){3}\\d{1,3}", true },
+		{ "[^]{]{3}x{2,}", true },
+		{ "a{1,50}b{1,50}c{1,50}d{1,50}", true },
+		{ "x{y}{,}{1,x}", true },
+		{ "\\x{1f600}{3}\\p{L}{20}", true },
+		{ "(a{1000}){1000}", false },
+		{ ".{30000}x", false },
+		{ "a.{0,4000}x.*", false },
+		{ "(a.{0,100}){20}", false },
+		{ "(.{1,20}x){20}y", false },
+		{ "\\p{L}{200}", false },
+		{ "(((x{20}){20}){20}", false },
+		{ "[[:alpha:]]{2000}", false },
+		{ "a{99999999999999999999}", false },
+	};
+	char deep[400];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (pattern_is_cheap(span_of(cases[i].pattern)) != cases[i].cheap)
+			fail_msg("%s costs %lu", cases[i].pattern,
+				pattern_cost(span_of(cases[i].pattern)));
+	memset(deep, '(', sizeof(deep));
+	assert_false(pattern_is_cheap((struct span){ deep, sizeof(deep) }));
+	/* cut anywhere it ends */
+	for (size_t len = 0; len < 40; len++)
+		pattern_cost((struct span){ "([^]a[:alpha:]\\]{2,3}\\p{L}(?:x{,5}){7})\\", len });
+}
+
+/* Too much for the scanner is found all the same. */
+static void test_apart(void **state)
+{
+	struct regex *heavy = regex_make("(?:a{30}){1000}", ""), *plain = regex_make("b+", "");
+	struct pattern_item items[] = { { .group = 1, .re = heavy, .text = "" },
+		{ .group = 2, .re = plain, .text = "" }, { 0 } };
+	struct pattern_db *db;
+
+	(void)state;
+	items[2] = (struct pattern_item){ .group = 3, .bytes = "word", .len = 4, .text = "word" };
+	assert_int_equal(pattern_db_new(items, 3, NULL, &db), 0);
+	assert_int_equal(pattern_db_unscannable(db), 1);
+	{
+		struct found f = { "", 0 };
+
+		assert_int_equal(pattern_scan(scratch, db, span_of("b word"), visit, &f), 0);
+		assert_non_null(strstr(f.text, "1:0-0 "));
+		assert_non_null(strstr(f.text, "2:0-0 "));
+		assert_non_null(strstr(f.text, "3:2-6 "));
+	}
+	pattern_db_free(db);
+	regex_free(heavy);
+	regex_free(plain);
+}
+
+/* ---- databases ---- */
 
 static void assert_found(const struct pattern_db *db, const char *text, const char *wanted)
 {
@@ -211,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regex),
 		cmocka_unit_test(test_regex_limit),
+		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_mixed),
 		cmocka_unit_test(test_many),
