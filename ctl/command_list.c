@@ -103,6 +103,22 @@ static void edit_answered(void *arg, int code, const char *text)
 	job_free(job);
 }
 
+/* After an edit that was too large to be made live. */
+static void renew_answered(void *arg, const struct reload_result *result)
+{
+	struct list_job *job = arg;
+
+	if (result->code == 0) {
+		edit_answered(job, 0, "");
+		return;
+	}
+	request_refuse(job->rq, ANSWER_NO, result->diagnostics,
+		"the file of %s is written, but the policy with it was refused: what was in force "
+		"before still is",
+		job->edit.name);
+	job_free(job);
+}
+
 /* Who and when, for each entry; of a large import only how many. */
 static void history_add(struct list_job *job, json_t *texts)
 {
@@ -148,7 +164,9 @@ static void edit_done(void *arg)
 	log_info("event=list-%s list=%s added=%zu present=%zu removed=%zu who=\"%s\"", job->what,
 		job->edit.name, job->edit.added, job->edit.present, job->edit.removed,
 		job->rq->who);
-	if (changed) {
+	if (job->edit.renew) {
+		daemon_renew(job->d, renew_answered, job);
+	} else if (changed) {
 		daemon_list_changed(job->d, job->edit.name, job->edit.add, job->edit.del);
 		workers_list(job->d->workers, job->edit.name, job->edit.add, job->edit.del,
 			edit_answered, job);

@@ -75,23 +75,21 @@ static int config_fill(struct config *c, struct source_set *sources, struct conf
 	return r;
 }
 
-int config_load(const char *path, struct config *previous, struct metrics *metrics,
-	struct config **out, char **why)
+/* From sources that are there or may be read. */
+static int config_make(const char *path, struct source_set *sources, struct config *previous,
+	struct metrics *metrics, struct config **out, char **why)
 {
 	struct config *c = calloc(1, sizeof *c);
-	struct source_set sources;
 	int r = -ENOMEM;
 
 	*why = NULL;
-	source_init(&sources, true);
 	if (c) {
 		c->bundle_fd = -1;
 		c->loaded_ms = clock_wall_ms();
 		c->path = strdup(path);
 	}
 	if (c && c->path)
-		r = config_fill(c, &sources, previous, metrics, why);
-	source_fini(&sources);
+		r = config_fill(c, sources, previous, metrics, why);
 	if (r == 0) {
 		*out = c;
 		return 0;
@@ -99,6 +97,33 @@ int config_load(const char *path, struct config *previous, struct metrics *metri
 	config_free(c);
 	if (!*why)
 		*why = text_of("%s: %s\n", path, err_text(r));
+	return r;
+}
+
+int config_load(const char *path, struct config *previous, struct metrics *metrics,
+	struct config **out, char **why)
+{
+	struct source_set sources;
+	int r;
+
+	source_init(&sources, true);
+	r = config_make(path, &sources, previous, metrics, out, why);
+	source_fini(&sources);
+	return r;
+}
+
+int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why)
+{
+	struct source_set sources;
+	int r;
+
+	source_init(&sources, false);
+	if ((r = source_unbundle(now->bundle_fd, &sources)) == 0 &&
+		(r = lists_refresh_sources(now->lists, &sources)) == 0)
+		r = config_make(now->path, &sources, now, metrics, out, why);
+	else
+		*why = text_of("%s: %s\n", now->path, err_text(r));
+	source_fini(&sources);
 	return r;
 }
 

@@ -36,6 +36,8 @@
 
 enum {
 	DAEMON_SETTLE_MS = 30000,
+	DAEMON_SETTLE_SOON_MS = 500,
+	DAEMON_MANY_EDITS = 500,
 	DAEMON_STOP_CHECK_MS = 20,
 	DAEMON_STOP_MAX_MS = 15000,
 	DAEMON_THREADS_MAX = 64,
@@ -43,6 +45,8 @@ enum {
 		30, /* children of a daemon that was killed may hold its ports for a moment */
 	DAEMON_PORT_TRY_MS = 100,
 };
+
+static void on_tick(uv_timer_t *timer);
 
 /* ---- hooks ---- */
 
@@ -96,6 +100,11 @@ void daemon_list_changed(struct daemon *d, const char *set, const json_t *add, c
 {
 	if (d->kernel)
 		kernel_list_edited(d->kernel, set, add, del);
+	/* What stands beside the compiled base is compiled anew with each edit: not for long, then.
+	 */
+	if (d->state == DAEMON_RUNNING &&
+		json_array_size(add) + json_array_size(del) > DAEMON_MANY_EDITS)
+		uv_timer_start(&d->tick, on_tick, DAEMON_SETTLE_SOON_MS, DAEMON_SETTLE_MS);
 	/* Entries are checked one by one; only together can they break something. */
 	if (policy_expectations(d->config->policy) > 0)
 		rehearsal_ask(d->rehearsal);

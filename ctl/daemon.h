@@ -75,3 +75,6 @@ struct reload_result {
  * loop, later. */
 void daemon_reload(
 	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);
+/* The same way, but only the lists are new: after an edit too large to be made live. */
+void daemon_renew(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "ctl/list_book.h"
+#include "rules/list.h"
 #include "rules/rules.h"
 
 struct lists_one {
@@ -228,6 +229,13 @@ static int policy_follow(const struct lists *l, const struct lists_edit *edit)
 		json_array_size(edit->del));
 }
 
+static size_t live_max(const struct set_info *info)
+{
+	int type = list_type_find(info->type);
+
+	return type == LIST_KEYWORD || type == LIST_REGEX ? LISTS_LIVE_SCANNED_MAX : LISTS_LIVE_MAX;
+}
+
 static int edit_run(struct lists *l, struct lists_edit *edit,
 	int (*each)(const struct lists_one *, struct lists_edit *, const struct list_line *))
 {
@@ -249,6 +257,9 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 		buf_putf(&edit->error, "cannot write %s: %s", one->info->path, err_text(r));
 		return r;
 	}
+	edit->renew = json_array_size(edit->add) + json_array_size(edit->del) > live_max(one->info);
+	if (edit->renew)
+		return 0;
 	if ((r = policy_follow(l, edit)) < 0)
 		buf_putf(&edit->error,
 			"%s is written, but the policy did not take it: %s; try reload",

@@ -3,6 +3,7 @@
  * Edits take a lock: they run in a job of the daemon while its loop may want a bundle. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
@@ -13,6 +14,9 @@ struct policy;
 struct source_set;
 struct lists;
 
+/* Above these a live edit costs more than a new policy: what is searched for in texts is compiled
+ * again with each edit, and a worker takes an edit as one line. */
+enum { LISTS_LIVE_SCANNED_MAX = 1000, LISTS_LIVE_MAX = 50000 };
 enum { LISTS_ERRORS_MAX = 20, LISTS_ENTRIES_MAX = 2000000 };
 
 /* Reads all list files of the policy (one reference is kept). 0, -ENOMEM; a file that cannot be
@@ -28,6 +32,8 @@ struct lists_edit {
 	int64_t until_ms;    /* for entries without a time of their own; 0: for ever */
 	const char *comment; /* for entries without one; NULL: none */
 	/* out */
+	bool renew; /* written only: too much for a live edit, the policy is to be made anew
+		       (config_renew) */
 	size_t added, present, removed;
 	json_t *add,
 		*del; /* the changes as texts, for workers and the history; arrays, the caller's */

@@ -29,6 +29,7 @@ struct reload {
 	struct daemon *d;
 	void (*done)(void *arg, const struct reload_result *result);
 	void *arg;
+	bool renew; /* the lists only */
 	int code;
 	struct config *next;
 	char *diagnostics; /* of config_load */
@@ -137,8 +138,10 @@ static void reload_work(void *arg)
 	struct reload *reload = arg;
 	struct daemon *d = reload->d;
 
-	reload->code = config_load(
-		d->spec.config, d->config, d->metrics, &reload->next, &reload->diagnostics);
+	reload->code = reload->renew ? config_renew(d->config, d->metrics, &reload->next,
+					       &reload->diagnostics)
+				     : config_load(d->spec.config, d->config, d->metrics,
+					       &reload->next, &reload->diagnostics);
 }
 
 static void reload_loaded(void *arg)
@@ -163,8 +166,8 @@ static void reload_loaded(void *arg)
 	workers_policy(d->workers, reload->next, on_policy_taken, reload);
 }
 
-void daemon_reload(
-	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
+static void reload_start(struct daemon *d, bool renew,
+	void (*done)(void *arg, const struct reload_result *result), void *arg)
 {
 	struct reload *reload = calloc(1, sizeof *reload);
 	struct reload_result failed = { -ENOMEM, "out of memory\n",
@@ -173,6 +176,7 @@ void daemon_reload(
 	tell_systemd("RELOADING=1");
 	if (reload) {
 		reload->d = d;
+		reload->renew = renew;
 		reload->done = done;
 		reload->arg = arg;
 		buf_init(&reload->why, 0);
@@ -182,4 +186,16 @@ void daemon_reload(
 	free(reload);
 	if (done)
 		done(arg, &failed);
+}
+
+void daemon_reload(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
+{
+	reload_start(d, false, done, arg);
+}
+
+void daemon_renew(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
+{
+	reload_start(d, true, done, arg);
 }

@@ -343,6 +343,16 @@ class Walk(Base):
         self.assertEqual(self.ctl("list", "import", "hosts", text="fine.example\nnot fine\n").returncode, 1)
         self.assertNotIn("fine.example", self.entries())
 
+    def test_large_import_of_keywords_makes_a_new_policy(self):
+        self.start()
+        text = "".join(f"word{i} here\n" for i in range(1500))
+        self.assertEqual(self.answer("list", "import", "words", text=text), {"added": 1500, "present": 0})
+        self.assertEqual({row["name"]: row["entries"] for row in self.answer("list")["lists"]}["words"], 1501)
+        self.assertEqual(len(self.heard("policy")), 2)
+        self.assertEqual(self.heard("list"), [])
+        self.assertEqual(self.answer("list", "del", "words", "word7 here"), {"removed": 1})
+        self.assertEqual(len(self.heard("list")), 1)
+
     def test_list_edits_survive_kill_nine(self):
         self.start()
         self.answer("list", "add", "hosts", "kept.example")
