@@ -145,6 +145,10 @@ static struct node *scan_regex(struct compiler *c, struct node *n, const struct 
 		regex_free(re);
 		return NULL;
 	}
+	if (!regex_is_scannable(re))
+		diag_warn(c->diags, at, "smaller repeats would help",
+			"so much repetition cannot be looked for together with the other "
+			"expressions");
 	item.group = n->scans[n->n_scans - 1].group;
 	item.re = re;
 	item.text = regex_text(re);

@@ -125,6 +125,11 @@ enum pattern_view regex_view(const struct regex *re)
 	return re->view;
 }
 
+bool regex_is_scannable(const struct regex *re)
+{
+	return re->scannable;
+}
+
 const char *regex_text(const struct regex *re)
 {
 	return re->text;

@@ -23,6 +23,8 @@ int regex_new(struct span pattern, const char *flags, char *why, size_t why_size
 	struct regex **out);
 void regex_free(struct regex *re);
 enum pattern_view regex_view(const struct regex *re);
+/* Can it be looked for together with all others? If not it is tried by itself on every text. */
+bool regex_is_scannable(const struct regex *re);
 /* "/pattern/flags" as written in rules; NUL-terminated, lives as long as re. */
 const char *regex_text(const struct regex *re);
 
