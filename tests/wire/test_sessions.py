@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Unmodified clients and servers notice nothing: what worked without the firewall works through it."""
+import time
 import uuid
 
 import pytest
@@ -93,10 +94,10 @@ def test_carbons(server, user):
 
 def test_archive(server, user):
     juliet, romeo = user("juliet", server, 11), user("romeo", server, 12)
-    text = f"remember me {uuid.uuid4()}"
+    text, since = f"remember me {uuid.uuid4()}", int(time.time())
     juliet.say(romeo.jid, text)
     romeo.body(text)
-    wait_for(lambda: text in juliet.ask("mam", with_jid=server.jid("romeo")), 10, "the message in the archive")
+    wait_for(lambda: text in juliet.ask("mam", with_jid=server.jid("romeo"), since=since), 10, "the message in the archive")
 
 
 def acknowledged(client, ids):

@@ -9,6 +9,7 @@
 Answers {"done":N,"result":…} or {"done":N,"error":…}; events {"event":NAME,"xml"|"text":…} as they come. Names resolve to the
 address ordered (there is no DNS in the lab) and the source address is bound; slixmpp itself is as Debian ships it."""
 import asyncio
+import datetime
 import json
 import logging
 import socket
@@ -110,8 +111,9 @@ class User:
     async def carbons(self):
         await self.xmpp["xep_0280"].enable(timeout=15)
 
-    async def mam(self, with_jid=None):
-        answer = await self.xmpp["xep_0313"].retrieve(with_jid=with_jid, timeout=15)
+    async def mam(self, with_jid=None, since=0):
+        start = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
+        answer = await self.xmpp["xep_0313"].retrieve(with_jid=with_jid, start=start, timeout=15)
         return [str(m["mam_result"]["forwarded"]["stanza"]["body"]) for m in answer["mam"]["results"]]
 
     async def ping(self, jid=None):
