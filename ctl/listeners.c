@@ -90,7 +90,7 @@ static int listener_bind(struct listener *l, bool probe)
 
 	if (len == 0)
 		return -EINVAL;
-	if (probe && (r = port_probe(&sa, len)) < 0)
+	if (probe && (r = port_probe(&sa, len)) < 0 && !(l->transparent && r == -EADDRNOTAVAIL))
 		return r;
 	if ((fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0)
 		return -errno;
@@ -186,9 +186,8 @@ static int open_port(const struct service *s, const char *address, uint16_t port
 
 		r = bound > 65535 ? ERR_RANGE : listener_share(&one, have);
 		if (r == ERR_NOTFOUND)
-			r = listener_bind(&one, !one.transparent &&
-							!port_is_ours(have, one.bound) &&
-							!port_is_ours(out, one.bound));
+			r = listener_bind(&one,
+				!port_is_ours(have, one.bound) && !port_is_ours(out, one.bound));
 		if (optional && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)) {
 			log_info("event=listen service=%s note=\"no IPv6 on this host\"", s->name);
 			free(one.service);
