@@ -288,7 +288,11 @@ def main():
         return 1
     if arguments.keep and not arguments.held:
         return demo_keep.start(pathlib.Path(sys.argv[0]).resolve())
-    return perform(arguments.keep)
+    try:
+        return perform(arguments.keep)
+    except LabError as error:
+        say(f"the namespaces could not be made: {error}")
+        return 1
 
 
 if __name__ == "__main__":
