@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "rules/pattern_case.h"
 #include "rules/pattern_cost.h"
 #include "xmpp/text.h"
 
@@ -42,7 +43,8 @@ struct regex {
 	char *text;
 	size_t len;
 	unsigned hs_flags;
-	bool scannable; /* cheap enough for Vectorscan to be asked */
+	bool scannable;          /* cheap enough for Vectorscan to be asked */
+	bool extended, caseless; /* caseless: somewhere in it */
 	enum pattern_view view;
 };
 
@@ -63,6 +65,7 @@ static int flags_parse(const char *flags, struct regex *re, uint32_t *options)
 			re->hs_flags |= HS_FLAG_DOTALL;
 		} else if (*f == 'x') {
 			*options |= PCRE2_EXTENDED;
+			re->extended = true;
 		} else if (*f == 'u') {
 			*options |= PCRE2_UCP;
 			re->hs_flags |= HS_FLAG_UCP;
@@ -103,6 +106,7 @@ int regex_new(struct span pattern, const char *flags, char *why, size_t why_size
 		return ERR_SYNTAX;
 	}
 	re->scannable = pattern_is_cheap(pattern);
+	re->caseless = (options & PCRE2_CASELESS) || pattern_has_inline_caseless(re->pattern);
 	/* Without JIT (a hardened kernel, memory) the interpreter answers the same under the same
 	 * limits. */
 	(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
@@ -144,7 +148,7 @@ struct pattern_code {
 	uint64_t digest;
 	hs_database_t *hs; /* NULL when nothing can be scanned for */
 	bool *unscannable; /* by item; NULL when all can */
-	size_t n, n_unscannable;
+	size_t n, n_unscannable, n_caseless;
 };
 
 struct pattern_db {
@@ -233,9 +237,8 @@ static int sources_add(struct sources *s, const struct pattern_item *it, unsigne
 	s->offsets[s->n] = buf_len(&s->text);
 	s->ids[s->n] = id;
 	if (it->re) {
-		bool extended = strchr(strrchr(it->re->text, '/'), 'x') != NULL;
 		s->flags[s->n] = it->re->hs_flags;
-		r = buf_putf(&s->text, "%s%s", extended ? "(?x)" : "", it->re->pattern);
+		r = buf_putf(&s->text, "%s%s", it->re->extended ? "(?x)" : "", it->re->pattern);
 		if (r == 0)
 			r = buf_put(&s->text, "", 1);
 	} else {
@@ -324,9 +327,14 @@ static int code_new(
 	code->serial = atomic_fetch_add(&serials, 1) + 1;
 	code->digest = digest;
 	code->n = n;
-	for (size_t i = 0; i < n; i++)
-		if (items[i].re && !items[i].re->scannable)
+	for (size_t i = 0; i < n; i++) {
+		const struct regex *re = items[i].re;
+
+		code->n_caseless += re && re->caseless;
+		if (re && (!re->scannable ||
+				  (re->caseless && pattern_names_late_letter(re->pattern))))
 			code_set_apart(code, i);
+	}
 	while (again && r == 0)
 		r = code_compile_once(code, items, &again);
 	if (r < 0) {
@@ -474,6 +482,7 @@ int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct 
 {
 	struct scan scan = { db, text, visit, arg };
 	hs_error_t e = HS_SUCCESS;
+	bool late;
 	int r;
 
 	if (!db)
@@ -490,9 +499,14 @@ int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct 
 		return 0;
 	if (e != HS_SUCCESS)
 		return ERR_LIBRARY;
-	for (size_t i = 0; db->code->n_unscannable && i < db->n; i++)
-		if (db->code->unscannable[i] && !visit(arg, &db->items[i], 0, 0))
+	late = db->code->n_caseless > 0 && pattern_has_late_letter(text);
+	for (size_t i = 0; (late || db->code->n_unscannable) && i < db->n; i++) {
+		const struct pattern_item *it = &db->items[i];
+
+		if ((db->code->unscannable[i] || (late && it->re && it->re->caseless)) &&
+			!visit(arg, it, 0, 0))
 			break;
+	}
 	return 0;
 }
 

@@ -61,8 +61,9 @@ void pattern_scratch_free(struct pattern_scratch *s);
 /* A new stanza: the time allowed to all its expressions together begins anew. */
 void pattern_scratch_rest(struct pattern_scratch *s);
 
-/* Called for each literal found (bytes [start,end), word edges already checked) and, once a scan,
- * for each regex that may match (start = end = 0: ask regex_match). False ends the scan. */
+/* Called for each literal found (bytes [start,end), word edges already checked) and, once a scan
+ * (seldom twice), for each regex that may match (start = end = 0: ask regex_match). False ends the
+ * scan. */
 typedef bool (*pattern_visit)(void *arg, const struct pattern_item *item, size_t start, size_t end);
 /* 0, -ENOMEM or ERR_LIBRARY. text is valid UTF-8. */
 int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct span text,
