@@ -13,6 +13,7 @@ import datetime
 import json
 import logging
 import socket
+import ssl
 import sys
 import threading
 import xml.etree.ElementTree as ET
@@ -50,12 +51,15 @@ class User:
     def __init__(self, loop):
         self.loop, self.network, self.xmpp = loop, Loop(loop), None
 
-    async def connect(self, jid, password, address, port, ca, direct=False, source=None, plugins=(), mechanism=None):
+    async def connect(self, jid, password, address, port, ca, direct=False, source=None, plugins=(), mechanism=None,
+                      tls=None):
         self.network.names = {jid.split("/")[0].split("@")[1]: address}
         self.network.source = source
         self.where = (jid.split("/")[0].split("@")[1], port, direct)
         x = self.xmpp = slixmpp.ClientXMPP(jid, password, sasl_mech=mechanism)
         x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, port
+        if tls:
+            x.ssl_context.minimum_version = x.ssl_context.maximum_version = ssl.TLSVersion[tls]
         for plugin in [*PLUGINS, *plugins]:
             x.register_plugin(plugin, {"window": 1} if plugin == "xep_0198" else {})
         for name in EVENTS:
