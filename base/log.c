@@ -61,6 +61,11 @@ void log_init(const char *program, enum log_level level)
 	log_to_tty = !log_to_journal && isatty(STDERR_FILENO);
 }
 
+void log_set_level(enum log_level level)
+{
+	atomic_store(&log_least, (int)level);
+}
+
 int log_parse_level(const char *text, enum log_level *level)
 {
 	for (size_t i = 0; i < sizeof(log_levels) / sizeof(log_levels[0]); i++) {

@@ -15,6 +15,8 @@ struct log_site {
 
 /* program appears in each line; to_journal adds "<N>" priorities for systemd. */
 void log_init(const char *program, enum log_level level);
+/* The least level from now on; any thread. */
+void log_set_level(enum log_level level);
 /* "debug" "info" "warn" "error"; 0 or ERR_SYNTAX. */
 int log_parse_level(const char *text, enum log_level *level);
 void log_write(struct log_site *site, enum log_level level, const char *format, ...)

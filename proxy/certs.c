@@ -20,6 +20,8 @@
 #include "base/log.h"
 #include "xmpp/jid.h"
 
+static const char expired[] = "it has expired";
+
 enum { CERTS_MAX = 4096, CERT_NAMES_MAX = 1024 };
 
 struct certs {
@@ -146,7 +148,7 @@ static const char *cert_read_pem(
 		return "its .key is of another certificate";
 	}
 	if (X509_cmp_current_time(X509_get0_notAfter(c->leaf)) < 0)
-		return "it has expired";
+		return expired;
 	return NULL;
 }
 
@@ -178,8 +180,17 @@ static bool certs_is_default(const char *path)
 	return strcmp(base ? base + 1 : path, "default.crt") == 0;
 }
 
-static int certs_add(
-	struct certs *all, struct source_set *sources, const char *path, struct buf *why)
+static bool certs_has_file(const struct certs *c, const char *path)
+{
+	for (size_t i = 0; c && i < c->n; i++) {
+		if (strcmp(c->items[i].file, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int certs_add(struct certs *all, struct source_set *sources, const char *path,
+	const struct certs *former, struct buf *why)
 {
 	struct cert one = { 0 };
 	const char *reason = cert_load(sources, path, &one);
@@ -191,7 +202,7 @@ static int certs_add(
 		buf_clear(why);
 		buf_putf(why, "%s: %s", path, reason);
 		cert_fini(&one);
-		return 0;
+		return reason != expired && certs_has_file(former, path) ? ERR_SYNTAX : 0;
 	}
 	if (!(grown = realloc(all->items, (all->n + 1) * sizeof(*grown)))) {
 		cert_fini(&one);
@@ -205,7 +216,7 @@ static int certs_add(
 }
 
 int certs_load(struct source_set *sources, const char *base_path, const char *folder,
-	struct buf *why, struct certs **out)
+	const struct certs *former, struct buf *why, struct certs **out)
 {
 	struct certs *all = calloc(1, sizeof(*all));
 	cleanup_free char *pattern = NULL;
@@ -219,7 +230,7 @@ int certs_load(struct source_set *sources, const char *base_path, const char *fo
 		pattern = NULL;
 	r = pattern ? source_glob(sources, base_path, pattern, &paths) : -ENOMEM;
 	for (size_t i = 0; r == 0 && paths && paths[i] && all->n < CERTS_MAX; i++)
-		r = certs_add(all, sources, paths[i], why);
+		r = certs_add(all, sources, paths[i], former, why);
 	for (size_t i = 0; paths && paths[i]; i++)
 		free(paths[i]);
 	free(paths);

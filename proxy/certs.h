@@ -21,10 +21,11 @@ struct cert {
 struct certs;
 
 /* Loads all pairs of a folder out of the sources (base_path: the file that names the folder). Bad,
- * mismatched and expired pairs are skipped with a warning; why gets one line about the last one. 0,
+ * mismatched and expired pairs are skipped with a warning; why gets one line about the last one. A
+ * pair that was good in former (may be NULL) and is broken now is half a renewal: ERR_SYNTAX. 0,
  * ERR_NOTFOUND when none is usable, -ENOMEM. One reference. */
 int certs_load(struct source_set *sources, const char *base_path, const char *folder,
-	struct buf *why, struct certs **out);
+	const struct certs *former, struct buf *why, struct certs **out);
 struct certs *certs_ref(struct certs *c);
 void certs_unref(struct certs *c);
 size_t certs_count(const struct certs *c);

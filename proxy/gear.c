@@ -75,8 +75,8 @@ void gear_service_unref(struct gear_service *s)
 	free(s);
 }
 
-static int service_make_server(
-	struct gear_service *s, struct source_set *sources, const char *path, struct buf *why)
+static int service_make_server(struct gear_service *s, const struct gear_service *former,
+	struct source_set *sources, const char *path, struct buf *why)
 {
 	int r;
 
@@ -86,7 +86,8 @@ static int service_make_server(
 		buf_puts(why, "TLS needs 'certificates'");
 		return ERR_NOTFOUND;
 	}
-	if ((r = certs_load(sources, path, s->conf.certificates, why, &s->certs)) < 0)
+	if ((r = certs_load(sources, path, s->conf.certificates, former ? former->certs : NULL, why,
+		     &s->certs)) < 0)
 		return r;
 	if (!(s->server_ctx = tls_server_context())) {
 		buf_puts(why, "TLS cannot be set up");
@@ -139,8 +140,8 @@ static int service_check(const struct service *s, struct buf *why)
 	return 0;
 }
 
-static int gear_add(struct gear *g, const struct service *from, struct source_set *sources,
-	const char *path, struct buf *why)
+static int gear_add(struct gear *g, const struct service *from, const struct gear *previous,
+	struct source_set *sources, const char *path, struct buf *why)
 {
 	struct gear_service *s = calloc(1, sizeof(*s));
 	struct buf reason;
@@ -152,7 +153,8 @@ static int gear_add(struct gear *g, const struct service *from, struct source_se
 	atomic_init(&s->refs, 1);
 	if ((r = service_copy(&s->conf, from)) == 0 &&
 		(r = service_check(&s->conf, &reason)) == 0 &&
-		(r = service_make_server(s, sources, path, &reason)) == 0)
+		(r = service_make_server(
+			 s, gear_find(previous, from->name), sources, path, &reason)) == 0)
 		r = service_make_client(s, sources, path, &reason);
 	/* The high half is the table's mark; the low bit says "upstream leg". */
 	if (s->conf.intercept != INTERCEPT_NONE || s->conf.source_client)
@@ -205,7 +207,7 @@ int gear_load(struct source_set *sources, const char *path, struct gear *previou
 		r = -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (services[i].mode == MODE_PROXY)
-			r = gear_add(g, &services[i], sources, path, why);
+			r = gear_add(g, &services[i], previous, sources, path, why);
 	}
 	if (r < 0) {
 		gear_unref(g);

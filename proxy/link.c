@@ -106,7 +106,7 @@ static void link_use(struct link *l, struct gear *gear)
 	enum log_level level;
 
 	if (log_parse_level(policy_daemon(gear->policy)->log_level, &level) == 0)
-		log_init("xmppwall-proxy", level);
+		log_set_level(level);
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_swap(l->workers[i], gear);
 	gear_unref(l->gear);

@@ -56,7 +56,8 @@ static bool relay_is_early(const struct session *s, const struct leg *from, cons
 
 /* RFC 6120 8.1.2.1: "from" is the session's own JID, full or bare. Some servers overwrite what they
  * get: rules that ask about the sender must not be told another one. */
-static bool relay_is_forged(const struct session *s, const struct leg *from, const struct stanza *st)
+static bool relay_is_forged(
+	const struct session *s, const struct leg *from, const struct stanza *st)
 {
 	const char *claimed = element_attr(st->root, "from");
 	struct jid own, other;

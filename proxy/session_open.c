@@ -42,8 +42,12 @@ static void open_secure(struct session *s)
 
 void act_begin_tls(struct session *s, struct leg *from, const struct stream_event *ev)
 {
+	(void)from;
+	(void)ev;
 	if (!s->service->server_ctx) {
-		act_refuse_bytes(s, from, ev);
+		/* In clear text there is nothing to say to it. */
+		metric_add(counters.listen_unknown, 1);
+		session_refuse(s, STREAM_ERROR_POLICY_VIOLATION, "hello.tls");
 		return;
 	}
 	metric_add(counters.listen_direct, 1);
@@ -63,6 +67,7 @@ void act_refuse_bytes(struct session *s, struct leg *from, const struct stream_e
 	(void)from;
 	(void)ev;
 	metric_add(counters.listen_unknown, 1);
+	session_set_state(s, SESSION_CLEAR); /* its answer is a header and the error */
 	session_refuse(s, STREAM_ERROR_BAD_FORMAT, "hello.unknown");
 }
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import types
 
 from raw import PROCEED, RawClient
 
@@ -16,6 +17,35 @@ BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3
 SUCCESS = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
 AUTH = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AG1lcmN1dGlvAHF1ZWVuLW1hYg==</auth>"
 BIND_REQUEST = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+
+VERONA = types.SimpleNamespace(domain="verona.example", addresses={4: "198.51.100.10"}, users={"mercutio": "queen-mab"})
+# 5222 reaches a liar by STARTTLS, 5322 another in clear text; all times are short.
+TRAP = """
+service c2s {
+    listen tcp { 5222, 5223 };
+    tls required; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 starttls; verify off;
+}
+service clear {
+    listen tcp { 5322 }; role c2s;
+    tls required; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 plain;
+    sessions-per-address 40;
+}
+service open {
+    listen tcp { 5422 }; role c2s;
+    tls optional; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 plain;
+}
+timeouts { handshake 2s; login 4s; connect 2s; close 1s; stanza 1s; idle 6s; }
+set words { type keyword; elements = { "casino" }; }
+chain inbound {
+    hook c2s, clear, open; policy accept;
+    rule shut  { message body contains "guillotine" close policy-violation "enough" }
+    rule jid   { message body contains "whoami" and not session.jid == "mercutio@verona.example/raw" reject forbidden }
+    rule spam  { text contains @words reject policy-violation }
+}
+"""
 
 
 def reset(connection):

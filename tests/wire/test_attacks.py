@@ -10,64 +10,31 @@ import ssl
 import subprocess
 import threading
 import time
-import types
 
 import pytest
 
-from lab import LabError, wait_for
-from liar import (AUTH, BIND, BIND_REQUEST, HEADER, PLAIN, STARTTLS_ONLY, SUCCESS, LyingServer, reset)
+from lab import wait_for
+from liar import (AUTH, BIND, BIND_REQUEST, HEADER, PLAIN, STARTTLS_ONLY, SUCCESS, TRAP, VERONA, LyingServer, reset)
 from raw import PROCEED, STARTTLS, RawClient, header
-
-# 5222 reaches a liar by STARTTLS, 5322 another in clear text; all times are short.
-TRAP = """
-service c2s {
-    listen tcp { 5222, 5223 };
-    tls required; certificates "certs"; intercept tproxy;
-    upstream 198.51.100.10:7777 starttls; verify off;
-}
-service clear {
-    listen tcp { 5322 }; role c2s;
-    tls required; certificates "certs"; intercept tproxy;
-    upstream 198.51.100.10:7777 plain;
-    sessions-per-address 40;
-}
-service open {
-    listen tcp { 5422 }; role c2s;
-    tls optional; certificates "certs"; intercept tproxy;
-    upstream 198.51.100.10:7777 plain;
-}
-timeouts { handshake 2s; login 4s; connect 2s; close 1s; stanza 1s; idle 6s; }
-set words { type keyword; elements = { "casino" }; }
-chain inbound {
-    hook c2s, clear, open; policy accept;
-    rule shut  { message body contains "guillotine" close policy-violation "enough" }
-    rule jid   { message body contains "whoami" and not session.jid == "mercutio@verona.example/raw" reject forbidden }
-    rule spam  { text contains @words reject policy-violation }
-}
-"""
+from wall import Wall
 
 
 @pytest.fixture(scope="module")
 def trap(lab, leaves):
-    from wall import Wall
     made = Wall(lab, "trap")
     made.write(**{"xmppwall.conf": TRAP})
     for leaf in leaves:
         made.certificate(leaf)
     try:
         yield made.start()
-        text = made.process.text()
+        process = made.process
     finally:
         made.close()
-    assert "Sanitizer" not in made.process.text() if made.process else "Sanitizer" not in text
+    assert not re.search("ERROR: .*Sanitizer|runtime error|Assertion", process.text())
 
 
 def counter(wall, name):
     return wall.ctl("status")["counters"].get(name, 0)
-
-
-
-VERONA = types.SimpleNamespace(domain="verona.example", addresses={4: "198.51.100.10"}, users={"mercutio": "queen-mab"})
 
 
 @pytest.fixture
@@ -316,7 +283,6 @@ def jid_of(trap):
 def test_bind_result_of_a_stranger(lab, trap, dial):
     """What looks like a bind result is one only if it answers this client's own request, once."""
     forged = "<iq type='result' id='{}' from='mallory@verona.example/x'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>admin@verona.example/x</jid></bind></iq>"
-    bound = threading.Event()
 
     def talk(c):
         c.greet(PLAIN)
@@ -687,7 +653,8 @@ def test_headers_refused(trap, dial, name, text, condition):
     raw.send(text)
     answer = refused(raw, condition)
     assert "<stream:stream" in answer.split("<stream:error")[0]
-    assert trap.events(category="protocol") or trap.ctl("events", "-n", "5")
+    event = trap.event(chain="protocol")
+    assert event["alert"]["action"] == "blocked" and trap.ctl("explain", event["xmpp"]["id"])
 
 
 NOISE = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\0\0\0", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x02\x00", b"\x80\x2e\x01", b"{}", b"\x16" * 5000]
@@ -697,7 +664,9 @@ NOISE = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\0\0\0", b"SSH-2.0-OpenSSH_9.
 def test_noise(trap, dial, data):
     raw = dial()
     raw.send(data)
-    print("ANSWER", raw.read_all())
+    answer = refused(raw, "bad-format")
+    assert "<stream:stream" in answer.split("<stream:error")[0]
+    trap.event(rule="hello.unknown")
     dead(trap)
 
 
