@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What judging costs: one chat message against keywords, expressions and rules in several numbers,
- * and what an edit of a long list costs. Prints Markdown tables; medians of five on one core.
- * Nothing here is a test: it asserts only that the policy does what is measured. */
+ * and what an edit of a long list costs. Prints Markdown tables; medians of five on one core,
+ * judging in processor time, edits by the clock on the wall. Nothing here is a test: it asserts
+ * only that the policy does what is measured. */
 #include <assert.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "rules/rules.h"
@@ -67,6 +69,15 @@ static void pin(void)
 	CPU_SET(cpu < 0 ? 0 : cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		perror("not pinned");
+}
+
+/* Processor time: what others do on this machine is not what judging costs. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* ---- policies ---- */
@@ -206,11 +217,11 @@ static double judge_ns(struct policy *p, const char *xml)
 		judge_stanza(d.judge, p, &d.subject, &v);
 	assert(v.kind == VERDICT_ACCEPT);
 	for (int run = 0; run < RUNS; run++) {
-		uint64_t began = clock_mono_ns(), now = began, n = 0;
+		uint64_t began = cpu_ns(), now = began, n = 0;
 		while (now - began < BUDGET_MS * 1000000ull / RUNS) {
 			for (int i = 0; i < 100; i++, n++)
 				judge_stanza(d.judge, p, &d.subject, &v);
-			now = clock_mono_ns();
+			now = cpu_ns();
 		}
 		runs[run] = (double)(now - began) / (double)n;
 	}
@@ -226,13 +237,13 @@ static double parse_ns(const char *xml)
 
 	door_take(&d, "<presence/>");
 	for (int run = 0; run < RUNS; run++) {
-		uint64_t began = clock_mono_ns(), now = began, n = 0;
+		uint64_t began = cpu_ns(), now = began, n = 0;
 		while (now - began < BUDGET_MS * 1000000ull / RUNS) {
 			for (int i = 0; i < 100; i++, n++) {
 				stream_push(d.stream, xml, strlen(xml));
 				stream_next(d.stream, &d.event);
 			}
-			now = clock_mono_ns();
+			now = cpu_ns();
 		}
 		runs[run] = (double)(now - began) / (double)n;
 	}
@@ -255,7 +266,7 @@ static void shapes_measure(void)
 		{ "100,000 keywords, 100 regexes, 50 rules", 100000, 100, 50 },
 	};
 
-	printf("| policy | plain text | with a URL | Cyrillic | load, ms "
+	printf("| ns for one message | plain text | with a URL | Cyrillic | load, ms "
 	       "|\n|---|--:|--:|--:|--:|\n");
 	printf("| (parsing the stanza) | %.0f | %.0f | %.0f | |\n", parse_ns(message_plain),
 		parse_ns(message), parse_ns(message_cyrillic));
@@ -266,9 +277,9 @@ static void shapes_measure(void)
 		double ms;
 
 		source_init(&sources, false);
-		began = clock_mono_ns();
+		began = cpu_ns();
 		p = policy_of(&sources, &shapes[i]);
-		ms = (double)(clock_mono_ns() - began) / 1e6;
+		ms = (double)(cpu_ns() - began) / 1e6;
 		printf("| %s | %.0f | %.0f | %.0f | %.0f |\n", shapes[i].name,
 			judge_ns(p, message_plain), judge_ns(p, message),
 			judge_ns(p, message_cyrillic), ms);
