@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Policies judged through the public face: verdicts, orders, chains, hooks, what is reported. */
 #include "judge_rig.h"
+#include "rules/field.h"
 
 /* ---- verdicts and orders ---- */
 
@@ -414,6 +415,40 @@ static void test_ids(void **state)
 	rig_fini(&r);
 }
 
+/* A door that knows nothing yet, not even a stanza: what is unknown is absent, never a crash. */
+static void test_nothing_known(void **state)
+{
+	struct subject none = { .service = NULL };
+	struct buf b;
+	struct rig r;
+
+	(void)state;
+	buf_init(&b, 0);
+	buf_puts(&b, "chain test { hook any; policy accept;");
+	for (size_t i = 0; i < field_count; i++) {
+		const struct field *f = &field_table[i];
+
+		if (strcmp(f->name, "direction") != 0) /* the door always knows */
+			buf_putf(&b, " rule r%zu { %s%s%s drop }", i, f->name,
+				f->param ? " \"{*}a/{*}b@c\"" : "",
+				f->type == FIELD_BOOL            ? ""
+				: f->type == FIELD_NUMBER        ? " > 0"
+				: f->type == FIELD_TEXT && i % 2 ? " matches /^/"
+								 : " exists");
+	}
+	buf_puts(&b, "}");
+	rig_init(&r, buf_string(&b));
+	assert_int_equal(judge_stanza(r.judge, r.policy, &none, &r.verdict), 0);
+	assert_string_equal(r.verdict.rule, "");
+	assert_int_equal(r.verdict.kind, VERDICT_ACCEPT);
+	none.service = none.tls_version = none.tls_cipher = none.tls_sni = none.tls_alpn = "";
+	none.sasl_mechanism = none.session_jid = none.session_domain = "";
+	assert_int_equal(judge_stanza(r.judge, r.policy, &none, &r.verdict), 0);
+	assert_string_equal(r.verdict.rule, "");
+	buf_fini(&b);
+	rig_fini(&r);
+}
+
 /* ---- counters, infos, reloads ---- */
 
 static void test_counters(void **state)
@@ -527,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_match_offsets),
 		cmocka_unit_test(test_match_ceilings),
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_infos),
 		cmocka_unit_test(test_broken),
