@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 
 from lab import ROOT, LabError, Process, wait_for
@@ -122,7 +123,14 @@ class Wall:
         return self.namespace.run(*self.command("--unload"), check=False)
 
     def close(self):
-        if self.process:
-            self.process.close(10)
-            self.process = None
-            self.unload()
+        """Ends it; a sanitizer's or assertion's complaint in any of its logs is a failure of whatever was tested."""
+        if not self.process:
+            return
+        self.process.close(10)
+        self.process = None
+        self.unload()
+        for log in self.folder.glob("xmppwalld-*.log"):
+            text = log.read_text(errors="replace")
+            found = re.search(r".*(ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion).*", text)
+            if found:
+                raise LabError(f"{log.name}: {text[found.start():found.start() + 3000]}")
