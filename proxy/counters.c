@@ -46,6 +46,7 @@ static const struct {
 	COUNTER("session.killed", killed),
 	COUNTER("session.timeout", timeout),
 	COUNTER("limit.buffer", limit_buffer),
+	COUNTER("limit.space", limit_space),
 	COUNTER("judge.failed", judge_failed),
 	COUNTER("event.lost", event_lost),
 	COUNTER("sm.translated", sm_translated),

@@ -16,7 +16,7 @@
 #include "proxy/session_server.h"
 #include "proxy/worker.h"
 
-enum { LEG_SHRINK_MS = 5000, LEG_SPARE = 65536 };
+enum { LEG_SHRINK_MS = 5000, LEG_SPARE = 65536, LEG_SPACES_MS = 1000 };
 
 static void leg_on_ready(struct conn *c)
 {
@@ -61,6 +61,8 @@ bool leg_hears(struct session *s, const struct leg *leg)
 		return false;
 	if (s->state == SESSION_DRAIN)
 		return true;
+	if (leg->paused)
+		return false;
 	if (s->state == SESSION_CLOSING && leg->closed_in)
 		return false;
 	/* SASL goes turn by turn; what the client sent ahead (XEP-0305) may belong to the next
@@ -75,6 +77,30 @@ static enum session_event leg_event(
 {
 	return leg == &s->client ? of_client
 				 : of_client - EVENT_CLIENT_SECURE + EVENT_SERVER_SECURE;
+}
+
+/* White space costs work and says nothing: beyond a measure it is taken slowly, in every state. */
+static void leg_count_spaces(struct leg *leg, size_t n)
+{
+	uint64_t now = uv_now(&leg->session->worker->loop);
+
+	if (now - leg->spaces_ms >= LEG_SPACES_MS) {
+		leg->spaces_ms = now;
+		leg->spaces = 0;
+	}
+	leg->spaces += n;
+	if (leg->spaces > leg->session->service->conf.limits.space_run && !leg->paused) {
+		leg->paused = true;
+		metric_add(counters.limit_space, 1);
+	}
+}
+
+bool leg_resume(struct leg *leg, uint64_t now_ms)
+{
+	if (!leg->paused || now_ms - leg->spaces_ms < LEG_SPACES_MS)
+		return false;
+	leg->paused = false;
+	return true;
 }
 
 /* The parser's next event, if there is one. */
@@ -104,6 +130,8 @@ static bool leg_step_stream(struct session *s, struct leg *leg)
 		return false;
 	}
 	leg->partial_ms = 0;
+	if (ev.kind == STREAM_SPACE)
+		leg_count_spaces(leg, ev.count);
 	session_handle(s, leg_event(s, leg, events[ev.kind]), &ev);
 	return true;
 }

@@ -21,7 +21,8 @@
 #include "proxy/session_server.h"
 #include "proxy/worker.h"
 
-enum { SESSION_STEPS = 128 };
+/* Of one turn, so that the others of its thread get theirs. */
+enum { SESSION_STEPS = 128, SESSION_TURN_NS = 4000000 };
 
 static atomic_uint_fast64_t serials;
 
@@ -155,6 +156,7 @@ static bool session_step(struct session *s)
 void session_run(struct session *s)
 {
 	unsigned steps = SESSION_STEPS;
+	uint64_t end = uv_hrtime() + SESSION_TURN_NS;
 	bool more;
 
 	if (s->running)
@@ -163,7 +165,7 @@ void session_run(struct session *s)
 	do {
 		/* One write for all that was gathered. */
 		while (steps > 0 && session_step(s))
-			steps--;
+			steps = uv_hrtime() < end ? steps - 1 : 0;
 		conn_flush(&s->client.conn);
 		conn_flush(&s->server.conn);
 		/* What stood still for a full queue may go on now. */
@@ -270,7 +272,7 @@ static bool session_is_late(const struct session *s, uint64_t now)
 
 void session_tick(struct session *s, uint64_t now_ms)
 {
-	bool online = s->state == SESSION_ONLINE;
+	bool online = s->state == SESSION_ONLINE, resume;
 
 	if (session_is_late(s, now_ms) || (online && (leg_is_late(s, &s->client, now_ms) ||
 							     leg_is_late(s, &s->server, now_ms)))) {
@@ -281,6 +283,9 @@ void session_tick(struct session *s, uint64_t now_ms)
 		leg_shrink(&s->client, now_ms);
 		leg_shrink(&s->server, now_ms);
 	}
+	resume = leg_resume(&s->client, now_ms);
+	if (leg_resume(&s->server, now_ms) || resume)
+		session_run(s);
 }
 
 json_t *session_row(const struct session *s)

@@ -26,9 +26,12 @@ struct leg {
 	bool failed_in;      /* it said <stream:error/>: the close follows, spoken or not */
 	bool ended;          /* its end was given as an event */
 	bool shrunk;         /* nothing to give back */
+	bool paused;         /* too much white space: not read for the rest of the second */
 	uint64_t partial_ms; /* since when a stanza is unfinished; 0: none is */
 	uint64_t heard_ms;   /* when bytes came last */
 	uint64_t space_ms;   /* when a keepalive was passed on last */
+	uint64_t spaces_ms;  /* since when spaces are counted */
+	size_t spaces;       /* bytes of them in this second */
 };
 
 struct session {

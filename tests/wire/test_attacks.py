@@ -596,8 +596,7 @@ def test_tickets_resume_and_early_data_does_not(lab, trap, honest):
 
 def test_key_updates_without_end(lab, trap, honest):
     """Each costs the thread a key derivation: others are served all the same."""
-    flood = lab.client.start("openssl", "s_client", "-connect", "198.51.100.10:5223", "-servername", "verona.example", "-tls1_3",
-                             "-quiet", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flood = lab.client.start("openssl", "s_client", "-connect", "198.51.100.10:5223", "-servername", "verona.example", "-tls1_3", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         stop = time.monotonic() + 3
 
@@ -612,7 +611,6 @@ def test_key_updates_without_end(lab, trap, honest):
             with RawClient(lab, VERONA, port=5322) as raw:
                 begun = time.monotonic()
                 raw.starttls().open()
-                print("TIME", time.monotonic() - begun)
                 assert time.monotonic() - begun < 2
     finally:
         flood.kill()
@@ -719,3 +717,44 @@ def test_sender_is_the_session(trap, honest, dial, sender, ok):
         refused(raw, "invalid-from")
         dead(trap)
         assert "marker" not in honest.connections[-1].heard
+
+
+FLOODS = {
+    "tiny": b"<a xmlns='urn:a'/>" * 1000,
+    "stanzas": b"<message><body>x</body></message>" * 500,
+    "spaces": b" " * 16000,
+    "elements": b"<message>" + b"<x/>" * 4000 + b"</message>",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_flood_of_one_starves_nobody(lab, trap, honest, dial, name):
+    """A flood is work in turns: others are served in between."""
+    raw = dial().login()
+    end = time.monotonic() + 3
+    total = [0]
+
+    def pour():
+        with contextlib.suppress(OSError):
+            while time.monotonic() < end:
+                raw.socket.sendall(FLOODS[name])
+                total[0] += len(FLOODS[name])
+
+    threading.Thread(target=pour, daemon=True).start()
+    slowest = 0
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        dial(source="192.0.2.30").starttls().open().close()
+        slowest = max(slowest, time.monotonic() - begun)
+    print("TIME", name, slowest, total)
+    assert slowest < 1
+    if name == "spaces":
+        assert total[0] < 20_000_000 and counter(trap, "limit.space")
+
+
+def test_spaces_slow_down_but_lose_nothing(honest, dial):
+    raw = dial().login()
+    raw.send(" " * 5000 + "<message><body>one</body></message>" + " " * 5000)
+    raw.send("<message><body>two</body></message>")
+    wait_for(lambda: "two" in honest.connections[-1].heard, 5, "what stood behind the spaces")
+    assert "<body>one" in honest.connections[-1].heard
