@@ -70,7 +70,10 @@ static int flags_parse(const char *flags, struct regex *re, uint32_t *options)
 			*options |= PCRE2_UCP;
 			re->hs_flags |= HS_FLAG_UCP;
 		} else if (*f == 'f') {
+			/* Folded text has no capitals: an expression with one would never match. */
 			re->view = PATTERN_FOLDED;
+			*options |= PCRE2_CASELESS;
+			re->hs_flags |= HS_FLAG_CASELESS;
 		} else {
 			return ERR_SYNTAX;
 		}

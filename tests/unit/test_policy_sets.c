@@ -338,6 +338,9 @@ static void test_regexes(void **state)
 	load_set(&r, "type regex; elements = { /aaa/i, /bbb/ };", "body matches @s");
 	assert_true(body_hits(&r, "AAA"));
 	assert_false(body_hits(&r, "BBB"));
+	/* Folded text has no capitals; an expression may. */
+	load_set(&r, "type regex; elements = { /CASINO/f };", "body matches @s");
+	assert_true(body_hits(&r, "c\xd0\xb0sino") && body_hits(&r, "CASINO"));
 	load_set(&r, "type regex; elements = { /^a b$/ };", "body in @s");
 	assert_true(body_hits(&r, "a b"));
 	/* words and names, too */
