@@ -37,10 +37,15 @@ service open {
     tls optional; certificates "certs"; intercept tproxy;
     upstream 198.51.100.10:7777 plain;
 }
+service strict {
+    listen tcp { 5522 }; role c2s;
+    tls required; certificates "certs"; intercept tproxy;
+    upstream 198.51.100.10:7777 starttls;
+}
 timeouts { handshake 2s; login 4s; connect 2s; close 1s; stanza 1s; idle 6s; }
 set words { type keyword; elements = { "casino" }; }
 chain inbound {
-    hook c2s, clear, open; policy accept;
+    hook any; policy accept;
     rule shut  { message body contains "guillotine" close policy-violation "enough" }
     rule jid   { message body contains "whoami" and not session.jid == "mercutio@verona.example/raw" reject forbidden }
     rule spam  { text contains @words reject policy-violation }
@@ -72,11 +77,11 @@ class Connection(RawClient):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         return self
 
-    def secure(self):
+    def secure(self, leaf=None):
         self.greet(STARTTLS_ONLY)
         self.read_until("<starttls[^>]*>")
         self.send(PROCEED)
-        return self.wrap()
+        return self.wrap(leaf)
 
     def accept_login(self, features=PLAIN, jid="mercutio@verona.example/raw"):
         self.greet(features)

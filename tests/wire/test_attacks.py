@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -758,3 +759,141 @@ def test_spaces_slow_down_but_lose_nothing(honest, dial):
     raw.send("<message><body>two</body></message>")
     wait_for(lambda: "two" in honest.connections[-1].heard, 5, "what stood behind the spaces")
     assert "<body>one" in honest.connections[-1].heard
+
+
+# ---- certificates of servers, SASL2, stream management, STARTTLS in the middle ----
+
+@pytest.mark.parametrize("domain,organisation,good", [("verona.example", None, True), ("verona.example", "another leaf", False),
+                                                      ("mantua.example", "another name", False)])
+def test_certificate_of_the_server(lab, trap, dial, domain, organisation, good):
+    """Nobody vouches for the lab's authority: only the very leaf that we show is believed."""
+    leaf = lab.authority.issue(domain, lab.folder / "imposter", organisation) if organisation else None
+    with LyingServer(lab, lambda c: c.secure(leaf).accept_login().read_all()):
+        raw = dial(5522)
+        if good:
+            raw.login()
+        else:
+            raw.starttls().send(header("verona.example"))
+            refused(raw, CONNECTION_FAILED)
+
+
+SASL2 = "<authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'/><sm xmlns='urn:xmpp:sm:3'/></inline></authentication>"
+AUTHENTICATE = ("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AG1lcmN1dGlvAHF1ZWVuLW1hYg==</initial-response>{}"
+                "</authenticate>")
+BOUND = ("<success xmlns='urn:xmpp:sasl:2'><authorization-identifier>mercutio@verona.example/raw</authorization-identifier>"
+         "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' id='liar-1' resume='true'/></bound></success>")
+ACK_R = "<r xmlns='urn:xmpp:sm:3'/>"
+
+
+def ack(h):
+    return f"<a xmlns='urn:xmpp:sm:3' h='{h}'/>"
+
+
+def test_sasl2_in_one_segment(lab, trap, dial):
+    """Login, bind and stream management inline; what is pipelined behind is judged for the JID and counted."""
+    def talk(c):
+        c.greet(SASL2)
+        asked = c.read_until("</authenticate>")
+        assert "<enable " in asked
+        c.send(BOUND)
+        c.heard = c.read_until("<r [^>]*>")
+        c.send(ack(1))
+        c.read_all(10)
+
+    with LyingServer(lab, talk) as server:
+        raw = dial().starttls().open()
+        raw.send(AUTHENTICATE.format("<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>")
+                 + "<message><body>whoami</body></message><message id='bad'><body>casino</body></message>" + ACK_R)
+        raw.read_until('id="bad"')
+        assert 'h="2"' in raw.read_until("<a [^>]*>"), "the dropped one counts for its sender"
+        assert "whoami" in server.connections[-1].heard and "casino" not in server.connections[-1].heard
+        raw.send(AUTHENTICATE.format(""))
+        refused(raw, "policy-violation")
+
+
+def managed(c):
+    """Grants stream management and lets resume what it gave; refuses everything else."""
+    c.greet(PLAIN)
+    c.read_until("</auth>")
+    c.send(SUCCESS)
+    c.greet(BIND)
+    while True:
+        first = c.read_until("</iq>|<(enable|resume)[^>]*/>")
+        if "<enable" in first:
+            c.send("<enabled xmlns='urn:xmpp:sm:3' id='victim' resume='true' max='60'/>")
+        elif "<resume" in first:
+            c.send("<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
+        else:
+            c.send("<iq type='result' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>mercutio@verona.example/raw</jid></bind></iq>")
+
+
+def test_session_of_another_is_not_resumed(lab, trap, dial):
+    """Whose session it is the server says: until then the thief has no name, and the victim keeps its ledger."""
+    dead(trap)
+    with LyingServer(lab, managed):
+        victim = dial().login()
+        victim.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        victim.read_until("<enabled[^>]*>")
+        thief = to_restart(dial())
+        thief.open().send("<resume xmlns='urn:xmpp:sm:3' previd='victim' h='0'/>")
+        thief.read_until("</failed>")
+        assert sorted(row["jid"] for row in trap.sessions()) == ["", "mercutio@verona.example/raw"]
+        victim.send("<message><body>casino</body></message>")
+        victim.read_until("policy-violation")
+        thief.send("<resume xmlns='urn:xmpp:sm:3' previd='victim' h='4000000000'/>")
+        refused(thief, "undefined-condition")
+        victim.send(ack(9))
+        refused(victim, "undefined-condition")
+
+
+@pytest.mark.parametrize("text", [AUTH + STARTTLS, STARTTLS + AUTH, STARTTLS + STARTTLS, BIND_REQUEST + STARTTLS + " "])
+def test_starttls_in_the_middle(trap, honest, dial, text):
+    """Where TLS is optional it comes before everything else, alone."""
+    raw = dial(5422).open()
+    raw.send(text)
+    refused(raw, "policy-violation|bad-format")
+    dead(trap)
+    raw = dial(5422).open()
+    raw.send(STARTTLS)
+    raw.read_until("<proceed[^>]*>")
+    raw.wrap().open()
+    raw.send(STARTTLS)
+    refused(raw, "policy-violation")
+    dead(trap)
+
+
+def test_killed_in_every_phase(trap, honest, dial):
+    """A ban ends what its address has open, whatever it is doing."""
+    for phase in PHASES:
+        PHASES[phase][0](dial(source="192.0.2.23"))
+    trap.ctl("ban", "192.0.2.23", "--for", "1m")
+    dead(trap, 3)
+    trap.ctl("unban", "192.0.2.23")
+
+
+def processor_seconds(trap):
+    fields = pathlib.Path(f"/proc/{trap.proxies()[0]}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_descriptors_run_out(lab, trap, honest, dial):
+    """The listener waits instead of spinning, those inside go on, and all is well afterwards."""
+    pid = trap.proxies()[0]
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    inside = dial().login()
+    before = counter(trap, "listen.exhausted")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(trap) + 6, old[1]))
+    try:
+        outside = [lab.client.connect("198.51.100.10", 5322, source="192.0.2.24") for _ in range(30)]
+        wait_for(lambda: counter(trap, "listen.exhausted") > before, 5, "the limit to be met")
+        used, begun = processor_seconds(trap), time.monotonic()
+        while time.monotonic() - begun < 1.5:
+            inside.send("<message><body>still here</body></message>")
+            time.sleep(0.1)
+        assert processor_seconds(trap) - used < 0.3
+        assert "still here" in honest.connections[-1].heard
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+        for connection in outside:
+            connection.close()
+    dial().login()
