@@ -556,12 +556,12 @@ static size_t next_boundary(struct span text, size_t i)
 /* PCRE2 counts steps anew from each start position, so the starts are tried in growing runs with a
  * look at the clock between them: neither one bad start nor many middling ones can hold the thread.
  */
-enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re, struct span text,
-	size_t *start, size_t *end)
+enum regex_result regex_match_from(struct pattern_scratch *s, const struct regex *re,
+	struct span text, size_t from, size_t *start, size_t *end)
 {
 	const char *bytes = text.len ? text.ptr : "";
 	uint64_t began = 0;
-	size_t at = 0, run = 8;
+	size_t at = from, run = 8;
 
 	if (budget_is_spent(s))
 		return REGEX_LIMIT;

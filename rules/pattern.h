@@ -76,5 +76,11 @@ enum regex_result {
 			closed) */
 	REGEX_NOMEM,
 };
-enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re, struct span text,
-	size_t *start, size_t *end);
+/* The first match that begins at byte from (the edge of a character) or behind it. */
+enum regex_result regex_match_from(struct pattern_scratch *s, const struct regex *re,
+	struct span text, size_t from, size_t *start, size_t *end);
+static inline enum regex_result regex_match(struct pattern_scratch *s, const struct regex *re,
+	struct span text, size_t *start, size_t *end)
+{
+	return regex_match_from(s, re, text, 0, start, end);
+}

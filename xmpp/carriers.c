@@ -18,6 +18,9 @@ struct join {
 	char *text;
 	size_t len, cap;
 	bool apart; /* the next bytes begin a new part */
+	bool mapped;
+	struct carrier_piece *pieces;
+	size_t n_pieces, cap_pieces;
 	int error;
 };
 
@@ -56,6 +59,24 @@ static void join_break(struct join *j)
 	j->apart = true;
 }
 
+static void join_note(struct join *j, const char *text, size_t len)
+{
+	size_t cap = j->cap_pieces ? j->cap_pieces * 2 : 32;
+	struct carrier_piece *grown;
+
+	if (j->n_pieces == j->cap_pieces) {
+		if (!(grown = arena_alloc(j->arena, cap * sizeof(*grown)))) {
+			j->error = -ENOMEM;
+			return;
+		}
+		if (j->n_pieces)
+			memcpy(grown, j->pieces, j->n_pieces * sizeof(*grown));
+		j->pieces = grown;
+		j->cap_pieces = cap;
+	}
+	j->pieces[j->n_pieces++] = (struct carrier_piece){ j->len, { text, len } };
+}
+
 /* Goes on with the part; blanks begin none. */
 static void join_put(struct join *j, const char *text, size_t len)
 {
@@ -64,6 +85,8 @@ static void join_put(struct join *j, const char *text, size_t len)
 	if (j->apart && j->len)
 		j->text[j->len++] = '\n';
 	j->apart = false;
+	if (j->mapped)
+		join_note(j, text, len);
 	memcpy(j->text + j->len, text, len);
 	j->len += len;
 }
@@ -240,13 +263,18 @@ static void collect_attrs(struct join *j, const struct xml_element *e)
 			collect_attrs(j, n->element);
 }
 
+static void collect_all(struct join *j, const struct stanza *s)
+{
+	collect_text(j, s->root);
+	collect_mixed(j, s->root, true);
+	collect_attrs(j, s->root);
+}
+
 int carriers_all(struct arena *a, const struct stanza *s, struct carrier_text *out)
 {
 	struct join j = join_start(a);
 
-	collect_text(&j, s->root);
-	collect_mixed(&j, s->root, true);
-	collect_attrs(&j, s->root);
+	collect_all(&j, s);
 	return join_finish(&j, out);
 }
 
@@ -329,6 +357,24 @@ int carriers_named(
 
 	carriers_each_message(s, visit_named, &named);
 	return join_finish(&named.join, out);
+}
+
+int carriers_map(struct arena *a, const struct stanza *s, const char *name,
+	struct carrier_text *out, struct carrier_map *map)
+{
+	struct named named = { join_start(a), name };
+	int r;
+
+	named.join.mapped = true;
+	if (name)
+		carriers_each_message(s, visit_named, &named);
+	else
+		collect_all(&named.join, s);
+	if (named.join.error)
+		return named.join.error;
+	if ((r = join_finish(&named.join, out)) == 0)
+		*map = (struct carrier_map){ named.join.pieces, named.join.n_pieces };
+	return r;
 }
 
 /* ---- nicks ---- */

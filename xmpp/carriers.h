@@ -14,6 +14,17 @@ struct carrier_text {
 	size_t len;
 };
 
+/* A run of a joined text that stands in the tree as it is: where it begins in the joined text, and
+ * its bytes inside one node's text or one attribute's value. */
+struct carrier_piece {
+	size_t at;
+	struct span text;
+};
+struct carrier_map {
+	const struct carrier_piece *pieces; /* in the order of at; what lies between is separators */
+	size_t n;
+};
+
 /* Everything a person or a program could read: all character data and attribute values of unknown
  * namespaces, depth first; inline XHTML joined without separator. 0 or -ENOMEM. */
 int carriers_all(struct arena *a, const struct stanza *s, struct carrier_text *out);
@@ -25,3 +36,6 @@ int carriers_nick(struct arena *a, const struct stanza *s, struct carrier_text *
  * until visit returns false. */
 void carriers_each_message(const struct stanza *s,
 	bool (*visit)(void *arg, const struct xml_element *message, unsigned level), void *arg);
+/* The same joined text as carriers_all (name NULL) or carriers_named, and where it comes from. */
+int carriers_map(struct arena *a, const struct stanza *s, const char *name, struct carrier_text *out,
+	struct carrier_map *map);
