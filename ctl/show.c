@@ -193,7 +193,7 @@ static void print_clock(FILE *out, const json_t *event)
 {
 	const char *stamp = show_text(event, "timestamp"), *t = strchr(stamp, 'T');
 
-	fprintf(out, "%.8s", t ? t + 1 : stamp);
+	fprintf(out, "%s", show_safe(t ? t + 1 : stamp, 8));
 }
 
 static void print_match(FILE *out, const json_t *match)
@@ -206,14 +206,14 @@ static void print_match(FILE *out, const json_t *match)
 			show_safe(show_text(match, "text"), 40));
 		return;
 	}
-	fprintf(out, "%s", show_text(match, "field"));
+	fprintf(out, "%s", show_safe(show_text(match, "field"), 40));
 	if (*show_text(match, "text"))
 		fprintf(out, " \"%s\"", show_safe(show_text(match, "text"), 40));
 	if (*show_text(match, "entry"))
 		fprintf(out, " by %s\"%s\"", *set ? "" : "pattern ",
 			show_safe(show_text(match, "entry"), 40));
 	if (*set)
-		fprintf(out, " of @%s", set);
+		fprintf(out, " of @%s", show_safe(set, 64));
 }
 
 void show_event(FILE *out, const json_t *event, bool colour)
@@ -224,31 +224,32 @@ void show_event(FILE *out, const json_t *event, bool colour)
 
 	print_clock(out, event);
 	if (strcmp(type, "alert") != 0) {
-		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"), type,
-			paint(colour, "\033[0m"), show_text(event, "src_ip"));
+		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"),
+			show_safe(type, 40), paint(colour, "\033[0m"),
+			show_safe(show_text(event, "src_ip"), 64));
 		if (*show_text(event, "xmppwall.why"))
 			fprintf(out, "  %s", show_safe(show_text(event, "xmppwall.why"), 100));
 		fputc('\n', out);
 		return;
 	}
-	fprintf(out, "  %s%-6s%s", paint(colour, verdict_colour(verdict)), verdict,
-		paint(colour, "\033[0m"));
+	fprintf(out, "  %s%-6s%s", paint(colour, verdict_colour(verdict)),
+		show_safe(verdict, 16), paint(colour, "\033[0m"));
 	if (*show_text(event, "xmpp.condition"))
-		fprintf(out, " %s", show_text(event, "xmpp.condition"));
-	fprintf(out, "  %s", show_text(event, "xmpp.kind"));
+		fprintf(out, " %s", show_safe(show_text(event, "xmpp.condition"), 40));
+	fprintf(out, "  %s", show_safe(show_text(event, "xmpp.kind"), 40));
 	if (*show_text(event, "xmpp.from"))
 		fprintf(out, " %s", show_safe(show_text(event, "xmpp.from"), 48));
 	else
-		fprintf(out, " %s", show_text(event, "src_ip"));
+		fprintf(out, " %s", show_safe(show_text(event, "src_ip"), 64));
 	if (*show_text(event, "xmpp.to"))
 		fprintf(out, " → %s", show_safe(show_text(event, "xmpp.to"), 48));
-	fprintf(out, "  %s", show_text(event, "alert.signature"));
+	fprintf(out, "  %s", show_safe(show_text(event, "alert.signature"), 80));
 	if (match) {
 		fprintf(out, "  ");
 		print_match(out, match);
 	}
-	fprintf(out, "  %s[%s]%s\n", paint(colour, "\033[2m"), show_text(event, "xmpp.id"),
-		paint(colour, "\033[0m"));
+	fprintf(out, "  %s[%s]%s\n", paint(colour, "\033[2m"),
+		show_safe(show_text(event, "xmpp.id"), 40), paint(colour, "\033[0m"));
 }
 
 static void print_line(FILE *out, const char *label, const char *text)
@@ -264,8 +265,9 @@ void show_explain(FILE *out, const json_t *event, bool colour)
 	json_t *item;
 	size_t i;
 
-	fprintf(out, "%-12s%s%s %s%s\n", "verdict", paint(colour, verdict_colour(verdict)), verdict,
-		show_text(event, "xmpp.condition"), paint(colour, "\033[0m"));
+	fprintf(out, "%-12s%s%s %s%s\n", "verdict", paint(colour, verdict_colour(verdict)),
+		show_safe(verdict, 16), show_safe(show_text(event, "xmpp.condition"), 40),
+		paint(colour, "\033[0m"));
 	print_line(out, "id", show_text(event, "xmpp.id"));
 	print_line(out, "when", show_text(event, "timestamp"));
 	print_line(out, "rule", show_text(event, "alert.signature"));
