@@ -56,6 +56,7 @@ int cli_list_show(struct cli *cli);
 int cli_list_add(struct cli *cli);
 int cli_list_del(struct cli *cli);
 int cli_list_import(struct cli *cli);
+int cli_list_export(struct cli *cli);
 int cli_list_history(struct cli *cli);
 int cli_ban(struct cli *cli);
 int cli_unban(struct cli *cli);

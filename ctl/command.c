@@ -266,6 +266,7 @@ static const struct command {
 	{ "list-add", ROLE_GROUP, command_list_add },
 	{ "list-del", ROLE_GROUP, command_list_del },
 	{ "list-import", ROLE_GROUP, command_list_import },
+	{ "list-export", ROLE_GROUP, command_list_export },
 	{ "list-history", ROLE_GROUP, command_list_history },
 	{ "ban", ROLE_GROUP, command_ban },
 	{ "unban", ROLE_GROUP, command_unban },

@@ -26,7 +26,7 @@ enum { ANSWER_NO = 1, ANSWER_USAGE = 2, HISTORY_MAX = 1000, HISTORY_EACH_MAX = 1
 struct list_job {
 	struct daemon *d;
 	struct request *rq;
-	const char *what; /* "add", "del", "import", "show" */
+	const char *what; /* "add", "del", "import", "show", "export" */
 	struct lists_edit edit;
 	struct span *spans;
 	json_t *shown;
@@ -280,6 +280,22 @@ void command_list_show(struct daemon *d, struct request *rq)
 
 	if (job)
 		job_start(job, show_work, show_done);
+}
+
+static void export_work(void *arg)
+{
+	struct list_job *job = arg;
+
+	job->code =
+		lists_export(job->d->config->lists, job->edit.name, &job->edit.error, &job->shown);
+}
+
+void command_list_export(struct daemon *d, struct request *rq)
+{
+	struct list_job *job = job_new(d, rq, "export");
+
+	if (job)
+		job_start(job, export_work, show_done);
 }
 
 static bool visit_edit(void *arg, const struct ledger_edit *edit)

@@ -18,6 +18,8 @@
 #include "rules/list.h"
 #include "rules/rules.h"
 
+enum { LISTS_EXPORT_MAX = 60 << 20 /* what fits into an answer's line */ };
+
 struct lists_one {
 	struct list_book *book;
 	const struct set_info *info;
@@ -313,6 +315,48 @@ int lists_show(struct lists *l, const char *name, struct buf *error, json_t **ou
 		*out = json_pack("{s:s,s:o}", "name", name, "entries", entries_json(one->book));
 	pthread_mutex_unlock(&l->lock);
 	return r < 0 ? r : *out ? 0 : -ENOMEM;
+}
+
+static json_t *entries_text(const struct list_book *book)
+{
+	struct list_line line;
+	json_t *text = NULL;
+	struct buf all;
+	int r = 0;
+
+	buf_init(&all, LISTS_EXPORT_MAX);
+	for (size_t at = 0; r == 0 && list_book_each(book, &at, &line);) {
+		cleanup_free char *one = list_line_format(&line, true);
+
+		r = one ? buf_put(&all, one, strlen(one)) : -ENOMEM;
+		if (r == 0)
+			r = buf_put(&all, "\n", 1);
+	}
+	if (r == 0)
+		text = json_stringn(buf_len(&all) ? buf_ptr(&all) : "", buf_len(&all));
+	buf_fini(&all);
+	return text;
+}
+
+int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out)
+{
+	struct lists_one *one;
+	json_t *text;
+	int r;
+
+	*out = NULL;
+	pthread_mutex_lock(&l->lock);
+	if ((r = one_find(l, name, error, &one)) == 0) {
+		text = entries_text(one->book);
+		*out = text ? json_pack("{s:s,s:o}", "name", name, "text", text) : NULL;
+		if (!*out) {
+			buf_putf(error, "the list is too long for one answer: its file is %s",
+				one->info->path);
+			r = ERR_LIMIT;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return r;
 }
 
 /* ---- for workers that start later ---- */

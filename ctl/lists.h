@@ -52,6 +52,8 @@ int lists_remove(struct lists *l, struct lists_edit *edit);
 /* "list-show": {"name","entries":[{"entry","comment","until"}]}. 0 or as above, the reason in
  * error. */
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);
+/* "list-export": the same as the text of a list file. As lists_show. */
+int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out);
 /* The list files edited since they were loaded, as they are now, put over those in the set. Lines
  * that the policy would refuse (edited by hand, not yet reloaded) are left out. 0 or -ENOMEM,
  * ERR_LIMIT. */

@@ -43,7 +43,7 @@ int cli_lists(struct cli *cli)
 	if (!cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (cli->argc > 0)
-		return cli_usage_error(cli, "'%s' is none of show, add, del, import, history", cli->argv[0]);
+		return cli_usage_error(cli, "'%s' is none of show, add, del, import, export, history", cli->argv[0]);
 	if ((r = cli_request(cli, "lists", NULL, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
@@ -195,6 +195,37 @@ int cli_list_import(struct cli *cli)
 		json_integer_value(json_object_get(result, "present")));
 	json_decref(result);
 	return EXIT_DONE;
+}
+
+int cli_list_export(struct cli *cli)
+{
+	json_t *result = NULL;
+	const json_t *text;
+	FILE *out = stdout;
+	bool failed;
+	int r;
+
+	if ((r = list_name(cli, 1)) != EXIT_DONE)
+		return r;
+	if (cli->argc > 2)
+		return cli_usage_error(cli, "unexpected '%s'", cli->argv[2]);
+	r = cli_request(cli, "list-export", json_pack("{s:s}", "name", cli->argv[0]), &result);
+	if (r != EXIT_DONE)
+		return r;
+	if (cli->json && cli->argc == 1)
+		return answer_json(result);
+	text = json_object_get(result, "text");
+	if (cli->argc > 1 && !(out = fopen(cli->argv[1], "we"))) {
+		fprintf(stderr, "xmppwallctl list export: %s: %s\n", cli->argv[1], strerror(errno));
+		json_decref(result);
+		return EXIT_NO;
+	}
+	failed = fwrite(json_string_value(text), 1, json_string_length(text), out) != json_string_length(text);
+	failed |= out == stdout ? fflush(out) != 0 : fclose(out) != 0;
+	if (failed)
+		fprintf(stderr, "xmppwallctl list export: it was not written whole: %s\n", strerror(errno));
+	json_decref(result);
+	return failed ? EXIT_NO : EXIT_DONE;
 }
 
 int cli_list_history(struct cli *cli)

@@ -17,6 +17,7 @@
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}
  *   list-del  {"name"*,"entries"*:[text]}  {"removed":n}    exit 1 if none was there
  *   list-import {"name"*,"text"*}          {"added":n,"present":n}
+ *   list-export {"name"*}                  {"name","text"}  a list file: ENTRY until TIME # COMMENT
  *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
  *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned

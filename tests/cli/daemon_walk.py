@@ -320,6 +320,41 @@ class Walk(Base):
         self.assertAlmostEqual(entry["until"] / 1000, time.time() + 3600, delta=30)
         self.assertIn("short.example until 20", self.hosts.read_text())
 
+    def test_list_export_is_what_import_reads(self):
+        self.start()
+        self.answer("list", "add", "hosts", "short.example", "--for", "1d", "--comment", "seen today")
+        text = self.ctl("list", "export", "hosts").stdout
+        lines = text.splitlines()
+        self.assertEqual(lines[:2], ["bad.example", "old.example until 2030-01-01T00:00:00Z # a feed"])
+        self.assertRegex(lines[2], r"^short\.example until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ # seen today$")
+        self.answer("list", "del", "hosts", "bad.example", "old.example", "short.example")
+        self.assertEqual(self.ctl("list", "export", "hosts").stdout, "")
+        self.assertEqual(self.answer("list", "import", "hosts", text=text), {"added": 3, "present": 0})
+        self.assertEqual(self.ctl("list", "export", "hosts", self.folder / "out.txt").returncode, 0)
+        self.assertEqual((self.folder / "out.txt").read_text(), text)
+        shown = {e["entry"]: e for e in self.answer("list", "show", "hosts")["entries"]}
+        self.assertEqual(shown["short.example"]["comment"], "seen today")
+        self.assertIn("no list 'nonesuch'", self.refusal("list", "export", "nonesuch"))
+        self.refusal("list", "export", "hosts", self.folder / "no/such/folder")
+        self.refusal("list", "export", "hosts", "a", "b", status=2)
+
+    def test_what_a_worker_says_does_not_steer_the_terminal(self):
+        self.start()
+        event = self.event("\x1b]0;id\x07", "\x1b[2J1.2.3.4")
+        event["event"]["timestamp"] = "x\x1bT\x1b[31m9"
+        event["event"]["event_type"] = "\x1b[5mtype"
+        self.order(event)
+        alert = self.event("\x1b[7mid", "\x1b[8m192.0.2.1")
+        alert["event"]["alert"] = {"signature": "\x1b[9mrule"}
+        alert["event"]["xmpp"].update(verdict="\x1b[6mv", kind="\x1b[4mk", condition="\x1b[3mc",
+                                      matches=[{"field": "\x1b[1mf", "set": "\x1b[1ms", "entry": "e", "text": "t"}])
+        self.order(alert)
+        text = wait(lambda: "rule" in (shown := self.ctl("events").stdout) and shown)
+        self.assertNotIn("\x1b", text)
+        self.assertNotIn("\x07", text)
+        self.assertIn("\\u{1b}[5mtype", text)
+        self.assertNotIn("\x1b", self.ctl("explain", "\x1b[7mid").stdout)
+
     def test_list_refusals_change_nothing(self):
         self.start()
         before = self.hosts.read_text()
