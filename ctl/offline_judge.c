@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* judge: stanzas from standard input through the same stream machine and the same policy as the doors, a
- * verdict a line. The input may be bare stanzas or a whole stream with its header. Bad XML ends the run with
- * the stream error a peer would get. Needs no daemon and no root. */
+/* judge: stanzas from standard input through the same stream machine and the same policy as the
+ * doors, a verdict a line. The input may be bare stanzas or a whole stream with its header. Bad XML
+ * ends the run with the stream error a peer would get. Needs no daemon and no root. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,8 @@
 #include "rules/rules.h"
 #include "xmpp/ns.h"
 
-static const char bare_header[] = "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "' version='1.0'>";
+static const char bare_header[] =
+	"<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "' version='1.0'>";
 
 struct judging {
 	struct cli *cli;
@@ -39,7 +40,7 @@ static bool brings_header(struct span head)
 
 static void print_verdict(const struct verdict *v)
 {
-	printf("%s", verdict_kind_text(v->kind));
+	printf("%s%s", v->dry ? "  would " : "", verdict_kind_text(v->kind));
 	if (v->kind == VERDICT_REJECT)
 		printf(" %s", stanza_error_text(v->condition));
 	if (v->kind == VERDICT_CLOSE)
@@ -54,7 +55,12 @@ static void print_verdict(const struct verdict *v)
 			*v->matches[i].set ? " of @" : "", v->matches[i].set);
 	if (v->strikes)
 		printf(", strike %u", v->strikes);
-	printf(" [%s]\n", v->id);
+	if (v->dry)
+		printf(" (dry)\n");
+	else
+		printf(" [%s]\n", v->id);
+	for (const struct verdict *w = v->would; w; w = w->next)
+		print_verdict(w);
 }
 
 static int judge_one(struct judging *run, const struct stanza *stanza)
@@ -90,7 +96,8 @@ static int drain(struct judging *run)
 		if (event.kind == STREAM_MORE)
 			return EXIT_DONE;
 		if (event.kind == STREAM_BAD) {
-			fprintf(stderr, "xmppwallctl judge: stanza %lu: a peer would get <%s/> (%s)\n",
+			fprintf(stderr,
+				"xmppwallctl judge: stanza %lu: a peer would get <%s/> (%s)\n",
 				run->stanzas + 1, stream_error_text(event.error), event.reason);
 			return EXIT_NO;
 		}
@@ -127,7 +134,8 @@ static int judge_input(struct judging *run, FILE *in)
 		return EXIT_NO;
 	}
 	if (r == EXIT_DONE && stream_is_partial(run->stream)) {
-		fprintf(stderr, "xmppwallctl judge: the input ends inside stanza %lu\n", run->stanzas + 1);
+		fprintf(stderr, "xmppwallctl judge: the input ends inside stanza %lu\n",
+			run->stanzas + 1);
 		return EXIT_NO;
 	}
 	return r;
@@ -138,14 +146,16 @@ static int take_options(struct cli *cli, const char **rules, struct subject *sub
 	const char *direction = "in", *peer = NULL, *jid = NULL;
 
 	subject->service = "c2s";
-	if (!cli_option(cli, "--rules", rules) || !cli_option(cli, "--service", &subject->service) ||
+	if (!cli_option(cli, "--rules", rules) ||
+		!cli_option(cli, "--service", &subject->service) ||
 		!cli_option(cli, "--direction", &direction) || !cli_option(cli, "--peer", &peer) ||
 		!cli_option(cli, "--jid", &jid) || !cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (!*rules)
 		return cli_usage_error(cli, "needs --rules FILE");
 	if (cli->argc > 0)
-		return cli_usage_error(cli, "unexpected '%s': stanzas come on standard input", cli->argv[0]);
+		return cli_usage_error(
+			cli, "unexpected '%s': stanzas come on standard input", cli->argv[0]);
 	if (strcmp(direction, "in") != 0 && strcmp(direction, "out") != 0)
 		return cli_usage_error(cli, "--direction is in or out");
 	if (peer && address_parse(span_of(peer), &subject->peer) < 0)

@@ -119,6 +119,8 @@ void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	metric_add(counters.verdict[v->kind], 1);
+	for (const struct verdict *w = v->would; w; w = w->next)
+		event_verdict(s, session_direction(s, from), st, w);
 	if (verdict_is_notable(v))
 		event_verdict(s, session_direction(s, from), st, v);
 	switch (v->kind) {

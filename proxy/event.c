@@ -63,12 +63,13 @@ static json_int_t event_signature_id(const char *signature)
 
 static json_t *event_alert(const struct verdict *v, const char *signature, const char *category)
 {
-	int severity = v->ban_ms || v->kind == VERDICT_CLOSE ? 1
-		       : v->kind == VERDICT_ACCEPT           ? 3
-							     : 2;
+	int severity = v->kind == VERDICT_ACCEPT && !v->ban_ms ? 3
+		       : v->dry                                ? 3
+		       : v->ban_ms || v->kind == VERDICT_CLOSE ? 1
+							       : 2;
 
 	return json_pack("{s:s, s:s, s:I, s:s, s:i}", "action",
-		v->kind == VERDICT_ACCEPT ? "allowed" : "blocked", "signature", signature,
+		v->kind == VERDICT_ACCEPT || v->dry ? "allowed" : "blocked", "signature", signature,
 		"signature_id", event_signature_id(signature), "category", category, "severity",
 		severity);
 }
@@ -137,7 +138,7 @@ static json_t *event_act(struct session *s, const struct verdict *v)
 	char address[INET6_ADDRSTRLEN], bare[2100] = "";
 	const char *jid = s->authenticated && s->jid ? s->jid : "";
 
-	if (!v->strikes && !v->ban_ms)
+	if (v->dry || (!v->strikes && !v->ban_ms))
 		return NULL;
 	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(jid, "/"), jid);
 	address_format(&s->peer.address, address, sizeof(address));

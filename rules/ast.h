@@ -98,6 +98,7 @@ struct ast_rule {
 	struct loc at;
 	const char *name;
 	struct loc name_at;
+	bool dry;              /* judged, counted and told, not done */
 	struct ast_cond *cond; /* NULL: always */
 	struct ast_action *actions;
 };

@@ -130,7 +130,7 @@ void check_chain(struct checker *c, struct ast_item *chain)
 			diag_warn(c->diags, rule->name_at, NULL,
 				"never reached: rule '%s' above takes every stanza", end->name);
 		warned = warned || end;
-		if (!rule->cond && final && final->kind != ACTION_JUMP)
+		if (!rule->cond && !rule->dry && final && final->kind != ACTION_JUMP)
 			end = rule;
 	}
 }

@@ -357,6 +357,7 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 		struct rule *rule = &chain->rules[chain->n_rules++];
 
 		rule->name = compile_strdup(c, r->name);
+		rule->dry = r->dry;
 		rule->ast = r;
 		rule->hits = counter(c, "rule.%s/%s.hits", item->name, r->name);
 		rule->cond = r->cond ? compile_cond(c, r->cond, 0) : NULL;

@@ -54,6 +54,8 @@ struct judge {
 	unsigned silent; /* inside how many "not" */
 	struct pending_match pending[VERDICT_MATCHES_MAX];
 	unsigned n_pending;
+	const struct verdict **last_would; /* where the next of the dry rules goes */
+	unsigned n_would;
 };
 
 /* The hit of a scanner's group, scanning first if nobody did; NULL when there is none or on

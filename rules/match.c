@@ -222,6 +222,39 @@ static enum flow rule_apply(
 	return FLOW_ON;
 }
 
+/* A dry rule that held: its hit is counted and what it would have done is kept beside the verdict
+ * under the same id. Chains it leads to are not asked. */
+static void rule_try(struct judge *j, const struct chain *chain, const struct rule *rule)
+{
+	struct verdict *real = j->verdict, *would;
+
+	if (!j->trial)
+		metric_add(rule->hits, 1);
+	if (j->n_would == VERDICT_DRY_MAX)
+		return;
+	if (!(would = arena_zalloc(&j->arena, sizeof(*would)))) {
+		j->error = -ENOMEM;
+		return;
+	}
+	would->dry = true;
+	would->kind = VERDICT_ACCEPT;
+	would->rule = rule->name;
+	would->chain = chain->name;
+	memcpy(would->id, real->id, sizeof(would->id));
+	j->verdict = would;
+	verdict_add_matches(j);
+	for (unsigned i = 0; i < rule->n_actions; i++) {
+		if (rule->actions[i].kind <= ACTION_CLOSE)
+			verdict_set(would, &rule->actions[i]);
+		else if (rule->actions[i].kind > ACTION_RETURN)
+			verdict_add_order(would, &rule->actions[i]);
+	}
+	j->verdict = real;
+	*j->last_would = would;
+	j->last_would = &would->next;
+	j->n_would++;
+}
+
 static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned depth)
 {
 	unsigned hops = 0;
@@ -241,6 +274,10 @@ again:
 			continue;
 		if (j->error)
 			return FLOW_FINAL;
+		if (rule->dry) {
+			rule_try(j, chain, rule);
+			continue;
+		}
 		flow = rule_apply(j, &chain, rule, depth);
 		if (flow == FLOW_FINAL || j->error)
 			return FLOW_FINAL;
@@ -318,7 +355,8 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->verdict = out;
 	j->now_ns = trial ? trial->now_ns : clock_mono_ns();
 	j->wall_ms = trial ? trial->wall_ms : clock_wall_ms();
-	j->silent = j->n_pending = 0;
+	j->silent = j->n_pending = j->n_would = 0;
+	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;

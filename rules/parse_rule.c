@@ -9,8 +9,6 @@
 #include "base/buf.h"
 #include "rules/field.h"
 #include "rules/parse_int.h"
-#include "rules/field.h"
-#include "rules/parse_int.h"
 
 /* ---- actions ---- */
 
@@ -195,8 +193,10 @@ static bool parse_rule(struct parser *p, struct ast_rule ***tail)
 		return false;
 	rule->at = p->token.at;
 	parse_step(p);
-	if (!(rule->name = parse_name(p, "a name for the rule", &rule->name_at)) ||
-		!parse_expect(p, TOKEN_BRACE_OPEN, "'{'"))
+	if (!(rule->name = parse_name(p, "a name for the rule", &rule->name_at)))
+		return false;
+	rule->dry = parse_accept_word(p, "dry");
+	if (!parse_expect(p, TOKEN_BRACE_OPEN, rule->dry ? "'{'" : "'{' or dry"))
 		return false;
 	**tail = rule;
 	*tail = &rule->next;

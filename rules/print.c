@@ -371,7 +371,7 @@ static void put_action(struct printer *p, const struct ast_action *a)
 static void put_rule(struct printer *p, const struct ast_rule *rule)
 {
 	put_indent(p, 1);
-	put_format(p, "rule %s { ", rule->name);
+	put_format(p, "rule %s %s{ ", rule->name, rule->dry ? "dry " : "");
 	if (rule->cond) {
 		put_cond(p, rule->cond);
 		put(p, " ");

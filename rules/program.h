@@ -103,6 +103,7 @@ struct action {
 
 struct rule {
 	const char *name;
+	bool dry; /* only told of */
 	struct node *cond;      /* NULL: always */
 	struct action *actions; /* what ends or diverts the rule stands last */
 	unsigned n_actions;

@@ -49,7 +49,7 @@ struct subject {
 
 enum verdict_kind { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT, VERDICT_CLOSE };
 
-enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_ID_SIZE = 20 };
+enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_ID_SIZE = 20 };
 
 struct verdict_match {
 	const char *field; /* "text" */
@@ -67,7 +67,9 @@ struct verdict {
 	const char *rule;  /* name of the deciding rule, "" when the chain's policy decided */
 	const char *chain; /* "" when no chain hooks this subject (then ACCEPT) */
 	bool log, log_body, count;
-	bool dry; /* reserved */
+	bool dry; /* of a dry rule: what it would have done; tell of it and do nothing */
+	const struct verdict *would; /* of the verdict that counts: those of dry rules that held, in order, NULL: none */
+	const struct verdict *next;  /* of a dry one: the next of them */
 	unsigned strikes;
 	uint64_t ban_ms; /* 0: none */
 	const char *marks[VERDICT_MARKS_MAX];

@@ -181,7 +181,7 @@ static const struct schema_setting chain_settings[] = {
 		.repeat = true },
 	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]",
 		NULL, "accept", .doc = "What becomes of a stanza no rule decided." },
-	{ "rule", SHAPE_EXPECT, "NAME { [CONDITION] ACTION, ... }", NULL, "",
+	{ "rule", SHAPE_EXPECT, "NAME [dry] { [CONDITION] ACTION, ... }", NULL, "",
 		.doc = "See RULES.md.", .repeat = true },
 };
 

@@ -32,8 +32,8 @@ const char *verdict_kind_text(enum verdict_kind kind)
 
 bool verdict_is_notable(const struct verdict *v)
 {
-	return v->kind != VERDICT_ACCEPT || v->log || v->log_body || v->strikes || v->ban_ms ||
-	       v->n_marks;
+	return v->dry || v->kind != VERDICT_ACCEPT || v->log || v->log_body || v->strikes ||
+	       v->ban_ms || v->n_marks;
 }
 
 /* ---- ids ---- */
@@ -73,8 +73,7 @@ void verdict_make_id(char id[VERDICT_ID_SIZE])
 
 /* ---- JSON ---- */
 
-static void __attribute__((format(printf, 2, 3))) order_add(
-	json_t *orders, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) order_add(json_t *orders, const char *format, ...)
 {
 	char line[128];
 	va_list args;
@@ -131,11 +130,9 @@ static json_t *matches_json(const struct verdict *v)
 	return matches;
 }
 
-int verdict_format_json(const struct verdict *v, struct buf *out)
+static json_t *verdict_json(const struct verdict *v)
 {
-	json_t *root = json_object();
-	char *text;
-	int r;
+	json_t *root = json_object(), *would = v->would ? json_array() : NULL;
 
 	json_object_set_new(root, "verdict", json_string(verdict_kind_text(v->kind)));
 	if (v->kind == VERDICT_REJECT)
@@ -151,6 +148,21 @@ int verdict_format_json(const struct verdict *v, struct buf *out)
 	json_object_set_new(root, "orders", orders_json(v));
 	json_object_set_new(root, "matches", matches_json(v));
 	json_object_set_new(root, "id", json_string(v->id));
+	if (v->dry)
+		json_object_set_new(root, "dry", json_true());
+	for (const struct verdict *w = v->would; w; w = w->next)
+		json_array_append_new(would, verdict_json(w));
+	if (would)
+		json_object_set_new(root, "would", would);
+	return root;
+}
+
+int verdict_format_json(const struct verdict *v, struct buf *out)
+{
+	json_t *root = verdict_json(v);
+	char *text;
+	int r;
+
 	text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	r = text ? buf_puts(out, text) : -ENOMEM;

@@ -55,7 +55,14 @@ rule { drop } ; fail ; expected a name for the rule, got '{'
 rule "a" { drop } ; fail ; expected a name for the rule, got a string
 rule a.b { drop } ; fail ; 'a.b' cannot be a name ; letters, digits, '_' and '-', at most 63, a letter first
 rule a { drop } rule a { accept } ; fail ; there is already a rule 'a'
-rule a drop ; fail ; expected '{', got 'drop'
+rule a drop ; fail ; expected '{' or dry, got 'drop'
+rule a dry { drop } ; ok ; rule a dry { drop }
+rule a dry drop ; fail ; expected '{', got 'drop'
+rule dry { drop } ; ok ; rule dry { drop }
+rule dry dry { drop } rule b { drop } ; ok ; rule dry dry { drop }
+rule a dry { } ; fail ; expected a condition or an action, got '}'
+rule a dry dry { drop } ; fail ; expected '{', got 'dry'
+rule a { dry } ; fail ; expected an action such as accept, drop, reject or log, got '}'
 rule accept { drop } ; ok ; rule accept { drop }
 rule a { drop }; rule b { accept }; ; ok
 policy drop; ; ok ; policy drop;

@@ -25,6 +25,17 @@ rule a { not message drop } rule b { reject } ; reject policy-violation b ; <mes
 rule a { message or presence drop } ; drop a ; <presence/>
 rule a { iq or message body contains "x" drop } ; drop a ; <message><body>x</body></message>
 rule a { (iq or message) body contains "x" drop } ; accept - ; <iq type='get' id='1'><q xmlns='q'/></iq>
+# Dry rules: told of, not done; the judging goes on as if they had not held.
+rule a dry { drop } ; accept - would drop a ; <message/>
+rule a dry { presence drop } ; accept - ; <message/>
+rule a dry { reject forbidden "no", strike 3, ban 1h, log body } rule b { drop } ; drop b would reject forbidden a "no" log body strike 3 ban 3600000 ; <message/>
+rule a dry { accept } rule b { drop } ; drop b would accept a ; <message/>
+rule a dry { close } rule b dry { mark x, count } rule c { log } ; accept - log would close policy-violation a would accept b count mark x ; <message/>
+rule a dry { jump sub, strike } rule b { drop } } chain sub { rule x { reject } ; drop b would accept a strike 1 ; <message/>
+rule a dry { goto sub } rule b { drop } } chain sub { rule x { reject } ; drop b would accept a ; <message/>
+rule a dry { return } rule b { drop } ; drop b would accept a ; <message/>
+rule a { jump sub } rule b { drop } } chain sub { rule x dry { reject } rule y { log } ; drop b log would reject policy-violation x ; <message/>
+rule a dry { message stranger drop } ; accept - would drop a ; <message from='r@v' to='juliet@c'/>
 :with limit three { rate 3/minute; key from.bare; } limit all { rate 2/minute; burst 1; }
 :subject jid=a@b/c
 rule a { limit three exceeded drop } ; accept - ; <message/><message/><message/>

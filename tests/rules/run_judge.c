@@ -111,7 +111,13 @@ static void describe(const struct verdict *v, char *text, size_t size)
 	if (v->strikes)
 		n += snprintf(text + n, size - (size_t)n, " strike %u", v->strikes);
 	if (v->ban_ms)
-		snprintf(text + n, size - (size_t)n, " ban %llu", (unsigned long long)v->ban_ms);
+		n += snprintf(
+			text + n, size - (size_t)n, " ban %llu", (unsigned long long)v->ban_ms);
+	for (const struct verdict *w = v->would; w; w = w->next) {
+		n += snprintf(text + n, size - (size_t)n, " would ");
+		describe(w, text + n, size - (size_t)n);
+		n += (int)strlen(text + n);
+	}
 }
 
 struct outcome {
