@@ -37,9 +37,14 @@ class End(slixmpp.ClientXMPP):
 
     def take(self, stanza):
         if stanza.name == "message":
-            text = f"{stanza['error']['condition']}: {stanza['error']['text']}" if stanza["type"] == "error" else stanza["body"]
-            self.got.put_nowait((stanza["type"], text))
+            self.got.put_nowait((stanza["type"], self.error(stanza) if stanza["type"] == "error" else stanza["body"]))
         return stanza
+
+    @staticmethod
+    def error(stanza):
+        """slixmpp does not know every condition of RFC 6120 by name, so it is read from the XML."""
+        names = [child.tag.split("}")[1] for child in stanza["error"].xml]
+        return f"{', '.join(n for n in names if n != 'text')}: {stanza['error']['text']}"
 
 
 async def dial(network, name, folder):
