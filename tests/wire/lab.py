@@ -24,6 +24,7 @@ CLIENT_GATEWAY, SERVER_GATEWAY = ("192.0.2.1", "2001:db8:1::1"), ("198.51.100.1"
 _numbers = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+POLL_SECONDS = 0.02
 
 
 class LabError(Exception):
@@ -41,7 +42,7 @@ def wait_for(condition, seconds, what, alive=None):
             raise LabError(f"{what}: the process that should have brought it about has ended")
         if time.monotonic() > end:
             raise LabError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
 
 
 def client_address(number, version=4):
