@@ -73,7 +73,7 @@ def build(preset, folder, tally):
     if status == 0:
         tally.add("passed", f"build/{preset}")
     else:
-        errors = [line for line in out.split("\n") if re.search(r": error:|^FAILED:|undefined reference|CMake Error|fatal:", line)]
+        errors = re.findall(r"^.*(?:: error:|undefined reference|CMake Error|fatal:).*$", out, re.M)
         tally.add("failed", f"build/{preset}", first_line("\n".join(errors)) or f"status {status}", out)
     say(f"  {time.monotonic() - start:.0f} s")
 
