@@ -93,7 +93,9 @@ static void set_element(struct compiler *c, struct list *l, const struct ast_val
 	if (r == ERR_SYNTAX)
 		diag_error(c->diags, v->at, NULL, "bad %s in set '%s': %s", list_type_text(l->type),
 			l->name, why);
-	else if (r < 0 || (r = list_put(l, e)) < 0)
+	else if (r == 0)
+		e->from = LIST_FROM_POLICY;
+	if (r < 0 ? r != ERR_SYNTAX : (r = list_put(l, e)) < 0)
 		c->error = r;
 }
 

@@ -58,6 +58,19 @@ struct list *list_new(const char *name, enum list_type type)
 	return l;
 }
 
+struct list *list_like(const struct list *l)
+{
+	struct list *like = list_new(l->name, l->type);
+
+	if (!like)
+		return NULL;
+	like->fold = l->fold;
+	like->nocase = l->nocase;
+	like->substring = l->substring;
+	like->suffix = l->suffix;
+	return like;
+}
+
 void list_free(struct list *l)
 {
 	if (!l)
@@ -312,6 +325,7 @@ static void index_take(struct list *l, const struct list_entry *e)
 
 int list_put(struct list *l, struct list_entry *e)
 {
+	const struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
 	int r;
 
 	if (l->n_entries == l->cap_entries) {
@@ -322,7 +336,11 @@ int list_put(struct list *l, struct list_entry *e)
 		l->entries = grown;
 		l->cap_entries = cap;
 	}
-	list_remove(l, e);
+	if (old) {
+		e->from |= old->from;
+		e->feeds |= old->feeds;
+		list_remove(l, e);
+	}
 	if ((r = index_put(l, e)) < 0) {
 		index_take(l, e);
 		return r;
@@ -339,8 +357,24 @@ bool list_renew(struct list *l, const struct list_entry *e)
 
 	if (!old)
 		return false;
-	old->expires_ms = e->expires_ms;
+	/* What the policy or a feed wants for ever does not end because a file names it, too. */
+	if (old->expires_ms || !(old->feeds || (old->from & LIST_FROM_POLICY)))
+		old->expires_ms = e->expires_ms;
+	old->from |= e->from;
 	return true;
+}
+
+void list_drop(struct list *l, const struct list_entry *e)
+{
+	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
+
+	if (!old)
+		return;
+	old->from &= ~(uint32_t)LIST_FROM_FILE;
+	if (old->feeds)
+		old->expires_ms = 0;
+	else
+		list_remove(l, old);
 }
 
 bool list_remove(struct list *l, const struct list_entry *e)

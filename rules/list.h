@@ -20,6 +20,9 @@ struct loc;
 enum list_type { LIST_KEYWORD, LIST_REGEX, LIST_DOMAIN, LIST_JID, LIST_ADDRESS, LIST_NAMESPACE };
 enum { LIST_ENTRY_MAX = 1024 /* bytes of one entry */ };
 
+/* Who wants an entry, beside feeds: the policy's text; the set's file or a live edit. */
+enum { LIST_FROM_POLICY = 1, LIST_FROM_FILE = 2 };
+
 /* One of the networks an address entry is made of; several entries may share one (a range and a
  * network within). */
 struct list_place {
@@ -35,6 +38,8 @@ struct list_entry {
 	struct regex *re;        /* LIST_REGEX */
 	int64_t expires_ms;      /* wall clock; 0: never */
 	uint64_t added, removed; /* the set's edit counter then; removed 0: still in */
+	uint32_t feeds; /* bit i: the set's feed i names it, and feeds keep it in */
+	uint32_t from;  /* LIST_FROM_...; why it is in */
 	size_t n_places;
 	struct list_place places[]; /* LIST_ADDRESS */
 };
@@ -57,6 +62,8 @@ int list_type_find(const char *name);
 const char *list_type_text(enum list_type type);
 
 struct list *list_new(const char *name, enum list_type type);
+/* An empty one with the same type and flags. NULL when out of memory. */
+struct list *list_like(const struct list *l);
 void list_free(struct list *l);
 /* In which view its keywords are searched for. */
 enum pattern_view list_view(const struct list *l);
@@ -70,6 +77,8 @@ void list_entry_free(struct list_entry *e);
 int list_put(struct list *l, struct list_entry *e);
 /* If an entry with the key of e is in, gives it e's expiry and says true; e stays the caller's. */
 bool list_renew(struct list *l, const struct list_entry *e);
+/* An edit takes it out; one that a feed names, too, stays. */
+void list_drop(struct list *l, const struct list_entry *e);
 /* Takes out the entry with the key of e (e only names it). It stays in memory until list_sweep.
  * False if there is none. */
 bool list_remove(struct list *l, const struct list_entry *e);

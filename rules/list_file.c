@@ -134,6 +134,7 @@ static int line_load(
 			l->name, why);
 	if (r < 0)
 		return r;
+	e->from = LIST_FROM_FILE;
 	if ((r = list_put(l, e)) < 0)
 		list_entry_free(e);
 	return r;

@@ -216,8 +216,9 @@ static int entries_apply(struct list *l, struct list_entry **add, size_t n_add,
 	int r = 0;
 
 	for (size_t i = 0; i < n_del; i++)
-		list_remove(l, del[i]);
+		list_drop(l, del[i]);
 	for (size_t i = 0; i < n_add && r == 0; i++) {
+		add[i]->from = LIST_FROM_FILE;
 		if (list_renew(l, add[i]))
 			continue;
 		if ((r = list_put(l, add[i])) == 0)
