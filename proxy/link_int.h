@@ -13,6 +13,8 @@ struct waiting;
 struct link {
 	uv_loop_t loop;
 	uv_timer_t settle;
+	uv_work_t settling; /* data: the policy, referenced */
+	bool settles;
 	struct channel *channel;
 	struct metrics *metrics;
 	struct hub *hub;

@@ -5,6 +5,7 @@
  * sent in parts. Large list edits are folded in later, here, where nobody waits for it. It never
  * touches a session. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -42,13 +43,38 @@ static struct span *link_entries(json_t *array, size_t *n)
 	return out;
 }
 
-static void link_on_settle(uv_timer_t *timer)
+/* Compiling a large base takes seconds: beside the line, which has kills and answers to carry. */
+static void settle_work(uv_work_t *work)
 {
-	struct link *l = timer->data;
-	int r = l->gear ? policy_list_settle(l->gear->policy) : 0;
+	int r = policy_list_settle(work->data);
 
 	if (r < 0)
 		log_warn("lists not settled error=%s", err_text(r));
+}
+
+static void settle_done(uv_work_t *work, int status)
+{
+	struct link *l = (struct link *)((char *)work - offsetof(struct link, settling));
+
+	(void)status;
+	policy_unref(work->data);
+	l->settles = false;
+}
+
+static void link_on_settle(uv_timer_t *timer)
+{
+	struct link *l = timer->data;
+
+	if (!l->gear || l->stopping)
+		return;
+	if (l->settles) { /* with edits that came too late for it */
+		uv_timer_start(timer, link_on_settle, SETTLE_MS, 0);
+		return;
+	}
+	l->settling.data = policy_ref(l->gear->policy);
+	l->settles = uv_queue_work(&l->loop, &l->settling, settle_work, settle_done) == 0;
+	if (!l->settles)
+		policy_unref(l->settling.data);
 }
 
 void link_on_list(struct link *l, json_t *msg)
@@ -70,7 +96,8 @@ void link_on_list(struct link *l, json_t *msg)
 	if (answer && r < 0)
 		json_object_set_new(answer, "error", json_string(err_text(r)));
 	link_send(l, answer);
-	if (!l->stopping)
+	/* Running on: edits that never cease must not put it off for ever. */
+	if (!l->stopping && !uv_is_active((uv_handle_t *)&l->settle))
 		uv_timer_start(&l->settle, link_on_settle, SETTLE_MS, 0);
 }
 
