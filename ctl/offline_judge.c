@@ -12,7 +12,9 @@
 #include "base/err.h"
 #include "ctl/cli.h"
 #include "ctl/show.h"
+#include "ctl/show_trace.h"
 #include "rules/rules.h"
+#include "rules/trace.h"
 #include "xmpp/ns.h"
 
 static const char bare_header[] =
@@ -25,6 +27,8 @@ struct judging {
 	struct subject subject;
 	struct stream *stream;
 	unsigned long stanzas;
+	bool follows; /* --trace */
+	struct trace trace;
 };
 
 /* Bare stanzas get a header made for them; a declaration or a stream header brings its own. */
@@ -63,25 +67,45 @@ static void print_verdict(const struct verdict *v)
 		print_verdict(w);
 }
 
+/* The verdict's object with the steps in it; takes nothing. */
+static int print_json(struct judging *run, const struct verdict *v)
+{
+	struct buf line;
+	json_t *all;
+	int r;
+
+	buf_init(&line, 0);
+	if ((r = verdict_format_json(v, &line)) == 0 && run->follows) {
+		all = json_loadb(buf_ptr(&line), buf_len(&line), 0, NULL);
+		json_object_set_new(all, "trace", json_incref(run->trace.steps));
+		if (run->trace.cut)
+			json_object_set_new(all, "cut", json_true());
+		json_dumpf(all, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(all);
+	} else if (r == 0) {
+		printf("%.*s\n", (int)buf_len(&line), buf_ptr(&line));
+	}
+	buf_fini(&line);
+	return r;
+}
+
 static int judge_one(struct judging *run, const struct stanza *stanza)
 {
 	struct verdict verdict;
-	struct buf line;
 	int r;
 
 	run->subject.stanza = stanza;
 	run->subject.session_stanzas = run->stanzas++;
+	trace_reset(&run->trace);
 	if ((r = judge_stanza(run->judge, run->policy, &run->subject, &verdict)) < 0)
 		return r;
-	if (!run->cli->json) {
-		print_verdict(&verdict);
-		return 0;
-	}
-	buf_init(&line, 0);
-	if ((r = verdict_format_json(&verdict, &line)) == 0)
-		printf("%.*s\n", (int)buf_len(&line), buf_ptr(&line));
-	buf_fini(&line);
-	return r;
+	if (run->cli->json)
+		return print_json(run, &verdict);
+	print_verdict(&verdict);
+	if (run->follows)
+		show_steps(stdout, run->trace.steps, run->trace.cut, run->cli->colour);
+	return 0;
 }
 
 /* EXIT_DONE while the input is good. */
@@ -190,6 +214,8 @@ int cli_judge(struct cli *cli)
 	struct diag_list diags;
 	int r, status;
 
+	run.follows = cli_flag(cli, "--trace");
+	run.trace.content = cli_flag(cli, "--bodies");
 	if ((status = take_options(cli, &rules, &run.subject)) != EXIT_DONE)
 		return status;
 	source_init(&sources, true);
@@ -204,6 +230,8 @@ int cli_judge(struct cli *cli)
 		take_role(run.policy, &run.subject);
 		run.judge = judge_new();
 		run.stream = stream_new(&xmpp_limits_default);
+		if (run.judge && run.follows)
+			judge_follow(run.judge, &run.trace);
 		if (run.judge && run.stream) {
 			stream_set_authenticated(run.stream, true);
 			status = judge_input(&run, stdin);
@@ -211,6 +239,7 @@ int cli_judge(struct cli *cli)
 			fprintf(stderr, "xmppwallctl judge: %s\n", err_text(-ENOMEM));
 		}
 	}
+	trace_reset(&run.trace);
 	stream_free(run.stream);
 	judge_free(run.judge);
 	policy_unref(run.policy);

@@ -9,9 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "rules/print.h"
 #include "xmpp/jid.h"
 #include "xmpp/text.h"
+
+enum { NODE_WRITTEN_MAX = 200 /* bytes of a test's text kept for whoever follows */ };
 
 static struct node *node_new(struct compiler *c, enum node_kind kind, const struct ast_cond *cond)
 {
@@ -454,6 +458,42 @@ static struct node *compile_limit(struct compiler *c, const struct ast_cond *con
 	return n;
 }
 
+/* The leaves made of one test all show its text, but for the kind before a dot. */
+static void node_name(struct node *n, const char *written)
+{
+	if (n->kind == NODE_AND || n->kind == NODE_OR || n->kind == NODE_NOT) {
+		node_name(n->left, written);
+		if (n->right)
+			node_name(n->right, written);
+	} else if (!n->written) {
+		n->written = n->quiet && n->words ? n->words->written : written;
+	}
+}
+
+/* As the rule has it, on one line and not too long. */
+static struct node *compile_leaf(struct compiler *c, const struct ast_cond *cond)
+{
+	struct node *n = cond->kind == COND_TEST ? compile_test(c, cond) : compile_limit(c, cond);
+	char line[NODE_WRITTEN_MAX];
+	const char *at;
+	struct buf text;
+	size_t len = 0;
+
+	if (!n)
+		return NULL;
+	buf_init(&text, 0);
+	at = print_cond(cond, &text) < 0 ? "" : buf_string(&text);
+	for (; at && *at && len < sizeof(line) - 1; at++)
+		if (*at != '\n' && (*at != ' ' || (len && line[len - 1] != ' ')))
+			line[len++] = *at;
+	while (at && *at && len > 0 && (unsigned char)line[len - 1] >= 0x80)
+		len--; /* no half character at the cut */
+	line[len] = '\0';
+	buf_fini(&text);
+	node_name(n, compile_strdup(c, line));
+	return n;
+}
+
 struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsigned depth)
 {
 	struct node *n;
@@ -462,10 +502,8 @@ struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsig
 		diag_error(c->diags, cond->at, NULL, "condition nested too deeply");
 		return NULL;
 	}
-	if (cond->kind == COND_TEST)
-		return compile_test(c, cond);
-	if (cond->kind == COND_LIMIT)
-		return compile_limit(c, cond);
+	if (cond->kind == COND_TEST || cond->kind == COND_LIMIT)
+		return compile_leaf(c, cond);
 	if (!(n = compile_alloc(c, sizeof(*n))))
 		return NULL;
 	n->kind = cond->kind == COND_AND ? NODE_AND : cond->kind == COND_OR ? NODE_OR : NODE_NOT;

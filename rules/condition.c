@@ -307,8 +307,23 @@ static bool test_opposite(
 	return !held && !j->error;
 }
 
+static bool test_leaf(struct judge *j, const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_LIMIT:
+		return test_limit(j, n);
+	case NODE_SCAN:
+		return n->negate ? test_opposite(j, n, test_scan) : test_scan(j, n);
+	default:
+		return n->negate ? test_opposite(j, n, test_values) : test_values(j, n);
+	}
+}
+
 bool test_node(struct judge *j, const struct node *n)
 {
+	unsigned first = j->n_pending;
+	bool held;
+
 	switch (n->kind) {
 	case NODE_AND:
 		return test_node(j, n->left) && test_node(j, n->right);
@@ -316,11 +331,10 @@ bool test_node(struct judge *j, const struct node *n)
 		return test_node(j, n->left) || test_node(j, n->right);
 	case NODE_NOT:
 		return test_opposite(j, n->left, test_node);
-	case NODE_LIMIT:
-		return test_limit(j, n);
-	case NODE_SCAN:
-		return n->negate ? test_opposite(j, n, test_scan) : test_scan(j, n);
 	default:
-		return n->negate ? test_opposite(j, n, test_values) : test_values(j, n);
+		held = test_leaf(j, n);
+		if (j->trace)
+			trace_test(j, n, held, first);
+		return held;
 	}
 }

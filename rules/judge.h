@@ -4,6 +4,7 @@
 #pragma once
 
 #include "rules/match.h"
+#include "rules/trace.h"
 #include "rules/view.h"
 #include "xmpp/text.h"
 
@@ -52,6 +53,7 @@ struct judge {
 	int64_t wall_ms;
 	int error;
 	unsigned silent; /* inside how many "not" */
+	struct trace *trace; /* who follows; NULL: nobody */
 	struct pending_match pending[VERDICT_MATCHES_MAX];
 	unsigned n_pending;
 	const struct verdict **last_would; /* where the next of the dry rules goes */

@@ -255,6 +255,18 @@ static void rule_try(struct judge *j, const struct chain *chain, const struct ru
 	j->n_would++;
 }
 
+static bool rule_holds(struct judge *j, const struct chain *chain, const struct rule *rule)
+{
+	bool held;
+
+	if (!j->trace)
+		return !rule->cond || test_node(j, rule->cond);
+	trace_rule(j->trace, chain, rule);
+	held = !rule->cond || test_node(j, rule->cond);
+	trace_held(j->trace, held);
+	return held;
+}
+
 static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned depth)
 {
 	unsigned hops = 0;
@@ -270,7 +282,7 @@ again:
 		enum flow flow;
 
 		j->n_pending = 0;
-		if (rule->cond && !test_node(j, rule->cond))
+		if (!rule_holds(j, chain, rule))
 			continue;
 		if (j->error)
 			return FLOW_FINAL;
@@ -323,6 +335,8 @@ static void chains_run(struct judge *j, const struct subject *s)
 			return;
 		verdict_set(j->verdict, &chain->policy);
 		j->verdict->chain = chain->name;
+		if (j->trace)
+			trace_policy(j->trace, chain, verdict_kind_text(j->verdict->kind));
 		if (chain->policy.kind != ACTION_ACCEPT)
 			return;
 	}

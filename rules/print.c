@@ -312,6 +312,14 @@ static void put_cond(struct printer *p, const struct ast_cond *cond)
 	}
 }
 
+int print_cond(const struct ast_cond *cond, struct buf *out)
+{
+	struct printer p = { .out = out };
+
+	put_cond(&p, cond);
+	return p.error;
+}
+
 /* ---- rules ---- */
 
 static void put_duration(struct printer *p, uint64_t ms)

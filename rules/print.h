@@ -6,3 +6,5 @@
 #include "rules/ast.h"
 
 int print_policy(const struct ast *ast, struct buf *out);
+/* One condition, as it stands in a rule. */
+int print_cond(const struct ast_cond *cond, struct buf *out);

@@ -80,6 +80,7 @@ struct node {
 	struct prefix_tree *networks; /* values are the texts as written */
 	unsigned n;                   /* words or numbers */
 	unsigned limit;
+	const char *written; /* the test as in the rule, for whoever follows; NULL for and, or, not */
 };
 
 struct limit {

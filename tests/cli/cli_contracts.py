@@ -130,6 +130,30 @@ class Contracts(unittest.TestCase):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(reason, done.stderr)
 
+    def test_judge_trace(self):
+        stanza = "<message><body>http://login.bad.example/ &#x9b;31m</body></message>"
+        verdict = json.loads(self.judge(stanza, "--json", "--trace").stdout)
+        last = verdict["trace"][-1]
+        self.assertEqual((last["chain"], last["rule"], last["held"]), ("inbound", "phishing", True))
+        test = last["tests"][-1]
+        self.assertEqual((test["values"], test["entry"]), (["login.bad.example"], "bad.example"))
+        self.assertEqual(verdict["rule"], "phishing")
+        self.assertNotIn("trace", json.loads(self.judge(stanza, "--json").stdout))
+        # What a person wrote is shown to whoever asks for it, and never steers the terminal.
+        plain = self.judge("<message><body>private &#x9b;31m words</body></message>", "--trace")
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        self.assertNotIn("private", plain.stdout)
+        self.assertIn("inbound: policy accept", plain.stdout)
+        shown = self.judge("<message><body>private &#x9b;31m words</body></message>", "--trace", "--bodies")
+        self.assertIn("private", shown.stdout)
+        self.assertNotIn("\x9b", shown.stdout)
+        # A stanza of many links makes a line with an end.
+        many = " ".join(f"http://h{n}.example/" for n in range(200))
+        verdict = json.loads(self.judge(f"<message><body>{many}</body></message>", "--json", "--trace").stdout)
+        for step in verdict["trace"]:
+            for test in step.get("tests", []):
+                self.assertLessEqual(len(test["values"]), 4)
+
     def test_judge_usage(self):
         self.assertEqual(run("judge").returncode, 2)
         self.assertEqual(self.judge("", "--peer", "nonsense").returncode, 2)
