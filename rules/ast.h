@@ -19,6 +19,7 @@ enum ast_value_kind {
 	VALUE_REGEX,    /* /.../flags ; text is the pattern, flags the letters behind */
 	VALUE_SET,      /* @name ; text is the name */
 	VALUE_LIST,     /* { a, b, c } ; items */
+	VALUE_DEFINED,  /* $NAME ; text is the name; define.c puts what it stands for in its place */
 };
 
 struct ast_value {
@@ -31,6 +32,8 @@ struct ast_value {
 	uint64_t duration_ms;
 	struct ast_value *items; /* LIST */
 	bool comma; /* in a setting: written with a comma before it */
+	const char *define; /* written as $define; the entries of a list put into a list: the first */
+	bool define_rest;   /* ... and the others, which are not printed */
 };
 
 /* "word value value ;" or "word value { ... }" inside service, set, limit, punish, options. "word = value ;" too. */
@@ -105,6 +108,7 @@ struct ast_rule {
 
 enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_CHAIN, ITEM_PUNISH, ITEM_EXPECT,
 	ITEM_OPTIONS /* daemon, firewall, stream-limits, timeouts: name tells which */,
+	ITEM_DEFINE,
 	ITEM_INCLUDE /* kept for print; its items follow in the list with their own file in at */ };
 
 struct ast_expect {
@@ -127,6 +131,7 @@ struct ast_item {
 	struct ast_setting *settings; /* SERVICE SET LIMIT PUNISH OPTIONS, and hook/policy of CHAIN */
 	struct ast_rule *rules;       /* CHAIN */
 	struct ast_expect *expect;    /* EXPECT */
+	struct ast_value *value;      /* DEFINE */
 };
 
 struct ast {

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "rules/check_int.h"
+#include "rules/define.h"
 #include "rules/list.h"
 
 enum { SUGGEST_MAX = 512 /* names looked through for a hint */ };
@@ -50,7 +51,7 @@ static void name_add(struct checker *c, struct map *map, const char *name, struc
 static void names_collect(struct checker *c)
 {
 	for (struct ast_item *i = c->ast->items; i && !c->error; i = i->next) {
-		if (i->kind == ITEM_INCLUDE || i->kind == ITEM_EXPECT)
+		if (i->kind == ITEM_INCLUDE || i->kind == ITEM_DEFINE || i->kind == ITEM_EXPECT)
 			continue;
 		name_add(c, &c->names[i->kind], i->name, i->name_at,
 			i->kind == ITEM_OPTIONS ? "block" : schema_of_item(i)->name, i);
@@ -100,7 +101,7 @@ static void items_check(struct checker *c)
 		if (i->kind == ITEM_CHAIN)
 			rules_collect(c, i);
 	for (struct ast_item *i = c->ast->items; i && !c->error; i = i->next) {
-		if (i->kind == ITEM_INCLUDE)
+		if (i->kind == ITEM_INCLUDE || i->kind == ITEM_DEFINE)
 			continue;
 		check_settings(c, i);
 		if (i->kind == ITEM_CHAIN)
@@ -116,13 +117,17 @@ int check_policy(struct ast *ast, struct source_set *sources, struct diag_list *
 {
 	struct checker c = { .ast = ast, .diags = diags };
 	unsigned errors = diags->errors;
+	bool defined;
 
 	(void)sources;
 	for (size_t i = 0; i < ITEM_INCLUDE; i++)
 		map_init(&c.names[i]);
 	map_init(&c.rules);
-	names_collect(&c);
-	if (!c.error)
+	c.error = define_expand(ast, diags);
+	defined = !c.error && diags->errors == errors;
+	if (defined)
+		names_collect(&c);
+	if (defined && !c.error)
 		items_check(&c);
 	for (size_t i = 0; i < ITEM_INCLUDE; i++)
 		map_fini(&c.names[i], NULL);

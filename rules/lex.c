@@ -378,6 +378,7 @@ static void lex_bare(struct lexer *lex, struct token *out)
 
 /* ---- the rest ---- */
 
+/* @name and $name. */
 static void lex_set(struct lexer *lex, struct token *out)
 {
 	const char *start = lex->at++;
@@ -385,11 +386,13 @@ static void lex_set(struct lexer *lex, struct token *out)
 	while (lex->at < lex->end && (isalnum((unsigned char)*lex->at) || *lex->at == '_' ||
 					     *lex->at == '-' || *lex->at == '.'))
 		lex->at++;
-	out->kind = TOKEN_SET;
+	out->kind = *start == '@' ? TOKEN_SET : TOKEN_DEFINED;
 	out->at = loc_between(lex, start, lex->at);
 	out->text = text_copy(lex, start + 1, (size_t)(lex->at - start - 1));
 	if (!*out->text)
-		token_bad(lex, out, NULL, "'@' needs the name of a set");
+		token_bad(lex, out, NULL,
+			*start == '@' ? "'@' needs the name of a set"
+				      : "'$' needs the name of a definition");
 }
 
 static void skip_blank(struct lexer *lex)
@@ -471,7 +474,7 @@ void lex_next(struct lexer *lex, struct token *out)
 		lex_string(lex, out);
 	else if (c == '/')
 		lex_regex(lex, out);
-	else if (c == '@')
+	else if (c == '@' || c == '$')
 		lex_set(lex, out);
 	else if (isalnum(c) || c >= 0x80 || c == '_' || c == ':' || c == '[')
 		lex_bare(lex, out);

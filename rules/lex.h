@@ -21,6 +21,7 @@ enum token_kind {
 			   yet */
 	TOKEN_REGEX,    /* text is the pattern, flags the letters behind it */
 	TOKEN_SET,      /* @name: text is the name */
+	TOKEN_DEFINED,  /* $name: text is the name */
 	TOKEN_BRACE_OPEN,
 	TOKEN_BRACE_CLOSE,
 	TOKEN_PAREN_OPEN,

@@ -65,6 +65,8 @@ static int value_kind(enum token_kind kind)
 		return VALUE_REGEX;
 	case TOKEN_SET:
 		return VALUE_SET;
+	case TOKEN_DEFINED:
+		return VALUE_DEFINED;
 	default:
 		return -1;
 	}
@@ -254,6 +256,22 @@ static bool parse_include(struct parser *p)
 	return true;
 }
 
+static bool parse_define(struct parser *p)
+{
+	struct ast_item *item;
+	struct loc at = p->token.at, name_at;
+	const char *name;
+
+	parse_step(p);
+	if (!(name = parse_name(p, "a name for the definition", &name_at)) ||
+		!(item = item_add(p, ITEM_DEFINE, at)))
+		return false;
+	item->name = name;
+	item->name_at = name_at;
+	return parse_expect(p, TOKEN_ASSIGN, "'='") && (item->value = parse_value(p)) &&
+	       parse_expect(p, TOKEN_SEMICOLON, "';'");
+}
+
 static bool parse_named(struct parser *p, enum ast_item_kind kind)
 {
 	static const char *const wanted[] = {
@@ -307,6 +325,8 @@ static bool parse_item(struct parser *p)
 
 	if (parse_is_word(p, "include"))
 		return parse_include(p);
+	if (parse_is_word(p, "define"))
+		return parse_define(p);
 	if (!block) {
 		parse_wrong(p, "a block such as service, set, limit or chain",
 			parse_is(p, TOKEN_WORD) ? schema_suggest_block(p->diags, p->token.text)

@@ -101,7 +101,10 @@ bool parse_wrong(struct parser *p, const char *what, const char *hint)
 		diag_error(p->diags, p->token.at, hint, "expected %s, got %s", what, got);
 	else
 		diag_error(p->diags, p->token.at, hint, "expected %s, got '%s%s'", what,
-			p->token.kind == TOKEN_SET ? "@" : "", p->token.text);
+			p->token.kind == TOKEN_SET       ? "@"
+			: p->token.kind == TOKEN_DEFINED ? "$"
+							 : "",
+			p->token.text);
 	return false;
 }
 

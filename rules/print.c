@@ -98,11 +98,15 @@ static void put_value(struct printer *p, const struct ast_value *v, unsigned lev
 static void put_items(struct printer *p, const struct ast_value *list, const char *between,
 	unsigned level, bool lines)
 {
-	for (const struct ast_value *item = list->items; item; item = item->next) {
+	const struct ast_value *next;
+
+	for (const struct ast_value *item = list->items; item; item = next) {
+		for (next = item->next; next && next->define_rest;)
+			next = next->next;
 		if (lines)
 			put_indent(p, level + 1);
 		put_value(p, item, level + 1);
-		put(p, item->next || lines ? between : "");
+		put(p, next || lines ? between : "");
 	}
 }
 
@@ -115,7 +119,7 @@ static bool list_is_short(const struct ast_value *list)
 
 	buf_init(&text, 0);
 	for (const struct ast_value *item = list->items; item && fits; item = item->next) {
-		if (item->kind != VALUE_LIST)
+		if (item->kind != VALUE_LIST && !item->define_rest)
 			put_value(&scratch, item, 0);
 		fits = item->kind != VALUE_LIST && !scratch.error &&
 		       buf_len(&text) < PRINT_LIST_MAX;
@@ -143,6 +147,10 @@ static void put_list(struct printer *p, const struct ast_value *list, unsigned l
 
 static void put_value(struct printer *p, const struct ast_value *v, unsigned level)
 {
+	if (v->define) {
+		put_format(p, "$%s", v->define);
+		return;
+	}
 	switch (v->kind) {
 	case VALUE_STRING:
 		put_string(p, v->text);
@@ -152,6 +160,9 @@ static void put_value(struct printer *p, const struct ast_value *v, unsigned lev
 		break;
 	case VALUE_SET:
 		put_format(p, "@%s", v->text);
+		break;
+	case VALUE_DEFINED:
+		put_format(p, "$%s", v->text);
 		break;
 	case VALUE_LIST:
 		put_list(p, v, level);
@@ -447,6 +458,12 @@ static void put_item(struct printer *p, const struct ast_item *item)
 		put(p, "\n");
 		return;
 	}
+	if (item->kind == ITEM_DEFINE) {
+		put_format(p, "define %s = ", item->name);
+		put_value(p, item->value, 0);
+		put(p, ";\n");
+		return;
+	}
 	put(p, block->name);
 	if (block->named)
 		put(p, " ");
@@ -465,6 +482,11 @@ static void put_item(struct printer *p, const struct ast_item *item)
 	put(p, "}\n");
 }
 
+static bool is_line(const struct ast_item *item)
+{
+	return item->kind == ITEM_INCLUDE || item->kind == ITEM_DEFINE;
+}
+
 int print_policy(const struct ast *ast, struct buf *out)
 {
 	struct printer p = { .out = out };
@@ -473,7 +495,7 @@ int print_policy(const struct ast *ast, struct buf *out)
 	for (const struct ast_item *item = ast->items; item && !p.error; item = item->next) {
 		if (item->at.file != ast->items->at.file)
 			continue; /* of an included file */
-		if (before && !(before->kind == ITEM_INCLUDE && item->kind == ITEM_INCLUDE))
+		if (before && !(is_line(before) && before->kind == item->kind))
 			put(&p, "\n");
 		put_item(&p, item);
 		before = item;

@@ -276,11 +276,11 @@ enum { WORDS_MAX = 32, WORDS_TEXT_MAX = 256 };
 
 const char *schema_suggest_block(struct diag_list *d, const char *word)
 {
-	const char *names[COUNT(schema_blocks) + 1] = { "include" };
+	const char *names[COUNT(schema_blocks) + 2] = { "include", "define" };
 
 	for (size_t i = 0; i < schema_block_count; i++)
-		names[i + 1] = schema_blocks[i].name;
-	return diag_suggest(d, word, names, schema_block_count + 1);
+		names[i + 2] = schema_blocks[i].name;
+	return diag_suggest(d, word, names, schema_block_count + 2);
 }
 
 const char *schema_suggest(struct diag_list *d, const struct schema_block *block, const char *word)

@@ -86,6 +86,7 @@ static void print_settings(void)
 
 static void print_words(void)
 {
+	printf("include\ndefine\n");
 	for (size_t i = 0; i < schema_block_count; i++)
 		printf("%s\n", schema_blocks[i].name);
 	for (size_t i = 0; parse_action_word(i); i++)
