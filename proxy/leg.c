@@ -48,6 +48,9 @@ void leg_init(struct leg *leg, struct session *s)
 	leg->session = s;
 	leg->heard_ms = uv_now(&s->worker->loop);
 	leg->in = stream_new(&conf->limits);
+	/* The small ceilings before a login are for strangers; a server's features may be long. */
+	if (leg->in && leg == &s->server)
+		stream_set_authenticated(leg->in, true);
 }
 
 bool leg_hears(struct session *s, const struct leg *leg)

@@ -135,6 +135,16 @@ def test_server_before_tls(lab, trap, dial, name, talk, condition):
         dead(trap)
 
 
+def test_long_features_pass(lab, dial):
+    """A server of today offers more than a stranger may say before the login."""
+    many = "".join(f"<mechanism>SCRAM-SHA-{n}</mechanism>" for n in range(300))
+    features = PLAIN.replace("<mechanism>", many + "<mechanism>", 1) + f"<x xmlns='urn:x'>{'x' * 20000}</x>"
+    with LyingServer(lab, lambda c: c.greet(features) or c.read_all()):
+        raw = dial().starttls()
+        raw.send(header("verona.example"))
+        assert "SCRAM-SHA-299" in raw.read_until("</stream:features>")
+
+
 def loggedin(*texts, then=None):
     def talk(c):
         c.accept_login()
