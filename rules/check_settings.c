@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "rules/address.h"
 #include "rules/check_int.h"
+#include "rules/limit.h"
 #include "rules/list.h"
 #include "rules/options.h"
 
@@ -207,26 +208,54 @@ static void check_set_name(const struct shape *x, const struct ast_value *v)
 	shape_end(x, v->next);
 }
 
-static void check_key(const struct shape *x, const struct ast_value *v)
+/* The field at v, with its string if it needs one; returns what follows, NULL after an error. */
+static const struct ast_value *check_key_field(
+	const struct shape *x, const struct ast_value *v, bool *fine)
 {
 	const struct field *field;
 
-	if (!v || v->kind != VALUE_WORD) {
+	*fine = false;
+	if (v->kind != VALUE_WORD) {
+		shape_wrong(x, v, "such as peer.address or from.bare");
+		return NULL;
+	}
+	if (!(field = check_field(x->c, v->text, v->at)))
+		return NULL;
+	if (strcmp(field->name, v->text) != 0) {
+		diag_error(x->c->diags, v->at, NULL,
+			"a limit counts what its rules ask about; write 'key %s'", field->name);
+		return NULL;
+	}
+	if (field->param && (!v->next || v->next->kind != VALUE_STRING)) {
+		diag_error(x->c->diags, v->at, NULL, "'%s' needs a path in double quotes",
+			field->name);
+		return NULL;
+	}
+	*fine = true;
+	return field->param ? v->next->next : v->next;
+}
+
+static void check_key(const struct shape *x, const struct ast_value *v)
+{
+	unsigned n = 0;
+	bool fine = true;
+
+	if (!v) {
 		shape_wrong(x, v, "such as peer.address or from.bare");
 		return;
 	}
-	if (!(field = check_field(x->c, v->text, v->at)))
-		return;
-	if (strcmp(field->name, v->text) != 0)
-		diag_error(x->c->diags, v->at, NULL,
-			"a limit counts what its rules ask about; write 'key %s'", field->name);
-	else if (!field->param)
-		shape_end(x, v->next);
-	else if (!v->next || v->next->kind != VALUE_STRING)
-		diag_error(x->c->diags, v->at, NULL, "'%s' needs a path in double quotes",
-			field->name);
-	else
-		shape_end(x, v->next->next);
+	while (v && fine) {
+		if (n > 0 && !v->comma) {
+			shape_end(x, v);
+			return;
+		}
+		if (++n > LIMIT_KEYS_MAX) {
+			diag_error(x->c->diags, v->at, NULL, "a key has at most %d fields",
+				LIMIT_KEYS_MAX);
+			return;
+		}
+		v = check_key_field(x, v, &fine);
+	}
 }
 
 static bool element_fits(int type, const struct ast_value *v)

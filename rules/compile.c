@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The checked tree as a program: sets are filled from elements and files, limits get their tables
- * (an older policy's, where name and key agree), chains and rules become arrays, conditions go to
- * compile_cond.c, and at the end every scanner's patterns are compiled at once. Errors are
- * diagnostics. Names are already resolved and settings known (check.c); it judges nothing. */
+/* The checked tree as a program: sets are filled from elements and files, limits go to
+ * compile_limit.c, chains and rules become arrays, conditions go to compile_cond.c, and at the end
+ * every scanner's patterns are compiled at once. Errors are diagnostics. Names are already resolved and settings known (check.c); it judges nothing. */
 #include "rules/compile.h"
 
 #include <errno.h>
@@ -14,8 +13,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/live.h"
-
-enum { LIMIT_ENTRIES_DEFAULT = 65536, LIMIT_ENTRIES_MAX = 16000000 };
 
 void *compile_alloc(struct compiler *c, size_t size)
 {
@@ -35,7 +32,7 @@ const char *compile_strdup(struct compiler *c, const char *text)
 	return copy;
 }
 
-static metric *counter(struct compiler *c, const char *format, const char *a, const char *b)
+metric *compile_counter(struct compiler *c, const char *format, const char *a, const char *b)
 {
 	char name[METRIC_NAME_MAX];
 
@@ -43,7 +40,7 @@ static metric *counter(struct compiler *c, const char *format, const char *a, co
 	return metrics_find(c->metrics, name);
 }
 
-static const struct ast_setting *setting_find(const struct ast_item *item, const char *name)
+const struct ast_setting *compile_setting(const struct ast_item *item, const char *name)
 {
 	for (const struct ast_setting *s = item->settings; s; s = s->next)
 		if (strcmp(s->name, name) == 0)
@@ -53,7 +50,7 @@ static const struct ast_setting *setting_find(const struct ast_item *item, const
 
 static const char *setting_text(const struct ast_item *item, const char *name)
 {
-	const struct ast_setting *s = setting_find(item, name);
+	const struct ast_setting *s = compile_setting(item, name);
 
 	return s && s->values ? s->values->text : NULL;
 }
@@ -68,7 +65,7 @@ static const struct ast_value *setting_values(const struct ast_setting *s)
 
 static bool setting_has(const struct ast_item *item, const char *name, const char *word)
 {
-	for (const struct ast_value *v = setting_values(setting_find(item, name)); v; v = v->next)
+	for (const struct ast_value *v = setting_values(compile_setting(item, name)); v; v = v->next)
 		if (v->text && strcmp(v->text, word) == 0)
 			return true;
 	return false;
@@ -123,7 +120,7 @@ static void set_file(struct compiler *c, struct list *l, const struct ast_settin
 
 static void compile_set(struct compiler *c, const struct ast_item *item)
 {
-	const struct ast_setting *file = setting_find(item, "file");
+	const struct ast_setting *file = compile_setting(item, "file");
 	const char *type_name = setting_text(item, "type");
 	int type = type_name ? list_type_find(type_name) : -1;
 	struct list *l;
@@ -141,8 +138,8 @@ static void compile_set(struct compiler *c, const struct ast_item *item)
 	l->nocase = setting_has(item, "flags", "nocase");
 	l->substring = setting_has(item, "flags", "substring");
 	l->suffix = setting_has(item, "flags", "suffix");
-	l->hits = counter(c, "set.%s.hits%s", item->name, "");
-	for (const struct ast_value *v = setting_values(setting_find(item, "elements")); v;
+	l->hits = compile_counter(c, "set.%s.hits%s", item->name, "");
+	for (const struct ast_value *v = setting_values(compile_setting(item, "elements")); v;
 		v = v->next)
 		set_element(c, l, v);
 	if (file && file->values && file->values->text)
@@ -155,79 +152,6 @@ struct list *program_find_list(const struct program *p, const char *name)
 		if (strcmp(p->lists[i]->name, name) == 0)
 			return p->lists[i];
 	return NULL;
-}
-
-/* ---- limits ---- */
-
-struct limit *compile_find_limit(struct compiler *c, const char *name)
-{
-	for (unsigned i = 0; i < c->p->n_limits; i++)
-		if (strcmp(c->p->limits[i].name, name) == 0)
-			return &c->p->limits[i];
-	return NULL;
-}
-
-/* An older policy's table for the same thing, so that a reload forgives nobody. */
-static struct limit_table *limit_inherit(const struct program *previous, const struct limit *limit)
-{
-	for (unsigned i = 0; previous && i < previous->n_limits; i++) {
-		const struct limit *old = &previous->limits[i];
-		if (strcmp(old->name, limit->name) == 0 && old->key == limit->key &&
-			old->entries == limit->entries &&
-			strcmp(old->param ? old->param : "", limit->param ? limit->param : "") == 0)
-			return limit_table_ref(old->table);
-	}
-	return NULL;
-}
-
-static void limit_key(struct compiler *c, struct limit *limit, const struct ast_setting *key)
-{
-	if (!key || !key->values || !key->values->text)
-		return;
-	limit->key = field_find(key->values->text);
-	if (!limit->key)
-		diag_error(
-			c->diags, key->values->at, NULL, "unknown field '%s'", key->values->text);
-	else if (limit->key->param && key->values->next && key->values->next->text)
-		limit->param = compile_strdup(c, key->values->next->text);
-}
-
-static void compile_limit(struct compiler *c, const struct ast_item *item)
-{
-	const struct ast_setting *rate = setting_find(item, "rate"),
-				 *burst = setting_find(item, "burst"),
-				 *entries = setting_find(item, "entries");
-	struct limit *limit = &c->p->limits[c->p->n_limits++];
-	const struct ast_value *v = rate ? rate->values : NULL;
-	uint64_t events, depth;
-
-	limit->name = compile_strdup(c, item->name);
-	limit_key(c, limit, setting_find(item, "key"));
-	if (!v || v->kind != VALUE_RATE || v->number == 0 || v->duration_ms == 0) {
-		diag_error(c->diags, v ? v->at : item->name_at, NULL,
-			"limit '%s' needs a rate such as 20/second", item->name);
-		return;
-	}
-	events = v->number;
-	/* Without a burst, one period's worth may come at once. */
-	depth = burst && burst->values ? burst->values->number : events;
-	limit->period_ns = (uint64_t)((unsigned __int128)v->duration_ms * 1000000u / events);
-	if (limit->period_ns == 0)
-		limit->period_ns = 1;
-	if (depth == 0)
-		depth = 1;
-	limit->tolerance_ns =
-		depth > INT64_MAX / limit->period_ns ? INT64_MAX : depth * limit->period_ns;
-	limit->entries = entries && entries->values && entries->values->number
-				 ? entries->values->number
-				 : LIMIT_ENTRIES_DEFAULT;
-	if (limit->entries > LIMIT_ENTRIES_MAX)
-		limit->entries = LIMIT_ENTRIES_MAX;
-	limit->exceeded = counter(c, "limit.%s.exceeded%s", item->name, "");
-	limit->evicted = counter(c, "limit.%s.evicted%s", item->name, "");
-	limit->table = limit->name ? limit_inherit(c->previous, limit) : NULL;
-	if (!limit->table && !(limit->table = limit_table_new(limit->entries)))
-		c->error = -ENOMEM;
 }
 
 /* ---- chains ---- */
@@ -354,14 +278,14 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 	for (const struct ast_setting *s = item->settings; s; s = s->next)
 		if (strcmp(s->name, "hook") == 0)
 			compile_hook(c, chain, s);
-	compile_policy(c, chain, setting_find(item, "policy"));
+	compile_policy(c, chain, compile_setting(item, "policy"));
 	for (const struct ast_rule *r = item->rules; r && !c->error; r = r->next) {
 		struct rule *rule = &chain->rules[chain->n_rules++];
 
 		rule->name = compile_strdup(c, r->name);
 		rule->dry = r->dry;
 		rule->ast = r;
-		rule->hits = counter(c, "rule.%s/%s.hits", item->name, r->name);
+		rule->hits = compile_counter(c, "rule.%s/%s.hits", item->name, r->name);
 		rule->cond = r->cond ? compile_cond(c, r->cond, 0) : NULL;
 		compile_actions(c, rule, r);
 	}
@@ -424,7 +348,7 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 		if (i->kind == ITEM_SET) {
 			compile_set(c, i);
 		} else if (i->kind == ITEM_LIMIT) {
-			compile_limit(c, i);
+			compile_limit_item(c, i);
 		} else if (i->kind == ITEM_CHAIN) {
 			struct chain *chain = &c->p->chains[c->p->n_chains++];
 			chain->name = compile_strdup(c, i->name);

@@ -17,6 +17,12 @@ struct compiler {
 /* Memory of the program, zeroed; on failure remembers the error and returns NULL. */
 void *compile_alloc(struct compiler *c, size_t size);
 const char *compile_strdup(struct compiler *c, const char *text);
+/* The counter of that name, made from a format with two texts. */
+metric *compile_counter(struct compiler *c, const char *format, const char *a, const char *b);
+/* NULL if the item does not have it. */
+const struct ast_setting *compile_setting(const struct ast_item *item, const char *name);
+/* The next of the program's limits (compile_limit.c). */
+void compile_limit_item(struct compiler *c, const struct ast_item *item);
 /* A condition of the tree as nodes; NULL after an error. depth starts at 0. */
 struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsigned depth);
 /* Prepares the databases of all scanners once all conditions are known. */

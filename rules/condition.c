@@ -37,46 +37,92 @@ static void set_hit(struct judge *j, const struct list *l)
 /* ---- limits ---- */
 
 /* Addresses of one IPv6 customer are one key: a /64 is what a single host is given. */
-static uint64_t limit_hash(const struct limit *limit, const struct field_value *value)
+static uint64_t key_hash(const struct limit_key *key, const struct field_value *value)
 {
 	const struct peer_address *a = value->address;
 
-	if (limit->key->type == FIELD_ADDRESS && a)
+	if (key->field->type == FIELD_ADDRESS && a)
 		return map_hash(a->bytes, address_is_v4(a) ? 16 : 8);
-	if (limit->key->type == FIELD_NUMBER || limit->key->type == FIELD_BOOL)
+	if (key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL)
 		return map_hash(&value->number, sizeof(value->number));
 	return map_hash(value->text.ptr, value->text.len);
+}
+
+static bool key_get(struct judge *j, const struct limit_key *key, struct field_value *value)
+{
+	bool number = key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL;
+
+	return key->field->get(&j->view, key->param, 0, value) && (number || value->text.len);
+}
+
+/* False when the stanza lacks a part of the key: then there is nobody to count. */
+static bool limit_hash(struct judge *j, const struct limit *limit, uint64_t *out)
+{
+	uint64_t hashes[LIMIT_KEYS_MAX];
+
+	for (unsigned i = 0; i < limit->n_keys; i++) {
+		struct field_value value = { .text = { "", 0 } };
+
+		if (!key_get(j, &limit->keys[i], &value))
+			return false;
+		hashes[i] = key_hash(&limit->keys[i], &value);
+	}
+	*out = limit->n_keys == 0   ? 1
+	       : limit->n_keys == 1 ? hashes[0]
+				    : map_hash(hashes, limit->n_keys * sizeof(*hashes));
+	return true;
+}
+
+/* The key's values, for people. */
+static struct span limit_text(struct judge *j, const struct limit *limit)
+{
+	struct span all = { "", 0 };
+
+	for (unsigned i = 0; i < limit->n_keys; i++) {
+		struct field_value value = { .text = { "", 0 } };
+		char *text;
+
+		if (!key_get(j, &limit->keys[i], &value) || !value.text.len)
+			continue;
+		if (!all.len) {
+			all = value.text;
+			continue;
+		}
+		if (!(text = arena_alloc(&j->arena, all.len + 2 + value.text.len)))
+			return all;
+		memcpy(text, all.ptr, all.len);
+		memcpy(text + all.len, ", ", 2);
+		memcpy(text + all.len + 2, value.text.ptr, value.text.len);
+		all = (struct span){ text, all.len + 2 + value.text.len };
+	}
+	return all;
+}
+
+static unsigned char limit_count(struct judge *j, const struct limit *limit, unsigned index)
+{
+	struct limit_table *table = j->trial ? j->trial->limits[index] : limit->table;
+	uint64_t key;
+
+	if (!limit_hash(j, limit, &key) ||
+		!limit_table_count(table, key, j->now_ns, limit->rate.period_ns,
+			limit->rate.tolerance_ns, limit->evicted))
+		return LIMIT_FINE;
+	if (!j->trial)
+		metric_add(limit->exceeded, 1);
+	return LIMIT_EXCEEDED;
 }
 
 static bool test_limit(struct judge *j, const struct node *n)
 {
 	const struct limit *limit = &j->program->limits[n->limit];
-	struct limit_table *table = j->trial ? j->trial->limits[n->limit] : limit->table;
-	struct field_value value = { .text = { "", 0 } };
-	uint64_t key = 1;
+	struct span text;
 
-	if (j->limits[n->limit] == LIMIT_UNKNOWN) {
-		j->limits[n->limit] = LIMIT_FINE;
-		if (limit->key) {
-			bool text =
-				limit->key->type != FIELD_NUMBER && limit->key->type != FIELD_BOOL;
-			if (!limit->key->get(&j->view, limit->param, 0, &value) ||
-				(text && !value.text.len))
-				return false;
-			key = limit_hash(limit, &value);
-		}
-		if (limit_table_count(table, key, j->now_ns, limit->period_ns, limit->tolerance_ns,
-			    limit->evicted)) {
-			j->limits[n->limit] = LIMIT_EXCEEDED;
-			if (!j->trial)
-				metric_add(limit->exceeded, 1);
-		}
-	}
+	if (j->limits[n->limit] == LIMIT_UNKNOWN)
+		j->limits[n->limit] = limit_count(j, limit, n->limit);
 	if (j->limits[n->limit] != LIMIT_EXCEEDED)
 		return false;
-	if (limit->key && !value.text.ptr[0])
-		limit->key->get(&j->view, limit->param, 0, &value);
-	note(j, "limit", limit->name, "", value.text, 0, value.text.len);
+	text = limit_text(j, limit);
+	note(j, "limit", limit->name, "", text, 0, text.len);
 	return true;
 }
 

@@ -11,6 +11,16 @@
 
 struct limit_table;
 
+enum { LIMIT_KEYS_MAX = 4 /* fields of a key */ };
+
+/* One event each period_ns, tolerance_ns / period_ns at once. */
+struct limit_rate {
+	uint64_t period_ns, tolerance_ns;
+};
+
+/* events in duration_ms; burst 0: as many as events. */
+struct limit_rate limit_rate_make(uint64_t events, uint64_t duration_ms, uint64_t burst);
+
 /* A table of about entries keys (rounded up), one reference. NULL when out of memory. */
 struct limit_table *limit_table_new(size_t entries);
 struct limit_table *limit_table_ref(struct limit_table *t);

@@ -110,9 +110,9 @@ static int infos_limits(struct policy *p)
 		const struct limit *l = &program->limits[i];
 		p->limits[i] = (struct limit_info){
 			.name = l->name,
-			.key = l->key ? l->key->name : "",
-			.period_ns = l->period_ns,
-			.burst = l->tolerance_ns / l->period_ns,
+			.key = l->key,
+			.period_ns = l->configured.period_ns,
+			.burst = l->configured.tolerance_ns / l->configured.period_ns,
 			.entries = l->entries,
 			.exceeded = l->exceeded,
 		};
@@ -266,6 +266,22 @@ size_t policy_limits(const struct policy *p, const struct limit_info **out)
 {
 	*out = p->limits;
 	return p->program->n_limits;
+}
+
+int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate)
+{
+	for (unsigned i = 0; i < p->program->n_limits; i++) {
+		struct limit *l = &p->program->limits[i];
+
+		if (strcmp(l->name, name) != 0)
+			continue;
+		pthread_rwlock_wrlock(&p->program->lock);
+		l->changed = rate != NULL;
+		l->rate = rate ? *rate : l->configured;
+		pthread_rwlock_unlock(&p->program->lock);
+		return 0;
+	}
+	return ERR_NOTFOUND;
 }
 
 const char *policy_version(const struct policy *p)

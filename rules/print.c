@@ -194,7 +194,8 @@ static bool comma_before(const struct schema_setting *known, const struct ast_va
 		return v->comma;
 	if (known->shape == SHAPE_HOOK)
 		return !hooked;
-	return known->shape == SHAPE_WORDS || (known->shape == SHAPE_LISTEN && v->comma);
+	return known->shape == SHAPE_WORDS ||
+	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD) && v->comma);
 }
 
 static void put_values(struct printer *p, const struct ast_setting *s,

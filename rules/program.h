@@ -83,11 +83,17 @@ struct node {
 	const char *written; /* the test as in the rule, for whoever follows; NULL for and, or, not */
 };
 
-struct limit {
-	const char *name;
-	const struct field *key; /* NULL: one bucket for all */
+struct limit_key {
+	const struct field *field;
 	const char *param;
-	uint64_t period_ns, tolerance_ns;
+};
+
+struct limit {
+	const char *name, *key; /* key as written, "" : one bucket for all */
+	struct limit_key keys[LIMIT_KEYS_MAX];
+	unsigned n_keys;
+	struct limit_rate rate, configured; /* rate is changed live, under the program's lock */
+	bool changed;                       /* rate is not what the configuration says */
 	size_t entries;
 	struct limit_table *table;
 	metric *exceeded, *evicted;

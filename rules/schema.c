@@ -167,8 +167,9 @@ static const struct schema_setting limit_settings[] = {
 		.doc = "How many events are fine; N/10m is N in ten minutes.", .required = true },
 	{ "burst", SHAPE_NUMBER, "N", NULL, "the rate's number",
 		.doc = "How many may come at once.", RANGE(1, 1000000000) },
-	{ "key", SHAPE_FIELD, "FIELD", NULL, "one count for all",
-		.doc = "Each value of this field is counted by itself." },
+	{ "key", SHAPE_FIELD, "FIELD, ...", NULL, "one count for all",
+		.doc = "Each value of this field (of several: each combination) is counted by "
+		       "itself." },
 	{ "entries", SHAPE_NUMBER, "N", NULL, "65536",
 		.doc = "Keys remembered; beyond it the coldest is forgotten.",
 		RANGE(16, 16000000) },

@@ -130,6 +130,10 @@ limit a { burst 5; } ; fail ; limit 'a' has no 'rate'
 limit a { rate 1/s; key form; } ; fail ; unknown field 'form' ; did you mean 'from'?
 limit a { rate 1/s; key message.from; } ; fail ; a limit counts what its rules ask about; write 'key from'
 limit a { rate 1/s; key xml "{*}x"; } ; ok ; key xml "{*}x";
+limit a { rate 1/s; key from.bare, to.domain; } ; ok ; key from.bare, to.domain;
+limit a { rate 1/s; key xml "{*}x", peer.address; } ; ok ; key xml "{*}x", peer.address;
+limit a { rate 1/s; key from.bare to.domain; } ; fail ; 'to.domain' is one value too many for 'key' ; a setting ends with ';'
+limit a { rate 1/s; key from, to, type, id, kind; } ; fail ; a key has at most 4 fields
 limit a { rate 1/s; key xml; } ; fail ; 'xml' needs a path in double quotes
 limit a { rate 1/s; entries 1; } ; fail ; 'entries' must be between 16 and 16000000
 punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } ; ok ; 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared;

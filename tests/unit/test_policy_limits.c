@@ -146,6 +146,33 @@ static void test_key_others(void **state)
 	rig_fini(&r);
 }
 
+/* Several fields: each combination is a key of its own. */
+static void test_key_of_several(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	clock_begin();
+	rig_init(&r, "limit l { rate 1/second; burst 2; key from.bare, to.domain; }"
+		     "chain test { hook c2s; policy accept; rule flood { limit l exceeded drop } }");
+	for (int i = 0; i < 4; i++)
+		rig_judge(&r, "<message to='a@one.example'/>");
+	assert_string_equal(r.verdict.rule, "flood");
+	assert_string_equal(r.verdict.matches[0].text, "romeo@montague.example, one.example");
+	rig_judge(&r, "<message to='b@one.example/x'/>");
+	assert_string_equal(r.verdict.rule, "flood");
+	rig_judge(&r, "<message to='a@two.example'/>");
+	assert_string_equal(r.verdict.rule, "");
+	r.subject.session_jid = "juliet@montague.example/x";
+	rig_judge(&r, "<message to='a@one.example'/>");
+	assert_string_equal(r.verdict.rule, "");
+	/* a part that is missing: nobody to count */
+	for (int i = 0; i < 4; i++)
+		rig_judge(&r, "<message/>");
+	assert_string_equal(r.verdict.rule, "");
+	rig_fini(&r);
+}
+
 /* A limit asked for by several rules counts a stanza once, and answers all the same. */
 static void test_once_per_stanza(void **state)
 {
@@ -231,6 +258,31 @@ static void test_reload_keeps_limits(void **state)
 	rig_load(&r, "limit m { rate 1/minute; burst 5; key to.bare; } chain test { hook c2s;"
 		     " policy accept; rule flood { limit m exceeded drop } }");
 	assert_int_equal(let_through(&r, 10), 5);
+	rig_fini(&r);
+}
+
+/* A rate set live is judged by at once, stays over a reload, and goes back to what is written then. */
+static void test_set_live(void **state)
+{
+	struct limit_rate three = limit_rate_make(1, 60000, 3);
+	const struct limit_info *info;
+	struct rig r;
+
+	(void)state;
+	clock_begin();
+	rig_init(&r, "limit l { rate 1/minute; burst 5; }" FLOOD);
+	assert_int_equal(policy_limit_set(r.policy, "m", &three), ERR_NOTFOUND);
+	assert_int_equal(let_through(&r, 2), 2);
+	assert_int_equal(policy_limit_set(r.policy, "l", &three), 0);
+	assert_int_equal(let_through(&r, 10), 1); /* what was counted counts */
+	rig_load(&r, "limit l { rate 1/minute; burst 9; }" FLOOD);
+	assert_int_equal(let_through(&r, 10), 0);
+	assert_int_equal(policy_limits(r.policy, &info), 1);
+	assert_int_equal(info->burst, 9);
+	assert_int_equal(policy_limit_set(r.policy, "l", NULL), 0);
+	assert_int_equal(let_through(&r, 10), 6);
+	rig_load(&r, "limit l { rate 1/minute; burst 10; }" FLOOD);
+	assert_int_equal(let_through(&r, 10), 1);
 	rig_fini(&r);
 }
 
@@ -333,9 +385,11 @@ int main(void)
 		cmocka_unit_test_teardown(test_keys, teardown),
 		cmocka_unit_test_teardown(test_key_address, teardown),
 		cmocka_unit_test_teardown(test_key_others, teardown),
+		cmocka_unit_test_teardown(test_key_of_several, teardown),
 		cmocka_unit_test_teardown(test_once_per_stanza, teardown),
 		cmocka_unit_test_teardown(test_eviction, teardown),
 		cmocka_unit_test_teardown(test_reload_keeps_limits, teardown),
+		cmocka_unit_test_teardown(test_set_live, teardown),
 		cmocka_unit_test_teardown(test_both_policies_count, teardown),
 		cmocka_unit_test_teardown(test_expectations_count_apart, teardown),
 		cmocka_unit_test(test_stranger),
