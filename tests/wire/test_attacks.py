@@ -421,12 +421,10 @@ def test_silence_ends(trap, honest, dial, phase):
     assert counter(trap, "session.timeout") == before + 1
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", [p for p in PHASES if p.endswith("-half")])
 def test_dripping_does_not_help(trap, honest, dial, phase):
     """A byte now and then is not progress."""
     enter, seconds, _ = PHASES[phase]
-    if not phase.endswith("-half"):
-        pytest.skip("nothing to drip")
     raw = enter(dial())
     end = time.monotonic() + 2 * seconds + TICK
     with pytest.raises(OSError):
@@ -757,7 +755,6 @@ def test_flood_of_one_starves_nobody(lab, trap, honest, dial, name):
         begun = time.monotonic()
         dial(source="192.0.2.30").starttls().open().close()
         slowest = max(slowest, time.monotonic() - begun)
-    print("TIME", name, slowest, total)
     assert slowest < 1
     if name == "spaces":
         assert total[0] < 20_000_000 and counter(trap, "limit.space")
