@@ -121,6 +121,12 @@ void check_chain(struct checker *c, struct ast_item *chain)
 	const struct ast_rule *end = NULL;
 	bool warned = false;
 
+	for (const struct ast_setting *s = chain->settings; s && !is_hooked(chain); s = s->next)
+		if (strcmp(s->name, "priority") == 0)
+			diag_error(c->diags, s->at, "give it a 'hook', or leave the number out",
+				"chain '%s' is asked by other chains; it has no priority",
+				chain->name);
+
 	for (struct ast_rule *rule = chain->rules; rule && !c->error; rule = rule->next) {
 		const struct ast_action *final = check_actions(c, rule);
 

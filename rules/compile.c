@@ -278,6 +278,8 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 	for (const struct ast_setting *s = item->settings; s; s = s->next)
 		if (strcmp(s->name, "hook") == 0)
 			compile_hook(c, chain, s);
+		else if (strcmp(s->name, "priority") == 0 && s->values)
+			chain->priority = (unsigned)s->values->number;
 	compile_policy(c, chain, compile_setting(item, "policy"));
 	for (const struct ast_rule *r = item->rules; r && !c->error; r = r->next) {
 		struct rule *rule = &chain->rules[chain->n_rules++];
@@ -290,6 +292,25 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 		compile_actions(c, rule, r);
 	}
 	c->p->n_rules += chain->n_rules;
+}
+
+/* Hooked chains by priority, and as they stand where that is equal. */
+static void compile_order(struct compiler *c)
+{
+	struct program *p = c->p;
+
+	if (!(p->order = compile_alloc(c, (p->n_chains + 1) * sizeof(*p->order))))
+		return;
+	for (unsigned i = 0; i < p->n_chains; i++) {
+		unsigned at = p->n_order;
+
+		if (p->chains[i].n_hooks == 0)
+			continue;
+		for (; at > 0 && p->order[at - 1]->priority > p->chains[i].priority; at--)
+			p->order[at] = p->order[at - 1];
+		p->order[at] = &p->chains[i];
+		p->n_order++;
+	}
 }
 
 /* ---- the whole ---- */
@@ -353,10 +374,13 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 			struct chain *chain = &c->p->chains[c->p->n_chains++];
 			chain->name = compile_strdup(c, i->name);
 			chain->item = i;
+			chain->priority = CHAIN_PRIORITY_DEFAULT;
 		}
 	}
 	for (unsigned i = 0; i < c->p->n_chains && !c->error; i++)
 		compile_chain(c, &c->p->chains[i]);
+	if (!c->error)
+		compile_order(c);
 }
 
 int program_new(const struct ast *ast, struct source_set *sources, struct program *previous,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The judge. A door hands in a subject; the chains that hook it run in file order, rules in theirs,
+/* The judge. A door hands in a subject; the chains that hook it run by priority, rules in file order,
  * conditions left to right and no further than needed; the first final verdict ends it, a chain's
  * policy where no rule did. Out goes a verdict: data, with the entry and the text that decided.
  * Sets are read under the program's lock. It acts on nothing: apply.c does. */
@@ -326,8 +326,8 @@ static void chains_run(struct judge *j, const struct subject *s)
 {
 	struct program *p = j->program;
 
-	for (unsigned i = 0; i < p->n_chains && !j->error; i++) {
-		const struct chain *chain = &p->chains[i];
+	for (unsigned i = 0; i < p->n_order && !j->error; i++) {
+		const struct chain *chain = p->order[i];
 
 		if (!chain_hooks(chain, s))
 			continue;

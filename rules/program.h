@@ -17,6 +17,7 @@
 #include "rules/rules.h"
 
 enum {
+	CHAIN_PRIORITY_DEFAULT = 100,
 	PROGRAM_DEPTH_MAX =
 		64 /* chains inside each other, conditions inside each other times four */
 };
@@ -127,7 +128,7 @@ struct chain {
 	const char *name;
 	const struct ast_item *item;
 	struct hook *hooks;
-	unsigned n_hooks;
+	unsigned n_hooks, priority;
 	struct action policy; /* of a hooked chain */
 	struct rule *rules;
 	unsigned n_rules;
@@ -136,7 +137,8 @@ struct chain {
 struct program {
 	struct arena arena;
 	struct chain *chains;
-	unsigned n_chains, n_rules;
+	const struct chain **order; /* hooked ones as they are asked */
+	unsigned n_chains, n_order, n_rules;
 	struct limit *limits;
 	unsigned n_limits;
 	struct list **lists;

@@ -180,6 +180,10 @@ static const struct schema_setting chain_settings[] = {
 		.doc = "Where stanzas enter this chain (any: every service); without one, only "
 		       "other chains jump here.",
 		.repeat = true },
+	{ "priority", SHAPE_NUMBER, "N", NULL, "100",
+		.doc = "Of chains that hook the same service, the one with the lower number is "
+		       "asked first; of equal ones, the one that stands first.",
+		RANGE(0, 1000) },
 	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]",
 		NULL, "accept", .doc = "What becomes of a stanza no rule decided." },
 	{ "rule", SHAPE_EXPECT, "NAME [dry] { [CONDITION] ACTION, ... }", NULL, "",

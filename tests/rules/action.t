@@ -48,6 +48,15 @@ jump test ; fail ; chain 'test' is hooked; rules lead only to chains that are no
 return ; ok
 
 :in chain test { hook c2s; % }
+priority 5; ; ok ; hook c2s; priority 5;
+priority 5; rule a { drop } ; ok ; priority 5; rule a { drop }
+priority 0; ; ok
+priority 1001; ; fail ; 'priority' must be between 0 and 1000
+priority; ; fail ; 'priority' wants N
+priority -1; ; fail ; unexpected character
+priority early; ; fail ; 'priority' wants N, not 'early'
+priority 1; priority 2; ; fail ; 'priority' is already set above
+priority 1; } chain sub { priority 3; rule x { drop } ; fail ; chain 'sub' is asked by other chains; it has no priority ; give it a 'hook', or leave the number out
 rule a { drop } ; ok ; rule a { drop }
 rule a { } ; fail ; expected a condition or an action, got '}'
 rule a { message } ; fail ; expected an action such as accept, drop, reject or log, got '}'

@@ -25,6 +25,15 @@ rule a { not message drop } rule b { reject } ; reject policy-violation b ; <mes
 rule a { message or presence drop } ; drop a ; <presence/>
 rule a { iq or message body contains "x" drop } ; drop a ; <message><body>x</body></message>
 rule a { (iq or message) body contains "x" drop } ; accept - ; <iq type='get' id='1'><q xmlns='q'/></iq>
+# Chains by priority: the lower number first, file order where it is equal.
+rule a { drop } } chain second { hook any; priority 50; rule b { reject } ; reject policy-violation b ; <message/>
+priority 200; rule a { drop } } chain second { hook any; rule b { reject } ; reject policy-violation b ; <message/>
+priority 50; rule a { drop } } chain second { hook any; priority 50; rule b { reject } ; drop a ; <message/>
+rule a { log } } chain second { hook any; priority 100; rule b { drop } ; drop b log ; <message/>
+rule a { accept } } chain second { hook any; priority 0; rule b { mark x } ; accept a mark x ; <message/>
+priority 9; rule a { drop } } chain b { hook any; priority 3; rule b { mark b } } chain c { hook any; priority 7; rule c { mark c } } chain d { hook any; priority 3; rule d { mark d } ; drop a mark b mark d mark c ; <message/>
+policy drop; } chain second { hook any; priority 50; rule b { accept } ; accept b ; <message/>
+policy drop; } chain second { hook any; priority 50; rule b { log } ; drop - log ; <message/>
 # Dry rules: told of, not done; the judging goes on as if they had not held.
 rule a dry { drop } ; accept - would drop a ; <message/>
 rule a dry { presence drop } ; accept - ; <message/>
