@@ -16,11 +16,12 @@
 #include "ctl/daemon.h"
 #include "ctl/jobs.h"
 #include "ctl/ledger.h"
+#include "ctl/list_tell.h"
 #include "ctl/lists.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
-enum { ANSWER_NO = 1, ANSWER_USAGE = 2, HISTORY_MAX = 1000, HISTORY_EACH_MAX = 1000 };
+enum { ANSWER_NO = 1, ANSWER_USAGE = 2, HISTORY_MAX = 1000 };
 
 /* A list command under way; the request keeps its texts alive. */
 struct list_job {
@@ -112,38 +113,12 @@ static void renew_answered(void *arg, const struct reload_result *result)
 		edit_answered(job, 0, "");
 		return;
 	}
+	lists_renew_refused(job->d->config->lists);
 	request_refuse(job->rq, ANSWER_NO, result->diagnostics,
 		"the file of %s is written, but the policy with it was refused: what was in force "
 		"before still is",
 		job->edit.name);
 	job_free(job);
-}
-
-/* Who and when, for each entry; of a large import only how many. */
-static void history_add(struct list_job *job, json_t *texts)
-{
-	size_t n = json_array_size(texts), i;
-	struct ledger_edit one = { clock_wall_ms(), job->rq->who, job->what, job->edit.name, "" };
-	struct ledger_edit *edits = n <= HISTORY_EACH_MAX ? calloc(n + 1, sizeof *edits) : NULL;
-	char many[64];
-	json_t *text;
-	int r;
-
-	if (n == 0) {
-		free(edits);
-		return;
-	}
-	json_array_foreach(texts, i, text) if (edits)
-	{
-		edits[i] = one;
-		edits[i].entry = json_string_value(text);
-	}
-	snprintf(many, sizeof many, "%zu entries", n);
-	one.entry = many;
-	r = ledger_history_add(bans_ledger(job->d->bans), edits ? edits : &one, edits ? n : 1);
-	if (r < 0)
-		log_error("event=list-history list=%s error=\"%s\"", job->edit.name, err_text(r));
-	free(edits);
 }
 
 static void edit_done(void *arg)
@@ -155,8 +130,8 @@ static void edit_done(void *arg)
 		job_refuse(job, ANSWER_NO, buf_string(&job->edit.error));
 		return;
 	}
-	history_add(job, job->edit.add);
-	history_add(job, job->edit.del);
+	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.add);
+	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.del);
 	if (strcmp(job->what, "del") == 0 && job->edit.removed == 0) {
 		job_refuse(job, ANSWER_NO, "no such entry");
 		return;

@@ -15,6 +15,7 @@
 #include "ctl/events.h"
 #include "ctl/kernel.h"
 #include "ctl/rehearsal.h"
+#include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -123,6 +124,7 @@ static json_t *attention_json(struct daemon *d)
 			lines, json_sprintf("the last reload was refused, the policy before it is "
 					    "in force: %.*s",
 				       (int)strcspn(d->reload_trouble, "\n"), d->reload_trouble));
+	watch_attention(d->watch, lines);
 	if (trouble)
 		json_array_append_new(lines, json_sprintf("since a list was edited, the next start "
 							  "or reload would be refused: %.*s",

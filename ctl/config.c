@@ -70,7 +70,8 @@ static int config_fill(struct config *c, struct source_set *sources, struct conf
 	if (r < 0 || (r = machine_check(c->policy, why)) < 0)
 		return r;
 	if ((r = source_bundle(sources, &c->bundle_fd)) < 0 ||
-		(r = lists_new(c->policy, &c->lists)) < 0)
+		(r = lists_new(c->policy, sources->from_disk || !previous ? NULL : previous->lists,
+			 c->loaded_ms, &c->lists)) < 0)
 		*why = text_of("%s: %s\n", c->path, err_text(r));
 	return r;
 }

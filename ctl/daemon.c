@@ -31,6 +31,7 @@
 #include "ctl/listeners.h"
 #include "ctl/rehearsal.h"
 #include "ctl/startup.h"
+#include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -132,6 +133,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->kernel = NULL;
 	rehearsal_free(d->rehearsal);
 	d->rehearsal = NULL;
+	watch_close(d->watch);
+	d->watch = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)
@@ -339,6 +342,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	malloc_trim(0); /* compiling needs much more than keeping */
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
+	d->watch = watch_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,
 		policy_version(d->config->policy), d->threads, d->kernel ? "loaded" : "none");
 	workers_start(d->workers, &listeners);

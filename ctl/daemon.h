@@ -15,6 +15,7 @@ struct jobs;
 struct kernel;
 struct metrics;
 struct rehearsal;
+struct watch;
 struct workers;
 
 struct daemon_spec {
@@ -46,6 +47,7 @@ struct daemon {
 	struct workers *workers;
 	struct control *control;
 	struct rehearsal *rehearsal;
+	struct watch *watch;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

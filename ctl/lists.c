@@ -4,33 +4,23 @@
  * own policy edited; the caller then tells the workers and the history. The file comes first: what
  * was answered "in force" is still there after kill -9. It never talks to workers or clients and
  * runs in the daemon's job thread, one edit at a time. */
-#include "ctl/lists.h"
+#include "ctl/lists_int.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/map.h"
 #include "ctl/list_book.h"
 #include "rules/list.h"
+#include "rules/list_look.h"
 #include "rules/rules.h"
 
 enum { LISTS_EXPORT_MAX = 60 << 20 /* what fits into an answer's line */ };
 
-struct lists_one {
-	struct list_book *book;
-	const struct set_info *info;
-	bool edited; /* the sources of the policy are older than the file */
-};
-
-struct lists {
-	struct policy *policy;
-	struct map by_name;   /* set with a file -> struct lists_one */
-	pthread_mutex_t lock; /* a job edits while the loop may make a bundle */
-};
+/* Files that changed this shortly before they were read are read again by lists_follow. */
+enum { LISTS_CLOCK_MS = 50 };
 
 static void one_free(void *value)
 {
@@ -40,7 +30,35 @@ static void one_free(void *value)
 	free(one);
 }
 
-int lists_new(struct policy *p, struct lists **out)
+bool lists_stat_equal(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* What the policy has of this file: as its predecessor knew, or what was on disk before the policy
+ * was read. */
+static void one_follow(struct lists_one *one, const struct lists *previous, int64_t read_ms)
+{
+	const struct lists_one *old =
+		previous ? map_find(&previous->by_name, one->info->name, strlen(one->info->name))
+			 : NULL;
+	struct stat st;
+	int64_t changed;
+
+	if (old && strcmp(old->info->path, one->info->path) == 0) {
+		one->followed = old->followed;
+		one->wrong = old->wrong;
+		return;
+	}
+	if (stat(one->info->path, &st) < 0)
+		return;
+	changed = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	if (changed + LISTS_CLOCK_MS < read_ms)
+		one->followed = st;
+}
+
+int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, struct lists **out)
 {
 	struct lists *l = calloc(1, sizeof *l);
 	const struct set_info *sets;
@@ -65,6 +83,7 @@ int lists_new(struct policy *p, struct lists **out)
 			return -ENOMEM;
 		}
 		one->info = &sets[i];
+		one_follow(one, previous, read_ms);
 		(void)list_book_refresh(one->book); /* so that the first edit is quick, too */
 	}
 	*out = l;
@@ -221,7 +240,7 @@ static struct span *spans_of(const json_t *texts)
 	return spans;
 }
 
-static int policy_follow(const struct lists *l, const struct lists_edit *edit)
+int lists_policy_follow(const struct lists *l, const struct lists_edit *edit)
 {
 	cleanup_free struct span *add = spans_of(edit->add), *del = spans_of(edit->del);
 
@@ -231,11 +250,25 @@ static int policy_follow(const struct lists *l, const struct lists_edit *edit)
 		json_array_size(edit->del));
 }
 
-static size_t live_max(const struct set_info *info)
+bool lists_too_many(const struct set_info *info, size_t n)
 {
 	int type = list_type_find(info->type);
 
-	return type == LIST_KEYWORD || type == LIST_REGEX ? LISTS_LIVE_SCANNED_MAX : LISTS_LIVE_MAX;
+	return n > (size_t)(type == LIST_KEYWORD || type == LIST_REGEX ? LISTS_LIVE_SCANNED_MAX
+								       : LISTS_LIVE_MAX);
+}
+
+/* Writes the file. What somebody else wrote into it before is still to be compared. */
+static int book_write(struct lists_one *one)
+{
+	struct stat st;
+	bool in_step = stat(one->info->path, &st) == 0 && lists_stat_equal(&st, &one->followed);
+	int r = list_book_write(one->book);
+
+	one->edited = true;
+	if (r == 0 && in_step && stat(one->info->path, &st) == 0)
+		one->followed = st;
+	return r;
 }
 
 static int edit_run(struct lists *l, struct lists_edit *edit,
@@ -252,17 +285,18 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = each(one, edit, &lines[i]);
 	if (r == 0 && (json_array_size(edit->add) || json_array_size(edit->del))) {
-		one->edited = true;
-		r = list_book_write(one->book);
+		r = book_write(one);
 	}
 	if (r < 0) {
 		buf_putf(&edit->error, "cannot write %s: %s", one->info->path, err_text(r));
 		return r;
 	}
-	edit->renew = json_array_size(edit->add) + json_array_size(edit->del) > live_max(one->info);
+	edit->renew = lists_too_many(
+		one->info, json_array_size(edit->add) + json_array_size(edit->del));
+	one->ahead |= edit->renew;
 	if (edit->renew)
 		return 0;
-	if ((r = policy_follow(l, edit)) < 0)
+	if ((r = lists_policy_follow(l, edit)) < 0)
 		buf_putf(&edit->error,
 			"%s is written, but the policy did not take it: %s; try reload",
 			one->info->path, err_text(r));
@@ -361,23 +395,61 @@ int lists_export(struct lists *l, const char *name, struct buf *error, json_t **
 
 /* ---- for workers that start later ---- */
 
-static int one_refresh(
-	const struct lists *l, const struct lists_one *one, struct source_set *sources)
+struct look_arg {
+	struct buf *all;
+	int r;
+};
+
+static bool look_put(void *arg, const struct list_look *look)
+{
+	struct look_arg *to = arg;
+	struct list_line line = { span_of(look->text), { NULL, 0 }, look->until_ms };
+	cleanup_free char *text = NULL;
+
+	if (!(look->from & LIST_FROM_FILE))
+		return true;
+	if ((text = list_line_format(&line, false)) == NULL)
+		to->r = -ENOMEM;
+	else
+		to->r = buf_putf(to->all, "%s\n", text);
+	return to->r == 0;
+}
+
+/* What is in force: a file that was edited by hand since may be wrong. */
+static int one_put_policy(const struct lists *l, const struct lists_one *one, struct buf *all)
+{
+	struct look_arg to = { all, 0 };
+	int r = policy_list_each(l->policy, one->info->name, look_put, &to);
+
+	return r < 0 ? r : to.r;
+}
+
+/* What is about to be in force. */
+static int one_put_file(const struct lists *l, const struct lists_one *one, struct buf *all)
 {
 	struct list_line line;
 	const char *why;
-	struct buf all;
-	int r = 0;
+	int r = list_book_refresh(one->book);
 
-	buf_init(&all, (size_t)512 << 20);
 	for (size_t at = 0; r == 0 && list_book_each(one->book, &at, &line);) {
 		cleanup_free char *text = list_line_format(&line, false);
 
 		if (!text)
 			r = -ENOMEM;
 		else if (policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
-			r = buf_putf(&all, "%s\n", text);
+			r = buf_putf(all, "%s\n", text);
 	}
+	return r;
+}
+
+static int one_refresh(
+	const struct lists *l, const struct lists_one *one, struct source_set *sources)
+{
+	struct buf all;
+	int r;
+
+	buf_init(&all, (size_t)512 << 20);
+	r = one->ahead ? one_put_file(l, one, &all) : one_put_policy(l, one, &all);
 	if (r == 0)
 		r = source_add(sources, one->info->path, buf_len(&all) ? buf_ptr(&all) : "",
 			buf_len(&all));
@@ -394,9 +466,19 @@ int lists_refresh_sources(struct lists *l, struct source_set *sources)
 	for (size_t at = 0; r == 0 && map_each(&l->by_name, &at, &entry);) {
 		struct lists_one *one = entry->value;
 
-		if (one->edited && list_book_refresh(one->book) == 0)
+		if (one->edited)
 			r = one_refresh(l, one, sources);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return r;
+}
+
+void lists_renew_refused(struct lists *l)
+{
+	struct map_entry *entry;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t at = 0; map_each(&l->by_name, &at, &entry);)
+		((struct lists_one *)entry->value)->ahead = false;
+	pthread_mutex_unlock(&l->lock);
 }

@@ -19,9 +19,10 @@ struct lists;
 enum { LISTS_LIVE_SCANNED_MAX = 1000, LISTS_LIVE_MAX = 50000 };
 enum { LISTS_ERRORS_MAX = 20, LISTS_ENTRIES_MAX = 2000000 };
 
-/* Reads all list files of the policy (one reference is kept). 0, -ENOMEM; a file that cannot be
- * read is found again when it is asked for. */
-int lists_new(struct policy *p, struct lists **out);
+/* Reads all list files of the policy (one reference is kept), which was read from disk at read_ms
+ * (wall clock) or made anew from what previous (may be NULL) knows. 0, -ENOMEM; a file that cannot
+ * be read is found again when it is asked for. */
+int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, struct lists **out);
 void lists_free(struct lists *l);
 
 /* An edit of one list, what was made of it, and why not. */
@@ -54,7 +55,22 @@ int lists_remove(struct lists *l, struct lists_edit *edit);
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);
 /* "list-export": the same as the text of a list file. As lists_show. */
 int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out);
-/* The list files edited since they were loaded, as they are now, put over those in the set. Lines
- * that the policy would refuse (edited by hand, not yet reloaded) are left out. 0 or -ENOMEM,
- * ERR_LIMIT. */
+/* The list files edited since they were loaded, as what is in force (or about to be), put over
+ * those in the set. 0 or -ENOMEM, ERR_LIMIT. */
 int lists_refresh_sources(struct lists *l, struct source_set *sources);
+/* The policy that edits asked for (edit->renew) was not to be had: what is in force stays. */
+void lists_renew_refused(struct lists *l);
+
+/* What a look at the files found about one of them. */
+struct lists_change {
+	struct lists_change *next;
+	struct lists_edit edit; /* name is the set's; what was made of it, as by lists_add */
+	char *trouble; /* why the file was refused, with a newline; NULL: all is well, maybe again */
+	int code;      /* of the policy's taking it */
+};
+
+/* Looks whether files were edited by other hands, and has the policy follow those that are good.
+ * *out (a chain, lists_changes_free) has one element a file that changed. True if a file was
+ * changed just now: look again soon, it may not be whole yet. For the job thread. */
+bool lists_follow(struct lists *l, struct lists_change **out);
+void lists_changes_free(struct lists_change *changes);

@@ -22,6 +22,7 @@
 #include "ctl/kernel.h"
 #include "ctl/listeners.h"
 #include "ctl/rehearsal.h"
+#include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -95,6 +96,7 @@ static void reload_swap(struct reload *reload)
 	config_free(old);
 	malloc_trim(0); /* compiling needs much more than keeping */
 	rehearsal_reset(d->rehearsal);
+	watch_policy_changed(d->watch, reload->renew);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	events_reopen(d->events, options->events_max_bytes);

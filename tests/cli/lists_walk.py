@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lists that change without a command: files edited by hand. lists_walk.py FOLDER-OF-PROGRAMS"""
+import json
+import os
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import daemon_walk  # noqa: E402
+from daemon_walk import Base, wait  # noqa: E402
+
+
+class Files(Base):
+    def in_force(self, name="hosts"):
+        return {row["name"]: row["entries"] for row in self.answer("list")["lists"]}[name]
+
+    def replace(self, text, path=None):
+        """As careful editors do: a new file in the place of the old one."""
+        path = path or self.hosts
+        new = path.with_name(path.name + ".new")
+        new.write_text(text)
+        os.rename(new, path)
+
+    def attention(self):
+        return [line for line in self.status()["attention"] if "edited and is refused" in line]
+
+    def history(self):
+        return [(h["who"], h["what"], h["entry"]) for h in self.answer("list", "history", "hosts")["history"]]
+
+    def test_an_edit_in_place_is_in_force(self):
+        self.start()
+        with self.hosts.open("a") as out:
+            out.write("fresh.example # by hand\n")
+        wait(lambda: self.in_force() == 3)
+        wait(lambda: self.heard("list"))
+        self.assertEqual((self.heard("list")[-1]["add"], self.heard("list")[-1]["del"]), (["fresh.example"], []))
+        self.assertEqual(self.history(), [("file", "add", "fresh.example")])
+        self.assertIn("fresh.example", self.entries())
+
+    def test_a_new_file_in_its_place_is_in_force(self):
+        self.start()
+        self.replace("other.example\nbad.example\n")
+        wait(lambda: self.heard("list"))
+        sent = self.heard("list")[-1]
+        self.assertEqual((sent["add"], sent["del"]), (["other.example"], ["old.example"]))
+        self.assertEqual(self.in_force(), 2)
+        self.replace("bad.example\nother.example until 2031-01-01T00:00:00Z\n")
+        wait(lambda: len(self.heard("list")) == 2)
+        self.assertEqual(self.heard("list")[-1]["add"], ["other.example until 2031-01-01T00:00:00Z"])
+
+    def test_a_wrong_file_is_refused_whole(self):
+        self.start()
+        self.replace("bad.example\nnew.example\n  not a domain\n")
+        line = wait(self.attention)[0]
+        self.assertIn(f"{self.hosts}:3:3: error:", line)
+        self.assertEqual(self.in_force(), 2)
+        self.assertEqual(self.heard("list"), [])
+        events = [e for e in map(json.loads, self.ctl("--json", "events").stdout.splitlines()) if e["event_type"] == "list"]
+        self.assertEqual(events[-1]["xmppwall"]["action"], "refused")
+        self.assertIn(":3:3:", events[-1]["xmppwall"]["why"])
+        # A worker that starts now gets what is in force, not what is wrong; a command still works.
+        self.order("die")
+        wait(lambda: len(self.heard("born")) == 2 and self.status()["workers"][0]["state"] == "ready")
+        self.answer("list", "add", "hosts", "command.example")
+        self.assertEqual(self.in_force(), 3)
+        self.assertEqual(len(self.attention()), 1)
+        self.hosts.write_text(self.hosts.read_text().replace("not a domain", "right.example"))
+        wait(lambda: not self.attention())
+        self.assertEqual(sorted(self.heard("list")[-1]["add"]), ["new.example", "right.example"])
+        self.assertEqual(self.heard("list")[-1]["del"], ["old.example"])
+
+    def test_a_file_that_is_gone_keeps_its_entries(self):
+        self.start()
+        self.hosts.unlink()
+        self.assertIn("No such file", wait(self.attention)[0])
+        self.assertEqual(self.in_force(), 2)
+        self.hosts.write_text("bad.example\nback.example\n")
+        wait(lambda: not self.attention())
+        self.assertEqual(self.heard("list")[-1]["add"], ["back.example"])
+
+    def test_what_a_command_writes_is_not_taken_for_a_hand_edit(self):
+        self.start()
+        self.answer("list", "add", "hosts", "one.example")
+        with self.hosts.open("a") as out:
+            out.write("two.example\n")
+        wait(lambda: self.in_force() == 4)
+        self.answer("list", "add", "hosts", "three.example")
+        wait(lambda: self.in_force() == 5)
+        self.assertEqual([(who.split()[0], what, entry) for who, what, entry in self.history()],
+                         [("uid", "add", "three.example"), ("file", "add", "two.example"), ("uid", "add", "one.example")])
+
+    def test_a_hand_edit_that_a_command_comes_upon(self):
+        self.start()
+        self.hosts.write_text("bad.example\nhand.example\n")
+        self.answer("list", "add", "hosts", "command.example")
+        wait(lambda: self.in_force() == 3)
+        self.assertEqual(self.entries(), ["bad.example", "hand.example", "command.example"])
+        self.assertIn("hand.example", wait(lambda: [m for m in self.heard("list") if "hand.example" in m["add"]])[0]["add"])
+
+    def test_a_link_is_followed(self):
+        real = self.folder / "elsewhere"
+        real.mkdir()
+        os.rename(self.hosts, real / "real.txt")
+        self.hosts.symlink_to(real / "real.txt")
+        self.start()
+        self.replace("bad.example\nlinked.example\n", real / "real.txt")
+        wait(lambda: self.heard("list"))
+        self.assertEqual(self.heard("list")[-1]["add"], ["linked.example"])
+
+    def test_a_large_edit_makes_a_new_policy(self):
+        self.start()
+        words = self.folder / "lists/words.txt"
+        self.replace("".join(f"word{i}\n" for i in range(3000)), words)
+        wait(lambda: self.in_force("words") == 3000)
+        wait(lambda: len(self.heard("policy")) == 2)
+        self.replace("word1\n", words)
+        wait(lambda: self.in_force("words") == 1)
+        self.assertEqual(self.answer("list", "history", "words")["history"][0]["entry"], "2999 entries")
+
+    def test_a_large_edit_that_breaks_an_expectation_is_refused(self):
+        self.start()
+        self.replace("".join(f"host{i}.example\n" for i in range(60000)))
+        self.assertIn("expected reject policy-violation by links", wait(self.attention)[0])
+        self.assertEqual(self.in_force(), 2)
+
+    def test_reload_after_a_hand_edit_forgets_the_trouble(self):
+        self.start()
+        self.replace("nonsense here\n")
+        wait(self.attention)
+        self.refusal("reload")
+        self.assertEqual(len(self.attention()), 1)
+        self.replace("bad.example\n")
+        self.answer("reload")
+        self.assertEqual(self.attention(), [])
+        self.assertEqual(self.in_force(), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
