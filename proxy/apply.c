@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The only file of the proxy that turns a verdict into an act: behind relay.c and rules/.
  * In: a stanza, the side it came from, the verdict. Out: the stanza on the other side (canonical,
- * so that the server parses what was judged; verbatim where the operator prefers speed), or
+ * so that the server parses what was judged; verbatim where the operator prefers speed; changed
+ * where a rule masks or strips: apply_edit.c), or
  * nothing, or an error answer to its sender, or the end of the session; each entered in stream
  * management's ledger, each reported where it is worth a line. Strikes and bans are carried out by
  * the daemon, which gets them with the event. It never looks into a stanza to decide anything: that
@@ -12,6 +13,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/apply_edit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "proxy/session_close.h"
@@ -46,16 +48,22 @@ static bool apply_is_selfcontained(const struct xml_element *e)
 	return true;
 }
 
-static void apply_forward(struct session *s, struct leg *from, const struct stanza *st)
+/* v NULL: as it is. */
+static void apply_forward(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	struct leg *to = session_other(s, from);
-	int r;
+	bool edited = v && apply_edits(v);
+	int r = 0;
 
 	if (to->closed_out)
 		return;
-	if (s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))
+	if (edited)
+		r = apply_edit(st, v);
+	if (r == 0 && !edited && s->service->conf.forward_verbatim &&
+		apply_is_selfcontained(st->root))
 		r = buf_put_span(&to->conn.out, st->raw);
-	else
+	else if (r == 0)
 		r = write_element(&to->conn.out, st->root, NS_CLIENT);
 	if (r < 0)
 		session_fail(s, r, "forward");
@@ -125,7 +133,7 @@ void apply_verdict(
 		event_verdict(s, session_direction(s, from), st, v);
 	switch (v->kind) {
 	case VERDICT_ACCEPT:
-		apply_forward(s, from, st);
+		apply_forward(s, from, st, v);
 		break;
 	case VERDICT_DROP:
 		apply_drop(s, from);
@@ -151,5 +159,5 @@ void apply_failure(struct session *s, struct leg *from, const struct stanza *st,
 	}
 	log_warn("judge failed service=%s error=%s: forwarded unjudged (fail open)",
 		s->service->conf.name, err_text(code));
-	apply_forward(s, from, st);
+	apply_forward(s, from, st, NULL);
 }

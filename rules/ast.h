@@ -81,7 +81,7 @@ enum ast_action_kind {
 	ACTION_ACCEPT, ACTION_DROP, ACTION_REJECT, ACTION_CLOSE, /* final */
 	ACTION_JUMP, ACTION_GOTO, ACTION_RETURN,                  /* flow */
 	ACTION_LOG, ACTION_COUNT, ACTION_MARK, ACTION_STRIKE, ACTION_BAN,
-	ACTION_STRIP, ACTION_REPLACE, ACTION_QUARANTINE,          /* the last three: a later issue gives them life;
+	ACTION_STRIP, ACTION_REPLACE, ACTION_QUARANTINE,          /* the last: a later issue gives it life;
 	                                                           * check.c says so */
 };
 
@@ -91,7 +91,7 @@ struct ast_action {
 	struct loc at;
 	const char *word; /* REJECT, CLOSE: condition; JUMP, GOTO: chain; MARK: name; LOG: "body" or NULL; STRIP: {ns}name */
 	struct loc word_at;
-	const char *text; /* REJECT, CLOSE: text for the peer, or NULL */
+	const char *text; /* REJECT, CLOSE: text for the peer, or NULL; REPLACE: the mask */
 	uint64_t number;  /* STRIKE: how many (default 1); BAN: milliseconds */
 	struct ast_item *target; /* JUMP, GOTO: filled by check.c */
 };

@@ -7,8 +7,11 @@
 #include <string.h>
 
 #include "rules/check_int.h"
+#include "rules/edit.h"
+#include "rules/field.h"
 #include "rules/program.h"
 #include "rules/rules.h"
+#include "xmpp/text.h"
 
 enum { CONDITIONS_MAX = 64 };
 
@@ -61,7 +64,48 @@ static void check_target(struct checker *c, struct ast_action *a)
 			"chain '%s' is hooked; rules lead only to chains that are not", a->word);
 }
 
-static void check_action(struct checker *c, struct ast_action *a)
+static void check_strip(struct checker *c, const struct ast_action *a)
+{
+	const char *close = *a->word == '{' ? strchr(a->word, '}') : NULL;
+	const char *name = close ? close + 1 : a->word;
+
+	if (!*name || strpbrk(name, "{}:/@ ") || (!close && *name == '*') ||
+		strcmp(a->word, "{*}*") == 0)
+		diag_error(c->diags, a->word_at, "such as \"{urn:xmpp:bob}data\", or \"{urn:x}*\"",
+			"'%s' names no elements", a->word);
+}
+
+static bool masks_text(const struct ast_cond *cond)
+{
+	const struct field *field;
+
+	switch (cond->kind) {
+	case COND_AND:
+	case COND_OR:
+		return masks_text(cond->left) || masks_text(cond->right);
+	case COND_TEST:
+		field = field_find(cond->text);
+		return field && !cond->param && cond->op != OP_NE && edit_masks_field(field->name);
+	default:
+		return false;
+	}
+}
+
+/* Each match becomes one mask: long masks would make a stanza grow beyond what was let in. */
+static void check_replace(
+	struct checker *c, const struct ast_action *a, const struct ast_rule *rule)
+{
+	if (a->text && (strlen(a->text) > EDIT_MASK_MAX || strpbrk(a->text, "&<>\"") ||
+			       text_valid(a->text, strlen(a->text), NULL) != strlen(a->text)))
+		diag_error(c->diags, a->word_at, NULL,
+			"a mask has at most %d bytes and none of & < > \"", EDIT_MASK_MAX);
+	if (!rule->cond || !masks_text(rule->cond))
+		diag_error(c->diags, a->at,
+			"ask for body, subject, status, thread, text or url in the same rule",
+			"rule '%s' finds no text to replace", rule->name);
+}
+
+static void check_action(struct checker *c, struct ast_action *a, const struct ast_rule *rule)
 {
 	switch (a->kind) {
 	case ACTION_REJECT:
@@ -88,12 +132,13 @@ static void check_action(struct checker *c, struct ast_action *a)
 			diag_error(c->diags, a->word_at, NULL, "a ban lasts between 1s and 3650d");
 		break;
 	case ACTION_STRIP:
+		check_strip(c, a);
+		break;
 	case ACTION_REPLACE:
+		check_replace(c, a, rule);
+		break;
 	case ACTION_QUARANTINE:
-		diag_error(c->diags, a->at, NULL, "'%s' comes with a later version",
-			a->kind == ACTION_STRIP     ? "strip"
-			: a->kind == ACTION_REPLACE ? "replace"
-						    : "quarantine");
+		diag_error(c->diags, a->at, NULL, "'quarantine' comes with a later version");
 		break;
 	default:
 		break;
@@ -105,7 +150,7 @@ static const struct ast_action *check_actions(struct checker *c, struct ast_rule
 	const struct ast_action *final = NULL;
 
 	for (struct ast_action *a = rule->actions; a; a = a->next) {
-		check_action(c, a);
+		check_action(c, a, rule);
 		if (!action_is_final(a))
 			continue;
 		if (final)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "rules/edit.h"
 #include "rules/live.h"
 
 void *compile_alloc(struct compiler *c, size_t size)
@@ -191,6 +192,8 @@ static void compile_action(struct compiler *c, struct action *out, const struct 
 	out->word = a->word ? compile_strdup(c, a->word) : NULL;
 	out->text = a->text ? compile_strdup(c, a->text) : NULL;
 	out->number = a->number;
+	if (a->kind == ACTION_REPLACE && !out->text)
+		out->text = EDIT_MASK;
 	if (a->kind == ACTION_STRIKE && out->number == 0)
 		out->number = 1;
 	action_condition(c, out, span_of(a->word), a->word_at);

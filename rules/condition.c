@@ -340,6 +340,11 @@ static bool test_values(struct judge *j, const struct node *n)
 	return false;
 }
 
+bool test_value(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	return value_holds(j, n, value);
+}
+
 /* ---- nodes ---- */
 
 static bool test_opposite(

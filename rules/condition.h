@@ -7,3 +7,5 @@
 /* False also when memory ran out (then j->error or j->view.error is set). Tests that held are left
  * in j->pending. */
 bool test_node(struct judge *j, const struct node *n);
+/* Does a test that is no scan hold for this value of its field, "is not" read as "is"? */
+bool test_value(struct judge *j, const struct node *n, const struct field_value *value);

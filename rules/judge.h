@@ -63,5 +63,9 @@ struct judge {
 /* The hit of a scanner's group, scanning first if nobody did; NULL when there is none or on
  * j->error. */
 const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned group);
+/* Every match of the group in a text, as bytes of the text itself; what an expression could not finish
+ * is the whole of it. Ranges may overlap. */
+void judge_scan_each(struct judge *j, const struct scanner *s, unsigned group, struct span text,
+	void (*visit)(void *arg, size_t start, size_t end), void *arg);
 /* The text of a hit as it stood before folding, and where. */
 struct span hit_text(const struct hit *hit, size_t *start, size_t *end);

@@ -17,6 +17,7 @@
 #include "rules/judge.h"
 #include "rules/policy.h"
 #include "rules/condition.h"
+#include "rules/edit.h"
 #include "rules/verdict.h"
 
 enum { JUDGE_MEMORY_MAX = 64 << 20, MATCH_TEXT_MAX = 128 };
@@ -121,8 +122,11 @@ static void verdict_add_mark(struct verdict *v, const char *mark)
 		v->marks[v->n_marks++] = mark;
 }
 
-static void verdict_add_order(struct verdict *v, const struct action *a)
+static void verdict_add_order(
+	struct judge *j, const struct rule *rule, const struct action *a)
 {
+	struct verdict *v = j->verdict;
+
 	switch (a->kind) {
 	case ACTION_LOG:
 		v->log = true;
@@ -141,8 +145,14 @@ static void verdict_add_order(struct verdict *v, const struct action *a)
 		if (a->number > v->ban_ms)
 			v->ban_ms = a->number;
 		break;
+	case ACTION_STRIP:
+		edit_strip(j, a->word);
+		break;
+	case ACTION_REPLACE:
+		edit_mask(j, rule->cond, a->text);
+		break;
 	default:
-		break; /* strip, replace, quarantine: refused by check.c until they have a life */
+		break;
 	}
 }
 
@@ -216,7 +226,9 @@ static enum flow rule_apply(
 			j->verdict->chain = (*chain)->name;
 			return FLOW_FINAL;
 		default:
-			verdict_add_order(j->verdict, a);
+			verdict_add_order(j, rule, a);
+			if (j->error)
+				return FLOW_FINAL;
 		}
 	}
 	return FLOW_ON;
@@ -247,7 +259,7 @@ static void rule_try(struct judge *j, const struct chain *chain, const struct ru
 		if (rule->actions[i].kind <= ACTION_CLOSE)
 			verdict_set(would, &rule->actions[i]);
 		else if (rule->actions[i].kind > ACTION_RETURN)
-			verdict_add_order(would, &rule->actions[i]);
+			verdict_add_order(j, rule, &rule->actions[i]);
 	}
 	j->verdict = real;
 	*j->last_would = would;

@@ -116,8 +116,9 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 	case ACTION_BAN:
 		return parse_ban(p, a);
 	case ACTION_STRIP:
-		if (parse_is(p, TOKEN_STRING) || parse_is(p, TOKEN_WORD))
-			take_word(p, a);
+		if (!parse_is(p, TOKEN_STRING))
+			return parse_wrong(p, "what to strip", "an element such as \"{urn:x}name\"");
+		take_word(p, a);
 		return true;
 	case ACTION_REPLACE:
 		take_text(p, a);

@@ -50,7 +50,8 @@ struct subject {
 
 enum verdict_kind { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT, VERDICT_CLOSE };
 
-enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_ID_SIZE = 20 };
+enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_STRIPS_MAX = 16,
+	VERDICT_ID_SIZE = 20 };
 
 struct verdict_match {
 	const char *field; /* "text" */
@@ -58,6 +59,12 @@ struct verdict_match {
 	const char *set;   /* the set's name, or "" */
 	const char *text;  /* the matched span as it stood in the original, before folding, cut at 128 bytes */
 	size_t start, end; /* bytes in the field's text */
+};
+
+/* To be replaced before the stanza goes on: bytes inside one text or attribute value of its tree. */
+struct verdict_mask {
+	struct span text;
+	const char *with;
 };
 
 struct verdict {
@@ -77,6 +84,11 @@ struct verdict {
 	unsigned n_marks;
 	struct verdict_match matches[VERDICT_MATCHES_MAX];
 	unsigned n_matches;
+	/* What has to change in the stanza if it goes on. */
+	struct verdict_mask *masks; /* in no order; they may overlap */
+	size_t n_masks;
+	const char *strips[VERDICT_STRIPS_MAX]; /* "{ns}name" of elements that are there */
+	unsigned n_strips;
 	char id[VERDICT_ID_SIZE]; /* unique, short, NUL-terminated: "k7f3-9q2m-04" ; set for every verdict */
 };
 
@@ -84,6 +96,9 @@ struct verdict {
 const char *verdict_kind_text(enum verdict_kind kind);
 /* Is it worth an event: anything but a plain accept without log, strike, ban or mark. */
 bool verdict_is_notable(const struct verdict *v);
+/* Is e, somewhere below root, to be stripped? */
+bool verdict_strips(
+	const struct verdict *v, const struct xml_element *e, const struct xml_element *root);
 
 /* ---- loading ---- */
 

@@ -131,6 +131,97 @@ const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned 
 	return hit->item && !j->error ? hit : NULL;
 }
 
+/* ---- every match ---- */
+
+struct sweep {
+	struct judge *j;
+	unsigned group;
+	const struct scan_value *value;
+	void (*visit)(void *arg, size_t start, size_t end);
+	void *arg;
+	struct candidate *candidates;
+};
+
+/* Bytes of the view as bytes of the text; a letter that folds to several counts whole. */
+static void sweep_tell(const struct sweep *sweep, size_t start, size_t end)
+{
+	const struct folded *f = &sweep->value->folded;
+
+	if (f->source) {
+		while (end > start && end < f->len && f->source[end] == f->source[end - 1])
+			end++;
+		start = f->source[start];
+		end = f->source[end];
+	}
+	if (start < end)
+		sweep->visit(sweep->arg, start, end);
+}
+
+static bool sweep_visit(void *arg, const struct pattern_item *item, size_t start, size_t end)
+{
+	struct sweep *sweep = arg;
+	struct judge *j = sweep->j;
+	struct candidate *c;
+
+	if (item->group != sweep->group ||
+		(item->entry && !list_entry_is_live(item->entry, j->wall_ms)))
+		return true;
+	if (!item->re) {
+		sweep_tell(sweep, start, end);
+		return !j->error;
+	}
+	if (!(c = arena_alloc(&j->arena, sizeof(*c)))) {
+		j->error = -ENOMEM;
+		return false;
+	}
+	*c = (struct candidate){ sweep->candidates, item, sweep->value };
+	sweep->candidates = c;
+	return true;
+}
+
+static void sweep_regex(const struct sweep *sweep, const struct regex *re)
+{
+	struct span view = value_view(sweep->value);
+	size_t from = 0, start, end;
+
+	while (from <= view.len && !sweep->j->error) {
+		switch (regex_match_from(sweep->j->scratch, re, view, from, &start, &end)) {
+		case REGEX_NO:
+			return;
+		case REGEX_NOMEM:
+			sweep->j->error = -ENOMEM;
+			return;
+		case REGEX_LIMIT:
+			sweep->visit(sweep->arg, 0, sweep->value->raw.len);
+			return;
+		case REGEX_YES:
+			sweep_tell(sweep, start, end);
+			from = end > from ? end : from + 1;
+			while (from < view.len && ((unsigned char)view.ptr[from] & 0xc0) == 0x80)
+				from++;
+		}
+	}
+}
+
+void judge_scan_each(struct judge *j, const struct scanner *s, unsigned group, struct span text,
+	void (*visit)(void *arg, size_t start, size_t end), void *arg)
+{
+	struct scan_value value = { .raw = text };
+	struct sweep sweep = { j, group, &value, visit, arg, NULL };
+	int r = 0;
+
+	if (j->error || !text.len || (!s->base && !s->delta))
+		return;
+	if ((r = value_fold(j, s->view, &value)) < 0 ||
+		(r = pattern_scan(j->scratch, s->base, value_view(&value), sweep_visit, &sweep)) <
+			0 ||
+		(r = pattern_scan(j->scratch, s->delta, value_view(&value), sweep_visit, &sweep)) <
+			0)
+		j->error = r;
+	for (const struct candidate *c = sweep.candidates; c && !j->error; c = c->next)
+		sweep_regex(&sweep, c->item->re);
+}
+
 struct span hit_text(const struct hit *hit, size_t *start, size_t *end)
 {
 	const struct scan_value *v = hit->value;

@@ -33,7 +33,7 @@ const char *verdict_kind_text(enum verdict_kind kind)
 bool verdict_is_notable(const struct verdict *v)
 {
 	return v->dry || v->kind != VERDICT_ACCEPT || v->log || v->log_body || v->strikes ||
-	       v->ban_ms || v->n_marks;
+	       v->ban_ms || v->n_marks || v->n_strips || v->n_masks;
 }
 
 /* ---- ids ---- */
@@ -75,7 +75,7 @@ void verdict_make_id(char id[VERDICT_ID_SIZE])
 
 static void __attribute__((format(printf, 2, 3))) order_add(json_t *orders, const char *format, ...)
 {
-	char line[128];
+	char line[512];
 	va_list args;
 
 	va_start(args, format);
@@ -95,6 +95,10 @@ static json_t *orders_json(const struct verdict *v)
 		json_array_append_new(orders, json_string("count"));
 	for (unsigned i = 0; i < v->n_marks; i++)
 		order_add(orders, "mark %s", v->marks[i]);
+	for (unsigned i = 0; i < v->n_strips; i++)
+		order_add(orders, "strip %s", v->strips[i]);
+	if (v->n_masks)
+		json_array_append_new(orders, json_string("replace"));
 	if (v->strikes)
 		order_add(orders, "strike %u", v->strikes);
 	if (v->ban_ms) {

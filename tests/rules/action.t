@@ -41,8 +41,27 @@ drop, accept ; fail ; rule 'r' has already decided ; make it a rule of its own
 drop, jump x ; fail ; no such chain 'x'
 dorp ; fail ; expected an action such as accept, drop, reject or log, got 'dorp' ; did you mean 'drop'?
 quarantine ; fail ; 'quarantine' comes with a later version
-strip "{urn:x}y" ; fail ; 'strip' comes with a later version
-replace "x" ; fail ; 'replace' comes with a later version
+strip "{urn:x}y" ; ok ; strip "{urn:x}y" }
+strip "{urn:x}*", strip "{*}y", strip "subject", accept ; ok
+strip ; fail ; expected what to strip, got '}' ; an element such as "{urn:x}name"
+strip body ; fail ; expected what to strip, got 'body' ; an element such as "{urn:x}name"
+strip "{urn:x" ; fail ; '{urn:x' names no elements ; such as "{urn:xmpp:bob}data", or "{urn:x}*"
+strip "{*}*" ; fail ; '{*}*' names no elements ; such as "{urn:xmpp:bob}data", or "{urn:x}*"
+strip "*" ; fail ; '*' names no elements ; such as "{urn:xmpp:bob}data", or "{urn:x}*"
+strip "{urn:x}" ; fail ; '{urn:x}' names no elements ; such as "{urn:xmpp:bob}data", or "{urn:x}*"
+strip "{urn:x}a/b" ; fail ; '{urn:x}a/b' names no elements ; such as "{urn:xmpp:bob}data", or "{urn:x}*"
+replace "x" ; fail ; rule 'r' finds no text to replace ; ask for body, subject, status, thread, text or url in the same rule
+and body contains "a" replace ; ok ; replace }
+and body contains "a" replace "[x]", accept ; ok ; replace "[x]", accept }
+and (subject exists or body matches /a/) replace "#" ; ok
+and url.host is bad.example replace ; ok
+and message.body contains "a" replace ; ok
+and not (body contains "a") replace ; fail ; rule 'r' finds no text to replace ; ask for body, subject, status, thread, text or url in the same rule
+and body is not "a" replace ; fail ; rule 'r' finds no text to replace ; ask for body, subject, status, thread, text or url in the same rule
+and nick contains "a" replace ; fail ; rule 'r' finds no text to replace ; ask for body, subject, status, thread, text or url in the same rule
+and body contains "a" replace "12345678901234567" ; fail ; a mask has at most 16 bytes and none of & < > "
+and body contains "a" replace "<b>" ; fail ; a mask has at most 16 bytes and none of & < > "
+and body contains "a" replace "\u{1}" ; fail ; a mask has at most 16 bytes and none of & < > "
 jump nowhere ; fail ; no such chain 'nowhere'
 jump test ; fail ; chain 'test' is hooked; rules lead only to chains that are not ; move its rules into a chain without 'hook'
 return ; ok

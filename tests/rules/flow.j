@@ -34,6 +34,14 @@ rule a { accept } } chain second { hook any; priority 0; rule b { mark x } ; acc
 priority 9; rule a { drop } } chain b { hook any; priority 3; rule b { mark b } } chain c { hook any; priority 7; rule c { mark c } } chain d { hook any; priority 3; rule d { mark d } ; drop a mark b mark d mark c ; <message/>
 policy drop; } chain second { hook any; priority 50; rule b { accept } ; accept b ; <message/>
 policy drop; } chain second { hook any; priority 50; rule b { log } ; drop - log ; <message/>
+# What changes the stanza is told only where there is something to change.
+rule a { strip "{urn:x}x" } ; accept - ; <message><x xmlns='urn:y'/></message>
+rule a { strip "{urn:x}x", accept } ; accept a strip {urn:x}x ; <message><b xmlns='urn:b'><x xmlns='urn:x'/></b></message>
+rule a { strip "{urn:x}x" } rule b { strip "{urn:x}x", strip "{*}b" } ; accept - strip {urn:x}x strip {*}b ; <message><b xmlns='urn:b'><x xmlns='urn:x'/></b></message>
+rule a { text contains "x" replace } ; accept - replace ; <message><body>x</body></message>
+rule a { text contains "x" replace } rule b { drop } ; drop b replace ; <message><body>x</body></message>
+rule a { text contains "x" replace } ; accept - ; <message><body>y</body></message>
+rule a dry { text contains "x" replace, strip "body" } ; accept - would accept a strip body replace ; <message><body>x</body></message>
 # Dry rules: told of, not done; the judging goes on as if they had not held.
 rule a dry { drop } ; accept - would drop a ; <message/>
 rule a dry { presence drop } ; accept - ; <message/>

@@ -108,6 +108,10 @@ static void describe(const struct verdict *v, char *text, size_t size)
 		n += snprintf(text + n, size - (size_t)n, " count");
 	for (unsigned i = 0; i < v->n_marks; i++)
 		n += snprintf(text + n, size - (size_t)n, " mark %s", v->marks[i]);
+	for (unsigned i = 0; i < v->n_strips; i++)
+		n += snprintf(text + n, size - (size_t)n, " strip %s", v->strips[i]);
+	if (v->n_masks)
+		n += snprintf(text + n, size - (size_t)n, " replace");
 	if (v->strikes)
 		n += snprintf(text + n, size - (size_t)n, " strike %u", v->strikes);
 	if (v->ban_ms)
