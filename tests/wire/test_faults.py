@@ -2,6 +2,7 @@
 """Processes that die, policies that are wrong, machines that lack something: contained, and said with what to do."""
 import os
 import signal
+import socket
 
 import pytest
 
@@ -132,6 +133,7 @@ def test_missing_configuration(new_wall):
 
 def test_port_in_use(lab, new_wall):
     with lab.firewall.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("0.0.0.0", 15222))
         taken.listen()
         refused(new_wall(policy.STANDARD), "15222", "in use")
