@@ -33,7 +33,10 @@ static const struct cli_command commands[] = {
 	{ "unban", "ADDR[/LEN]", "let it back in", cli_unban },
 	{ "bans", "", "who is blocked, why and until when", cli_bans },
 	{ "limit show", "", "limits and how often they were exceeded", cli_limit_show },
-	{ "reload", "", "read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
+	{ "reload", "[--check | --confirm TIME]",
+		"read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
+	{ "confirm", "", "keep the policy of reload --confirm", cli_confirm },
+	{ "rollback", "", "put back the policy before reload --confirm, at once", cli_rollback },
 	{ "firewall", "print|load|unload|check", "the nftables side", cli_firewall },
 	{ "stop", "", "end the daemon; bans stay in the kernel's table only while it runs", cli_stop },
 };

@@ -126,23 +126,6 @@ static void command_bans(struct daemon *d, struct request *rq)
 
 /* ---- the whole ---- */
 
-static void reload_done(void *arg, const struct reload_result *result)
-{
-	if (result->code < 0)
-		request_refuse(arg, ANSWER_NO, result->diagnostics,
-			"refused; the policy %s stays in force", result->version);
-	else
-		request_answer(
-			arg, json_pack("{s:s,s:b,s:i}", "version", result->version, "changed",
-				     result->changed, "expectations", (int)result->expectations));
-}
-
-static void command_reload(struct daemon *d, struct request *rq)
-{
-	log_info("event=reload-asked who=\"%s\"", rq->who);
-	daemon_reload(d, reload_done, rq);
-}
-
 static void command_stop(struct daemon *d, struct request *rq)
 {
 	log_info("event=stop-asked who=\"%s\"", rq->who);
@@ -273,6 +256,8 @@ static const struct command {
 	{ "bans", ROLE_GROUP, command_bans },
 	{ "limits", ROLE_GROUP, command_limits },
 	{ "reload", ROLE_OWNER, command_reload },
+	{ "confirm", ROLE_OWNER, command_confirm },
+	{ "rollback", ROLE_OWNER, command_rollback },
 	{ "firewall", ROLE_OWNER, command_firewall },
 	{ "stop", ROLE_OWNER, command_stop },
 };

@@ -14,6 +14,7 @@
 #include "ctl/daemon.h"
 #include "ctl/events.h"
 #include "ctl/kernel.h"
+#include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
@@ -113,6 +114,7 @@ static json_t *attention_json(struct daemon *d)
 			lines, json_string("started with --no-firewall: nothing is intercepted, "
 					   "and a ban ends "
 					   "sessions but does not keep their address out"));
+	probation_attention(d->probation, lines);
 	bans_attention(d->bans, lines);
 	if (events_error(d->events) < 0)
 		json_array_append_new(
@@ -162,7 +164,7 @@ void command_status(struct daemon *d, struct request *rq)
 	const struct policy *p = d->config->policy;
 
 	request_answer(
-		rq, json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o}", "version",
+		rq, json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "version",
 			    XMPPWALL_VERSION, "policy", policy_version(p), "since",
 			    (json_int_t)d->since_ms, "uptime_ms",
 			    (json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
@@ -170,7 +172,7 @@ void command_status(struct daemon *d, struct request *rq)
 			    (int)policy_expectations(p), "services", services_json(p), "workers",
 			    workers_status(d->workers), "firewall", firewall_json(d), "counters",
 			    counters_json(d), "bans", (json_int_t)bans_count(d->bans), "attention",
-			    attention_json(d)));
+			    attention_json(d), "probation", probation_status(d->probation)));
 }
 
 /* ---- rules, limits, lists ---- */

@@ -113,19 +113,25 @@ int config_load(const char *path, struct config *previous, struct metrics *metri
 	return r;
 }
 
-int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why)
+int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, struct config **out,
+	char **why)
 {
 	struct source_set sources;
 	int r;
 
 	source_init(&sources, false);
-	if ((r = source_unbundle(now->bundle_fd, &sources)) == 0 &&
+	if ((r = source_unbundle(bundle_fd, &sources)) == 0 &&
 		(r = lists_refresh_sources(now->lists, &sources)) == 0)
 		r = config_make(now->path, &sources, now, metrics, out, why);
 	else
 		*why = text_of("%s: %s\n", now->path, err_text(r));
 	source_fini(&sources);
 	return r;
+}
+
+int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why)
+{
+	return config_restore(now, now->bundle_fd, metrics, out, why);
 }
 
 void config_free(struct config *c)

@@ -28,6 +28,9 @@ int config_load(const char *path, struct config *previous, struct metrics *metri
 	struct config **out, char **why);
 /* The same policy, from the same sources but for the lists as they are now. As config_load. */
 int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why);
+/* The policy of a bundle kept from former times, with the lists as they are now. As config_load. */
+int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, struct config **out,
+	char **why);
 void config_free(struct config *c);
 /* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
  * or a negative code. */

@@ -29,6 +29,7 @@
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/listeners.h"
+#include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/startup.h"
 #include "ctl/watch.h"
@@ -133,6 +134,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->kernel = NULL;
 	rehearsal_free(d->rehearsal);
 	d->rehearsal = NULL;
+	probation_free(d->probation);
+	d->probation = NULL;
 	watch_close(d->watch);
 	d->watch = NULL;
 }
@@ -299,7 +302,8 @@ static int start_doors(struct daemon *d, struct buf *why)
 	int r;
 
 	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
-	if ((r = d->rehearsal ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+	d->probation = probation_new(d);
+	if ((r = d->rehearsal && d->probation ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
@@ -396,6 +400,7 @@ int daemon_run(const struct daemon_spec *spec)
 		bans_close(d.bans);
 		kernel_close(d.kernel);
 		rehearsal_free(d.rehearsal);
+		probation_free(d.probation);
 	}
 	buf_fini(&why);
 	daemon_fini(&d);

@@ -14,6 +14,7 @@ struct events;
 struct jobs;
 struct kernel;
 struct metrics;
+struct probation;
 struct rehearsal;
 struct watch;
 struct workers;
@@ -46,6 +47,7 @@ struct daemon {
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct workers *workers;
 	struct control *control;
+	struct probation *probation;
 	struct rehearsal *rehearsal;
 	struct watch *watch;
 	int64_t since_ms;
@@ -72,11 +74,31 @@ struct reload_result {
 	const char *version;     /* in force now */
 	bool changed;
 	unsigned expectations;
+	json_t *diff;     /* what it changes (ctl/compare.h), borrowed; may be NULL */
+	int64_t until_ms; /* when it is rolled back unless it is confirmed; 0: it stays */
 };
-/* Everything anew from disk; on any failure the old policy stays. done may be NULL; it comes on the
- * loop, later. */
+
+enum reload_kind {
+	RELOAD_FILES, /* everything anew from disk */
+	RELOAD_LISTS, /* the same policy with the lists as they are: after an edit too large to be
+			 made live */
+	RELOAD_CHECK, /* from disk, but only to say what it would change */
+	RELOAD_BACK,  /* the policy before the one that waits to be confirmed */
+};
+
+struct reload_how {
+	enum reload_kind kind;
+	uint64_t confirm_ms; /* FILES: rolled back unless it is confirmed by then; 0: it stays */
+};
+
+/* On any failure the old policy stays. done may be NULL but for RELOAD_CHECK; it comes on the
+ * loop, later, or from inside the call when memory is out. */
+void daemon_change(struct daemon *d, const struct reload_how *how,
+	void (*done)(void *arg, const struct reload_result *result), void *arg);
+/* Its short forms: RELOAD_FILES, RELOAD_LISTS, RELOAD_BACK. */
 void daemon_reload(
 	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);
-/* The same way, but only the lists are new: after an edit too large to be made live. */
 void daemon_renew(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);
+void daemon_rollback(
 	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg);

@@ -321,22 +321,6 @@ int cli_unban(struct cli *cli)
 	return EXIT_DONE;
 }
 
-int cli_reload(struct cli *cli)
-{
-	json_t *result = NULL;
-	int r;
-
-	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "reload", NULL, &result)) != EXIT_DONE)
-		return r;
-	if (!json_wanted(cli, result))
-		printf("%s: %s, %" JSON_INTEGER_FORMAT " expectations held\n",
-			json_is_true(json_object_get(result, "changed")) ? "new policy in force" : "nothing changed",
-			show_text(result, "version"),
-			json_integer_value(json_object_get(result, "expectations")));
-	json_decref(result);
-	return EXIT_DONE;
-}
-
 int cli_firewall(struct cli *cli)
 {
 	json_t *result = NULL, *check;

@@ -5,22 +5,27 @@
  * that fails leaves it there, with its reason told. One reload or list edit at a time (ctl/jobs.h).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "ctl/bans.h"
+#include "ctl/compare.h"
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/events.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/listeners.h"
+#include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
@@ -30,9 +35,11 @@ struct reload {
 	struct daemon *d;
 	void (*done)(void *arg, const struct reload_result *result);
 	void *arg;
-	bool renew; /* the lists only */
+	struct reload_how how;
+	json_t *diff; /* from the policy in force to the next */
 	int code;
 	struct config *next;
+	int former;        /* RELOAD_BACK: its sources */
 	char *diagnostics; /* of config_load */
 	struct listeners listeners;
 	struct buf why;
@@ -48,6 +55,10 @@ static void reload_tell(struct reload *reload, const struct reload_result *resul
 {
 	struct daemon *d = reload->d;
 
+	if (reload->how.kind == RELOAD_CHECK) {
+		reload->done(reload->arg, result);
+		return;
+	}
 	free(d->reload_trouble);
 	d->reload_trouble = NULL;
 	if (result->code < 0) {
@@ -68,16 +79,33 @@ static void reload_tell(struct reload *reload, const struct reload_result *resul
 static void reload_end(struct reload *reload, int code, bool changed)
 {
 	struct policy *p = reload->d->config->policy;
+	json_t *state = probation_status(reload->d->probation);
 	const char *why = reload->diagnostics ? reload->diagnostics : buf_string(&reload->why);
 	struct reload_result result = { code, why ? why : "out of memory\n", policy_version(p),
-		changed, policy_expectations(p) };
+		changed, policy_expectations(p), reload->diff,
+		json_integer_value(json_object_get(state, "until")) };
 
 	reload_tell(reload, &result);
+	json_decref(state);
+	json_decref(reload->diff);
 	listeners_close(&reload->listeners);
 	config_free(reload->next);
 	free(reload->diagnostics);
 	buf_fini(&reload->why);
 	free(reload);
+}
+
+static void reload_fail(struct reload *reload, int code)
+{
+	struct probation *p = reload->d->probation;
+
+	const char *why = reload->diagnostics ? reload->diagnostics : buf_string(&reload->why);
+
+	if (!probation_runs(p))
+		probation_end(p);
+	else if (reload->how.kind == RELOAD_BACK)
+		probation_fail(p, why ? why : "out of memory");
+	reload_end(reload, code, false);
 }
 
 /* The last step: nothing fails here. */
@@ -94,9 +122,13 @@ static void reload_swap(struct reload *reload)
 	d->config = reload->next;
 	reload->next = NULL;
 	config_free(old);
+	if (reload->how.kind == RELOAD_BACK)
+		probation_end(d->probation);
+	if (reload->how.confirm_ms)
+		probation_arm(d->probation, reload->how.confirm_ms);
 	malloc_trim(0); /* compiling needs much more than keeping */
 	rehearsal_reset(d->rehearsal);
-	watch_policy_changed(d->watch, reload->renew);
+	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	events_reopen(d->events, options->events_max_bytes);
@@ -129,21 +161,58 @@ static void on_policy_taken(void *arg, int code, const char *text)
 		workers_policy(d->workers, d->config, on_rolled_back, NULL);
 	}
 	if (code < 0)
-		reload_end(reload, code, false);
+		reload_fail(reload, code);
 	else
 		reload_swap(reload);
 	jobs_release(d->jobs);
 }
+
+/* What differs is found here, too, where nobody waits for it. */
 
 static void reload_work(void *arg)
 {
 	struct reload *reload = arg;
 	struct daemon *d = reload->d;
 
-	reload->code = reload->renew ? config_renew(d->config, d->metrics, &reload->next,
-					       &reload->diagnostics)
-				     : config_load(d->spec.config, d->config, d->metrics,
-					       &reload->next, &reload->diagnostics);
+	switch (reload->how.kind) {
+	case RELOAD_LISTS:
+		reload->code = config_renew(
+			d->config, d->metrics, &reload->next, &reload->diagnostics);
+		break;
+	case RELOAD_BACK:
+		reload->code = config_restore(d->config, reload->former, d->metrics, &reload->next,
+			&reload->diagnostics);
+		break;
+	case RELOAD_FILES:
+	case RELOAD_CHECK:
+		reload->code = config_load(d->spec.config, d->config,
+			reload->how.kind == RELOAD_CHECK ? NULL : d->metrics, &reload->next,
+			&reload->diagnostics);
+		break;
+	}
+	if (reload->code == 0 && reload->how.kind != RELOAD_LISTS)
+		reload->diff = compare_policies(d->config->policy, reload->next->policy);
+}
+
+/* May it be put in the place of the one in force? */
+static int reload_permit(struct reload *reload)
+{
+	struct daemon *d = reload->d;
+
+	if (d->state == DAEMON_STOPPING) {
+		buf_puts(&reload->why, "the daemon is stopping\n");
+		return ERR_CLOSED;
+	}
+	if (reload->how.kind == RELOAD_FILES && probation_runs(d->probation)) {
+		buf_puts(&reload->why, "the policy in force waits to be confirmed: 'xmppwallctl "
+				       "confirm' or 'xmppwallctl rollback' first\n");
+		return ERR_REFUSED;
+	}
+	if (reload->how.kind == RELOAD_BACK && !probation_runs(d->probation)) {
+		buf_puts(&reload->why, "the policy in force was confirmed\n");
+		return ERR_REFUSED;
+	}
+	return reload->how.confirm_ms ? probation_prepare(d->probation, d->config) : 0;
 }
 
 static void reload_loaded(void *arg)
@@ -152,15 +221,18 @@ static void reload_loaded(void *arg)
 	struct daemon *d = reload->d;
 	int r = reload->code;
 
-	if (r == 0 && d->state == DAEMON_STOPPING) {
-		buf_puts(&reload->why, "the daemon is stopping\n");
-		r = ERR_CLOSED;
+	if (reload->former >= 0)
+		close(take_fd(&reload->former));
+	if (reload->how.kind == RELOAD_CHECK) {
+		reload_end(reload, r, r == 0 && strcmp(policy_version(d->config->policy),
+							policy_version(reload->next->policy)) != 0);
+		return;
 	}
-	if (r == 0)
+	if (r == 0 && (r = reload_permit(reload)) == 0)
 		r = listeners_open(reload->next->policy, d->threads, workers_listeners(d->workers),
 			&reload->listeners, &reload->why);
 	if (r < 0) {
-		reload_end(reload, r, false);
+		reload_fail(reload, r);
 		return;
 	}
 	reload->next->generation = ++d->generation;
@@ -168,17 +240,22 @@ static void reload_loaded(void *arg)
 	workers_policy(d->workers, reload->next, on_policy_taken, reload);
 }
 
-static void reload_start(struct daemon *d, bool renew,
+void daemon_change(struct daemon *d, const struct reload_how *how,
 	void (*done)(void *arg, const struct reload_result *result), void *arg)
 {
 	struct reload *reload = calloc(1, sizeof *reload);
-	struct reload_result failed = { -ENOMEM, "out of memory\n",
-		policy_version(d->config->policy), false, 0 };
+	struct reload_result failed = { .code = -ENOMEM,
+		.diagnostics = "out of memory\n",
+		.version = policy_version(d->config->policy) };
 
-	tell_systemd("RELOADING=1");
+	if (how->kind != RELOAD_CHECK)
+		tell_systemd("RELOADING=1");
 	if (reload) {
 		reload->d = d;
-		reload->renew = renew;
+		reload->how = *how;
+		reload->former = how->kind == RELOAD_BACK
+					 ? fcntl(probation_bundle(d->probation), F_DUPFD_CLOEXEC, 0)
+					 : -1;
 		reload->done = done;
 		reload->arg = arg;
 		buf_init(&reload->why, 0);
@@ -193,11 +270,17 @@ static void reload_start(struct daemon *d, bool renew,
 void daemon_reload(
 	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
 {
-	reload_start(d, false, done, arg);
+	daemon_change(d, &(struct reload_how){ .kind = RELOAD_FILES }, done, arg);
 }
 
 void daemon_renew(
 	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
 {
-	reload_start(d, true, done, arg);
+	daemon_change(d, &(struct reload_how){ .kind = RELOAD_LISTS }, done, arg);
+}
+
+void daemon_rollback(
+	struct daemon *d, void (*done)(void *arg, const struct reload_result *result), void *arg)
+{
+	daemon_change(d, &(struct reload_how){ .kind = RELOAD_BACK }, done, arg);
 }

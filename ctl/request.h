@@ -23,12 +23,15 @@
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
  *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
  *   limits    {}                           {"limits":[{"name","rate","burst","key","exceeded","entries"}]}  (from counters)
- *   reload    {}                           {"version","changed":bool,"expectations":n}; exit 1 with "diagnostics"
+ *   reload    {"check":bool,"confirm":ms}  {"version","changed":bool,"expectations":n,"diff":{see ctl/compare.h},"until":unix_ms};
+ *                                          exit 1 with "diagnostics"
+ *   confirm   {}                           {"version"}   exit 1 if nothing waits
+ *   rollback  {}                           as reload     exit 1 if nothing waits
  *   firewall  {"action"*:"print|load|unload|check"}  {"text"} or {"checks":[{"name","ok","text"}]}
  *   stop      {}                           {}
  *
  * Who may: root and the daemon's own user everything; the group given to the socket (xmppwall) read-only
- * commands and list/ban edits, not reload/firewall/stop (table role x command in ctl/command.c).
+ * commands and list/ban edits, not reload/confirm/rollback/firewall/stop (table role x command in ctl/command.c).
  */
 #pragma once
 

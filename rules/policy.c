@@ -15,41 +15,11 @@
 #include "rules/check.h"
 #include "rules/expect.h"
 #include "rules/live.h"
+#include "rules/outline.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
 /* ---- infos ---- */
-
-/* The canonical text of one rule: the printer's text of a chain that holds nothing else, without
- * the chain. */
-static const char *rule_text(
-	struct arena *arena, const struct chain *chain, const struct ast_rule *rule)
-{
-	struct ast_rule one = *rule;
-	struct ast_item item = *chain->item;
-	struct ast ast = { .items = &item, .last = &item };
-	const char *text = NULL, *printed, *begin, *end;
-	struct buf b;
-
-	one.next = NULL;
-	item.next = NULL;
-	item.settings = NULL;
-	item.rules = &one;
-	buf_init(&b, 0);
-	if (print_policy(&ast, &b) == 0 && (printed = buf_string(&b))) {
-		begin = strchr(printed, '\n');
-		end = strrchr(printed, '}');
-		while (begin && (*begin == '\n' || *begin == ' ' || *begin == '\t'))
-			begin++;
-		while (begin && end > begin &&
-			(end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
-			end--;
-		text = begin && end > begin ? arena_strndup(arena, begin, (size_t)(end - begin))
-					    : arena_strdup(arena, printed);
-	}
-	buf_fini(&b);
-	return text;
-}
 
 static int infos_rules(struct policy *p)
 {
@@ -66,7 +36,7 @@ static int infos_rules(struct policy *p)
 			info->chain = program->chains[i].name;
 			info->name = rule->name;
 			info->hits = rule->hits;
-			info->text = rule_text(&p->arena, &program->chains[i], rule->ast);
+			info->text = outline_rule(&p->arena, program->chains[i].item, rule->ast);
 			if (!info->text)
 				return -ENOMEM;
 			rule->ast = NULL;
@@ -175,7 +145,8 @@ static int policy_fill(struct policy *p, const struct ast *ast, struct source_se
 		(r = program_new(ast, sources, previous ? previous->program : NULL, metrics, diags,
 			 &p->program)) < 0 ||
 		(r = expect_run(p->program, ast, &p->options, diags, &p->expectations)) < 0 ||
-		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0 || (r = infos_limits(p)) < 0)
+		(r = infos_rules(p)) < 0 || (r = infos_sets(p)) < 0 || (r = infos_limits(p)) < 0 ||
+		(r = outline_make(ast, &p->arena, &p->items, &p->n_items)) < 0)
 		return r;
 	version_set(p, sources);
 	return 0;
@@ -254,6 +225,12 @@ size_t policy_rules(const struct policy *p, const struct rule_info **out)
 {
 	*out = p->rules;
 	return p->n_rules;
+}
+
+size_t policy_items(const struct policy *p, const struct item_info **out)
+{
+	*out = p->items;
+	return p->n_items;
 }
 
 size_t policy_sets(const struct policy *p, const struct set_info **out)

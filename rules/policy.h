@@ -14,6 +14,8 @@ struct policy {
 	struct options options;
 	struct rule_info *rules;
 	size_t n_rules;
+	struct item_info *items;
+	size_t n_items;
 	struct set_info *sets;
 	struct limit_info *limits;
 	unsigned expectations;

@@ -123,6 +123,13 @@ struct rule_info {
 	metric *hits;
 };
 size_t policy_rules(const struct policy *p, const struct rule_info **out);
+/* Everything that is written in the policy, in file order: "service" "c2s", "set" "words", "chain"
+ * "inbound" (without its rules), "rule" "inbound/spam" and so on. Strings are the policy's. */
+struct item_info {
+	const char *kind, *name, *text; /* text may be cut */
+	uint64_t digest;                /* of the whole text */
+};
+size_t policy_items(const struct policy *p, const struct item_info **out);
 struct set_info {
 	const char *name, *type, *path; /* path "" when the set has no file */
 	size_t entries;

@@ -458,6 +458,121 @@ class Walk(Base):
         self.assertEqual(self.status()["policy"], before)
         self.assertNotIn("more", [r["name"] for r in self.answer("rules")["rules"]])
 
+    def other_policy(self):
+        """Rule flood is gone, links says more, late is new, spam stands last, the limit is another, nets has one more."""
+        changed = self.policy.replace("    rule flood { limit chatter exceeded reject resource-constraint }\n", "")
+        changed = changed.replace("strike 3", "strike 4").replace("rate 20/second", "rate 30/second")
+        changed = changed.replace("    rule spam { message text contains @words drop }\n", "    rule late { iq type is get log }\n"
+                                  "    rule more { message text contains \"x\" count }\n"
+                                  "    rule spam { message text contains @words drop }\n")
+        self.write_policy(policy=changed.replace("192.0.2.0/24", "192.0.2.0/24, 198.51.100.7"))
+
+    def test_reload_shows_what_changes(self):
+        self.start()
+        before = self.status()["policy"]
+        self.other_policy()
+        said = self.answer("reload", "--check")
+        self.assertTrue(said["changed"])
+        self.assertEqual(said["version"], before)
+        self.assertEqual(self.status()["policy"], before)
+        done = self.answer("reload")
+        self.assertEqual(done["diff"], said["diff"])
+        diff = done["diff"]
+        self.assertEqual([(x["kind"], x["name"]) for x in diff["removed"]], [("rule", "inbound/flood")])
+        self.assertIn("limit chatter exceeded", diff["removed"][0]["text"])
+        self.assertEqual([x["name"] for x in diff["added"]], ["inbound/late", "inbound/more"])
+        self.assertEqual([(x["kind"], x["name"]) for x in diff["altered"]], [("set", "nets"), ("limit", "chatter"), ("rule", "inbound/links")])
+        self.assertIn("strike 3", diff["altered"][2]["before"])
+        self.assertIn("strike 4", diff["altered"][2]["after"])
+        self.assertEqual(diff["moved"], [])
+        self.assertEqual(diff["entries"], [{"name": "nets", "before": 1, "after": 2}])
+        self.write_policy()
+        text = self.ctl("reload", "--check").stdout
+        for line in ("added:   rule inbound/flood", "removed: rule inbound/late", "altered: limit chatter", "  - "):
+            self.assertIn(line, text)
+        self.write_policy(more="chain inbound2 { nonsense }")
+        self.assertIn("nonsense", self.refusal("reload", "--check"))
+        self.assertFalse(any("reload was refused" in line for line in self.status()["attention"]))
+
+    def test_moved_rules_are_told(self):
+        self.start()
+        spam, flood = "    rule spam { message text contains @words drop }\n", "    rule flood { limit chatter exceeded reject resource-constraint }\n"
+        self.write_policy(policy=self.policy.replace(flood, "").replace(spam, flood + spam))
+        diff = self.answer("reload")["diff"]
+        self.assertEqual((diff["moved"], diff["added"], diff["removed"], diff["altered"]), (["inbound/spam"], [], [], []))
+        self.assertFalse(self.answer("reload")["changed"])
+
+    def test_confirmed_reload_stays(self):
+        self.start()
+        self.other_policy()
+        done = self.answer("reload", "--confirm", "5m")
+        self.assertGreater(done["until"], time.time() * 1000)
+        self.assertEqual(self.status()["probation"]["until"], done["until"])
+        self.assertTrue(any("xmppwallctl confirm" in line for line in self.status()["attention"]))
+        self.assertIn("waits to be confirmed", self.refusal("reload"))
+        self.assertIsNotNone(self.status()["probation"])
+        self.assertEqual(self.answer("confirm")["version"], done["version"])
+        self.assertIsNone(self.status()["probation"])
+        self.assertEqual(self.status()["policy"], done["version"])
+        self.assertIn("no policy waits", self.refusal("confirm"))
+        self.assertIn("no policy waits", self.refusal("rollback"))
+        self.assertFalse(self.answer("reload")["changed"])
+
+    def test_unconfirmed_reload_is_rolled_back(self):
+        self.start()
+        before = self.status()["policy"]
+        self.other_policy()
+        after = self.answer("reload", "--confirm", "1s")["version"]
+        self.assertNotEqual(before, after)
+        wait(lambda: self.status()["policy"] == before, "it was not rolled back")
+        self.assertIsNone(self.status()["probation"])
+        self.assertIn("flood", [rule["name"] for rule in self.answer("rules")["rules"]])
+        wait(lambda: self.heard("policy")[-1]["generation"] >= 3)
+        # What is on disk counts for the next reload, and for the next start.
+        self.assertEqual(self.answer("reload")["version"], after)
+
+    def test_rollback_at_once_keeps_list_edits(self):
+        self.start()
+        self.other_policy()
+        self.answer("reload", "--confirm", "5m")
+        self.answer("list", "add", "words", "edited meanwhile")
+        done = self.answer("rollback")
+        self.assertIn("inbound/flood", [x["name"] for x in done["diff"]["added"]])
+        self.assertNotIn("until", done)
+        self.assertIn("flood", [rule["name"] for rule in self.answer("rules")["rules"]])
+        self.assertIn("edited meanwhile", [x["entry"] for x in self.answer("list", "show", "words")["entries"]])
+
+    def test_rollback_that_fails_is_told_and_may_be_tried_again(self):
+        self.start()
+        before = self.status()["policy"]
+        self.other_policy()
+        self.answer("reload", "--confirm", "5m")
+        (self.folder / "libexec/refuse").touch()
+        self.assertIn("fake says no", self.refusal("rollback"))
+        self.assertTrue(any("could not be put back" in line for line in self.status()["attention"]))
+        (self.folder / "libexec/refuse").unlink()
+        self.answer("rollback")
+        self.assertEqual(self.status()["policy"], before)
+        self.assertIsNone(self.status()["probation"])
+
+    def test_restart_on_probation_takes_what_is_on_disk(self):
+        self.start()
+        self.other_policy()
+        after = self.answer("reload", "--confirm", "5m")["version"]
+        self.assertIn("ended before it was confirmed", self.stop())
+        self.start()
+        self.assertEqual(self.status()["policy"], after)
+        self.assertIsNone(self.status()["probation"])
+
+    def test_refused_reload_begins_no_probation(self):
+        self.start()
+        (self.folder / "libexec/refuse").touch()
+        self.other_policy()
+        self.assertIn("fake says no", self.refusal("reload", "--confirm", "1m"))
+        self.assertIsNone(self.status()["probation"])
+        for words in (("--confirm", "0"), ("--confirm", "2d"), ("--confirm", "x"), ("--check", "--confirm", "1m"), ("--confirm",)):
+            self.refusal("reload", *words, status=2)
+
     def test_sighup_reloads(self):
         self.start()
         self.write_policy("chain extra { hook c2s; policy accept; rule more { message drop } }")
