@@ -136,3 +136,22 @@ void clock_format_duration(uint64_t ms, char *text, size_t size)
 		snprintf(text + len, size - (size_t)len, " %" PRIu64 "%s", second,
 			duration_units[i + 1].name);
 }
+
+int clock_parse_wall(const char *text, size_t len, int64_t *wall_ms)
+{
+	struct tm tm = { 0 };
+	char word[32];
+	const char *rest;
+
+	if (len == 0 || len >= sizeof(word) || memchr(text, '\0', len))
+		return ERR_SYNTAX;
+	memcpy(word, text, len);
+	word[len] = '\0';
+	if (!(rest = strptime(word, "%Y-%m-%dT%H:%M:%SZ", &tm)) || *rest) {
+		memset(&tm, 0, sizeof(tm));
+		if (!(rest = strptime(word, "%Y-%m-%d", &tm)) || *rest)
+			return ERR_SYNTAX;
+	}
+	*wall_ms = (int64_t)timegm(&tm) * 1000;
+	return 0;
+}

@@ -19,6 +19,8 @@ void clock_advance(uint64_t ns);
 void clock_thaw(void);
 /* "2026-11-21T06:30:00.123456+0000" as Suricata writes it; size >= 40. */
 void clock_format_wall(int64_t wall_ms, char *text, size_t size);
+/* "2026-12-01T00:00:00Z" or "2026-12-01" (its first moment), UTC, to milliseconds since 1970; 0 or ERR_SYNTAX. */
+int clock_parse_wall(const char *text, size_t len, int64_t *wall_ms);
 /* "90", "90s", "10m", "1h", "7d", "250ms" to milliseconds; 0 or ERR_SYNTAX / ERR_RANGE. A bare number is seconds. */
 int clock_parse_duration(const char *text, size_t len, uint64_t *ms);
 /* "1h 5m", two units at most; size >= 32. */

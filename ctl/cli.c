@@ -15,7 +15,7 @@ static const struct cli_command commands[] = {
 	{ "check", "FILE...", "parse, check and run the expectations of a configuration or rule file", cli_check },
 	{ "print", "FILE...", "print it back in canonical form", cli_print },
 	{ "judge",
-		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--trace [--bodies]] < STANZAS",
+		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--at TIME] [--trace [--bodies]] < STANZAS",
 		"judge XML read from standard input, a verdict a line; --trace shows every rule and test", cli_judge },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
 	{ "sessions", "", "who is connected", cli_sessions },

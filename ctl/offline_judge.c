@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "ctl/cli.h"
 #include "ctl/show.h"
@@ -167,13 +168,14 @@ static int judge_input(struct judging *run, FILE *in)
 
 static int take_options(struct cli *cli, const char **rules, struct subject *subject)
 {
-	const char *direction = "in", *peer = NULL, *jid = NULL;
+	const char *direction = "in", *peer = NULL, *jid = NULL, *at = NULL;
+	int64_t moment;
 
 	subject->service = "c2s";
 	if (!cli_option(cli, "--rules", rules) ||
 		!cli_option(cli, "--service", &subject->service) ||
 		!cli_option(cli, "--direction", &direction) || !cli_option(cli, "--peer", &peer) ||
-		!cli_option(cli, "--jid", &jid) || !cli_no_more_options(cli))
+		!cli_option(cli, "--jid", &jid) || !cli_option(cli, "--at", &at) || !cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (!*rules)
 		return cli_usage_error(cli, "needs --rules FILE");
@@ -184,6 +186,11 @@ static int take_options(struct cli *cli, const char **rules, struct subject *sub
 		return cli_usage_error(cli, "--direction is in or out");
 	if (peer && address_parse(span_of(peer), &subject->peer) < 0)
 		return cli_usage_error(cli, "--peer '%s' is not an address", peer);
+	if (at && clock_parse_wall(at, strlen(at), &moment) < 0)
+		return cli_usage_error(cli, "--at wants a moment in UTC such as 2026-11-21T08:30:00Z");
+	/* Time stands still then, as in expectations. */
+	if (at)
+		clock_freeze(clock_mono_ns(), moment);
 	subject->direction = strcmp(direction, "in") == 0 ? DIRECTION_IN : DIRECTION_OUT;
 	subject->session_jid = jid;
 	subject->session_authenticated = true;

@@ -113,7 +113,7 @@ enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_CHAIN, ITEM_PUNISH
 
 struct ast_expect {
 	struct loc at;
-	const char *from, *to, *service, *direction, *peer, *jid; /* NULL if not given */
+	const char *from, *to, *service, *direction, *peer, *jid, *moment; /* NULL if not given */
 	const char *stanza; /* XML text of one or more first-level elements; the verdict of the last one is compared */
 	struct loc stanza_at;
 	const char *verdict;   /* accept drop reject close */

@@ -46,6 +46,9 @@ static const struct {
 	[FIELD_NUMBER] = { OP(OP_EXISTS) | OP(OP_IN) | OP(OP_EQ) | OP(OP_NE) | OP(OP_LT) |
 				   OP(OP_LE) | OP(OP_GT) | OP(OP_GE),
 		"<, <=, >, >=, is, in, exists" },
+	[FIELD_TIME] = { OP(OP_EXISTS) | OP(OP_IN) | OP(OP_EQ) | OP(OP_NE) | OP(OP_LT) | OP(OP_LE) | OP(OP_GT) |
+				 OP(OP_GE),
+		"in, is, <, <=, >, >=, exists" },
 	[FIELD_BOOL] = { OP(OP_TRUE) | OP(OP_EQ) | OP(OP_NE), "nothing (it stands alone), or is" },
 };
 
@@ -65,6 +68,7 @@ static const struct {
 	[FIELD_ADDRESS] = { LIST(LIST_ADDRESS), "address" },
 	[FIELD_NUMBER] = { 0, "" },
 	[FIELD_BOOL] = { 0, "" },
+	[FIELD_TIME] = { 0, "" },
 };
 
 /* ---- fields ---- */
@@ -110,6 +114,16 @@ const struct field *check_field(struct checker *c, const char *name, struct loc 
 
 /* ---- operands ---- */
 
+/* Spans only for "in". */
+static bool is_time_for(const struct ast_cond *cond, const struct ast_value *v)
+{
+	unsigned first, last;
+
+	return (v->kind == VALUE_ADDRESS || v->kind == VALUE_STRING) &&
+	       field_parse_times(v->text, &first, &last) &&
+	       (cond->op == OP_IN || !strchr(v->text, '-'));
+}
+
 static bool is_scalar_for(const struct ast_cond *cond, const struct ast_value *v)
 {
 	bool age = strcmp(cond->field->name, "session.age") == 0;
@@ -123,6 +137,8 @@ static bool is_scalar_for(const struct ast_cond *cond, const struct ast_value *v
 		return v->kind == VALUE_NUMBER || v->kind == (age ? VALUE_DURATION : VALUE_SIZE);
 	case FIELD_BOOL:
 		return v->kind == VALUE_WORD && schema_has_word("true|false|yes|no", v->text);
+	case FIELD_TIME:
+		return is_time_for(cond, v);
 	case FIELD_ADDRESS:
 		return v->kind == VALUE_ADDRESS || v->kind == VALUE_STRING;
 	case FIELD_TEXT:
@@ -147,6 +163,8 @@ static const char *scalar_wanted(const struct ast_cond *cond)
 		return age ? "a time such as 90s or 10m" : "a number, or a size such as 64k or 10M";
 	case FIELD_BOOL:
 		return "true or false";
+	case FIELD_TIME:
+		return cond->op == OP_IN ? "times such as 08:00-17:30" : "a time such as 08:30";
 	case FIELD_ADDRESS:
 		return "an address, network or range";
 	case FIELD_TEXT:
@@ -169,6 +187,7 @@ static void check_closed_word(
 	} closed[] = {
 		{ "kind", kinds },
 		{ "direction", "in|out" },
+		{ "weekday", "mon|tue|wed|thu|fri|sat|sun" },
 		{ "chatstate", "active|composing|paused|inactive|gone" },
 		{ "receipt", "request|received" },
 	};

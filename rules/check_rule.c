@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "rules/check_int.h"
 #include "rules/edit.h"
 #include "rules/field.h"
@@ -307,6 +308,7 @@ void check_expect(struct checker *c, const struct ast_item *item)
 {
 	const struct ast_expect *e = item->expect;
 	struct peer_address address;
+	int64_t moment;
 
 	if (!e)
 		return; /* its braces did not parse */
@@ -321,6 +323,9 @@ void check_expect(struct checker *c, const struct ast_item *item)
 			e->direction);
 	if (e->service)
 		check_service_name(c, e->service, item->name_at);
+	if (e->moment && clock_parse_wall(e->moment, strlen(e->moment), &moment) < 0)
+		diag_error(c->diags, item->name_at, "such as \"2026-11-21T08:30:00Z\", in UTC",
+			"'%s' is not a moment", e->moment);
 	if (e->peer && address_parse(span_of(e->peer), &address) < 0)
 		diag_error(c->diags, item->name_at, NULL, "'%s' is not an address", e->peer);
 }

@@ -366,6 +366,22 @@ static int program_init(struct program *p, const struct ast *ast)
 	return p->lists && p->limits && p->chains ? 0 : -ENOMEM;
 }
 
+/* The first file that names a zone decides. */
+static void compile_zone(struct compiler *c, const struct ast_item *item)
+{
+	const struct ast_setting *s = compile_setting(item, "timezone");
+	int r;
+
+	if (!s || !s->values || strcmp(item->name, "daemon") != 0)
+		return;
+	r = zone_load(s->values->text, &c->p->zone);
+	if (r == ERR_NOTFOUND)
+		diag_error(c->diags, s->values->at, "such as \"Europe/Berlin\" or \"UTC\"",
+			"unknown timezone '%s'", s->values->text);
+	else if (r < 0)
+		c->error = r;
+}
+
 static void compile_items(struct compiler *c, const struct ast *ast)
 {
 	for (const struct ast_item *i = ast->items; i && !c->error; i = i->next) {
@@ -373,6 +389,8 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 			compile_set(c, i);
 		} else if (i->kind == ITEM_LIMIT) {
 			compile_limit_item(c, i);
+		} else if (i->kind == ITEM_OPTIONS) {
+			compile_zone(c, i);
 		} else if (i->kind == ITEM_CHAIN) {
 			struct chain *chain = &c->p->chains[c->p->n_chains++];
 			chain->name = compile_strdup(c, i->name);

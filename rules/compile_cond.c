@@ -322,11 +322,32 @@ static bool bool_word(const struct ast_value *value, uint64_t *out)
 	       value->kind == VALUE_NUMBER;
 }
 
+/* Whatever is asked of a time of day, the answer is a span of minutes. */
+static bool span_add(struct compiler *c, struct node *n, const struct ast_value *value)
+{
+	unsigned first, last;
+	uint64_t *span = &n->numbers[2 * n->n];
+
+	if (!(n->words[n->n].written = compile_strdup(c, value->text)))
+		return false;
+	if (!field_parse_times(value->text, &first, &last))
+		return false; /* check_cond.c has said so */
+	span[0] = n->op == OP_LT || n->op == OP_LE ? 0 : n->op == OP_GT ? first + 1 : first;
+	span[1] = n->op == OP_LT                     ? first
+		  : n->op == OP_LE                   ? first + 1
+		  : n->op == OP_GT || n->op == OP_GE ? FIELD_DAY_MINUTES
+						     : last;
+	n->n += span[0] != span[1]; /* nothing is before 00:00 */
+	return true;
+}
+
 static bool operand_add(struct compiler *c, struct node *n, const struct ast_value *value)
 {
 	bool good;
 
 	switch (n->kind) {
+	case NODE_SPANS:
+		return span_add(c, n, value);
 	case NODE_NETWORKS:
 		return networks_add(c, n->networks, value);
 	case NODE_NUMBERS:
@@ -360,6 +381,10 @@ static struct node *compile_operands(struct compiler *c, const struct ast_cond *
 	if (type == FIELD_ADDRESS) {
 		n->kind = NODE_NETWORKS;
 		n->networks = tree_new(c);
+	} else if (type == FIELD_TIME) {
+		n->kind = NODE_SPANS;
+		n->numbers = compile_alloc(c, (2 * count + 2) * sizeof(*n->numbers));
+		n->words = compile_alloc(c, (count + 1) * sizeof(*n->words));
 	} else if (type == FIELD_NUMBER || type == FIELD_BOOL) {
 		n->kind = NODE_NUMBERS;
 		n->numbers = compile_alloc(c, (count + 1) * sizeof(*n->numbers));

@@ -277,6 +277,21 @@ static bool value_in_numbers(struct judge *j, const struct node *n, const struct
 	return false;
 }
 
+/* A span whose end is not behind its beginning goes through midnight. */
+static bool value_in_spans(struct judge *j, const struct node *n, const struct field_value *value)
+{
+	for (unsigned i = 0; i < n->n; i++) {
+		uint64_t from = n->numbers[2 * i], to = n->numbers[2 * i + 1];
+		bool behind = value->number >= from, before = value->number < to;
+
+		if (from < to ? behind && before : behind || before) {
+			note_value(j, n, n->words[i].written, "", value->text);
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool value_in_networks(
 	struct judge *j, const struct node *n, const struct field_value *value)
 {
@@ -315,6 +330,8 @@ static bool value_holds(struct judge *j, const struct node *n, const struct fiel
 		return value_in_words(j, n, value);
 	case NODE_NUMBERS:
 		return value_in_numbers(j, n, value);
+	case NODE_SPANS:
+		return value_in_spans(j, n, value);
 	case NODE_NETWORKS:
 		return value_in_networks(j, n, value);
 	default:

@@ -83,10 +83,13 @@ static void subject_init(struct expectation *x, const struct options *options)
 
 static int trial_init(struct expectation *x)
 {
+	const struct ast_expect *e = x->item->expect;
 	struct program *p = x->program;
 
 	x->trial.now_ns = clock_mono_ns();
 	x->trial.wall_ms = clock_wall_ms();
+	if (e->moment)
+		clock_parse_wall(e->moment, strlen(e->moment), &x->trial.wall_ms);
 	x->trial.limits = calloc(p->n_limits + 1, sizeof(struct limit_table *));
 	x->trial.pairs = pair_table_new(TRIAL_ENTRIES_MAX);
 	if (!x->trial.limits || !x->trial.pairs)

@@ -43,6 +43,11 @@ const struct field field_table[] = {
 		field_get_session_age },
 	{ "session.stanzas", FIELD_NUMBER, false, false,
 		"stanzas judged before this one in this direction", field_get_session_stanzas },
+	{ "time", FIELD_TIME, false, false,
+		"time of day, in the timezone the daemon block names: 08:30, 22:00-06:00",
+		field_get_time },
+	{ "weekday", FIELD_WORD, false, false,
+		"mon, tue, wed, thu, fri, sat or sun, in the same timezone", field_get_weekday },
 	{ "kind", FIELD_WORD, false, false,
 		"message, presence, iq or stream (any other first-level element)", field_get_kind },
 	{ "type", FIELD_WORD, false, false,
@@ -144,6 +149,30 @@ const char *field_type_text(enum field_type type)
 		[FIELD_ADDRESS] = "address",
 		[FIELD_NUMBER] = "number",
 		[FIELD_BOOL] = "boolean",
+		[FIELD_TIME] = "time",
 	};
 	return texts[type];
+}
+
+static bool time_read(const char **at, unsigned *minute)
+{
+	const char *t = *at;
+
+	for (int i = 0; i < 5; i++)
+		if (i == 2 ? t[i] != ':' : t[i] < '0' || t[i] > '9')
+			return false;
+	*minute = (unsigned)((t[0] - '0') * 600 + (t[1] - '0') * 60 + (t[3] - '0') * 10 +
+			     (t[4] - '0'));
+	*at += 5;
+	return t[3] < '6' && *minute <= FIELD_DAY_MINUTES;
+}
+
+bool field_parse_times(const char *text, unsigned *first, unsigned *last)
+{
+	if (!text || !time_read(&text, first) || *first == FIELD_DAY_MINUTES)
+		return false;
+	*last = *first + 1;
+	if (!*text)
+		return true;
+	return *text++ == '-' && time_read(&text, last) && !*text && *first != *last;
 }

@@ -18,6 +18,7 @@ enum field_type {
 	FIELD_ADDRESS, /* in (set of address), is */
 	FIELD_NUMBER,  /* < <= > >= is; sizes and durations too (seconds) */
 	FIELD_BOOL,
+	FIELD_TIME, /* time of day: < <= > >= is, in (spans); number is minutes since midnight */
 };
 
 /* One value of a field; fields such as url.host or payload have several. */
@@ -42,3 +43,8 @@ extern const size_t field_count;
 /* NULL if unknown. Accepts the aliases "message.body" = body and so on (KIND.FIELD: the kind is tested too by check.c). */
 const struct field *field_find(const char *name);
 const char *field_type_text(enum field_type type);
+
+enum { FIELD_DAY_MINUTES = 1440 };
+/* "08:30" is that minute, "08:00-17:30" from the first to before the second (through midnight, if that is
+ * less); 24:00 only ends. In minutes since midnight; *last is that behind. False if it is neither. */
+bool field_parse_times(const char *text, unsigned *first, unsigned *last);

@@ -5,6 +5,7 @@
 #include "rules/field_session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -140,6 +141,29 @@ FIELD_GETTER(session_age)
 {
 	UNUSED(param);
 	return give_number(v->s->session_age_ms / 1000, index, out);
+}
+
+FIELD_GETTER(time)
+{
+	unsigned minute, weekday;
+
+	UNUSED(param);
+	if (index > 0)
+		return false;
+	zone_local(v->zone, v->wall_ms, &minute, &weekday);
+	snprintf(v->time, sizeof(v->time), "%02u:%02u", minute / 60 % 24, minute % 60);
+	out->text = span_of(v->time);
+	out->number = minute;
+	return true;
+}
+
+FIELD_GETTER(weekday)
+{
+	unsigned minute, weekday;
+
+	UNUSED(param);
+	zone_local(v->zone, v->wall_ms, &minute, &weekday);
+	return give_text(zone_weekday_text(weekday), index, out);
 }
 
 FIELD_GETTER(session_stanzas)

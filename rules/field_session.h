@@ -24,3 +24,5 @@ FIELD_GETTER(session_anonymous);
 FIELD_GETTER(session_authenticated);
 FIELD_GETTER(session_age);
 FIELD_GETTER(session_stanzas);
+FIELD_GETTER(time);
+FIELD_GETTER(weekday);

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "rules/diag.h"
 
@@ -27,23 +27,10 @@ static struct span span_trim(struct span s)
 	return s;
 }
 
-/* "2026-12-01T00:00:00Z" or "2026-12-01", UTC. */
 static bool time_parse(struct span text, int64_t *ms)
 {
-	struct tm tm = { 0 };
-	char word[32];
-	const char *rest;
-
-	if (text.len == 0 || text.len >= sizeof(word))
+	if (clock_parse_wall(text.ptr, text.len, ms) < 0)
 		return false;
-	memcpy(word, text.ptr, text.len);
-	word[text.len] = '\0';
-	if (!(rest = strptime(word, "%Y-%m-%dT%H:%M:%SZ", &tm)) || *rest) {
-		memset(&tm, 0, sizeof(tm));
-		if (!(rest = strptime(word, "%Y-%m-%d", &tm)) || *rest)
-			return false;
-	}
-	*ms = (int64_t)timegm(&tm) * 1000;
 	if (*ms <= 0)
 		*ms = 1; /* long past, yet not "never" */
 	return true;

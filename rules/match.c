@@ -384,6 +384,8 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->silent = j->n_pending = j->n_would = 0;
 	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
+	j->view.wall_ms = j->wall_ms;
+	j->view.zone = &p->zone;
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;
 	pthread_rwlock_rdlock(&p->lock);

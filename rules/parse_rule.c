@@ -278,7 +278,7 @@ static bool take_stanza(struct parser *p, struct ast_expect *e)
 }
 
 static const char *const expect_words[] = { "from", "to", "service", "direction", "peer", "jid",
-	"stanza", "verdict" };
+	"at", "stanza", "verdict" };
 enum { EXPECT_WORDS = sizeof(expect_words) / sizeof(*expect_words) };
 
 static bool begins_expect_line(const struct parser *p)
@@ -316,11 +316,13 @@ static bool parse_expect_line(struct parser *p, struct ast_expect *e)
 		return take_address(p, &e->peer);
 	if (parse_accept_word(p, "jid"))
 		return take_string(p, &e->jid);
+	if (parse_accept_word(p, "at"))
+		return take_string(p, &e->moment);
 	if (parse_accept_word(p, "stanza"))
 		return take_stanza(p, e);
 	if (parse_accept_word(p, "verdict"))
 		return take_verdict(p, e);
-	return parse_wrong(p, "from, to, service, direction, peer, jid, stanza or verdict",
+	return parse_wrong(p, "from, to, service, direction, peer, jid, at, stanza or verdict",
 		parse_is(p, TOKEN_WORD)
 			? diag_suggest(p->diags, p->token.text, expect_words, EXPECT_WORDS)
 			: NULL);

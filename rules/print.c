@@ -434,6 +434,7 @@ static void put_expect(struct printer *p, const struct ast_expect *e)
 	put_field(p, "direction", e->direction, false);
 	put_field(p, "peer", e->peer, !e->peer || !is_plain_address(e->peer));
 	put_field(p, "jid", e->jid, true);
+	put_field(p, "at", e->moment, true);
 	put_field(p, "stanza", e->stanza, true);
 	if (!e->verdict)
 		return;

@@ -15,6 +15,7 @@
 #include "rules/list.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
+#include "rules/zone.h"
 
 enum {
 	CHAIN_PRIORITY_DEFAULT = 100,
@@ -54,7 +55,8 @@ enum node_kind {
 	NODE_LIST,
 	NODE_WORDS,
 	NODE_NUMBERS,
-	NODE_NETWORKS
+	NODE_NETWORKS,
+	NODE_SPANS
 };
 
 struct literal {
@@ -77,7 +79,7 @@ struct node {
 	unsigned n_scans;
 	struct list *list;
 	struct literal *words;
-	uint64_t *numbers;
+	uint64_t *numbers;       /* of SPANS: two each, the first minute and that behind the last */
 	struct prefix_tree *networks; /* values are the texts as written */
 	unsigned n;                   /* words or numbers */
 	unsigned limit;
@@ -148,6 +150,7 @@ struct program {
 	struct prefix_tree **trees; /* of NODE_NETWORKS, to be freed */
 	unsigned n_trees, cap_trees;
 	bool uses_stranger;
+	struct zone zone; /* of time and weekday */
 	struct pair_table *pairs;
 	metric *pairs_evicted, *regex_limited;
 	pthread_rwlock_t lock; /* sets and databases: read during a judgement, written for a moment

@@ -84,6 +84,9 @@ static const struct schema_setting daemon_settings[] = {
 		RANGE(0, 1024) },
 	{ "user", SHAPE_USER, "NAME", NULL, "xmppwall if there is such a user",
 		.doc = "User the children run as." },
+	{ "timezone", SHAPE_STRING, "\"NAME\"", NULL, "\"UTC\"",
+		.doc = "Where the clock hangs that the fields time and weekday look at: a name of "
+		       "the IANA database, such as Europe/Berlin." },
 	{ "log", WORD("debug|info|warn|error"), .initial = "info", .doc = "What is logged." },
 	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
 		.doc = "events.json is rotated at this size; one old file is kept.",
@@ -212,6 +215,8 @@ static const struct schema_setting expect_settings[] = {
 	{ "peer", SHAPE_EXPECT, "ADDRESS", NULL, "unknown", .doc = "The peer's address." },
 	{ "jid", SHAPE_EXPECT, "\"JID\"", NULL, "the sender (in) or recipient (out)",
 		.doc = "The JID the session is bound to." },
+	{ "at", SHAPE_EXPECT, "\"YEAR-MONTH-DAY[THOUR:MINUTE:SECONDZ]\"", NULL, "now",
+		.doc = "The moment it comes, in UTC." },
 	{ "stanza", SHAPE_EXPECT, "\"XML\" ...", NULL, "",
 		.doc = "One or more stanzas; several strings are one text. The last stanza's "
 		       "verdict "

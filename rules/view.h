@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "rules/limit.h"
 #include "rules/rules.h"
+#include "rules/zone.h"
 #include "xmpp/jid.h"
 #include "xmpp/url.h"
 
@@ -52,6 +53,8 @@ struct subject_view {
 	const struct xml_element *root; /* NULL when there is no stanza */
 	struct arena *arena;
 	struct pair_table *pairs; /* may be NULL: everyone is known */
+	int64_t wall_ms;          /* now */
+	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
 
 	struct view_address jids[VIEW_JIDS];
@@ -71,7 +74,7 @@ struct subject_view {
 		unsigned n, cap;
 	} files;
 	struct view_path *paths;
-	char address[64];
+	char address[64], time[8];
 };
 
 void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,

@@ -36,6 +36,7 @@ static const char *const questions[] = {
 	[FIELD_ADDRESS] =
 		"%s in @nets or %s is ::1 or %s in { 10.0.0.0/8 } or %s is 10.1.1.1 or %s exists",
 	[FIELD_NUMBER] = "%s > 5 or %s is 7 or %s in { 1, 2 } or %s <= 9 or %s exists",
+	[FIELD_TIME] = "%s in 22:00-06:00 or %s is 08:30 or %s < 08:00 or %s > 09:00 or %s exists",
 	[FIELD_BOOL] = "%s or %s is true or %s is no or %s or %s",
 };
 
@@ -61,7 +62,7 @@ static void policy_make(void)
 		buf_putf(&text, "rule r%zu { ", i);
 		if (strcmp(f->name, "kind") == 0 || strcmp(f->name, "direction") == 0 ||
 			strcmp(f->name, "chatstate") == 0 || strcmp(f->name, "receipt") == 0 ||
-			strcmp(f->name, "service") == 0)
+			strcmp(f->name, "service") == 0 || strcmp(f->name, "weekday") == 0)
 			buf_putf(&text, "%s matches @exprs or %s exists", name, name);
 		else
 			buf_putf(&text, questions[f->type], name, name, name, name, name);

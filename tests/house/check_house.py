@@ -11,7 +11,7 @@ DOORS = {"proxy": FLOORS + ["ctl/link.h"], "nfq-filter": FLOORS + ["ctl/link.h"]
 # header (prefix) -> the only files that may include it
 ROOMS = {
     "expat.h": ["xmpp/xml.c"],
-    "unicode/": ["xmpp/text*.c", "xmpp/jid.c"],
+    "unicode/": ["xmpp/text*.c", "xmpp/jid.c", "rules/zone.c"],
     "hs.h": ["rules/pattern*.c"],
     "hs/": ["rules/pattern*.c"],
     "pcre2.h": ["rules/pattern*.c"],

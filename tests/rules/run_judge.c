@@ -7,11 +7,13 @@
  * r", "accept -"
  *
  * ":with TEXT" puts sets and limits before the cases that follow, ":subject KEY=VALUE ..." says
- * what the door knows of the session (it begins anew with each), '#' begins a comment line. */
+ * what the door knows of the session (it begins anew with each), ":at TIME" what time it is from
+ * there on, '#' begins a comment line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "rules/rules.h"
 #include "xmpp/ns.h"
 
@@ -231,6 +233,16 @@ static void run_case(char *line)
 	policy_unref(policy);
 }
 
+static void at_set(const char *text)
+{
+	int64_t wall_ms;
+
+	if (clock_parse_wall(text, strlen(text), &wall_ms) < 0)
+		fail("a moment", text);
+	else
+		clock_freeze(clock_mono_ns(), wall_ms);
+}
+
 static void run_line(char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
@@ -238,6 +250,8 @@ static void run_line(char *line)
 		snprintf(with, sizeof(with), "%s", line + 5);
 	else if (strncmp(line, ":subject", 8) == 0)
 		subject_parse(line + 8);
+	else if (strncmp(line, ":at ", 4) == 0)
+		at_set(line + 4);
 	else if (*line && *line != '#')
 		run_case(line);
 }

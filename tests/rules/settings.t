@@ -160,7 +160,7 @@ expect "x" { stanza "<message/>" } ; fail ; expect has no 'verdict'
 expect "x" { stanza "<message>" verdict accept } ; fail ; the stanza of this expectation does not end
 expect "x" { stanza "<message></iq>" verdict accept } ; fail ; the stanza of this expectation is not acceptable XML (xml.not-well-formed)
 expect "x" { peer nowhere; } ; fail ; expected an address, got 'nowhere'
-expect "x" { form "a@b" } ; fail ; expected from, to, service, direction, peer, jid, stanza or verdict, got 'form' ; did you mean 'from'?
+expect "x" { form "a@b" } ; fail ; expected from, to, service, direction, peer, jid, at, stanza or verdict, got 'form' ; did you mean 'from'?
 expect x { } ; fail ; expected a title in double quotes, got 'x'
 include "none/*.rules" ; ok ; include "none/*.rules"
 include "none.rules" ; fail ; cannot read 'none.rules': No such file or directory
