@@ -255,6 +255,7 @@ static const struct command {
 	{ "unban", ROLE_GROUP, command_unban },
 	{ "bans", ROLE_GROUP, command_bans },
 	{ "limits", ROLE_GROUP, command_limits },
+	{ "limit-set", ROLE_OWNER, command_limit_set },
 	{ "reload", ROLE_OWNER, command_reload },
 	{ "confirm", ROLE_OWNER, command_confirm },
 	{ "rollback", ROLE_OWNER, command_rollback },

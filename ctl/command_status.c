@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What runs, what it counted, and what needs a hand. In: the policy in force, the rooms' own words,
  * the page of counters (which the children write: read, never trusted). Out: the answers of
- * "status", "rules", "limits", "lists". It changes nothing. */
+ * "status", "rules", "lists". It changes nothing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +14,7 @@
 #include "ctl/daemon.h"
 #include "ctl/events.h"
 #include "ctl/kernel.h"
+#include "ctl/limits.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/watch.h"
@@ -116,6 +117,7 @@ static json_t *attention_json(struct daemon *d)
 					   "sessions but does not keep their address out"));
 	probation_attention(d->probation, lines);
 	bans_attention(d->bans, lines);
+	limits_attention(d->limits, d->config->policy, lines);
 	if (events_error(d->events) < 0)
 		json_array_append_new(
 			lines, json_sprintf("events cannot be written: %s (%llu lost)",
@@ -175,7 +177,7 @@ void command_status(struct daemon *d, struct request *rq)
 			    attention_json(d), "probation", probation_status(d->probation)));
 }
 
-/* ---- rules, limits, lists ---- */
+/* ---- rules, lists ---- */
 
 void command_rules(struct daemon *d, struct request *rq)
 {
@@ -189,42 +191,6 @@ void command_rules(struct daemon *d, struct request *rq)
 				     rules[i].name, "hits", (json_int_t)metric_get(rules[i].hits),
 				     "text", rules[i].text));
 	request_answer(rq, json_pack("{s:o}", "rules", all));
-}
-
-/* "20/second": in the unit that makes a whole number of it. */
-static json_t *rate_json(uint64_t period_ns)
-{
-	static const struct {
-		uint64_t ns;
-		const char *name;
-	} units[] = { { 1000000000u, "second" }, { 60000000000u, "minute" },
-		{ 3600000000000u, "hour" }, { 86400000000000u, "day" } };
-
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		uint64_t n = (units[i].ns + period_ns / 2) / period_ns;
-
-		/* Periods are rounded down to a nanosecond, so "7/minute" is not quite seven of
-		 * them. */
-		if (n > 0 && units[i].ns / n == period_ns)
-			return json_sprintf("%llu/%s", (unsigned long long)n, units[i].name);
-	}
-	return json_sprintf("1/%llums", (unsigned long long)(period_ns / 1000000u));
-}
-
-void command_limits(struct daemon *d, struct request *rq)
-{
-	const struct limit_info *limits;
-	size_t n = policy_limits(d->config->policy, &limits);
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(
-			all, json_pack("{s:s,s:o,s:I,s:s,s:I,s:I}", "name", limits[i].name, "rate",
-				     rate_json(limits[i].period_ns), "burst",
-				     (json_int_t)limits[i].burst, "key", limits[i].key, "exceeded",
-				     (json_int_t)metric_get(limits[i].exceeded), "entries",
-				     (json_int_t)limits[i].entries));
-	request_answer(rq, json_pack("{s:o}", "limits", all));
 }
 
 static json_t *flags_json(const struct set_info *set)

@@ -28,6 +28,7 @@
 #include "ctl/events.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
+#include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
@@ -84,6 +85,11 @@ static void on_worker_event(void *arg, json_t *event, json_t *act)
 static struct config *on_worker_config(void *arg)
 {
 	return ((struct daemon *)arg)->config;
+}
+
+static json_t *on_worker_limits(void *arg)
+{
+	return limits_link(((struct daemon *)arg)->limits);
 }
 
 /* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
@@ -271,6 +277,11 @@ static int start_books(struct daemon *d, struct buf *why)
 		buf_putf(why, "cannot write %s/events.json: %s\n", d->spec.log_dir, err_text(r));
 		return r;
 	}
+	if ((r = limits_open(d->spec.state_dir, &d->limits)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
+	limits_apply(d->limits, d->config->policy);
 	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
 		return r;
 	bans_configure(d->bans, d->config->policy);
@@ -297,7 +308,7 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 static int start_doors(struct daemon *d, struct buf *why)
 {
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
-		on_worker_event, on_workers_change, d };
+		on_worker_limits, on_worker_event, on_workers_change, d };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
@@ -363,6 +374,7 @@ static void daemon_fini(struct daemon *d)
 	jobs_free(d->jobs);
 	events_close(d->events);
 	config_free(d->config);
+	limits_free(d->limits);
 	metrics_free(d->metrics);
 	free(d->reload_trouble);
 	if (d->lock_run >= 0)

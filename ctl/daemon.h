@@ -13,6 +13,7 @@ struct control;
 struct events;
 struct jobs;
 struct kernel;
+struct limits;
 struct metrics;
 struct probation;
 struct rehearsal;
@@ -44,6 +45,7 @@ struct daemon {
 	struct jobs *jobs;
 	struct events *events;
 	struct bans *bans;
+	struct limits *limits;
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct workers *workers;
 	struct control *control;

@@ -9,6 +9,7 @@
  *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
  *   start     {"m"}                               enter the sandbox, accept from now on
  *   list      {"m","seq","set","add":[..],"del":[..]}
+ *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
  *   stop      {"m"}                               say system-shutdown to all, then exit
@@ -17,6 +18,7 @@
  *   ready     {"m","sandbox"}                     after start
  *   policy    {"m","generation","ok","error"}     the answer; the old one stays when not ok
  *   list      {"m","seq","ok","error"}
+ *   limits    {"m","seq","ok","error"}
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the

@@ -267,16 +267,6 @@ int cli_bans(struct cli *cli)
 	return show_rows(cli, "bans", "bans", COLUMNS(columns), "nobody is banned");
 }
 
-int cli_limit_show(struct cli *cli)
-{
-	static const struct show_column columns[] = {
-		{ "LIMIT", "name", SHOW_TEXT }, { "RATE", "rate", SHOW_TEXT }, { "BURST", "burst", SHOW_NUMBER },
-		{ "KEY", "key", SHOW_TEXT }, { "EXCEEDED", "exceeded", SHOW_NUMBER },
-	};
-
-	return show_rows(cli, "limits", "limits", COLUMNS(columns), "the policy has no limits");
-}
-
 int cli_ban(struct cli *cli)
 {
 	const char *duration = "1h", *why = "by hand";

@@ -22,7 +22,9 @@
  *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
  *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
- *   limits    {}                           {"limits":[{"name","rate","burst","key","exceeded","entries"}]}  (from counters)
+ *   limits    {"name"}                     {"limits":[{"name","rate","burst","key","exceeded","evicted","entries","set":bool,
+ *                                           and if set "configured":{"rate","burst"},"who","since"}]}
+ *   limit-set {"name"*,"rate","burst"} or {"name"*,"default":true}  that limit as in "limits"
  *   reload    {"check":bool,"confirm":ms}  {"version","changed":bool,"expectations":n,"diff":{see ctl/compare.h},"until":unix_ms};
  *                                          exit 1 with "diagnostics"
  *   confirm   {}                           {"version"}   exit 1 if nothing waits
@@ -31,7 +33,7 @@
  *   stop      {}                           {}
  *
  * Who may: root and the daemon's own user everything; the group given to the socket (xmppwall) read-only
- * commands and list/ban edits, not reload/confirm/rollback/firewall/stop (table role x command in ctl/command.c).
+ * commands and list/ban edits, not limit-set/reload/confirm/rollback/firewall/stop (table role x command in ctl/command.c).
  */
 #pragma once
 

@@ -23,6 +23,7 @@
 
 enum {
 	CALL_LIST_MS = 5000,
+	CALL_LIMITS_MS = 5000,
 	CALL_SESSIONS_MS = 5000,
 	CALL_POLICY_MS = 180000,
 	CALL_ROWS_MAX = 100000,
@@ -30,7 +31,7 @@ enum {
 	STOP_GRACE_MS = 8000,
 };
 
-enum call_kind { CALL_POLICY, CALL_LIST, CALL_SESSIONS };
+enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS };
 
 /* Something asked of the worker. */
 struct call {
@@ -164,6 +165,14 @@ static void say_listen(struct workers *w, const struct listener *l)
 		l->fd);
 }
 
+static void say_limits(struct workers *w, json_int_t seq)
+{
+	say(w,
+		json_pack("{s:s,s:I,s:o}", "m", "limits", "seq", seq, "set",
+			w->spec.limits(w->spec.arg)),
+		-1);
+}
+
 static void on_worker_up(void *arg, struct worker *worker)
 {
 	struct workers *w = arg;
@@ -175,6 +184,7 @@ static void on_worker_up(void *arg, struct worker *worker)
 		worker_kill(worker, fd < 0 ? err_text(fd) : "it does not take its policy");
 		return;
 	}
+	say_limits(w, ++w->seq);
 	for (size_t i = 0; i < w->listeners.n; i++)
 		say_listen(w, &w->listeners.all[i]);
 	say(w, json_pack("{s:s}", "m", "start"), -1);
@@ -244,7 +254,8 @@ static int hear_policy(struct workers *w, json_t *msg)
 	return 0;
 }
 
-static int hear_list(struct workers *w, json_t *msg)
+/* To a call that is asked with a number and answered with yes or no. */
+static int hear_answer(struct workers *w, enum call_kind kind, json_t *msg)
 {
 	const char *error = json_string_value(json_object_get(msg, "error"));
 	bool ok = json_is_true(json_object_get(msg, "ok"));
@@ -253,9 +264,19 @@ static int hear_list(struct workers *w, json_t *msg)
 
 	if (!json_is_integer(seq))
 		return ERR_PROTO;
-	if ((call = call_find(w, CALL_LIST, json_integer_value(seq))) != NULL)
+	if ((call = call_find(w, kind, json_integer_value(seq))) != NULL)
 		call_end(call, ok ? 0 : ERR_REFUSED, ok ? "" : error ? error : "no reason given");
 	return 0;
+}
+
+static int hear_list(struct workers *w, json_t *msg)
+{
+	return hear_answer(w, CALL_LIST, msg);
+}
+
+static int hear_limits(struct workers *w, json_t *msg)
+{
+	return hear_answer(w, CALL_LIMITS, msg);
 }
 
 static int hear_sessions(struct workers *w, json_t *msg)
@@ -291,6 +312,7 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		int (*hear)(struct workers *w, json_t *msg);
 	} table[] = {
 		{ "event", hear_event },
+		{ "limits", hear_limits },
 		{ "list", hear_list },
 		{ "policy", hear_policy },
 		{ "ready", hear_ready },
@@ -444,6 +466,23 @@ void workers_list(
 	else if (json_array_size(w->held) >= HELD_MAX || json_array_append(w->held, msg) < 0)
 		worker_kill(w->proxy, "too many list edits wait for its policy");
 	json_decref(msg);
+}
+
+/* Not held back while it compiles a policy: what it says to the policy before, it says to the next. */
+void workers_limits(struct workers *w, workers_done done, void *arg)
+{
+	struct call *call = call_new(w, CALL_LIMITS, ++w->seq, CALL_LIMITS_MS);
+
+	if (!call) {
+		done(arg, -ENOMEM, err_text(-ENOMEM));
+		return;
+	}
+	call->done = done;
+	call->arg = arg;
+	if (worker_is_up(w))
+		say_limits(w, call->seq);
+	else
+		call_end(call, 0, "");
 }
 
 void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)

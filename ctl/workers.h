@@ -17,6 +17,8 @@ struct workers_spec {
 	int metrics_fd;
 	/* The policy in force, for a child that starts. */
 	struct config *(*config)(void *arg);
+	/* What "limit set" changed, as ctl/link.h wants it: a new reference. */
+	json_t *(*limits)(void *arg);
 	/* event and act (NULL if no strikes or ban are ordered) are borrowed; their shape is the
 	 * child's word. */
 	void (*on_event)(void *arg, json_t *event, json_t *act);
@@ -43,6 +45,8 @@ void workers_listen(struct workers *w, struct listeners *listeners);
 /* Lines added to and deleted from a list (arrays, borrowed); done when they are judged by. */
 void workers_list(
 	struct workers *w, const char *set, json_t *add, json_t *del, workers_done done, void *arg);
+/* Tells all the limits set by hand as they are now; done when they are judged by. */
+void workers_limits(struct workers *w, workers_done done, void *arg);
 /* done gets a borrowed array of session rows. */
 void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */

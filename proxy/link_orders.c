@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -99,6 +100,47 @@ void link_on_list(struct link *l, json_t *msg)
 	/* Running on: edits that never cease must not put it off for ever. */
 	if (!l->stopping && !uv_is_active((uv_handle_t *)&l->settle))
 		uv_timer_start(&l->settle, link_on_settle, SETTLE_MS, 0);
+}
+
+/* ---- limits ---- */
+
+/* The entry's rate for that limit; NULL if there is none. */
+static const struct limit_rate *limit_of(json_t *set, const char *name, struct limit_rate *rate)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(set, i, entry)
+	{
+		json_int_t period = number_of(entry, "period_ns"),
+			   tolerance = number_of(entry, "tolerance_ns");
+
+		if (strcmp(text_of(entry, "name"), name) != 0 || period < 1 || tolerance < period)
+			continue;
+		*rate = (struct limit_rate){ (uint64_t)period, (uint64_t)tolerance };
+		return rate;
+	}
+	return NULL;
+}
+
+/* What is not named is as the policy says. */
+void link_on_limits(struct link *l, json_t *msg)
+{
+	json_t *set = json_object_get(msg, "set");
+	const struct limit_info *all;
+	struct limit_rate rate;
+	size_t n;
+
+	if (!l->gear || !json_is_array(set)) {
+		link_nonsense(l, "limits");
+		return;
+	}
+	n = policy_limits(l->gear->policy, &all);
+	for (size_t i = 0; i < n; i++)
+		policy_limit_set(
+			l->gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
+	link_send(l, json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok",
+			     1));
 }
 
 /* ---- kill, sessions ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The checked tree as a program: sets are filled from elements and files, limits go to
  * compile_limit.c, chains and rules become arrays, conditions go to compile_cond.c, and at the end
- * every scanner's patterns are compiled at once. Errors are diagnostics. Names are already resolved and settings known (check.c); it judges nothing. */
+ * every scanner's patterns are compiled at once. Errors are diagnostics. Names are already resolved
+ * and settings known (check.c); it judges nothing. */
 #include "rules/compile.h"
 
 #include <errno.h>

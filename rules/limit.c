@@ -99,20 +99,6 @@ static struct slot *bucket_find(struct bucket *b, uint64_t key)
 
 /* ---- rates ---- */
 
-struct limit_rate limit_rate_make(uint64_t events, uint64_t duration_ms, uint64_t burst)
-{
-	struct limit_rate rate;
-
-	rate.period_ns = (uint64_t)((unsigned __int128)duration_ms * 1000000u / events);
-	if (rate.period_ns == 0)
-		rate.period_ns = 1;
-	if (burst == 0)
-		burst = events;
-	rate.tolerance_ns =
-		burst > INT64_MAX / rate.period_ns ? INT64_MAX : burst * rate.period_ns;
-	return rate;
-}
-
 struct limit_table *limit_table_new(size_t entries)
 {
 	return (struct limit_table *)table_new(entries);

@@ -11,7 +11,10 @@
 
 struct limit_table;
 
-enum { LIMIT_KEYS_MAX = 4 /* fields of a key */ };
+enum {
+	LIMIT_KEYS_MAX = 4, /* fields of a key */
+	LIMIT_EVENTS_MAX = 1000000000 /* of a rate, of a burst */
+};
 
 /* One event each period_ns, tolerance_ns / period_ns at once. */
 struct limit_rate {
@@ -20,6 +23,11 @@ struct limit_rate {
 
 /* events in duration_ms; burst 0: as many as events. */
 struct limit_rate limit_rate_make(uint64_t events, uint64_t duration_ms, uint64_t burst);
+/* "20/second", "5/10m"; burst as above. 0, ERR_SYNTAX, ERR_RANGE. */
+int limit_rate_parse(const char *text, uint64_t burst, struct limit_rate *out);
+/* In the unit that makes a whole number of it; size >= 48. */
+void limit_rate_format(const struct limit_rate *rate, char *text, size_t size);
+uint64_t limit_rate_burst(const struct limit_rate *rate);
 
 /* A table of about entries keys (rounded up), one reference. NULL when out of memory. */
 struct limit_table *limit_table_new(size_t entries);

@@ -81,10 +81,10 @@ static int infos_limits(struct policy *p)
 		p->limits[i] = (struct limit_info){
 			.name = l->name,
 			.key = l->key,
-			.period_ns = l->configured.period_ns,
-			.burst = l->configured.tolerance_ns / l->configured.period_ns,
+			.rate = l->configured,
 			.entries = l->entries,
 			.exceeded = l->exceeded,
+			.evicted = l->evicted,
 		};
 	}
 	return 0;

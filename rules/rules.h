@@ -139,12 +139,14 @@ size_t policy_sets(const struct policy *p, const struct set_info **out);
 /* Limits in file order, for "limits". Strings are the policy's. */
 struct limit_info {
 	const char *name, *key; /* key "" when one bucket serves all */
-	uint64_t period_ns;     /* one event each; both as configured */
-	uint64_t burst;
-	size_t entries; /* keys remembered at most */
-	metric *exceeded;
+	struct limit_rate rate; /* as configured */
+	size_t entries;         /* keys remembered at most */
+	metric *exceeded, *evicted;
 };
 size_t policy_limits(const struct policy *p, const struct limit_info **out);
+/* The rate judged by from now on, also by the policies loaded with this one as previous; NULL: as configured. 0 or
+ * ERR_NOTFOUND. */
+int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate);
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
 int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);
@@ -160,9 +162,6 @@ int policy_list_check(const struct policy *p, const char *set, struct span entry
 /* Adds or removes entries at once: judged against by every thread from the moment this returns. Shared by all holders
  * of the policy. Small deltas are quick (a few ms on 100,000 entries); the base is rebuilt in the background by
  * policy_list_settle. 0, ERR_NOTFOUND, ERR_SYNTAX. */
-/* The rate judged by from now on, also by the policies loaded with this one as previous; NULL: as configured. 0 or
- * ERR_NOTFOUND. */
-int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate);
 int policy_list_edit(struct policy *p, const char *set, const struct span *add, size_t n_add,
 	const struct span *del, size_t n_del);
 /* Folds large deltas into the base; call now and then off the hot path. */

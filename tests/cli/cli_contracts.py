@@ -57,6 +57,17 @@ class Contracts(unittest.TestCase):
         self.assertEqual(run("ban", "192.0.2.1", "--for", "soon").returncode, 2)
         self.assertEqual(run("list", "frobnicate").returncode, 2)
 
+    def test_limit_words(self):
+        for words in ([], ["x"], ["x", "rate"], ["x", "rate", "20"], ["x", "rate", "0/second"], ["x", "rate", "2/second", "burst"],
+                      ["x", "rate", "2/second", "burst", "0"], ["x", "rate", "2/second", "burst", "-1"],
+                      ["x", "rate", "2/fortnight"], ["x", "rate", "2/0s"], ["x", "rate", "99999999999/s"],
+                      ["x", "default", "now"], ["x", "rate", "2/s", "rate", "3/s"], ["x", "--frobnicate"]):
+            with self.subTest(words):
+                self.assertEqual(run("limit", "set", *words).returncode, 2)
+        for words in (["x", "rate", "20/second"], ["x", "5/10m", "burst", "9"], ["x", "default"], ["x", "rate", "7/m"]):
+            with self.subTest(words):
+                self.assertEqual(run("--run-dir", self.folder.name, "limit", "set", *words).returncode, 3)
+
     def test_no_daemon_is_three(self):
         for command in (["status"], ["sessions"], ["rules"], ["events"], ["list"], ["list", "show", "x"], ["bans"],
                         ["ban", "192.0.2.1"], ["unban", "192.0.2.1"], ["reload"], ["explain", "x"], ["events", "-f"]):

@@ -233,7 +233,7 @@ class Walk(Base):
         listens = self.heard("listen")
         self.assertEqual([(m["service"], m["address"], m["port"], m["thread"]) for m in listens],
                          [("c2s", "127.0.0.1", self.port, 0), ("c2s", "127.0.0.1", self.port, 1)])
-        self.assertEqual([m["m"] for m in self.heard()][:5], ["born", "policy", "listen", "listen", "start"])
+        self.assertEqual([m["m"] for m in self.heard()][:6], ["born", "policy", "limits", "listen", "listen", "start"])
         self.assertEqual(self.heard("policy")[0]["path"], str(self.config))
 
     def test_missing_child_is_a_line_of_attention(self):
@@ -703,12 +703,69 @@ class Walk(Base):
         self.assertIn("table inet xmppwall", self.answer("firewall", "print")["text"])
         self.assertIn("--no-firewall", self.refusal("firewall", "load"))
 
+    def limit(self):
+        return self.answer("limit", "show")["limits"][0]
+
     def test_limits_and_rules(self):
         self.start()
         self.assertEqual(self.answer("limit", "show")["limits"],
-                         [{"name": "chatter", "rate": "20/second", "burst": 60, "key": "from.bare", "exceeded": 0,
-                           "entries": self.answer("limit", "show")["limits"][0]["entries"]}])
+                         [{"name": "chatter", "rate": "20/second", "burst": 60, "key": "from.bare", "exceeded": 0, "evicted": 0,
+                           "set": False, "entries": 65536}])
+        self.assertEqual(self.answer("limit", "show", "chatter"), self.answer("limit", "show"))
+        self.assertIn("no limit 'chitter'", self.refusal("limit", "show", "chitter"))
         self.assertEqual([r["name"] for r in self.answer("rules")["rules"]], ["links", "spam", "flood"])
+
+    def told(self):
+        """What the worker was last told about limits."""
+        lines = [json.loads(line) for line in (self.folder / "libexec/heard.json").read_text().splitlines()]
+        return [m["set"] for m in lines if m["m"] == "limits"][-1]
+
+    def test_limits_set_live(self):
+        self.start()
+        self.assertEqual(self.told(), [])
+        one = self.answer("limit", "set", "chatter", "rate", "5/10m", "burst", "7")
+        self.assertEqual((one["rate"], one["burst"], one["set"]), ("5/10m", 7, True))
+        self.assertEqual(one["configured"], {"rate": "20/second", "burst": 60})
+        self.assertEqual(self.told(), [{"name": "chatter", "period_ns": 120 * 10**9, "tolerance_ns": 840 * 10**9}])
+        self.assertEqual(self.limit(), one)
+        self.assertIn("limit chatter is set to 5/10m burst 7, the configuration says 20/second burst 60",
+                      "\n".join(self.status()["attention"]))
+        self.assertIn("5/10m", self.ctl("limit", "show").stdout)
+        self.assertIn("no limit 'chitter'", self.refusal("limit", "set", "chitter", "rate", "1/s"))
+        self.assertEqual(self.request(b'{"cmd":"limit-set","args":{"name":"chatter","rate":"often"}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"limit-set","args":{"name":"chatter"}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"limit-set","args":{"name":"chatter","rate":"1/s","burst":-5}}')["exit"], 2)
+        # a reload keeps it, and so does a worker that starts anew
+        self.write_policy("limit more { rate 1/s; }")
+        self.answer("reload")
+        self.assertEqual(self.limit()["rate"], "5/10m")
+        self.order("die")
+        wait(lambda: self.status()["workers"][0]["state"] == "ready" and len(self.told()) == 1)
+        # a restart, too, also one without a moment to say good-bye
+        self.kill()
+        self.start()
+        self.assertEqual(self.limit()["rate"], "5/10m")
+        self.assertEqual(len(self.told()), 1)
+        # the limit goes from the policy: told of, kept, and forgotten only when asked
+        self.write_policy(policy=POLICY.replace("chatter", "chitter"))
+        self.answer("reload")
+        self.assertIn("a rate is set for the limit chatter", "\n".join(self.status()["attention"]))
+        self.answer("limit", "set", "chatter", "default")
+        self.assertNotIn("chatter", "\n".join(self.status()["attention"]))
+        self.assertIn("no limit 'chatter'", self.refusal("limit", "set", "chatter", "default"))
+        self.answer("limit", "set", "chitter", "9/second")
+        self.assertEqual((self.limit()["rate"], self.limit()["burst"]), ("9/second", 9))
+        self.assertEqual(self.answer("limit", "set", "chitter", "default")["set"], False)
+        self.assertEqual(self.told(), [])
+
+    def test_limits_file_that_is_none(self):
+        (self.folder / "state").mkdir(mode=0o700)
+        (self.folder / "state/limits.json").write_text("{")
+        self.start()
+        self.assertIn("limits.json cannot be used", "\n".join(self.status()["attention"]))
+        self.assertEqual(self.limit()["set"], False)
+        self.answer("limit", "set", "chatter", "1/s")
+        self.assertNotIn("cannot be used", "\n".join(self.status()["attention"]))
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
     def test_strangers_are_refused(self):

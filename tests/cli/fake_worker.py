@@ -27,8 +27,8 @@ def answer(message):
         say({"m": "policy", "generation": message["generation"], "ok": ok, "error": "" if ok else "fake says no"})
     elif kind == "start":
         say({"m": "ready", "sandbox": "none, a test"})
-    elif kind == "list":
-        say({"m": "list", "seq": message["seq"], "ok": True})
+    elif kind in ("list", "limits"):
+        say({"m": kind, "seq": message["seq"], "ok": True})
     elif kind == "sessions":
         row = {"id": 1, "service": "c2s", "address": "192.0.2.9", "port": 1, "server": "", "jid": "a@a.example/x",
                "state": "open", "tls": "TLSv1.3", "age_ms": 5, "in": 1, "out": 2, "dropped": 0, "rejected": 0}

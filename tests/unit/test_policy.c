@@ -502,8 +502,8 @@ static void test_infos(void **state)
 	assert_int_equal(policy_limits(r.policy, &limits), 1);
 	assert_string_equal(limits[0].name, "l");
 	assert_string_equal(limits[0].key, "from.bare");
-	assert_int_equal(limits[0].period_ns, 100000000);
-	assert_int_equal(limits[0].burst, 30);
+	assert_int_equal(limits[0].rate.period_ns, 100000000);
+	assert_int_equal(limit_rate_burst(&limits[0].rate), 30);
 	assert_int_equal(limits[0].entries, 500);
 	snprintf(version, sizeof(version), "%s", policy_version(r.policy));
 	rig_load(&r, "chain test { hook c2s; policy accept; }");

@@ -278,7 +278,7 @@ static void test_set_live(void **state)
 	rig_load(&r, "limit l { rate 1/minute; burst 9; }" FLOOD);
 	assert_int_equal(let_through(&r, 10), 0);
 	assert_int_equal(policy_limits(r.policy, &info), 1);
-	assert_int_equal(info->burst, 9);
+	assert_int_equal(limit_rate_burst(&info->rate), 9);
 	assert_int_equal(policy_limit_set(r.policy, "l", NULL), 0);
 	assert_int_equal(let_through(&r, 10), 6);
 	rig_load(&r, "limit l { rate 1/minute; burst 10; }" FLOOD);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands about limits: what they are, and what they are to be from now on. In: requests. Out:
+ * the policy in force and the workers are told in that order, so that whoever judges and whoever
+ * explains agree; answered when the workers do. Rates are kept by ctl/limits.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/command.h"
+#include "ctl/config.h"
+#include "ctl/daemon.h"
+#include "ctl/limits.h"
+#include "ctl/workers.h"
+#include "rules/rules.h"
+
+enum { ANSWER_NO = 1, ANSWER_USAGE = 2 };
+
+static json_t *rate_json(const struct limit_rate *rate)
+{
+	char text[48];
+
+	limit_rate_format(rate, text, sizeof text);
+	return json_string(text);
+}
+
+/* "rate" and "burst" are what is judged by. */
+static json_t *limit_json(const struct limits *set, const struct limit_info *info)
+{
+	const json_t *live = limits_find(set, info->name);
+	json_int_t burst = (json_int_t)limit_rate_burst(&info->rate);
+	json_t *one = json_pack("{s:s,s:o,s:I,s:s,s:I,s:I,s:I,s:b}", "name", info->name, "rate",
+		rate_json(&info->rate), "burst", burst, "key", info->key, "exceeded",
+		(json_int_t)metric_get(info->exceeded), "evicted",
+		(json_int_t)metric_get(info->evicted), "entries", (json_int_t)info->entries, "set",
+		live != NULL);
+
+	if (!live || !one)
+		return one;
+	json_object_set_new(one, "configured",
+		json_pack("{s:o,s:I}", "rate", rate_json(&info->rate), "burst", burst));
+	json_object_set(one, "rate", json_object_get(live, "rate"));
+	json_object_set(one, "burst", json_object_get(live, "burst"));
+	json_object_set(one, "who", json_object_get(live, "who"));
+	json_object_set(one, "since", json_object_get(live, "since"));
+	return one;
+}
+
+static const struct limit_info *limit_find(struct daemon *d, struct request *rq, const char *name)
+{
+	const struct limit_info *limits;
+	size_t n = policy_limits(d->config->policy, &limits);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(limits[i].name, name) == 0)
+			return &limits[i];
+	request_refuse(rq, ANSWER_NO, NULL, "the policy has no limit '%s'", name);
+	return NULL;
+}
+
+void command_limits(struct daemon *d, struct request *rq)
+{
+	const char *name = json_string_value(json_object_get(rq->args, "name"));
+	const struct limit_info *limits, *one = NULL;
+	json_t *all;
+	size_t n;
+
+	if (name && !(one = limit_find(d, rq, name)))
+		return;
+	n = policy_limits(d->config->policy, &limits);
+	all = json_array();
+	for (size_t i = 0; i < n; i++)
+		if (!one || one == &limits[i])
+			json_array_append_new(all, limit_json(d->limits, &limits[i]));
+	request_answer(rq, json_pack("{s:o}", "limits", all));
+}
+
+/* ---- set ---- */
+
+struct limit_setting {
+	struct request *rq;
+	json_t *answer;
+};
+
+static void on_set(void *arg, int code, const char *text)
+{
+	struct limit_setting *s = arg;
+
+	if (code < 0) {
+		request_refuse(s->rq, ANSWER_NO, NULL,
+			"it is written down, but xmppwall-proxy did not take it: %s",
+			*text ? text : err_text(code));
+		json_decref(s->answer);
+	} else {
+		request_answer(s->rq, s->answer);
+	}
+	free(s);
+}
+
+static void limit_tell(struct daemon *d, struct request *rq, const char *name)
+{
+	struct limit_setting *s = calloc(1, sizeof *s);
+	const struct limit_info *limits;
+	size_t n = policy_limits(d->config->policy, &limits);
+
+	if (!s) {
+		request_refuse(rq, ANSWER_NO, NULL, "%s", err_text(-ENOMEM));
+		return;
+	}
+	s->rq = rq;
+	for (size_t i = 0; i < n && !s->answer; i++)
+		if (strcmp(limits[i].name, name) == 0)
+			s->answer = limit_json(d->limits, &limits[i]);
+	if (!s->answer)
+		s->answer = json_pack("{s:s}", "name", name);
+	workers_limits(d->workers, on_set, s);
+}
+
+void command_limit_set(struct daemon *d, struct request *rq)
+{
+	bool back = json_is_true(json_object_get(rq->args, "default"));
+	const char *name = command_text(rq, "name"), *rate;
+	json_int_t burst;
+	struct buf why;
+	int r;
+
+	if (!name || !(rate = back ? "default" : command_text(rq, "rate")))
+		return;
+	burst = json_integer_value(json_object_get(rq->args, "burst"));
+	buf_init(&why, 0);
+	r = limits_set(
+		d->limits, d->config->policy, name, back ? NULL : rate, burst, rq->who, &why);
+	if (r < 0) {
+		request_refuse(rq, r == ERR_SYNTAX || r == ERR_RANGE ? ANSWER_USAGE : ANSWER_NO,
+			NULL, "%s", buf_len(&why) ? buf_string(&why) : err_text(r));
+	} else {
+		log_info("event=limit-set limit=%s rate=%s burst=%lld who=\"%s\"", name, rate,
+			(long long)burst, rq->who);
+		limit_tell(d, rq, name);
+	}
+	buf_fini(&why);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xmppwallctl limit ...: the operator's hand on the limits while they are judged by. The daemon checks, writes down
+ * what was set, tells the workers and answers when they judge by it; here words become a request and the answer a
+ * table. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/cli.h"
+#include "ctl/limit_words.h"
+#include "ctl/request.h"
+#include "ctl/show.h"
+
+#define COLUMNS(array) array, sizeof(array) / sizeof(array[0])
+
+static int answer_json(json_t *result)
+{
+	json_dumpf(result, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_limit_show(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "LIMIT", "name", SHOW_TEXT }, { "RATE", "rate", SHOW_TEXT }, { "BURST", "burst", SHOW_NUMBER },
+		{ "KEY", "key", SHOW_TEXT }, { "EXCEEDED", "exceeded", SHOW_NUMBER },
+		{ "EVICTED", "evicted", SHOW_NUMBER }, { "SET BY", "who", SHOW_TEXT },
+		{ "CONFIGURED", "configured.rate", SHOW_TEXT },
+	};
+	json_t *result = NULL, *args;
+	int r;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc > 1)
+		return cli_usage_error(cli, "unexpected '%s'", cli->argv[1]);
+	args = cli->argc == 1 ? json_pack("{s:s}", "name", cli->argv[0]) : NULL;
+	if ((r = cli_request(cli, "limits", args, &result)) != EXIT_DONE)
+		return r;
+	if (cli->json)
+		return answer_json(result);
+	show_table(stdout, COLUMNS(columns), json_object_get(result, "limits"), "the policy has no limits");
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int cli_limit_set(struct cli *cli)
+{
+	struct limit_words words;
+	json_t *result = NULL, *args;
+	bool back;
+	int r;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc < 2)
+		return cli_usage_error(cli, "needs a limit, and a rate or 'default'");
+	back = cli->argc == 2 && strcmp(cli->argv[1], "default") == 0;
+	if (!back && (r = limit_words_parse(cli, 1, &words)) != EXIT_DONE)
+		return r;
+	args = back ? json_pack("{s:s,s:b}", "name", cli->argv[0], "default", 1)
+		    : json_pack("{s:s,s:s,s:I}", "name", cli->argv[0], "rate", words.rate_text, "burst",
+			      (json_int_t)words.burst);
+	if ((r = cli_request(cli, "limit-set", args, &result)) != EXIT_DONE)
+		return r;
+	if (cli->json)
+		return answer_json(result);
+	if (*show_text(result, "rate"))
+		printf("%s is %s burst %" JSON_INTEGER_FORMAT "%s\n", cli->argv[0], show_text(result, "rate"),
+			json_integer_value(json_object_get(result, "burst")),
+			back ? ", as configured" : "; the configuration is as it was");
+	else
+		printf("%s is forgotten\n", cli->argv[0]);
+	json_decref(result);
+	return EXIT_DONE;
+}
