@@ -50,6 +50,8 @@ static void print_verdict(const struct verdict *v)
 		printf(" %s", stanza_error_text(v->condition));
 	if (v->kind == VERDICT_CLOSE)
 		printf(" %s", stream_error_text(v->stream_error));
+	if (v->kind == VERDICT_REDIRECT)
+		printf(" to %s", v->redirect);
 	if (*v->rule)
 		printf(" by %s/%s", v->chain, v->rule);
 	else if (*v->chain)

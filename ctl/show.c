@@ -223,6 +223,14 @@ void show_event(FILE *out, const json_t *event, bool colour)
 	const json_t *match = json_array_get(show_get(event, "xmpp.matches"), 0);
 
 	print_clock(out, event);
+	if (strcmp(type, "report") == 0) {
+		fprintf(out, "  %sreport%s %s  %s", paint(colour, "\033[31m"),
+			paint(colour, "\033[0m"), show_safe(show_text(event, "report.jid"), 64),
+			show_safe(show_text(event, "report.reason"), 40));
+		fprintf(out, "  %s  [%s]\n", show_safe(show_text(event, "alert.signature"), 80),
+			show_safe(show_text(event, "report.id"), 40));
+		return;
+	}
 	if (strcmp(type, "alert") != 0) {
 		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"),
 			show_safe(type, 40), paint(colour, "\033[0m"),

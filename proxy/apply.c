@@ -16,6 +16,7 @@
 #include "proxy/apply_edit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
+#include "proxy/leg.h"
 #include "proxy/session_close.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
@@ -48,7 +49,7 @@ static bool apply_is_selfcontained(const struct xml_element *e)
 	return true;
 }
 
-/* v NULL: as it is. */
+/* Changed and sent elsewhere as v says; v NULL: as it is. */
 static void apply_forward(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
@@ -127,12 +128,19 @@ void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	metric_add(counters.verdict[v->kind], 1);
+	if (v->tarpit_ms) {
+		metric_add(counters.tarpitted, 1);
+		leg_tarpit(&s->client, v->tarpit_ms);
+	}
 	for (const struct verdict *w = v->would; w; w = w->next)
 		event_verdict(s, session_direction(s, from), st, w);
 	if (verdict_is_notable(v))
 		event_verdict(s, session_direction(s, from), st, v);
+	if (v->report)
+		event_report(s, session_direction(s, from), st, v);
 	switch (v->kind) {
 	case VERDICT_ACCEPT:
+	case VERDICT_REDIRECT:
 		apply_forward(s, from, st, v);
 		break;
 	case VERDICT_DROP:
@@ -146,6 +154,8 @@ void apply_verdict(
 		 * the stanza resent. */
 		s->dropped++;
 		session_end(s, v->stream_error, STREAM_ERROR_NONE, v->text);
+		break;
+	case VERDICT_KINDS:
 		break;
 	}
 }

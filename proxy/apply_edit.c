@@ -12,10 +12,11 @@
 #include "xmpp/stanza.h"
 
 enum { EDIT_GROWTH = 64 };
+#define EDIT_NS "urn:xmppwall:redirected:0"
 
 bool apply_edits(const struct verdict *v)
 {
-	return v->n_masks > 0 || v->n_strips > 0;
+	return v->n_masks > 0 || v->n_strips > 0 || v->kind == VERDICT_REDIRECT;
 }
 
 /* ---- strip ---- */
@@ -156,6 +157,31 @@ static int mask_below(struct xml_element *e, const struct masks *m)
 	return r;
 }
 
+/* ---- redirect ---- */
+
+/* The new recipient learns whom it was for from an element that nobody else can have put there. A
+ * room's kind of message means nothing to an account. */
+static int redirect(const struct stanza *st, const struct verdict *v)
+{
+	struct xml_element *e = element_new(st->arena, EDIT_NS, "redirected"), *forged;
+	const char *to = element_attr(st->root, "to");
+	int r;
+
+	while ((forged = element_child(st->root, EDIT_NS, NULL)))
+		element_remove(forged);
+	if (!e)
+		return -ENOMEM;
+	if ((to && (r = element_set_attr(st->arena, e, "to", to)) < 0) ||
+		(r = element_set_attr(st->arena, e, "rule", v->rule)) < 0 ||
+		(r = element_set_attr(st->arena, e, "id", v->id)) < 0 ||
+		(r = element_add(st->arena, st->root, e)) < 0)
+		return r;
+	if (strcmp(stanza_type(st), "groupchat") == 0 &&
+		(r = element_set_attr(st->arena, st->root, "type", "normal")) < 0)
+		return r;
+	return element_set_attr(st->arena, st->root, "to", v->redirect);
+}
+
 int apply_edit(const struct stanza *st, const struct verdict *v)
 {
 	struct masks masks;
@@ -165,5 +191,7 @@ int apply_edit(const struct stanza *st, const struct verdict *v)
 		r = mask_below(st->root, &masks);
 	if (r == 0 && v->n_strips)
 		strip_below(st->root, v, st->root);
+	if (r == 0 && v->kind == VERDICT_REDIRECT)
+		r = redirect(st, v);
 	return r;
 }

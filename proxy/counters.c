@@ -30,6 +30,8 @@ static const struct {
 	COUNTER("verdict.drop", verdict[1]),
 	COUNTER("verdict.reject", verdict[2]),
 	COUNTER("verdict.close", verdict[3]),
+	COUNTER("verdict.redirect", verdict[4]),
+	COUNTER("session.tarpitted", tarpitted),
 	COUNTER("login.ok", login_ok),
 	COUNTER("login.failed", login_failed),
 	COUNTER("tls.handshake", tls_handshake),

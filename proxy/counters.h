@@ -3,17 +3,18 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "rules/rules.h"
 
 struct counters {
 	metric *session_opened, *session_closed, *session_active;
 	metric *stanza_in, *stanza_out, *bytes_in, *bytes_out;
-	metric *verdict[4]; /* by enum verdict_kind */
+	metric *verdict[VERDICT_KINDS]; /* by enum verdict_kind */
 	metric *login_ok, *login_failed;
 	metric *tls_handshake, *tls_failed;
 	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct,
 		*listen_unknown;
 	metric *upstream_connected, *upstream_failed;
-	metric *starttls_injection, *sasl_stripped, *killed, *timeout, *limit_buffer, *limit_space, *judge_failed;
+	metric *starttls_injection, *sasl_stripped, *killed, *tarpitted, *timeout, *limit_buffer, *limit_space, *judge_failed;
 	metric *event_lost, *sm_translated, *sm_unknown;
 };
 

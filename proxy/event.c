@@ -17,6 +17,8 @@
 #include "proxy/registry.h"
 #include "proxy/worker.h"
 #include "rules/verdict.h"
+#include "xmpp/ns.h"
+#include "xmpp/write.h"
 
 enum { EVENT_TEXT_MAX = 1024, EVENT_BODY_MAX = 8192 };
 
@@ -167,6 +169,54 @@ void event_verdict(struct session *s, enum direction direction, const struct sta
 	snprintf(signature, sizeof(signature), "%s/%s", v->chain && *v->chain ? v->chain : "policy",
 		v->rule && *v->rule ? v->rule : "default");
 	event_send(s, event_make(s, direction, st, v, signature, "XMPP policy"), event_act(s, v));
+}
+
+/* XEP-0377's element, ready to be sent by whoever reads the events. NULL when out of memory. */
+static json_t *report_xml(const char *reason, const struct xml_element *sid, const char *text)
+{
+	json_t *out = NULL;
+	struct buf b;
+	int r;
+
+	buf_init(&b, 0);
+	r = buf_puts(&b, "<report xmlns=\"urn:xmpp:reporting:1\"");
+	if (r == 0)
+		r = write_attribute(&b, "reason", span_of(reason));
+	if (r == 0)
+		r = buf_puts(&b, ">");
+	if (r == 0 && sid)
+		r = write_element(&b, sid, "");
+	if (r == 0 && text && (r = buf_puts(&b, "<text>")) == 0 &&
+		(r = write_text(&b, span_of(text))) == 0)
+		r = buf_puts(&b, "</text>");
+	if (r == 0 && (r = buf_puts(&b, "</report>")) == 0)
+		out = json_stringn(buf_ptr(&b), buf_len(&b));
+	buf_fini(&b);
+	return out;
+}
+
+void event_report(struct session *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v)
+{
+	const struct xml_element *sid = element_child(st->root, NS_SID, "stanza-id");
+	const char *from =
+		direction == DIRECTION_IN && s->jid ? s->jid : element_attr(st->root, "from");
+	json_t *report = json_object(), *eve;
+	char reason[64], signature[256];
+
+	snprintf(reason, sizeof(reason), "urn:xmpp:reporting:%s", v->report);
+	snprintf(signature, sizeof(signature), "%s/%s", v->chain, v->rule);
+	event_set(report, "reason", reason);
+	event_set(report, "jid", from);
+	event_set(report, "text", v->report_text);
+	event_set(report, "id", v->id);
+	json_object_set_new(report, "xml", report_xml(reason, sid, v->report_text));
+	eve = event_make(s, direction, st, v, signature, "XMPP report");
+	json_object_set_new(eve, "event_type", json_string("report"));
+	/* The verdict's id leads to the verdict's own event. */
+	json_object_del(json_object_get(eve, "xmpp"), "id");
+	json_object_set_new(eve, "report", report);
+	event_send(s, eve, NULL);
 }
 
 void event_refused(

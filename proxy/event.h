@@ -7,6 +7,9 @@
 /* A notable verdict. st may be NULL. */
 void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v);
+/* A report ordered by a rule, as an event of its own (docs/CONTROL.md). */
+void event_report(struct session *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v);
 /* A peer refused below the rules: reason is a static id ("xml.comment"). */
 void event_refused(
 	struct session *s, enum direction direction, enum stream_error error, const char *reason);

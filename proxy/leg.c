@@ -64,7 +64,7 @@ bool leg_hears(struct session *s, const struct leg *leg)
 		return false;
 	if (s->state == SESSION_DRAIN)
 		return true;
-	if (leg->paused)
+	if (leg->paused || leg->tarpit_ms)
 		return false;
 	if (s->state == SESSION_CLOSING && leg->closed_in)
 		return false;
@@ -100,10 +100,29 @@ static void leg_count_spaces(struct leg *leg, size_t n)
 
 bool leg_resume(struct leg *leg, uint64_t now_ms)
 {
-	if (!leg->paused || now_ms - leg->spaces_ms < LEG_SPACES_MS)
-		return false;
-	leg->paused = false;
-	return true;
+	bool more = false;
+
+	if (leg->paused && now_ms - leg->spaces_ms >= LEG_SPACES_MS) {
+		leg->paused = false;
+		more = true;
+	}
+	if (leg->tarpit_ms && now_ms >= leg->tarpit_ms) {
+		leg->tarpit_ms = 0;
+		/* It was us who did not listen. */
+		leg->heard_ms = now_ms;
+		if (leg->partial_ms)
+			leg->partial_ms = now_ms;
+		more = true;
+	}
+	return more;
+}
+
+void leg_tarpit(struct leg *leg, uint64_t ms)
+{
+	uint64_t until = uv_now(&leg->session->worker->loop) + ms;
+
+	if (until > leg->tarpit_ms)
+		leg->tarpit_ms = until;
 }
 
 /* The parser's next event, if there is one. */
@@ -257,7 +276,8 @@ bool leg_is_late(struct session *s, const struct leg *leg, uint64_t now)
 	if (conf->stanza_ms && buf_len(&leg->conn.out) > 0 &&
 		now - leg->conn.progress_ms >= 4 * conf->stanza_ms)
 		return true;
-	return leg == &s->client && conf->idle_ms && now - leg->heard_ms >= conf->idle_ms;
+	return leg == &s->client && conf->idle_ms && !leg->tarpit_ms &&
+	       now - leg->heard_ms >= conf->idle_ms;
 }
 
 /* An idle side gives its memory back. */

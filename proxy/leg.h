@@ -16,5 +16,7 @@ bool leg_is_ready(struct session *s, const struct leg *leg);
 bool leg_is_late(struct session *s, const struct leg *leg, uint64_t now);
 /* An idle side gives its memory back. */
 void leg_shrink(struct leg *leg, uint64_t now);
-/* True once when a side that was not read for its white space may be read again. */
+/* It is not read for so long from now; the longest counts. What it has sent waits, in order. */
+void leg_tarpit(struct leg *leg, uint64_t ms);
+/* True once when a side that was not read for its white space or a tarpit may be read again. */
 bool leg_resume(struct leg *leg, uint64_t now_ms);

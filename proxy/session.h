@@ -27,6 +27,7 @@ struct leg {
 	bool ended;          /* its end was given as an event */
 	bool shrunk;         /* nothing to give back */
 	bool paused;         /* too much white space: not read for the rest of the second */
+	uint64_t tarpit_ms;  /* not heard before; 0: now */
 	uint64_t partial_ms; /* since when a stanza is unfinished; 0: none is */
 	uint64_t heard_ms;   /* when bytes came last */
 	uint64_t space_ms;   /* when a keepalive was passed on last */

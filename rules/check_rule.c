@@ -3,6 +3,7 @@
  * that RFC 6120 knows, jumps that end. Then expectations, which name rules and verdicts. Fills the
  * targets of jumps. Rules that can never be reached are warned of, not refused: they harm nobody.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,10 @@
 #include "rules/field.h"
 #include "rules/program.h"
 #include "rules/rules.h"
+#include "xmpp/jid.h"
 #include "xmpp/text.h"
 
-enum { CONDITIONS_MAX = 64 };
+enum { CONDITIONS_MAX = 64, TARPIT_MAX_MS = 300000 };
 
 /* ---- actions ---- */
 
@@ -106,6 +108,22 @@ static void check_replace(
 			"rule '%s' finds no text to replace", rule->name);
 }
 
+/* The "to" of a message; the resource of a mailbox would be one more thing to go wrong. */
+static void check_redirect(struct checker *c, const struct ast_action *a)
+{
+	struct arena arena;
+	struct jid jid;
+	int r;
+
+	arena_init(&arena, 0);
+	r = jid_parse(&arena, span_of(a->text), &jid);
+	if (r == -ENOMEM)
+		c->error = r;
+	else if (r < 0)
+		diag_error(c->diags, a->word_at, NULL, "'%s' is not a JID", a->text);
+	arena_fini(&arena);
+}
+
 static void check_action(struct checker *c, struct ast_action *a, const struct ast_rule *rule)
 {
 	switch (a->kind) {
@@ -137,6 +155,18 @@ static void check_action(struct checker *c, struct ast_action *a, const struct a
 		break;
 	case ACTION_REPLACE:
 		check_replace(c, a, rule);
+		break;
+	case ACTION_REDIRECT:
+		check_redirect(c, a);
+		break;
+	case ACTION_TARPIT:
+		if (a->number < 1 || a->number > TARPIT_MAX_MS)
+			diag_error(c->diags, a->word_at, NULL, "a tarpit holds between 1ms and 5m");
+		break;
+	case ACTION_REPORT:
+		if (a->word && !schema_has_word("spam|abuse", a->word))
+			diag_error(c->diags, a->word_at, NULL,
+				"a report is of spam or of abuse, not of '%s'", a->word);
 		break;
 	case ACTION_QUARANTINE:
 		diag_error(c->diags, a->at, NULL, "'quarantine' comes with a later version");
@@ -288,7 +318,7 @@ static const char *rule_suggest(struct checker *c, const char *name)
 
 static void check_expect_verdict(struct checker *c, const struct ast_expect *e)
 {
-	static const char verdicts[] = "accept|drop|reject|close";
+	static const char verdicts[] = "accept|drop|reject|close|redirect";
 
 	if (!schema_has_word(verdicts, e->verdict)) {
 		diag_error(c->diags, e->verdict_at,

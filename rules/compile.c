@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "rules/edit.h"
 #include "rules/live.h"
+#include "xmpp/jid.h"
 
 void *compile_alloc(struct compiler *c, size_t size)
 {
@@ -182,6 +183,20 @@ static void action_condition(struct compiler *c, struct action *a, struct span w
 	}
 }
 
+static void action_redirect(struct compiler *c, struct action *out, const struct ast_action *a)
+{
+	struct jid jid;
+	int r = jid_parse(&c->p->arena, span_of(a->text), &jid);
+
+	if (r == 0 && (!(out->word = jid_bare(&c->p->arena, &jid)) ||
+			      !(out->text = jid_full(&c->p->arena, &jid))))
+		r = -ENOMEM;
+	if (r == ERR_SYNTAX)
+		diag_error(c->diags, a->word_at, NULL, "'%s' is not a JID", a->text);
+	else if (r < 0)
+		c->error = r;
+}
+
 static bool action_is_last(enum ast_action_kind kind)
 {
 	return kind <= ACTION_RETURN;
@@ -195,6 +210,10 @@ static void compile_action(struct compiler *c, struct action *out, const struct 
 	out->number = a->number;
 	if (a->kind == ACTION_REPLACE && !out->text)
 		out->text = EDIT_MASK;
+	if (a->kind == ACTION_REDIRECT)
+		action_redirect(c, out, a);
+	if (a->kind == ACTION_REPORT && !out->word)
+		out->word = "spam";
 	if (a->kind == ACTION_STRIKE && out->number == 0)
 		out->number = 1;
 	action_condition(c, out, span_of(a->word), a->word_at);

@@ -145,6 +145,14 @@ static void verdict_add_order(
 		if (a->number > v->ban_ms)
 			v->ban_ms = a->number;
 		break;
+	case ACTION_TARPIT:
+		if (a->number > v->tarpit_ms)
+			v->tarpit_ms = a->number;
+		break;
+	case ACTION_REPORT:
+		v->report = a->word;
+		v->report_text = a->text;
+		break;
 	case ACTION_STRIP:
 		edit_strip(j, a->word);
 		break;
@@ -156,7 +164,27 @@ static void verdict_add_order(
 	}
 }
 
-static void verdict_set(struct verdict *v, const struct action *a)
+/* Only a message on its way in can go elsewhere: what came out of the server has been delivered, an
+ * iq wants the answer of whom it was sent to. Errors are nobody's letters, and what the mailbox
+ * itself writes or gets stays as it is: no redirection leads back to itself. */
+static void verdict_redirect(struct judge *j, struct verdict *v, const struct action *a)
+{
+	const struct subject *s = j->view.s;
+
+	if (!s->stanza || s->stanza->kind != STANZA_MESSAGE || s->direction != DIRECTION_IN) {
+		v->kind = VERDICT_REJECT;
+		v->condition = STANZA_ERROR_POLICY_VIOLATION;
+	} else if (strcmp(stanza_type(s->stanza), "error") == 0) {
+		v->kind = VERDICT_DROP;
+	} else if (strcmp(view_address(&j->view, VIEW_TO)->bare, a->word) != 0 &&
+		   strcmp(view_address(&j->view, VIEW_FROM)->bare, a->word) != 0) {
+		v->kind = VERDICT_REDIRECT;
+		v->redirect = a->text;
+	}
+	v->text = NULL;
+}
+
+static void verdict_set(struct judge *j, struct verdict *v, const struct action *a)
 {
 	v->kind = a->kind == ACTION_DROP     ? VERDICT_DROP
 		  : a->kind == ACTION_REJECT ? VERDICT_REJECT
@@ -165,6 +193,8 @@ static void verdict_set(struct verdict *v, const struct action *a)
 	v->condition = a->condition;
 	v->stream_error = a->stream_error;
 	v->text = a->text;
+	if (a->kind == ACTION_REDIRECT)
+		verdict_redirect(j, v, a);
 }
 
 /* ---- chains ---- */
@@ -183,7 +213,7 @@ static void rule_show(struct judge *j, const struct rule *rule)
 	bool final = false, shown = false;
 
 	for (unsigned i = 0; i < rule->n_actions; i++) {
-		final |= rule->actions[i].kind <= ACTION_CLOSE;
+		final |= rule->actions[i].kind < ACTION_JUMP;
 		shown |= rule->actions[i].kind > ACTION_RETURN &&
 			 rule->actions[i].kind != ACTION_COUNT;
 	}
@@ -221,7 +251,8 @@ static enum flow rule_apply(
 		case ACTION_DROP:
 		case ACTION_REJECT:
 		case ACTION_CLOSE:
-			verdict_set(j->verdict, a);
+		case ACTION_REDIRECT:
+			verdict_set(j, j->verdict, a);
 			j->verdict->rule = rule->name;
 			j->verdict->chain = (*chain)->name;
 			return FLOW_FINAL;
@@ -256,8 +287,8 @@ static void rule_try(struct judge *j, const struct chain *chain, const struct ru
 	j->verdict = would;
 	verdict_add_matches(j);
 	for (unsigned i = 0; i < rule->n_actions; i++) {
-		if (rule->actions[i].kind <= ACTION_CLOSE)
-			verdict_set(would, &rule->actions[i]);
+		if (rule->actions[i].kind < ACTION_JUMP)
+			verdict_set(j, would, &rule->actions[i]);
 		else if (rule->actions[i].kind > ACTION_RETURN)
 			verdict_add_order(j, rule, &rule->actions[i]);
 	}
@@ -345,7 +376,7 @@ static void chains_run(struct judge *j, const struct subject *s)
 			continue;
 		if (chain_run(j, chain, 0) == FLOW_FINAL)
 			return;
-		verdict_set(j->verdict, &chain->policy);
+		verdict_set(j, j->verdict, &chain->policy);
 		j->verdict->chain = chain->name;
 		if (j->trace)
 			trace_policy(j->trace, chain, verdict_kind_text(j->verdict->kind));

@@ -20,6 +20,7 @@ static const struct {
 	{ "drop", ACTION_DROP },
 	{ "reject", ACTION_REJECT },
 	{ "close", ACTION_CLOSE },
+	{ "redirect", ACTION_REDIRECT },
 	{ "jump", ACTION_JUMP },
 	{ "goto", ACTION_GOTO },
 	{ "return", ACTION_RETURN },
@@ -30,6 +31,8 @@ static const struct {
 	{ "ban", ACTION_BAN },
 	{ "strip", ACTION_STRIP },
 	{ "replace", ACTION_REPLACE },
+	{ "tarpit", ACTION_TARPIT },
+	{ "report", ACTION_REPORT },
 	{ "quarantine", ACTION_QUARANTINE },
 };
 
@@ -78,12 +81,22 @@ static void take_text(struct parser *p, struct ast_action *a)
 	parse_step(p);
 }
 
-static bool parse_ban(struct parser *p, struct ast_action *a)
+static bool parse_redirect(struct parser *p, struct ast_action *a)
+{
+	if (!parse_is(p, TOKEN_STRING) && !parse_is(p, TOKEN_WORD))
+		return parse_wrong(p, "where to redirect", "a JID such as \"abuse@example.org\"");
+	a->text = p->token.text;
+	a->word_at = p->token.at;
+	parse_step(p);
+	return true;
+}
+
+static bool parse_time(
+	struct parser *p, struct ast_action *a, const char *what, const char *such_as)
 {
 	a->number = p->token.number;
 	a->word_at = p->token.at;
-	return parse_accept(p, TOKEN_DURATION) ||
-	       parse_wrong(p, "how long to ban", "a time such as 10m, 1h or 7d");
+	return parse_accept(p, TOKEN_DURATION) || parse_wrong(p, what, such_as);
 }
 
 static bool parse_action_rest(struct parser *p, struct ast_action *a)
@@ -91,6 +104,7 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 	switch (a->kind) {
 	case ACTION_REJECT:
 	case ACTION_CLOSE:
+	case ACTION_REPORT:
 		if (parse_is(p, TOKEN_WORD))
 			take_word(p, a);
 		take_text(p, a);
@@ -114,7 +128,11 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 		parse_accept(p, TOKEN_NUMBER);
 		return true;
 	case ACTION_BAN:
-		return parse_ban(p, a);
+		return parse_time(p, a, "how long to ban", "a time such as 10m, 1h or 7d");
+	case ACTION_TARPIT:
+		return parse_time(p, a, "how long to wait", "a time such as 500ms, 10s or 1m");
+	case ACTION_REDIRECT:
+		return parse_redirect(p, a);
 	case ACTION_STRIP:
 		if (!parse_is(p, TOKEN_STRING))
 			return parse_wrong(p, "what to strip", "an element such as \"{urn:x}name\"");
@@ -292,7 +310,7 @@ static bool begins_expect_line(const struct parser *p)
 static bool take_verdict(struct parser *p, struct ast_expect *e)
 {
 	e->verdict_at = p->token.at;
-	if (!take_name(p, &e->verdict, "accept, drop, reject or close"))
+	if (!take_name(p, &e->verdict, "accept, drop, reject, close or redirect"))
 		return false;
 	if (parse_is(p, TOKEN_WORD) && !begins_expect_line(p) &&
 		(strcmp(e->verdict, "reject") == 0 || strcmp(e->verdict, "close") == 0)) {

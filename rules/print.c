@@ -355,6 +355,7 @@ static void put_action(struct printer *p, const struct ast_action *a)
 		[ACTION_DROP] = "drop",
 		[ACTION_REJECT] = "reject",
 		[ACTION_CLOSE] = "close",
+		[ACTION_REDIRECT] = "redirect",
 		[ACTION_JUMP] = "jump",
 		[ACTION_GOTO] = "goto",
 		[ACTION_RETURN] = "return",
@@ -365,6 +366,8 @@ static void put_action(struct printer *p, const struct ast_action *a)
 		[ACTION_BAN] = "ban",
 		[ACTION_STRIP] = "strip",
 		[ACTION_REPLACE] = "replace",
+		[ACTION_TARPIT] = "tarpit",
+		[ACTION_REPORT] = "report",
 		[ACTION_QUARANTINE] = "quarantine",
 	};
 
@@ -382,7 +385,7 @@ static void put_action(struct printer *p, const struct ast_action *a)
 	}
 	if (a->kind == ACTION_STRIKE)
 		put_format(p, " %llu", (unsigned long long)a->number);
-	if (a->kind == ACTION_BAN) {
+	if (a->kind == ACTION_BAN || a->kind == ACTION_TARPIT) {
 		put(p, " ");
 		put_duration(p, a->number);
 	}

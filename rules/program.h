@@ -106,7 +106,7 @@ struct action {
 	enum ast_action_kind kind;
 	enum stanza_error condition;
 	enum stream_error stream_error;
-	const char *word, *text;
+	const char *word, *text; /* REDIRECT: the JID prepared, bare and full */
 	uint64_t number;
 	struct chain *target;
 };

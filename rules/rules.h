@@ -48,7 +48,14 @@ struct subject {
 
 /* ---- the verdict ---- */
 
-enum verdict_kind { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT, VERDICT_CLOSE };
+enum verdict_kind {
+	VERDICT_ACCEPT,
+	VERDICT_DROP,
+	VERDICT_REJECT,
+	VERDICT_CLOSE,
+	VERDICT_REDIRECT, /* goes on, to another address */
+	VERDICT_KINDS
+};
 
 enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_STRIPS_MAX = 16,
 	VERDICT_ID_SIZE = 20 };
@@ -80,6 +87,9 @@ struct verdict {
 	const struct verdict *next;  /* of a dry one: the next of them */
 	unsigned strikes;
 	uint64_t ban_ms; /* 0: none */
+	uint64_t tarpit_ms; /* what the client says next waits so long; 0: not at all */
+	const char *redirect; /* REDIRECT: the JID */
+	const char *report, *report_text; /* "spam" or "abuse", and a text or NULL; NULL: no report */
 	const char *marks[VERDICT_MARKS_MAX];
 	unsigned n_marks;
 	struct verdict_match matches[VERDICT_MATCHES_MAX];

@@ -23,6 +23,7 @@ static const char *const kind_texts[] = {
 	[VERDICT_DROP] = "drop",
 	[VERDICT_REJECT] = "reject",
 	[VERDICT_CLOSE] = "close",
+	[VERDICT_REDIRECT] = "redirect",
 };
 
 const char *verdict_kind_text(enum verdict_kind kind)
@@ -33,7 +34,7 @@ const char *verdict_kind_text(enum verdict_kind kind)
 bool verdict_is_notable(const struct verdict *v)
 {
 	return v->dry || v->kind != VERDICT_ACCEPT || v->log || v->log_body || v->strikes ||
-	       v->ban_ms || v->n_marks || v->n_strips || v->n_masks;
+	       v->ban_ms || v->n_marks || v->n_strips || v->n_masks || v->tarpit_ms || v->report;
 }
 
 /* ---- ids ---- */
@@ -99,6 +100,12 @@ static json_t *orders_json(const struct verdict *v)
 		order_add(orders, "strip %s", v->strips[i]);
 	if (v->n_masks)
 		json_array_append_new(orders, json_string("replace"));
+	if (v->tarpit_ms) {
+		clock_format_duration(v->tarpit_ms, duration, sizeof(duration));
+		order_add(orders, "tarpit %s", duration);
+	}
+	if (v->report)
+		order_add(orders, "report %s", v->report);
 	if (v->strikes)
 		order_add(orders, "strike %u", v->strikes);
 	if (v->ban_ms) {
@@ -145,6 +152,8 @@ static json_t *verdict_json(const struct verdict *v)
 	if (v->kind == VERDICT_CLOSE)
 		json_object_set_new(
 			root, "condition", json_string(stream_error_text(v->stream_error)));
+	if (v->kind == VERDICT_REDIRECT)
+		json_object_set_new(root, "redirect", text_json(v->redirect));
 	if (v->text)
 		json_object_set_new(root, "text", text_json(v->text));
 	json_object_set_new(root, "rule", text_json(v->rule));

@@ -40,6 +40,22 @@ drop, ; fail ; expected an action such as accept, drop, reject or log, got '}'
 drop, accept ; fail ; rule 'r' has already decided ; make it a rule of its own
 drop, jump x ; fail ; no such chain 'x'
 dorp ; fail ; expected an action such as accept, drop, reject or log, got 'dorp' ; did you mean 'drop'?
+tarpit 10s ; ok ; tarpit 10s }
+tarpit 500ms, accept ; ok ; tarpit 500ms, accept }
+tarpit ; fail ; expected how long to wait, got '}' ; a time such as 500ms, 10s or 1m
+tarpit 6m ; fail ; a tarpit holds between 1ms and 5m
+tarpit 0s ; fail ; a tarpit holds between 1ms and 5m
+redirect "abuse@example.org" ; ok ; redirect "abuse@example.org" }
+redirect abuse@example.org ; ok ; redirect "abuse@example.org" }
+redirect ; fail ; expected where to redirect, got '}' ; a JID such as "abuse@example.org"
+redirect "a@b@c" ; fail ; 'a@b@c' is not a JID
+redirect "" ; fail ; '' is not a JID
+redirect "a@b", drop ; fail ; rule 'r' has already decided ; make it a rule of its own
+report ; ok ; report }
+report abuse ; ok ; report abuse }
+report spam "seen before", drop ; ok ; report spam "seen before", drop }
+report "seen before" ; ok ; report "seen before" }
+report crime ; fail ; a report is of spam or of abuse, not of 'crime'
 quarantine ; fail ; 'quarantine' comes with a later version
 strip "{urn:x}y" ; ok ; strip "{urn:x}y" }
 strip "{urn:x}*", strip "{*}y", strip "subject", accept ; ok

@@ -42,6 +42,22 @@ rule a { text contains "x" replace } ; accept - replace ; <message><body>x</body
 rule a { text contains "x" replace } rule b { drop } ; drop b replace ; <message><body>x</body></message>
 rule a { text contains "x" replace } ; accept - ; <message><body>y</body></message>
 rule a dry { text contains "x" replace, strip "body" } ; accept - would accept a strip body replace ; <message><body>x</body></message>
+# Slowing down, sending elsewhere, reporting.
+rule a { tarpit 5s } rule b { tarpit 2s } ; accept - tarpit 5000 ; <message/>
+rule a { tarpit 5s, drop } ; drop a tarpit 5000 ; <message/>
+rule a { report } ; accept - report spam ; <message/>
+rule a { report abuse "look" } rule b { drop } ; drop b report abuse look ; <message/>
+rule a { redirect "Abuse@Example.org" } rule b { drop } ; redirect a abuse@example.org ; <message from='x@y' to='a@b'/>
+rule a { redirect "abuse@e/box" } ; redirect a abuse@e/box ; <message/>
+rule a { redirect "abuse@e" } rule b { drop } ; accept a ; <message to='abuse@e/phone'/>
+rule a { redirect "abuse@e" } rule b { drop } ; accept a ; <message from='abuse@e/phone' to='a@b'/>
+rule a { redirect "abuse@e" } ; drop a ; <message type='error' to='a@b'/>
+rule a { redirect "abuse@e" } ; reject policy-violation a ; <iq type='get' id='1' to='a@b'><q xmlns='q'/></iq>
+rule a { redirect "abuse@e" } ; reject policy-violation a ; <presence to='a@b'/>
+rule a dry { redirect "abuse@e" } ; accept - would redirect a abuse@e ; <message to='a@b'/>
+:subject direction=out
+rule a { redirect "abuse@e" } ; reject policy-violation a ; <message to='a@b'/>
+:subject
 # Dry rules: told of, not done; the judging goes on as if they had not held.
 rule a dry { drop } ; accept - would drop a ; <message/>
 rule a dry { presence drop } ; accept - ; <message/>

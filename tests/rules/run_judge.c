@@ -102,6 +102,8 @@ static void describe(const struct verdict *v, char *text, size_t size)
 	int n = snprintf(text, size, "%s%s%s %s", verdict_kind_text(v->kind), *condition ? " " : "",
 		condition, *v->rule ? v->rule : "-");
 
+	if (v->kind == VERDICT_REDIRECT)
+		n += snprintf(text + n, size - (size_t)n, " %s", v->redirect);
 	if (v->text)
 		n += snprintf(text + n, size - (size_t)n, " \"%s\"", v->text);
 	if (v->log || v->log_body)
@@ -114,6 +116,12 @@ static void describe(const struct verdict *v, char *text, size_t size)
 		n += snprintf(text + n, size - (size_t)n, " strip %s", v->strips[i]);
 	if (v->n_masks)
 		n += snprintf(text + n, size - (size_t)n, " replace");
+	if (v->tarpit_ms)
+		n += snprintf(text + n, size - (size_t)n, " tarpit %llu",
+			(unsigned long long)v->tarpit_ms);
+	if (v->report)
+		n += snprintf(text + n, size - (size_t)n, " report %s%s%s", v->report,
+			v->report_text ? " " : "", v->report_text ? v->report_text : "");
 	if (v->strikes)
 		n += snprintf(text + n, size - (size_t)n, " strike %u", v->strikes);
 	if (v->ban_ms)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include "proxy/apply.h"
 #include "proxy/counters.h"
+#include "proxy/leg.h"
 #include "proxy/worker.h"
 #include "xmpp/ns.h"
 
@@ -218,6 +219,59 @@ static void close_ends_the_session(void **state)
 	assert_string_equal(queued(&f->s.server), "");
 }
 
+static void redirected_goes_to_another_and_says_for_whom(void **state)
+{
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_REDIRECT;
+	f->v.redirect = "abuse@local.example";
+	f->v.rule = "r";
+	f->service.conf.forward_verbatim = true;
+	apply(f, &f->s.client,
+		"<message to='a@b/c' type='chat'><body>x</body>"
+		"<redirected xmlns='urn:xmppwall:redirected:0' to='forged@b'/></message>");
+	assert_string_equal(queued(&f->s.server),
+		"<message to=\"abuse@local.example\" type=\"chat\"><body>x</body>"
+		"<redirected xmlns=\"urn:xmppwall:redirected:0\" to=\"a@b/c\" rule=\"r\" "
+		"id=\"test-id\"/></message>");
+	expect_ledger(f, DIRECTION_IN, 1, 1);
+	apply(f, &f->s.client, "<message to='room@b' type='groupchat'><body>x</body></message>");
+	assert_non_null(strstr(queued(&f->s.server), "type=\"normal\""));
+	apply(f, &f->s.client, "<message><body>x</body></message>");
+	assert_non_null(strstr(queued(&f->s.server), "<message to=\"abuse@local.example\">"));
+}
+
+static void a_tarpit_stops_the_client_alone(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t now = uv_now(&f->worker.loop);
+
+	f->s.client.session = f->s.server.session = &f->s;
+	f->s.client.conn.fd = f->s.server.conn.fd = 0;
+	f->v.kind = VERDICT_ACCEPT;
+	assert_true(leg_hears(&f->s, &f->s.client));
+	f->v.tarpit_ms = 5000;
+	apply(f, &f->s.client, "<message to='a@b'/>");
+	/* What was judged goes on; what comes next waits. */
+	assert_string_equal(queued(&f->s.server), "<message to=\"a@b\"/>");
+	assert_false(leg_hears(&f->s, &f->s.client));
+	assert_true(leg_hears(&f->s, &f->s.server));
+	/* A shorter one does not set it free, and being silent is not its fault. */
+	f->v.tarpit_ms = 10;
+	apply(f, &f->s.server, "<message from='a@b'/>");
+	f->service.conf.idle_ms = 1000;
+	f->s.client.partial_ms = now;
+	f->service.conf.stanza_ms = 1000;
+	buf_clear(&f->s.client.conn.out);
+	buf_clear(&f->s.server.conn.out);
+	assert_false(leg_is_late(&f->s, &f->s.client, now + 4999));
+	assert_false(leg_resume(&f->s.client, now + 4999));
+	assert_true(leg_resume(&f->s.client, now + 5000));
+	assert_true(leg_hears(&f->s, &f->s.client));
+	assert_false(leg_is_late(&f->s, &f->s.client, now + 5500));
+	f->s.client.conn.fd = f->s.server.conn.fd = -1;
+}
+
 static void without_a_verdict_it_fails_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +301,8 @@ int main(void)
 		CASE(rooms_are_not_answered),
 		CASE(nothing_is_written_behind_a_close),
 		CASE(close_ends_the_session),
+		CASE(redirected_goes_to_another_and_says_for_whom),
+		CASE(a_tarpit_stops_the_client_alone),
 		CASE(without_a_verdict_it_fails_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
