@@ -19,7 +19,8 @@ BUILDS = [
     ("asan", "build-asan", "^(unit|rules|diag|streams|fuzz)/", 900),
     ("clang", "build-clang", "", 0),
 ]
-WIRE_SECONDS = 900
+WIRE_SECONDS = 1300
+AGAIN_MAX = 4  # wire tests tried a second time, alone: real servers on a busy machine miss a deadline now and then
 ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", UBSAN_OPTIONS="print_stacktrace=1",
                    ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
 
@@ -78,8 +79,9 @@ def build(preset, folder, tally):
     say(f"  {time.monotonic() - start:.0f} s")
 
 
-def count_junit(path, prefix, tally):
-    """Adds the cases of a JUnit file (ctest's or pytest's); returns how many there were."""
+def count_junit(path, prefix, tally, steadied=()):
+    """Adds the cases of a JUnit file (ctest's or pytest's); returns how many there were. Those in steadied failed, but passed
+    when they ran alone: passed, and said."""
     try:
         cases = list(ET.parse(path).getroot().iter("testcase"))
     except (OSError, ET.ParseError):
@@ -92,7 +94,11 @@ def count_junit(path, prefix, tally):
         out = "\n".join(part.text or "" for part in case.iter() if part.tag in ("system-out", "failure", "error"))
         if failure is not None or case.get("status") == "fail":
             why = first_line(failure.get("message") if failure is not None else "")
-            tally.add("failed", name, why, out)
+            if name in steadied:
+                tally.add("passed", name)
+                tally.remarks.append(f"UNSTEADY {name}: passed at the second try, alone; at first: {why}")
+            else:
+                tally.add("failed", name, why, out)
         elif skipped is not None or case.get("status") in ("notrun", "disabled"):
             why = skipped.get("message", "") if skipped is not None else case.get("status")
             tally.add("skipped", name, first_line(why) or "says no reason")
@@ -131,17 +137,44 @@ def run_wire(word, tally):
         return
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch) / "wire.xml"
-        command = ["/usr/bin/python3", "-m", "pytest", "tests/wire", "-q", "--color=no", "-p", "no:cacheprovider",
-                   f"--junitxml={report}"] + (["-k", word] if word else [])
-        log = pathlib.Path(scratch) / "out"
-        with open(log, "w") as sink:
-            process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=sink, stderr=subprocess.STDOUT,
-                                       stdin=subprocess.DEVNULL)
-            status = follow(process, log, WIRE_SECONDS)
-        found = count_junit(report, "wire/", tally)
+        options = ["-q", "--color=no", "-p", "no:cacheprovider"] + (["-k", word] if word else [])
+        status, out = pytest(["tests/wire"] + options, report, pathlib.Path(scratch) / "out", WIRE_SECONDS)
+        failed = failed_wire(report)
+        steadied = set()
+        if 0 < len(failed) <= AGAIN_MAX:
+            say(f"  once more, alone: {', '.join(failed)}")
+            again = pathlib.Path(scratch) / "again.xml"
+            pytest(list(failed.values()) + options, again, pathlib.Path(scratch) / "again", WIRE_SECONDS // 4)
+            if again.exists():
+                steadied = set(failed) - set(failed_wire(again))
+        found = count_junit(report, "wire/", tally, steadied)
         if found == 0 and status not in (0, 5):
-            tally.add("failed", "wire", f"pytest ended with {status} and no report", log.read_text(errors="replace"))
+            tally.add("failed", "wire", f"pytest ended with {status} and no report", out)
         say(f"  {found} tests")
+
+
+def pytest(arguments, report, log, seconds):
+    """Runs pytest; its exit status and what it wrote."""
+    command = ["/usr/bin/python3", "-m", "pytest", f"--junitxml={report}"] + arguments
+    with open(log, "w") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=sink, stderr=subprocess.STDOUT,
+                                   stdin=subprocess.DEVNULL)
+        status = follow(process, log, seconds)
+    return status, log.read_text(errors="replace")
+
+
+def failed_wire(report):
+    """Names of the failed cases, as counted, with what pytest calls them."""
+    try:
+        cases = list(ET.parse(report).getroot().iter("testcase"))
+    except (OSError, ET.ParseError):
+        return {}
+    found = {}
+    for case in cases:
+        if case.find("failure") is not None or case.find("error") is not None:
+            module = case.get("classname", "").replace("tests.wire.", "")
+            found[f"wire/{module}::{case.get('name')}"] = f"tests/wire/{module}.py::{case.get('name')}"
+    return found
 
 
 def follow(process, log, seconds):
