@@ -23,7 +23,7 @@ static const struct cli_command commands[] = {
 	{ "events", "[-n COUNT] [-f]", "the last verdicts and bans; -f follows", cli_events },
 	{ "explain", "VERDICT-ID", "why a stanza was stopped: rule, list entry, text", cli_explain },
 	{ "list", "", "the lists and how many entries they have", cli_lists },
-	{ "list show", "NAME", "a list's entries", cli_list_show },
+	{ "list show", "NAME [--hits]", "a list's entries; --hits: how often each matched, busiest first", cli_list_show },
 	{ "list add", "NAME ENTRY... [--for TIME] [--comment TEXT]", "put entries in, in force at once", cli_list_add },
 	{ "list del", "NAME ENTRY...", "take entries out", cli_list_del },
 	{ "list import", "NAME [FILE]", "add every line of a file or of standard input", cli_list_import },

@@ -19,6 +19,8 @@ void command_limits(struct daemon *d, struct request *rq);
 void command_limit_set(struct daemon *d, struct request *rq);
 void command_lists(struct daemon *d, struct request *rq);
 void command_list_show(struct daemon *d, struct request *rq);
+/* The same with "hits". */
+void command_list_hits(struct daemon *d, struct request *rq);
 void command_list_add(struct daemon *d, struct request *rq);
 void command_list_del(struct daemon *d, struct request *rq);
 void command_list_import(struct daemon *d, struct request *rq);

@@ -251,9 +251,11 @@ static void show_done(void *arg)
 
 void command_list_show(struct daemon *d, struct request *rq)
 {
-	struct list_job *job = job_new(d, rq, "show");
+	struct list_job *job;
 
-	if (job)
+	if (json_is_true(json_object_get(rq->args, "hits")))
+		command_list_hits(d, rq);
+	else if ((job = job_new(d, rq, "show")))
 		job_start(job, show_work, show_done);
 }
 

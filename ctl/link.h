@@ -12,6 +12,7 @@
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
+ *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
  *   stop      {"m"}                               say system-shutdown to all, then exit
  *
  * worker -> daemon
@@ -20,6 +21,7 @@
  *   list      {"m","seq","ok","error"}
  *   limits    {"m","seq","ok","error"}
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
+ *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
  *             address at this moment

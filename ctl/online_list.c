@@ -55,6 +55,7 @@ int cli_lists(struct cli *cli)
 
 int cli_list_show(struct cli *cli)
 {
+	bool hits = cli_flag(cli, "--hits");
 	json_t *result = NULL, *entry;
 	char left[32];
 	size_t i;
@@ -62,13 +63,16 @@ int cli_list_show(struct cli *cli)
 
 	if ((r = list_name(cli, 1)) != EXIT_DONE)
 		return r;
-	if ((r = cli_request(cli, "list-show", json_pack("{s:s}", "name", cli->argv[0]), &result)) != EXIT_DONE)
+	r = cli_request(cli, "list-show", json_pack("{s:s,s:b}", "name", cli->argv[0], "hits", hits), &result);
+	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
 		return answer_json(result);
 	json_array_foreach (json_object_get(result, "entries"), i, entry) {
 		json_int_t until = json_integer_value(json_object_get(entry, "until"));
 
+		if (hits)
+			printf("%10" JSON_INTEGER_FORMAT "  ", json_integer_value(json_object_get(entry, "hits")));
 		printf("%s", show_safe(show_text(entry, "entry"), 0));
 		if (until) {
 			clock_format_duration((uint64_t)(until > clock_wall_ms() ? until - clock_wall_ms() : 0), left,

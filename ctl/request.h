@@ -13,7 +13,7 @@
  *   events    {"last":20,"follow":false}   {"events":[EVE..]}
  *   explain   {"id"*}                      {"event":EVE}   exit 1 if unknown
  *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
- *   list-show {"name"*}                    {"name","entries":[{"entry","comment","until"}]}
+ *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until"}]}; with hits each has "hits", busiest first
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}
  *   list-del  {"name"*,"entries"*:[text]}  {"removed":n}    exit 1 if none was there
  *   list-import {"name"*,"text"*}          {"added":n,"present":n}

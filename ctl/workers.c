@@ -19,133 +19,23 @@
 #include "ctl/link.h"
 #include "ctl/listeners.h"
 #include "ctl/worker.h"
+#include "ctl/workers_int.h"
 #include "rules/rules.h"
 
 enum {
 	CALL_LIST_MS = 5000,
 	CALL_LIMITS_MS = 5000,
-	CALL_SESSIONS_MS = 5000,
 	CALL_POLICY_MS = 180000,
-	CALL_ROWS_MAX = 100000,
 	HELD_MAX = 10000, /* list edits waiting for a policy to compile */
 	STOP_GRACE_MS = 8000,
 };
 
-enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS };
-
-/* Something asked of the worker. */
-struct call {
-	struct call *next;
-	struct workers *workers;
-	enum call_kind kind;
-	json_int_t seq; /* of a policy: its generation */
-	uv_timer_t timer;
-	bool ended;
-	int code;
-	char text[1024];
-	json_t *rows;
-	workers_done done;
-	void (*done_rows)(void *arg, json_t *rows);
-	void *arg;
-};
-
-struct workers {
-	uv_loop_t *loop;
-	struct workers_spec spec;
-	struct worker *proxy;
-	struct listeners listeners;
-	struct call *calls;
-	json_int_t seq;
-	json_int_t awaited; /* generation that the worker is compiling; 0: none */
-	json_t *held;       /* list messages until then */
-	bool started, stopping, refused;
-	char refusal[1024];
-	void (*stopped)(void *arg);
-	void *stopped_arg;
-};
-
-/* ---- calls ---- */
-
-static void on_call_closed(uv_handle_t *handle)
-{
-	struct call *call = handle->data;
-
-	json_decref(call->rows);
-	free(call);
-}
-
-/* From the loop: the answer to whoever asked. */
-static void on_call_timer(uv_timer_t *timer)
-{
-	struct call *call = timer->data, **at = &call->workers->calls;
-
-	while (*at != call)
-		at = &(*at)->next;
-	*at = call->next;
-	if (!call->ended) {
-		call->code = -ETIMEDOUT;
-		snprintf(call->text, sizeof call->text, "no answer in time");
-		if (call->kind == CALL_POLICY)
-			worker_kill(call->workers->proxy, "it did not compile the policy in time");
-	}
-	if (call->done_rows)
-		call->done_rows(call->arg, call->rows);
-	else if (call->done)
-		call->done(call->arg, call->code, call->text);
-	uv_close((uv_handle_t *)timer, on_call_closed);
-}
-
-static void call_end(struct call *call, int code, const char *text)
-{
-	if (call->ended)
-		return;
-	call->ended = true;
-	call->code = code;
-	snprintf(call->text, sizeof call->text, "%s", text);
-	uv_timer_start(&call->timer, on_call_timer, 0, 0);
-}
-
-static struct call *call_new(struct workers *w, enum call_kind kind, json_int_t seq, uint64_t ms)
-{
-	struct call *call = calloc(1, sizeof *call);
-
-	if (!call)
-		return NULL;
-	call->workers = w;
-	call->kind = kind;
-	call->seq = seq;
-	call->rows = json_array();
-	uv_timer_init(w->loop, &call->timer);
-	call->timer.data = call;
-	uv_timer_start(&call->timer, on_call_timer, ms, 0);
-	call->next = w->calls;
-	w->calls = call;
-	return call;
-}
-
-static struct call *call_find(const struct workers *w, enum call_kind kind, json_int_t seq)
-{
-	for (struct call *call = w->calls; call; call = call->next)
-		if (call->kind == kind && call->seq == seq && !call->ended)
-			return call;
-	return NULL;
-}
-
 /* ---- saying ---- */
-
-/* Takes msg. */
-static bool say(struct workers *w, json_t *msg, int fd)
-{
-	bool sent = msg && worker_send(w->proxy, msg, fd);
-
-	json_decref(msg);
-	return sent;
-}
 
 /* Takes fd. */
 static bool say_policy(struct workers *w, const struct config *c, int fd)
 {
-	bool sent = fd >= 0 && say(w,
+	bool sent = fd >= 0 && workers_say(w,
 				       json_pack("{s:s,s:s,s:I}", "m", "policy", "path", c->path,
 					       "generation", (json_int_t)c->generation),
 				       fd);
@@ -159,7 +49,7 @@ static bool say_policy(struct workers *w, const struct config *c, int fd)
 
 static void say_listen(struct workers *w, const struct listener *l)
 {
-	say(w,
+	workers_say(w,
 		json_pack("{s:s,s:s,s:s,s:i,s:i}", "m", "listen", "service", l->service, "address",
 			l->address, "port", (int)l->port, "thread", (int)l->thread),
 		l->fd);
@@ -167,7 +57,7 @@ static void say_listen(struct workers *w, const struct listener *l)
 
 static void say_limits(struct workers *w, json_int_t seq)
 {
-	say(w,
+	workers_say(w,
 		json_pack("{s:s,s:I,s:o}", "m", "limits", "seq", seq, "set",
 			w->spec.limits(w->spec.arg)),
 		-1);
@@ -187,7 +77,7 @@ static void on_worker_up(void *arg, struct worker *worker)
 	say_limits(w, ++w->seq);
 	for (size_t i = 0; i < w->listeners.n; i++)
 		say_listen(w, &w->listeners.all[i]);
-	say(w, json_pack("{s:s}", "m", "start"), -1);
+	workers_say(w, json_pack("{s:s}", "m", "start"), -1);
 }
 
 static void on_worker_down(void *arg, struct worker *worker)
@@ -279,22 +169,6 @@ static int hear_limits(struct workers *w, json_t *msg)
 	return hear_answer(w, CALL_LIMITS, msg);
 }
 
-static int hear_sessions(struct workers *w, json_t *msg)
-{
-	json_t *seq = json_object_get(msg, "seq"), *rows = json_object_get(msg, "rows");
-	struct call *call;
-
-	if (!json_is_integer(seq) || !json_is_array(rows))
-		return ERR_PROTO;
-	if (!(call = call_find(w, CALL_SESSIONS, json_integer_value(seq))))
-		return 0; /* out of time */
-	if (json_array_size(call->rows) < CALL_ROWS_MAX)
-		json_array_extend(call->rows, rows);
-	if (!json_is_true(json_object_get(msg, "more")))
-		call_end(call, 0, "");
-	return 0;
-}
-
 static int hear_event(struct workers *w, json_t *msg)
 {
 	json_t *event = json_object_get(msg, "event"), *act = json_object_get(msg, "act");
@@ -312,11 +186,12 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		int (*hear)(struct workers *w, json_t *msg);
 	} table[] = {
 		{ "event", hear_event },
+		{ "hits", workers_hear_hits },
 		{ "limits", hear_limits },
 		{ "list", hear_list },
 		{ "policy", hear_policy },
 		{ "ready", hear_ready },
-		{ "sessions", hear_sessions },
+		{ "sessions", workers_hear_sessions },
 	};
 	const char *m = json_string_value(json_object_get(msg, "m"));
 
@@ -351,11 +226,6 @@ int workers_new(uv_loop_t *loop, const struct workers_spec *spec, struct workers
 	return 0;
 }
 
-static bool worker_is_up(const struct workers *w)
-{
-	return worker_state(w->proxy) == WORKER_STARTING || worker_state(w->proxy) == WORKER_READY;
-}
-
 void workers_start(struct workers *w, struct listeners *listeners)
 {
 	w->listeners = *listeners;
@@ -381,7 +251,7 @@ void workers_policy(struct workers *w, struct config *next, workers_done done, v
 	}
 	call->done = done;
 	call->arg = arg;
-	if (!worker_is_up(w) || !say_policy(w, next, config_bundle(next)))
+	if (!workers_up(w) || !say_policy(w, next, config_bundle(next)))
 		call_end(call, 0, "");
 }
 
@@ -415,7 +285,7 @@ static void say_unlisten(
 
 		if (!listeners_has_port(&before, l->service, l->port) &&
 			port_is_changed(old, next, l))
-			say(w,
+			workers_say(w,
 				json_pack("{s:s,s:s,s:i}", "m", "unlisten", "service", l->service,
 					"port", (int)l->port),
 				-1);
@@ -428,7 +298,7 @@ void workers_listen(struct workers *w, struct listeners *listeners)
 
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
-	if (worker_is_up(w)) {
+	if (workers_up(w)) {
 		say_unlisten(w, &old, &w->listeners);
 		for (size_t i = 0; i < w->listeners.n; i++)
 			if (!listeners_has(&old, &w->listeners.all[i]) ||
@@ -459,7 +329,7 @@ void workers_list(
 	}
 	call->done = done;
 	call->arg = arg;
-	if (!worker_is_up(w))
+	if (!workers_up(w))
 		call_end(call, 0, "");
 	else if (w->awaited == 0)
 		worker_send(w->proxy, msg, -1);
@@ -479,41 +349,10 @@ void workers_limits(struct workers *w, workers_done done, void *arg)
 	}
 	call->done = done;
 	call->arg = arg;
-	if (worker_is_up(w))
+	if (workers_up(w))
 		say_limits(w, call->seq);
 	else
 		call_end(call, 0, "");
-}
-
-void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
-{
-	struct call *call = call_new(w, CALL_SESSIONS, ++w->seq, CALL_SESSIONS_MS);
-	json_t *none;
-
-	if (!call) {
-		none = json_array();
-		done(arg, none);
-		json_decref(none);
-		return;
-	}
-	call->done_rows = done;
-	call->arg = arg;
-	if (worker_state(w->proxy) != WORKER_READY ||
-		!say(w, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), -1))
-		call_end(call, 0, "");
-}
-
-void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason)
-{
-	json_t *msg = json_pack("{s:s,s:s}", "m", "kill", "reason", reason);
-
-	if (address)
-		json_object_set_new(msg, "address", json_string(address));
-	if (jid)
-		json_object_set_new(msg, "jid", json_string(jid));
-	if (worker_is_up(w))
-		worker_send(w->proxy, msg, -1);
-	json_decref(msg);
 }
 
 void workers_stop(struct workers *w, void (*done)(void *arg), void *arg)
@@ -528,8 +367,7 @@ void workers_free(struct workers *w)
 {
 	if (!w)
 		return;
-	for (struct call *call = w->calls; call; call = call->next)
-		uv_close((uv_handle_t *)&call->timer, on_call_closed);
+	calls_close(w);
 	worker_free(w->proxy);
 	listeners_close(&w->listeners);
 	json_decref(w->held);

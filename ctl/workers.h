@@ -49,6 +49,10 @@ void workers_list(
 void workers_limits(struct workers *w, workers_done done, void *arg);
 /* done gets a borrowed array of session rows. */
 void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
+/* done gets a borrowed array of {"entry","hits"}, most hits first, at most max (up to 10000); their
+ * shape is the child's word. */
+void workers_hits(struct workers *w, const char *set, unsigned max,
+	void (*done)(void *arg, json_t *rows), void *arg);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
 /* Ends all children; done when they are gone. */

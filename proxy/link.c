@@ -307,6 +307,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_kill(l, msg);
 	else if (strcmp(m, "sessions") == 0)
 		link_on_sessions(l, msg);
+	else if (strcmp(m, "hits") == 0)
+		link_on_hits(l, msg);
 	else if (strcmp(m, "stop") == 0)
 		on_stop(l);
 	else

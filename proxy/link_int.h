@@ -51,6 +51,7 @@ void link_on_list(struct link *l, json_t *msg);
 void link_on_limits(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
+void link_on_hits(struct link *l, json_t *msg);
 /* A worker's rows have come. */
 void link_take_rows(struct link *l, json_int_t seq, json_t *rows);
 void link_free_gathers(struct link *l);

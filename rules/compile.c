@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/edit.h"
+#include "rules/list_hits.h"
 #include "rules/live.h"
 #include "xmpp/jid.h"
 
@@ -121,6 +122,17 @@ static void set_file(struct compiler *c, struct list *l, const struct ast_settin
 	free(path);
 }
 
+static void set_inherit(struct compiler *c, struct list *l)
+{
+	struct list *old = c->previous ? program_find_list(c->previous, l->name) : NULL;
+
+	if (!old)
+		return;
+	pthread_rwlock_rdlock(&c->previous->lock);
+	list_hits_inherit(l, old);
+	pthread_rwlock_unlock(&c->previous->lock);
+}
+
 static void compile_set(struct compiler *c, const struct ast_item *item)
 {
 	const struct ast_setting *file = compile_setting(item, "file");
@@ -147,6 +159,7 @@ static void compile_set(struct compiler *c, const struct ast_item *item)
 		set_element(c, l, v);
 	if (file && file->values && file->values->text)
 		set_file(c, l, file);
+	set_inherit(c, l);
 }
 
 struct list *program_find_list(const struct program *p, const char *name)

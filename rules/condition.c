@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "rules/list_hits.h"
 
 enum { LIMIT_UNKNOWN, LIMIT_FINE, LIMIT_EXCEEDED };
 
@@ -28,10 +29,13 @@ static void note_value(
 		note(j, n->field->name, entry, set, text, 0, text.len);
 }
 
-static void set_hit(struct judge *j, const struct list *l)
+static void set_hit(struct judge *j, const struct list *l, const struct list_entry *e)
 {
-	if (!j->trial)
-		metric_add(l->hits, 1);
+	if (j->trial)
+		return;
+	metric_add(l->hits, 1);
+	if (e)
+		list_entry_hit(e);
 }
 
 /* ---- limits ---- */
@@ -150,7 +154,7 @@ static bool test_scan(struct judge *j, const struct node *n)
 		}
 		note(j, n->field->name, entry, list ? list->name : "", text, start, end);
 		if (list)
-			set_hit(j, list);
+			set_hit(j, list, hit->item->entry);
 		return true;
 	}
 	return false;
@@ -215,7 +219,7 @@ static bool value_in_list(struct judge *j, const struct node *n, const struct fi
 	if (!e)
 		return false;
 	note_value(j, n, e->text, l->name, value->text);
-	set_hit(j, l);
+	set_hit(j, l, e);
 	return true;
 }
 

@@ -339,6 +339,7 @@ int list_put(struct list *l, struct list_entry *e)
 	if (old) {
 		e->from |= old->from;
 		e->feeds |= old->feeds;
+		e->hits = __atomic_load_n(&old->hits, __ATOMIC_RELAXED);
 		list_remove(l, e);
 	}
 	if ((r = index_put(l, e)) < 0) {

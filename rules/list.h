@@ -40,6 +40,7 @@ struct list_entry {
 	uint64_t added, removed; /* the set's edit counter then; removed 0: still in */
 	uint32_t feeds; /* bit i: the set's feed i names it, and feeds keep it in */
 	uint32_t from;  /* LIST_FROM_...; why it is in */
+	uint64_t hits;  /* tests that it decided; atomic */
 	size_t n_places;
 	struct list_place places[]; /* LIST_ADDRESS */
 };

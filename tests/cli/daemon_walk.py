@@ -422,6 +422,19 @@ class Walk(Base):
         self.answer("reload")
         self.assertFalse(any("would be refused" in line for line in self.status()["attention"]))
 
+    def test_list_hits(self):
+        self.start()
+        entries = self.answer("list", "show", "hosts", "--hits")["entries"]
+        self.assertEqual([(x["entry"], x["hits"]) for x in entries], [("old.example", 7), ("feed.example", 3), ("bad.example", 0)])
+        self.assertEqual(entries[0]["comment"], "a feed")
+        self.assertGreater(entries[0]["until"], 0)
+        self.assertEqual(self.heard("hits")[-1]["set"], "hosts")
+        self.assertNotIn("hits", self.answer("list", "show", "hosts")["entries"][0])
+        self.assertRegex(self.ctl("list", "show", "hosts", "--hits").stdout, r"(?m)^ +7  old\.example")
+        # A set that stands in the policy has no file to show, but it counts.
+        self.assertEqual(len(self.answer("list", "show", "nets", "--hits")["entries"]), 2)
+        self.assertIn("no list", self.refusal("list", "show", "nothing", "--hits"))
+
     # ---- reload ----
 
     def test_reload(self):

@@ -34,6 +34,10 @@ def answer(message):
                "state": "open", "tls": "TLSv1.3", "age_ms": 5, "in": 1, "out": 2, "dropped": 0, "rejected": 0}
         say({"m": "sessions", "seq": message["seq"], "rows": [row], "more": True})
         say({"m": "sessions", "seq": message["seq"], "rows": [row], "more": False})
+    elif kind == "hits":
+        say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "old.example", "hits": 7}], "more": True})
+        say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "feed.example", "hits": 3}, {"entry": 5}, "x"],
+             "more": False})
     elif kind == "stop":
         sys.exit(0)
 
