@@ -104,6 +104,8 @@ static void items_check(struct checker *c)
 		if (i->kind == ITEM_INCLUDE || i->kind == ITEM_DEFINE)
 			continue;
 		check_settings(c, i);
+		if (i->kind == ITEM_SET)
+			check_set_whole(c, i);
 		if (i->kind == ITEM_CHAIN)
 			check_chain(c, i);
 		if (i->kind == ITEM_EXPECT)

@@ -46,8 +46,8 @@ static const struct {
 	[FIELD_NUMBER] = { OP(OP_EXISTS) | OP(OP_IN) | OP(OP_EQ) | OP(OP_NE) | OP(OP_LT) |
 				   OP(OP_LE) | OP(OP_GT) | OP(OP_GE),
 		"<, <=, >, >=, is, in, exists" },
-	[FIELD_TIME] = { OP(OP_EXISTS) | OP(OP_IN) | OP(OP_EQ) | OP(OP_NE) | OP(OP_LT) | OP(OP_LE) | OP(OP_GT) |
-				 OP(OP_GE),
+	[FIELD_TIME] = { OP(OP_EXISTS) | OP(OP_IN) | OP(OP_EQ) | OP(OP_NE) | OP(OP_LT) | OP(OP_LE) |
+				 OP(OP_GT) | OP(OP_GE),
 		"in, is, <, <=, >, >=, exists" },
 	[FIELD_BOOL] = { OP(OP_TRUE) | OP(OP_EQ) | OP(OP_NE), "nothing (it stands alone), or is" },
 };
@@ -62,9 +62,10 @@ static const struct {
 	[FIELD_TEXT] = { LIST(LIST_KEYWORD) | LIST(LIST_REGEX), "keyword or regex" },
 	[FIELD_WORD] = { LIST(LIST_KEYWORD) | LIST(LIST_REGEX) | LIST(LIST_NAMESPACE),
 		"keyword, regex or namespace" },
-	[FIELD_DOMAIN] = { LIST(LIST_DOMAIN) | LIST(LIST_REGEX), "domain or regex" },
-	[FIELD_JID] = { LIST(LIST_JID) | LIST(LIST_DOMAIN) | LIST(LIST_REGEX),
-		"jid, domain or regex" },
+	[FIELD_DOMAIN] = { LIST(LIST_DOMAIN) | LIST(LIST_REGEX) | LIST(LIST_HASH),
+		"domain, regex or hash" },
+	[FIELD_JID] = { LIST(LIST_JID) | LIST(LIST_DOMAIN) | LIST(LIST_REGEX) | LIST(LIST_HASH),
+		"jid, domain, regex or hash" },
 	[FIELD_ADDRESS] = { LIST(LIST_ADDRESS), "address" },
 	[FIELD_NUMBER] = { 0, "" },
 	[FIELD_BOOL] = { 0, "" },
@@ -230,6 +231,16 @@ static void check_scalar(struct checker *c, const struct ast_cond *cond, const s
 
 /* ---- sets ---- */
 
+static bool hash_fits(const struct field *field, const struct ast_item *set)
+{
+	int of = check_set_of(set);
+
+	if (of == LIST_URL)
+		return strcmp(field->name, "url") == 0;
+	return of < 0 || field->type == FIELD_JID ||
+	       (field->type == FIELD_DOMAIN && of == LIST_DOMAIN);
+}
+
 static void check_list_type(
 	struct checker *c, const struct ast_cond *cond, const struct ast_item *set, int type)
 {
@@ -248,8 +259,19 @@ static void check_list_type(
 			       ? "write 'contains' before a set of keyword"
 			       : NULL;
 	}
-	if (type < 0 || (fits & LIST(type)))
+	if (type == LIST_HASH && cond->op == OP_IN && hash_fits(cond->field, set))
 		return;
+	if (type < 0 || (type != LIST_HASH && (fits & LIST(type))))
+		return;
+	if (type == LIST_HASH && cond->op == OP_IN && fits) {
+		int of = check_set_of(set);
+
+		diag_error(c->diags, cond->operand->at, NULL,
+			"'%s' cannot be looked up in '@%s', which holds hashes of %s",
+			cond->field->name, set->name,
+			of < 0 ? "nothing" : list_type_text((enum list_type)of));
+		return;
+	}
 	if (!fits) {
 		diag_error(c->diags, cond->operand->at, NULL,
 			"'%s' (%s) cannot be looked up in a set", cond->text,

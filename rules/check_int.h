@@ -32,6 +32,10 @@ void check_condition_word(struct checker *c, bool stream, const char *word, stru
 
 /* check_settings.c: the settings of one item. */
 void check_settings(struct checker *c, const struct ast_item *item);
+/* check_set.c: what the hashes of a set are of (enum list_type), -1 if it does not say; how its settings
+ * fit together. */
+int check_set_of(const struct ast_item *set);
+void check_set_whole(struct checker *c, const struct ast_item *set);
 /* check_cond.c: fills field and target. */
 void check_cond(struct checker *c, struct ast_cond *cond);
 /* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */

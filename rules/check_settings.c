@@ -144,6 +144,9 @@ static void check_flag(const struct shape *x, const struct ast_value *v)
 	int type = check_set_type(x->item),
 	    wanted = is_word(v, "suffix") ? LIST_DOMAIN : LIST_KEYWORD;
 
+	/* Hashes of domains have parents as domains have. */
+	if (type == LIST_HASH && wanted == LIST_DOMAIN && check_set_of(x->item) == LIST_DOMAIN)
+		return;
 	if (type >= 0 && type != wanted)
 		diag_error(x->c->diags, v->at,
 			type == LIST_REGEX ? "write the flags behind each expression: /.../if"
@@ -268,7 +271,7 @@ static bool element_fits(int type, const struct ast_value *v)
 	case VALUE_ADDRESS:
 		return type == LIST_ADDRESS || type == LIST_DOMAIN;
 	case VALUE_WORD:
-		return type != LIST_REGEX && type != LIST_ADDRESS;
+		return type != LIST_REGEX && type != LIST_ADDRESS && type != LIST_HASH;
 	default:
 		return false;
 	}
@@ -283,6 +286,7 @@ static void check_elements(const struct shape *x, const struct ast_value *v)
 		[LIST_JID] = "user@domain, domain, or either with a resource",
 		[LIST_ADDRESS] = "192.0.2.1, 192.0.2.0/24, 192.0.2.5-192.0.2.9 or IPv6",
 		[LIST_NAMESPACE] = "a string in double quotes",
+		[LIST_HASH] = "64 hexadecimal digits in double quotes",
 	};
 	int type = check_set_type(x->item);
 

@@ -69,7 +69,8 @@ static const struct ast_value *setting_values(const struct ast_setting *s)
 
 static bool setting_has(const struct ast_item *item, const char *name, const char *word)
 {
-	for (const struct ast_value *v = setting_values(compile_setting(item, name)); v; v = v->next)
+	for (const struct ast_value *v = setting_values(compile_setting(item, name)); v;
+		v = v->next)
 		if (v->text && strcmp(v->text, word) == 0)
 			return true;
 	return false;
@@ -133,6 +134,20 @@ static void set_inherit(struct compiler *c, struct list *l)
 	pthread_rwlock_unlock(&c->previous->lock);
 }
 
+static void set_hash(struct compiler *c, struct list *l, const struct ast_item *item)
+{
+	const char *of = setting_text(item, "of"), *salt = setting_text(item, "salt");
+
+	if (l->type != LIST_HASH)
+		return;
+	l->of = of ? (enum list_type)list_type_find(of) : LIST_JID;
+	if (!salt)
+		return;
+	free(l->salt);
+	if (!(l->salt = strdup(salt)))
+		c->error = -ENOMEM;
+}
+
 static void compile_set(struct compiler *c, const struct ast_item *item)
 {
 	const struct ast_setting *file = compile_setting(item, "file");
@@ -154,6 +169,7 @@ static void compile_set(struct compiler *c, const struct ast_item *item)
 	l->substring = setting_has(item, "flags", "substring");
 	l->suffix = setting_has(item, "flags", "suffix");
 	l->hits = compile_counter(c, "set.%s.hits%s", item->name, "");
+	set_hash(c, l, item);
 	for (const struct ast_value *v = setting_values(compile_setting(item, "elements")); v;
 		v = v->next)
 		set_element(c, l, v);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "rules/hash.h"
 #include "rules/list_hits.h"
 
 enum { LIMIT_UNKNOWN, LIMIT_FINE, LIMIT_EXCEEDED };
@@ -192,6 +193,32 @@ static struct span domain_of(enum field_type type, struct span text)
 	return text;
 }
 
+/* What the set's hashes are of, in this value. */
+static const struct list_entry *find_hash(
+	struct judge *j, const struct node *n, const struct field_value *value)
+{
+	const struct list *l = n->list;
+	struct span text = value->text;
+	const char *slash;
+
+	switch (l->of) {
+	case LIST_URL:
+		text = value->address ? hash_url_text(&j->arena, value->address) : text;
+		break;
+	case LIST_DOMAIN:
+		text = domain_of(n->field->type, text);
+		break;
+	default: /* of a JID, the bare one */
+		if (text.len && (slash = memchr(text.ptr, '/', text.len)))
+			text.len = (size_t)(slash - text.ptr);
+	}
+	if (!text.ptr) {
+		j->error = -ENOMEM;
+		return NULL;
+	}
+	return list_find_hash(l, text, j->wall_ms);
+}
+
 static bool value_in_list(struct judge *j, const struct node *n, const struct field_value *value)
 {
 	const struct list *l = n->list;
@@ -213,6 +240,10 @@ static bool value_in_list(struct judge *j, const struct node *n, const struct fi
 	case LIST_NAMESPACE:
 		e = list_find(l, value->text, j->wall_ms);
 		break;
+	case LIST_HASH:
+		e = find_hash(j, n, value);
+		break;
+	case LIST_URL:
 	case LIST_REGEX:
 		break; /* compiled as a scan */
 	}

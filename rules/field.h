@@ -25,7 +25,7 @@ enum field_type {
 struct field_value {
 	struct span text;  /* TEXT WORD DOMAIN JID, and ADDRESS in text form */
 	uint64_t number;   /* NUMBER BOOL */
-	const void *address; /* ADDRESS: const struct peer_address * */
+	const void *address; /* ADDRESS: const struct peer_address *; of the field url: const struct url * */
 };
 
 struct field {

@@ -206,6 +206,7 @@ FIELD_GETTER(url)
 	const struct url *u = url_at(v, index);
 
 	UNUSED(param);
+	out->address = u;
 	return u && give_text(u->text, 0, out);
 }
 

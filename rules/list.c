@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "rules/hash.h"
 #include "xmpp/jid.h"
 #include "xmpp/text.h"
 
@@ -24,6 +25,8 @@ static const char *const type_names[] = {
 	[LIST_JID] = "jid",
 	[LIST_ADDRESS] = "address",
 	[LIST_NAMESPACE] = "namespace",
+	[LIST_HASH] = "hash",
+	[LIST_URL] = "url",
 };
 
 int list_type_find(const char *name)
@@ -50,8 +53,9 @@ struct list *list_new(const char *name, enum list_type type)
 	prefix_tree_init(&l->tree);
 	l->name = strdup(name);
 	l->path = strdup("");
+	l->salt = strdup("");
 	l->hits = metrics_find(NULL, name);
-	if (!l->name || !l->path) {
+	if (!l->name || !l->path || !l->salt) {
 		list_free(l);
 		return NULL;
 	}
@@ -68,6 +72,12 @@ struct list *list_like(const struct list *l)
 	like->nocase = l->nocase;
 	like->substring = l->substring;
 	like->suffix = l->suffix;
+	like->of = l->of;
+	free(like->salt);
+	if (!(like->salt = strdup(l->salt))) {
+		list_free(like);
+		return NULL;
+	}
 	return like;
 }
 
@@ -82,6 +92,7 @@ void list_free(struct list *l)
 	prefix_tree_fini(&l->tree);
 	free(l->name);
 	free(l->path);
+	free(l->salt);
 	free(l);
 }
 
@@ -182,6 +193,8 @@ static int entry_prepare(const struct list *l, struct arena *a, struct span text
 	case LIST_JID:
 		return prepare_jid(a, text, key, why);
 	case LIST_ADDRESS: /* entry_new_address */
+	case LIST_HASH:    /* entry_new_hash */
+	case LIST_URL:
 	case LIST_NAMESPACE:
 		break;
 	}
@@ -231,6 +244,17 @@ static int entry_new_address(struct span text, struct list_entry **out, const ch
 	return *out ? 0 : -ENOMEM;
 }
 
+static int entry_new_hash(struct span text, struct list_entry **out, const char **why)
+{
+	uint8_t hash[HASH_SIZE];
+
+	*why = "not a SHA-256 of 64 hexadecimal digits";
+	if (!hash_parse(text, hash))
+		return ERR_SYNTAX;
+	*out = entry_alloc(text, hash, sizeof(hash), NULL, 0);
+	return *out ? 0 : -ENOMEM;
+}
+
 static int entry_new(
 	const struct list *l, struct span text, struct list_entry **out, const char **why)
 {
@@ -241,6 +265,8 @@ static int entry_new(
 
 	if (l->type == LIST_ADDRESS)
 		return entry_new_address(text, out, why);
+	if (l->type == LIST_HASH)
+		return entry_new_hash(text, out, why);
 	arena_init(&a, 0);
 	r = entry_prepare(l, &a, text, &re, &key, why);
 	if (r == 0 && (*out = entry_alloc(text, key, strlen(key), NULL, 0)))
@@ -443,6 +469,23 @@ const struct list_entry *list_find_jid(const struct list *l, struct span jid, in
 	if (slash)
 		e = list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms);
 	return e;
+}
+
+const struct list_entry *list_find_hash(const struct list *l, struct span text, int64_t now_ms)
+{
+	const struct list_entry *e;
+	const char *dot;
+	uint8_t hash[HASH_SIZE];
+
+	for (;;) {
+		hash_salted(l->salt, text, hash);
+		e = list_find(l, (struct span){ (const char *)hash, sizeof(hash) }, now_ms);
+		dot = !e && l->suffix && text.len ? memchr(text.ptr, '.', text.len) : NULL;
+		if (!dot)
+			return e;
+		text.len -= (size_t)(dot + 1 - text.ptr);
+		text.ptr = dot + 1;
+	}
 }
 
 const struct list_entry *list_place_live(const struct list_place *place, int64_t now_ms)

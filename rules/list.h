@@ -17,7 +17,16 @@
 struct diag_list;
 struct loc;
 
-enum list_type { LIST_KEYWORD, LIST_REGEX, LIST_DOMAIN, LIST_JID, LIST_ADDRESS, LIST_NAMESPACE };
+enum list_type {
+	LIST_KEYWORD,
+	LIST_REGEX,
+	LIST_DOMAIN,
+	LIST_JID,
+	LIST_ADDRESS,
+	LIST_NAMESPACE,
+	LIST_HASH,
+	LIST_URL /* only as what hashes are of */
+};
 enum { LIST_ENTRY_MAX = 1024 /* bytes of one entry */ };
 
 /* Who wants an entry, beside feeds: the policy's text; the set's file or a live edit. */
@@ -47,7 +56,9 @@ struct list_entry {
 
 struct list {
 	char *name, *path; /* path "" without a file */
-	enum list_type type;
+	enum list_type type,
+		of; /* of: what a LIST_HASH was made of: LIST_JID, LIST_DOMAIN, LIST_URL */
+	char *salt; /* of LIST_HASH; "" */
 	bool fold, nocase, substring, suffix;
 	metric *hits;
 	struct map by_key;       /* key -> struct list_entry *, those still in */
@@ -95,6 +106,9 @@ const struct list_entry *list_find_domain(const struct list *l, struct span doma
 const struct list_entry *list_find_jid(const struct list *l, struct span jid, int64_t now_ms);
 const struct list_entry *list_find_address(
 	const struct list *l, const struct peer_address *a, int64_t now_ms);
+/* The live entry whose hash is that of salt and text (what the set's "of" says); a domain's
+ * parents, too, when suffix. */
+const struct list_entry *list_find_hash(const struct list *l, struct span text, int64_t now_ms);
 /* The first live entry of a value of the tree; NULL if none. */
 const struct list_entry *list_place_live(const struct list_place *place, int64_t now_ms);
 

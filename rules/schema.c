@@ -152,7 +152,7 @@ static const struct schema_setting timeout_settings[] = {
 };
 
 static const struct schema_setting set_settings[] = {
-	{ "type", WORD("keyword|regex|domain|jid|address|namespace"), .initial = "",
+	{ "type", WORD("keyword|regex|domain|jid|address|namespace|hash"), .initial = "",
 		.doc = "What its entries are.", .required = true },
 	{ "flags", .shape = SHAPE_WORDS, .syntax = "fold|nocase|substring|suffix, ...",
 		.words = "fold|nocase|substring|suffix", .initial = "none",
@@ -160,6 +160,10 @@ static const struct schema_setting set_settings[] = {
 		       "and look-alikes, nocase "
 		       "through case only, substring matches inside words. domain: suffix stands "
 		       "for all names below." },
+	{ "of", WORD("jid|domain|url"), .initial = "",
+		.doc = "hash: what the hashes were made of." },
+	{ "salt", SHAPE_STRING, "\"TEXT\"", NULL, "none",
+		.doc = "hash: what stood before each text when its SHA-256 was made." },
 	{ "elements", SHAPE_ELEMENTS, "{ ENTRY, ... }", NULL, "", .doc = "Entries written here." },
 	{ "file", SHAPE_STRING, "\"PATH\"", NULL, "",
 		.doc = "Entries in a file, one a line; xmppwallctl list edits it live." },

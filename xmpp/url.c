@@ -118,13 +118,13 @@ static bool is_path_end(char c)
  * copied to its end. */
 static size_t extent_end(struct walk *w, size_t start, size_t i)
 {
-	size_t end = i;
+	size_t end = i, next = at(w, i, ".") ? i + 1 : i; /* the root's dot is the host's */
 	bool open;
 
 	if (start < w->link_end)
 		return i;
-	if (!at(w, i, "/") && !at(w, i, "?") && !at(w, i, "#") && !at(w, i, ":") &&
-		!at(w, i, "\\") && !at(w, i, "@"))
+	if (!at(w, next, "/") && !at(w, next, "?") && !at(w, next, "#") && !at(w, next, ":") &&
+		!at(w, next, "\\") && !at(w, next, "@"))
 		return i;
 	while (end < w->p.len && !is_path_end(w->p.text[end]))
 		end++;

@@ -15,6 +15,7 @@ ROOMS = {
     "hs.h": ["rules/pattern*.c"],
     "hs/": ["rules/pattern*.c"],
     "pcre2.h": ["rules/pattern*.c"],
+    "nettle/": ["rules/hash.c"],
     "nftables/": ["ctl/nft*.c"],
     "libnftnl/": ["ctl/nft*.c"],
     "sqlite3.h": ["ctl/ledger*.[ch]"],

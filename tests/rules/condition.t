@@ -64,7 +64,7 @@ text in { } ; fail ; an empty list holds nothing
 
 from in @people ; ok
 from in @hosts ; ok
-from in @words ; fail ; 'from in' wants a set of jid, domain or regex, '@words' is a set of keyword
+from in @words ; fail ; 'from in' wants a set of jid, domain, regex or hash, '@words' is a set of keyword
 from is mallory@evil.example ; ok
 from is "mallory@evil.example/home" ; ok
 from is "a b@c" ; fail ; 'a b@c' is not a JID

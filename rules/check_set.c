@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the settings of a set say together: hashes need to be told of what they are, and nothing
+ * else has a salt. In comes a set whose settings have the right shapes (check_settings.c), out go
+ * diagnostics. Which fields may be looked up in it is seen by check_cond.c. */
+#include <string.h>
+
+#include "rules/check_int.h"
+#include "rules/list.h"
+
+static const struct ast_setting *set_setting(const struct ast_item *set, const char *name)
+{
+	for (const struct ast_setting *s = set->settings; s; s = s->next)
+		if (strcmp(s->name, name) == 0 && s->values && s->values->text)
+			return s;
+	return NULL;
+}
+
+int check_set_of(const struct ast_item *set)
+{
+	const struct ast_setting *of = set_setting(set, "of");
+
+	return of ? list_type_find(of->values->text) : -1;
+}
+
+void check_set_whole(struct checker *c, const struct ast_item *set)
+{
+	static const char *const own[] = { "salt", "of" };
+	int type = check_set_type(set);
+	const struct ast_setting *s;
+
+	if (type == LIST_HASH && !set_setting(set, "of"))
+		diag_error(c->diags, set->name_at, "such as 'of jid;'",
+			"set '%s' holds hashes but has no 'of'", set->name);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own) && type >= 0 && type != LIST_HASH; i++)
+		if ((s = set_setting(set, own[i])))
+			diag_error(c->diags, s->at, NULL,
+				"'%s' is for sets of hash, this one holds %s", s->name,
+				list_type_text((enum list_type)type));
+}

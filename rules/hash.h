@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Salted SHA-256, for sets whose entries may not be read. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/span.h"
+
+struct url;
+
+enum { HASH_SIZE = 32, HASH_HEX = 64 };
+
+/* SHA-256 of salt and text, one behind the other. */
+void hash_salted(const char *salt, struct span text, uint8_t out[HASH_SIZE]);
+/* 64 hexadecimal digits, either case. */
+bool hash_parse(struct span text, uint8_t out[HASH_SIZE]);
+/* What stands for a URL in such sets: the host, undisguised, and what is written behind it up to a
+ * '#';
+ * "/" if there is nothing. In the arena; ptr NULL when out of memory. */
+struct span hash_url_text(struct arena *a, const struct url *url);
