@@ -35,6 +35,8 @@ static const struct cli_command commands[] = {
 	{ "limit show", "[NAME]", "limits and how often they were exceeded", cli_limit_show },
 	{ "limit set", "NAME rate N/PERIOD [burst B] | NAME default", "judge by another rate from now on, also over restarts",
 		cli_limit_set },
+	{ "limit suggest", "NAME [--for SHARE%]", "rates and bursts that leave so many peers in peace, out of what was seen",
+		cli_limit_suggest },
 	{ "reload", "[--check | --confirm TIME]",
 		"read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
 	{ "confirm", "", "keep the policy of reload --confirm", cli_confirm },

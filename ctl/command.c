@@ -256,6 +256,7 @@ static const struct command {
 	{ "bans", ROLE_GROUP, command_bans },
 	{ "limits", ROLE_GROUP, command_limits },
 	{ "limit-set", ROLE_OWNER, command_limit_set },
+	{ "limit-suggest", ROLE_GROUP, command_limit_suggest },
 	{ "reload", ROLE_OWNER, command_reload },
 	{ "confirm", ROLE_OWNER, command_confirm },
 	{ "rollback", ROLE_OWNER, command_rollback },

@@ -17,6 +17,7 @@ void command_rollback(struct daemon *d, struct request *rq);
 void command_rules(struct daemon *d, struct request *rq);
 void command_limits(struct daemon *d, struct request *rq);
 void command_limit_set(struct daemon *d, struct request *rq);
+void command_limit_suggest(struct daemon *d, struct request *rq);
 void command_lists(struct daemon *d, struct request *rq);
 void command_list_show(struct daemon *d, struct request *rq);
 /* The same with "hits". */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The commands about limits: what they are, and what they are to be from now on. In: requests. Out:
- * the policy in force and the workers are told in that order, so that whoever judges and whoever
- * explains agree; answered when the workers do. Rates are kept by ctl/limits.c. */
+/* The commands about limits: what they are, what they are to be from now on, and what they had
+ * better be. In: requests. Out: the policy in force and the workers are told in that order, so that
+ * whoever judges and whoever explains agree; answered when the workers do. Rates are kept by
+ * ctl/limits.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,11 @@
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/limits.h"
+#include "ctl/observed.h"
+#include "ctl/suggest.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
+#include "rules/sketch.h"
 
 enum { ANSWER_NO = 1, ANSWER_USAGE = 2 };
 
@@ -141,4 +145,74 @@ void command_limit_set(struct daemon *d, struct request *rq)
 		limit_tell(d, rq, name);
 	}
 	buf_fini(&why);
+}
+
+/* ---- suggest ---- */
+
+struct suggestion {
+	struct daemon *d;
+	struct request *rq;
+	double share;
+	char name[];
+};
+
+/* The policy may have been replaced while the workers were asked. */
+static void suggestion_answer(struct suggestion *s)
+{
+	const struct limit_info *info = limit_find(s->d, s->rq, s->name);
+	struct sketch_counts counts;
+	struct limit_rate rate;
+	int64_t since;
+	json_t *answer;
+
+	if (!info)
+		return;
+	if (!observed_find(s->d->observed, s->name, &counts, &since)) {
+		request_refuse(s->rq, ANSWER_NO, NULL,
+			"nobody was counted by the limit '%s' yet: it is counted where a rule asks "
+			"about it",
+			s->name);
+		return;
+	}
+	rate = limits_rate(s->d->limits, info);
+	if ((answer = suggest_limit(&counts, s->share, &rate)) != NULL) {
+		json_object_set_new(answer, "name", json_string(s->name));
+		json_object_set_new(answer, "key", json_string(info->key));
+		json_object_set_new(answer, "since", json_integer((json_int_t)since));
+	}
+	request_answer(s->rq, answer);
+}
+
+static void on_suggest(void *arg, json_t *rows)
+{
+	struct suggestion *s = arg;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)(void)
+		observed_take(s->d->observed, s->d->config->policy, row);
+	suggestion_answer(s);
+	free(s);
+}
+
+void command_limit_suggest(struct daemon *d, struct request *rq)
+{
+	const json_t *share = json_object_get(rq->args, "for");
+	double part = share ? json_number_value(share) : 0.95;
+	const char *name = command_text(rq, "name");
+	struct suggestion *s;
+
+	if (!name || !limit_find(d, rq, name))
+		return;
+	if (!(part > 0 && part <= 1)) {
+		request_refuse(rq, ANSWER_USAGE, NULL, "\"for\" is a share above 0, at most 1");
+		return;
+	}
+	if (!(s = malloc(sizeof *s + strlen(name) + 1))) {
+		request_refuse(rq, ANSWER_NO, NULL, "%s", err_text(-ENOMEM));
+		return;
+	}
+	*s = (struct suggestion){ .d = d, .rq = rq, .share = part };
+	strcpy(s->name, name);
+	workers_observed(d->workers, on_suggest, s);
 }

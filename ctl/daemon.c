@@ -31,6 +31,7 @@
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/probation.h"
+#include "ctl/observed.h"
 #include "ctl/rehearsal.h"
 #include "ctl/startup.h"
 #include "ctl/watch.h"
@@ -40,6 +41,7 @@
 enum {
 	DAEMON_SETTLE_MS = 30000,
 	DAEMON_SETTLE_SOON_MS = 500,
+	DAEMON_OBSERVE_TICKS = 10, /* what limits saw is asked for and written down */
 	DAEMON_MANY_EDITS = 500,
 	DAEMON_STOP_CHECK_MS = 20,
 	DAEMON_STOP_MAX_MS = 15000,
@@ -50,6 +52,7 @@ enum {
 };
 
 static void on_tick(uv_timer_t *timer);
+static void on_observed(void *arg, json_t *rows);
 
 /* ---- hooks ---- */
 
@@ -90,6 +93,11 @@ static struct config *on_worker_config(void *arg)
 static json_t *on_worker_limits(void *arg)
 {
 	return limits_link(((struct daemon *)arg)->limits);
+}
+
+static void on_worker_down(void *arg)
+{
+	observed_settle(((struct daemon *)arg)->observed);
 }
 
 /* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
@@ -175,6 +183,7 @@ void daemon_stop(struct daemon *d)
 			  "removes it"
 			: "no nftables table is loaded");
 	control_shut(d->control);
+	workers_observed(d->workers, on_observed, d); /* the last word before they go */
 	workers_stop(d->workers, on_workers_gone, d);
 	uv_timer_start(&d->tick, on_stop_check, DAEMON_STOP_CHECK_MS, DAEMON_STOP_CHECK_MS);
 }
@@ -211,10 +220,23 @@ static void settle_done(uv_work_t *work, int status)
 		kernel_lists_shrank(d->kernel);
 }
 
+static void on_observed(void *arg, json_t *rows)
+{
+	struct daemon *d = arg;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) (void)observed_take(d->observed, d->config->policy, row);
+	if (d->state == DAEMON_RUNNING)
+		(void)observed_write(d->observed, d->config->policy);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
+	if (++d->ticks % DAEMON_OBSERVE_TICKS == 0)
+		workers_observed(d->workers, on_observed, d);
 	if (d->settles)
 		return;
 	d->listed = d->kernel ? kernel_listed(d->kernel) : 0;
@@ -282,6 +304,10 @@ static int start_books(struct daemon *d, struct buf *why)
 		return r;
 	}
 	limits_apply(d->limits, d->config->policy);
+	if ((r = observed_open(d->spec.state_dir, &d->observed)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
 	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
 		return r;
 	bans_configure(d->bans, d->config->policy);
@@ -308,7 +334,7 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 static int start_doors(struct daemon *d, struct buf *why)
 {
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
-		on_worker_limits, on_worker_event, on_workers_change, d };
+		on_worker_limits, on_worker_event, on_workers_change, on_worker_down, d };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
@@ -373,8 +399,11 @@ static void daemon_fini(struct daemon *d)
 	uv_loop_close(&d->loop);
 	jobs_free(d->jobs);
 	events_close(d->events);
-	config_free(d->config);
+	if (d->observed && d->config && d->workers_gone)
+		(void)observed_write(d->observed, d->config->policy);
+	observed_free(d->observed);
 	limits_free(d->limits);
+	config_free(d->config);
 	metrics_free(d->metrics);
 	free(d->reload_trouble);
 	if (d->lock_run >= 0)

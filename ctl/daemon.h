@@ -15,6 +15,7 @@ struct jobs;
 struct kernel;
 struct limits;
 struct metrics;
+struct observed;
 struct probation;
 struct rehearsal;
 struct watch;
@@ -46,6 +47,8 @@ struct daemon {
 	struct events *events;
 	struct bans *bans;
 	struct limits *limits;
+	struct observed *observed;
+	unsigned ticks;
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct workers *workers;
 	struct control *control;

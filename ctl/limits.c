@@ -129,6 +129,14 @@ const json_t *limits_find(const struct limits *l, const char *name)
 	return json_object_get(l->set, name);
 }
 
+struct limit_rate limits_rate(const struct limits *l, const struct limit_info *info)
+{
+	const json_t *entry = limits_find(l, info->name);
+	struct limit_rate rate;
+
+	return entry && entry_rate(entry, &rate) ? rate : info->rate;
+}
+
 json_t *limits_link(const struct limits *l)
 {
 	json_t *all = json_array(), *entry;

@@ -5,6 +5,8 @@
 #include <jansson.h>
 
 struct buf;
+struct limit_info;
+struct limit_rate;
 struct limits;
 struct policy;
 
@@ -21,6 +23,8 @@ int limits_set(struct limits *l, struct policy *p, const char *name, const char 
 	json_int_t burst, const char *who, struct buf *why);
 /* The one set for that limit: {"name","rate","burst","who","since"}; borrowed, NULL if none is. */
 const json_t *limits_find(const struct limits *l, const char *name);
+/* What is judged by: as set, else as configured. */
+struct limit_rate limits_rate(const struct limits *l, const struct limit_info *info);
 /* All of them as ctl/link.h wants them; a new reference. */
 json_t *limits_link(const struct limits *l);
 /* Appends lines for the operator. */

@@ -13,6 +13,7 @@
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
+ *   observed  {"m","seq"}                       what did the limits see
  *   stop      {"m"}                               say system-shutdown to all, then exit
  *
  * worker -> daemon
@@ -22,6 +23,8 @@
  *   limits    {"m","seq","ok","error"}
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
+ *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
+ *             since the last time (said once), and the one that is not; the last has "more":false
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
  *             address at this moment

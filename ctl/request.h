@@ -24,6 +24,9 @@
  *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
  *   limits    {"name"}                     {"limits":[{"name","rate","burst","key","exceeded","evicted","entries","set":bool,
  *                                           and if set "configured":{"rate","burst"},"who","since"}]}
+ *   limit-suggest {"name"*,"for":0.95}     {"name","key","since","for","peers","rates":[{"rate","burst","hit","recommended"}],
+ *                                          "current":{"rate","burst","hit_least","hit_most"},"histogram":[{"from","to","peers"}]}
+ *                                          (shares from 0 to 1; a peer is a key in an hour); exit 1 when nobody was counted
  *   limit-set {"name"*,"rate","burst"} or {"name"*,"default":true}  that limit as in "limits"
  *   reload    {"check":bool,"confirm":ms}  {"version","changed":bool,"expectations":n,"diff":{see ctl/compare.h},"until":unix_ms};
  *                                          exit 1 with "diagnostics"

@@ -86,6 +86,7 @@ static void on_worker_down(void *arg, struct worker *worker)
 
 	w->awaited = 0;
 	json_array_clear(w->held);
+	w->spec.on_down(w->spec.arg);
 	for (struct call *call = w->calls; call; call = call->next)
 		if (call->kind == CALL_POLICY) /* it may be what killed it */
 			call_end(call, ERR_CLOSED, "the worker ended while it took the policy");
@@ -189,6 +190,7 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		{ "hits", workers_hear_hits },
 		{ "limits", hear_limits },
 		{ "list", hear_list },
+		{ "observed", workers_hear_observed },
 		{ "policy", hear_policy },
 		{ "ready", hear_ready },
 		{ "sessions", workers_hear_sessions },

@@ -24,6 +24,8 @@ struct workers_spec {
 	void (*on_event)(void *arg, json_t *event, json_t *act);
 	/* A child got ready, or went: tell systemd, status. */
 	void (*on_change)(void *arg);
+	/* One went. */
+	void (*on_down)(void *arg);
 	void *arg;
 };
 
@@ -53,6 +55,8 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
  * shape is the child's word. */
 void workers_hits(struct workers *w, const char *set, unsigned max,
 	void (*done)(void *arg, json_t *rows), void *arg);
+/* done gets a borrowed array of what limits saw (rules/sketch.h), to be added up. */
+void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
 /* Ends all children; done when they are gone. */

@@ -131,6 +131,11 @@ int workers_hear_hits(struct workers *w, json_t *msg)
 	return hear_rows(w, CALL_HITS, msg);
 }
 
+int workers_hear_observed(struct workers *w, json_t *msg)
+{
+	return hear_rows(w, CALL_OBSERVED, msg);
+}
+
 /* Takes msg. */
 static void ask_rows(struct workers *w, enum call_kind kind, json_t *msg,
 	void (*done)(void *arg, json_t *rows), void *arg)
@@ -159,6 +164,13 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
 {
 	w->seq++;
 	ask_rows(w, CALL_SESSIONS, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), done,
+		arg);
+}
+
+void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
+{
+	w->seq++;
+	ask_rows(w, CALL_OBSERVED, json_pack("{s:s,s:I}", "m", "observed", "seq", w->seq), done,
 		arg);
 }
 

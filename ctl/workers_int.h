@@ -8,7 +8,7 @@
 
 struct worker;
 
-enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS, CALL_HITS };
+enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS, CALL_HITS, CALL_OBSERVED };
 
 /* Something asked of the worker. */
 struct call {
@@ -56,3 +56,4 @@ bool workers_up(const struct workers *w);
 /* Answers; 0 or ERR_PROTO. */
 int workers_hear_sessions(struct workers *w, json_t *msg);
 int workers_hear_hits(struct workers *w, json_t *msg);
+int workers_hear_observed(struct workers *w, json_t *msg);

@@ -303,6 +303,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_list(l, msg);
 	else if (strcmp(m, "limits") == 0)
 		link_on_limits(l, msg);
+	else if (strcmp(m, "observed") == 0)
+		link_on_observed(l, msg);
 	else if (strcmp(m, "kill") == 0)
 		link_on_kill(l, msg);
 	else if (strcmp(m, "sessions") == 0)

@@ -49,6 +49,7 @@ void link_stop(struct link *l, int status);
 /* Messages. */
 void link_on_list(struct link *l, json_t *msg);
 void link_on_limits(struct link *l, json_t *msg);
+void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
 void link_on_hits(struct link *l, json_t *msg);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"
+#include "rules/sketch.h"
 
 enum { SETTLE_MS = 1000, ROWS_A_MESSAGE = 200 };
 
@@ -137,10 +138,30 @@ void link_on_limits(struct link *l, json_t *msg)
 	}
 	n = policy_limits(l->gear->policy, &all);
 	for (size_t i = 0; i < n; i++)
-		policy_limit_set(
-			l->gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
-	link_send(l, json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok",
-			     1));
+		policy_limit_set(l->gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
+	link_send(l,
+		json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok", 1));
+}
+
+/* A message a limit: each may be some kilobytes. */
+void link_on_observed(struct link *l, json_t *msg)
+{
+	json_int_t seq = number_of(msg, "seq");
+	const struct limit_info *all;
+	struct sketch_counts ended, running;
+	size_t n = l->gear ? policy_limits(l->gear->policy, &all) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		policy_limit_observed(l->gear->policy, i, &ended, &running);
+		if (ended.peers + running.peers == 0)
+			continue;
+		link_send(l,
+			json_pack("{s:s, s:I, s:[{s:s, s:s, s:o, s:o}], s:b}", "m", "observed",
+				"seq", seq, "rows", "name", all[i].name, "key", all[i].key, "ended",
+				sketch_json(&ended), "running", sketch_json(&running), "more", 1));
+	}
+	link_send(l,
+		json_pack("{s:s, s:I, s:[], s:b}", "m", "observed", "seq", seq, "rows", "more", 0));
 }
 
 /* ---- kill, sessions ---- */

@@ -490,8 +490,10 @@ void program_free(struct program *p)
 		scanner_fini(s);
 	for (unsigned i = 0; i < p->n_lists; i++)
 		list_free(p->lists[i]);
-	for (unsigned i = 0; i < p->n_limits; i++)
+	for (unsigned i = 0; i < p->n_limits; i++) {
 		limit_table_unref(p->limits[i].table);
+		sketch_unref(p->limits[i].sketch);
+	}
 	for (unsigned i = 0; i < p->n_trees; i++)
 		prefix_tree_fini(p->trees[i]);
 	pair_table_unref(p->pairs);

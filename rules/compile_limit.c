@@ -34,7 +34,10 @@ static void limit_inherit(struct program *previous, struct limit *limit)
 		if (old->changed)
 			limit->rate = old->rate;
 		pthread_rwlock_unlock(&previous->lock);
-		if (strcmp(old->key, limit->key) == 0 && old->entries == limit->entries)
+		if (strcmp(old->key, limit->key) != 0)
+			continue;
+		limit->sketch = sketch_ref(old->sketch);
+		if (old->entries == limit->entries)
 			limit->table = limit_table_ref(old->table);
 	}
 }
@@ -101,5 +104,7 @@ void compile_limit_item(struct compiler *c, const struct ast_item *item)
 	if (limit->name && limit->key)
 		limit_inherit(c->previous, limit);
 	if (!limit->table && !(limit->table = limit_table_new(limit->entries)))
+		c->error = -ENOMEM;
+	if (!limit->sketch && !(limit->sketch = sketch_new()))
 		c->error = -ENOMEM;
 }

@@ -108,8 +108,11 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 	struct limit_table *table = j->trial ? j->trial->limits[index] : limit->table;
 	uint64_t key;
 
-	if (!limit_hash(j, limit, &key) ||
-		!limit_table_count(table, key, j->now_ns, limit->rate.period_ns,
+	if (!limit_hash(j, limit, &key))
+		return LIMIT_FINE;
+	if (!j->trial)
+		sketch_add(limit->sketch, key, j->now_ns);
+	if (!limit_table_count(table, key, j->now_ns, limit->rate.period_ns,
 			limit->rate.tolerance_ns, limit->evicted))
 		return LIMIT_FINE;
 	if (!j->trial)

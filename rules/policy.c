@@ -261,6 +261,12 @@ int policy_limit_set(struct policy *p, const char *name, const struct limit_rate
 	return ERR_NOTFOUND;
 }
 
+void policy_limit_observed(
+	struct policy *p, size_t index, struct sketch_counts *ended, struct sketch_counts *running)
+{
+	sketch_take(p->program->limits[index].sketch, clock_mono_ns(), ended, running);
+}
+
 const char *policy_version(const struct policy *p)
 {
 	return p->version;

@@ -15,6 +15,7 @@
 #include "rules/list.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
+#include "rules/sketch.h"
 #include "rules/zone.h"
 
 enum {
@@ -99,6 +100,7 @@ struct limit {
 	bool changed;                       /* rate is not what the configuration says */
 	size_t entries;
 	struct limit_table *table;
+	struct sketch *sketch;
 	metric *exceeded, *evicted;
 };
 

@@ -18,6 +18,7 @@
 #include "xmpp/stream.h"
 
 struct policy;
+struct sketch_counts;
 
 /* ---- what is judged ---- */
 
@@ -157,6 +158,9 @@ size_t policy_limits(const struct policy *p, const struct limit_info **out);
 /* The rate judged by from now on, also by the policies loaded with this one as previous; NULL: as configured. 0 or
  * ERR_NOTFOUND. */
 int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate);
+/* What the index-th limit saw: see sketch_take. */
+void policy_limit_observed(
+	struct policy *p, size_t index, struct sketch_counts *ended, struct sketch_counts *running);
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
 int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);

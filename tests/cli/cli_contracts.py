@@ -64,6 +64,9 @@ class Contracts(unittest.TestCase):
                       ["x", "default", "now"], ["x", "rate", "2/s", "rate", "3/s"], ["x", "--frobnicate"]):
             with self.subTest(words):
                 self.assertEqual(run("limit", "set", *words).returncode, 2)
+        for words in ([], ["x", "y"], ["x", "--for", "95"], ["x", "--for", "0%"], ["x", "--for", "101%"], ["x", "--for", "most"]):
+            with self.subTest(words):
+                self.assertEqual(run("limit", "suggest", *words).returncode, 2)
         for words in (["x", "rate", "20/second"], ["x", "5/10m", "burst", "9"], ["x", "default"], ["x", "rate", "7/m"]):
             with self.subTest(words):
                 self.assertEqual(run("--run-dir", self.folder.name, "limit", "set", *words).returncode, 3)

@@ -771,6 +771,47 @@ class Walk(Base):
         self.assertEqual(self.answer("limit", "set", "chitter", "default")["set"], False)
         self.assertEqual(self.told(), [])
 
+    def observe(self, ended, running):
+        """The worker will say so: pairs of bucket and peers, the same at all rates."""
+        def counts(pairs):
+            return {"peers": sum(pairs[1::2]), "rates": [pairs] * 16}
+        row = {"name": "chatter", "key": "from.bare", "ended": counts(ended), "running": counts(running)}
+        (self.folder / "libexec/observed.json").write_text(json.dumps([row, {"name": "chatter"}, {}, 5]))
+
+    def test_limits_suggested(self):
+        self.start()
+        self.assertIn("nobody was counted", self.refusal("limit", "suggest", "chatter"))
+        self.assertIn("no limit", self.refusal("limit", "suggest", "chitter"))
+        self.assertEqual(self.request(b'{"cmd":"limit-suggest","args":{"name":"chatter","for":2}}')["exit"], 2)
+        self.observe([0, 90, 4, 6], [10, 4])
+        found = self.answer("limit", "suggest", "chatter", "--for", "90%")
+        self.assertEqual((found["peers"], found["rates"]),
+                         (100, [{"rate": "1/hour", "burst": 1, "hit": 0.1, "recommended": True}]))
+        self.assertEqual(found["current"], {"rate": "20/second", "burst": 60, "hit_least": 0.0, "hit_most": 0.0})
+        self.answer("limit", "set", "chatter", "20/second", "burst", "5")
+        found = self.answer("limit", "suggest", "chatter", "--for", "99%")
+        # ended hours are added up, the running one is what it is
+        self.assertEqual((found["peers"], found["current"]["hit_least"], found["histogram"]),
+                         (196, 4 / 196, [{"from": 1, "to": 1, "peers": 180}, {"from": 5, "to": 5, "peers": 12},
+                                         {"from": 11, "to": 11, "peers": 4}]))
+        text = self.ctl("limit", "suggest", "chatter").stdout
+        self.assertIn("#####", text)
+        self.assertIn("limit set chatter rate", text)
+        # the last word before a stop is kept over it
+        self.stop()
+        self.observe([], [])
+        self.start()
+        self.assertEqual(self.answer("limit", "suggest", "chatter")["peers"], 4 * 96 + 4)
+        # a limit with another key is another limit
+        self.write_policy(policy=POLICY.replace("key from.bare", "key to.bare"))
+        self.answer("reload")
+        (self.folder / "libexec/observed.json").unlink()
+        # nonsense from a worker, or in the file, is not believed
+        self.stop()
+        (self.folder / "state/observed.json").write_text('{"limits":[{"name":"chatter"},5,{"name":"chatter","key":"to.bare","seen":{}}]}')
+        self.start()
+        self.assertIn("nobody was counted", self.refusal("limit", "suggest", "chatter"))
+
     def test_limits_file_that_is_none(self):
         (self.folder / "state").mkdir(mode=0o700)
         (self.folder / "state/limits.json").write_text("{")

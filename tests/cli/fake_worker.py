@@ -29,6 +29,11 @@ def answer(message):
         say({"m": "ready", "sandbox": "none, a test"})
     elif kind in ("list", "limits"):
         say({"m": kind, "seq": message["seq"], "ok": True})
+    elif kind == "observed":
+        path = FOLDER / "observed.json"
+        rows = json.loads(path.read_text()) if path.exists() else []
+        say({"m": "observed", "seq": message["seq"], "rows": rows, "more": True})
+        say({"m": "observed", "seq": message["seq"], "rows": [], "more": False})
     elif kind == "sessions":
         row = {"id": 1, "service": "c2s", "address": "192.0.2.9", "port": 1, "server": "", "jid": "a@a.example/x",
                "state": "open", "tls": "TLSv1.3", "age_ms": 5, "in": 1, "out": 2, "dropped": 0, "rejected": 0}
