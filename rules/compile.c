@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/edit.h"
+#include "rules/guard.h"
 #include "rules/list_hits.h"
 #include "rules/live.h"
 #include "xmpp/jid.h"
@@ -344,6 +345,8 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 		compile_actions(c, rule, r);
 	}
 	c->p->n_rules += chain->n_rules;
+	if (!c->error)
+		guards_compile(c, chain);
 }
 
 /* Hooked chains by priority, and as they stand where that is equal. */

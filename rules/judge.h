@@ -36,11 +36,13 @@ struct pending_match {
 	size_t start, end;
 };
 
+enum scan_done { SCAN_NOT_YET, SCAN_NOTHING, SCAN_SOMETHING };
+
 struct judge {
 	struct arena arena;
 	struct pattern_scratch *scratch;
 	struct hit *hits;      /* by scanner->first_group + group */
-	bool *scanned;         /* by scanner */
+	unsigned char *scanned; /* by scanner: enum scan_done */
 	unsigned char *limits; /* by limit: LIMIT_UNKNOWN ... */
 	unsigned cap_hits, cap_scanned, cap_limits;
 
@@ -67,5 +69,9 @@ const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned 
  * is the whole of it. Ranges may overlap. */
 void judge_scan_each(struct judge *j, const struct scanner *s, unsigned group, struct span text,
 	void (*visit)(void *arg, size_t start, size_t end), void *arg);
+/* Is there anything at all for the scanner's groups? False on j->error. */
+bool judge_scan_any(struct judge *j, const struct scanner *s);
+/* After that was true: has the group a hit, or an expression that may be one? */
+bool judge_scan_maybe(const struct judge *j, const struct scanner *s, unsigned group);
 /* The text of a hit as it stood before folding, and where. */
 struct span hit_text(const struct hit *hit, size_t *start, size_t *end);

@@ -18,6 +18,7 @@
 #include "rules/policy.h"
 #include "rules/condition.h"
 #include "rules/edit.h"
+#include "rules/guard.h"
 #include "rules/verdict.h"
 
 enum { JUDGE_MEMORY_MAX = 64 << 20, MATCH_TEXT_MAX = 128 };
@@ -312,6 +313,8 @@ static bool rule_holds(struct judge *j, const struct chain *chain, const struct 
 
 static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned depth)
 {
+	const struct rule *rule;
+	struct guard_walk walk;
 	unsigned hops = 0;
 
 	if (depth > PROGRAM_DEPTH_MAX) {
@@ -320,8 +323,8 @@ static enum flow chain_run(struct judge *j, const struct chain *chain, unsigned 
 		return FLOW_FINAL;
 	}
 again:
-	for (unsigned i = 0; i < chain->n_rules; i++) {
-		const struct rule *rule = &chain->rules[i];
+	guard_walk_init(j, chain, &walk);
+	while ((rule = guard_walk_next(j, &walk))) {
 		enum flow flow;
 
 		j->n_pending = 0;

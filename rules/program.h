@@ -136,6 +136,7 @@ struct chain {
 	struct action policy; /* of a hooked chain */
 	struct rule *rules;
 	unsigned n_rules;
+	struct guards *guards; /* which rules can hold (guard.c) */
 };
 
 struct program {

@@ -4,6 +4,7 @@
  * operand found first is kept for the tests that follow. Expressions that may match are confirmed
  * only when a test asks. In come views and databases, out go hits. It knows no rules. */
 #include <errno.h>
+#include <string.h>
 
 #include "rules/judge.h"
 
@@ -21,6 +22,10 @@ static bool scan_visit(void *arg, const struct pattern_item *item, size_t start,
 	struct hit *hit = &j->hits[state->s->first_group + item->group];
 	struct candidate *c;
 
+	if (j->scanned[state->s->index] != SCAN_SOMETHING) {
+		memset(&j->hits[state->s->first_group], 0, state->s->n_groups * sizeof(*j->hits));
+		j->scanned[state->s->index] = SCAN_SOMETHING;
+	}
 	if (hit->item || (item->entry && !list_entry_is_live(item->entry, j->wall_ms)))
 		return true;
 	if (!item->re) {
@@ -78,7 +83,7 @@ static void scanner_run(struct judge *j, const struct scanner *s)
 {
 	struct scan_state state = { .j = j, .s = s };
 
-	memset(&j->hits[s->first_group], 0, s->n_groups * sizeof(*j->hits));
+	j->scanned[s->index] = SCAN_NOTHING; /* until something is: hits are cleared then */
 	if (!s->base && !s->delta)
 		return;
 	for (unsigned i = 0; !j->error && state.found < s->n_groups; i++) {
@@ -118,14 +123,26 @@ static void confirm(struct judge *j, struct hit *hit)
 	hit->candidates = NULL;
 }
 
+bool judge_scan_any(struct judge *j, const struct scanner *s)
+{
+	if (j->scanned[s->index] == SCAN_NOT_YET)
+		scanner_run(j, s);
+	return j->scanned[s->index] == SCAN_SOMETHING && !j->error;
+}
+
+bool judge_scan_maybe(const struct judge *j, const struct scanner *s, unsigned group)
+{
+	const struct hit *hit = &j->hits[s->first_group + group];
+
+	return hit->item || hit->candidates;
+}
+
 const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned group)
 {
 	struct hit *hit = &j->hits[s->first_group + group];
 
-	if (!j->scanned[s->index]) {
-		j->scanned[s->index] = true;
-		scanner_run(j, s);
-	}
+	if (!judge_scan_any(j, s))
+		return NULL;
 	if (hit->candidates)
 		confirm(j, hit);
 	return hit->item && !j->error ? hit : NULL;

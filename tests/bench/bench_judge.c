@@ -328,8 +328,14 @@ int main(int argc, char **argv)
 	struct text texts[] = { text_of("ASCII", ascii), text_of("mixed scripts", mixed),
 		text_of("Cyrillic", cyrillic) };
 	bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
+	unsigned one = argc > 1 && !quick ? (unsigned)atoi(argv[1]) : 0;
 
 	pin();
+	if (one) { /* a single case, for a profiler */
+		must(one <= sizeof(shapes) / sizeof(*shapes));
+		text_measure(&texts[0], &shapes[one - 1], 1);
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		text_measure(&texts[i], shapes, quick ? 6 : 8);
 	if (!quick)

@@ -1,0 +1,42 @@
+# Rules that ask the same thing first are asked together (rules/guard.c): order, orders and sides must not show it.
+rule a { type is chat log } rule b { type is normal drop } rule c { type is chat mark c } rule d { type is chat drop } ; drop d log mark c ; <message type='chat'/>
+rule a { type is chat log } rule b { drop } rule c { type is chat reject } ; drop b log ; <message type='chat'/>
+rule a { type is chat log } rule b { drop } ; drop b ; <message type='normal'/>
+rule a { type is not chat drop } rule b { type is chat reject } ; reject policy-violation b ; <message type='chat'/>
+rule a { type is not chat drop } rule b { type is chat reject } ; drop a ; <message/>
+rule a { type in { a, b } log } rule b { type in { b, chat } mark b } rule c { type is a or type is chat drop } ; drop c mark b ; <message type='chat'/>
+rule a { message type is chat drop } rule b { presence type is chat reject } rule c { iq type is get accept } ; reject policy-violation b ; <presence type='chat'/>
+rule a { (message type is chat) or (presence type is away) drop } ; accept - ; <presence type='chat'/>
+rule a { (message type is chat) or (presence type is away) drop } ; drop a ; <presence type='away'/>
+rule a { (message or presence) type is chat drop } rule b { kind is iq drop } ; drop a ; <presence type='chat'/>
+rule a { kind is iq drop } rule b { kind in { message, presence } reject } ; reject policy-violation b ; <presence/>
+rule a { kind is not message drop } rule b { log } ; accept - log ; <message/>
+rule a { not (type is chat) drop } rule b { type is chat and not (to.local is x) reject } ; reject policy-violation b ; <message type='chat' to='y@z'/>
+# A JID without a resource stands for all of them, one with a resource for itself.
+rule a { from is "a@b/x" mark x } rule b { from is "a@b" mark bare } rule c { from is "b" mark host } rule d { from is "a@b/y" drop } ; drop d mark bare ; <message from='a@b/y'/>
+rule a { from is "a@b/x" mark x } rule b { from is "a@b" mark bare } rule c { from is "b" mark host } ; accept - mark x mark bare ; <message from='A@B/x'/>
+rule a { from is "a@b/x" mark x } rule b { from is "a@b" mark bare } rule c { from is "b" mark host } ; accept - mark host ; <message from='b/x/y'/>
+rule a { from is "a@b/x" mark x } rule b { from is "a@b" mark bare } ; accept - ; <message/>
+# Several values: any of them.
+rule a { url.host is "a.example" mark a } rule b { url.host is "b.example" mark b } rule c { url.host is "c.example" mark c } ; accept - mark a mark c ; <message><body>http://c.example http://a.example/</body></message>
+rule a { payload.ns is "urn:a" mark a } rule b { payload.ns is "urn:b" drop } ; drop b mark a ; <message><x xmlns='urn:b'/><y xmlns='urn:a'/></message>
+# Numbers and truths.
+rule a { size > 1000000 drop } rule b { size < 30 mark b } rule c { size >= 30 mark c } rule d { depth is 2 mark d } ; accept - mark c mark d ; <message><body>some text</body></message>
+rule a { forwarded drop } rule b { forwarded is false mark b } rule c { encrypted drop } ; accept - mark b ; <message/>
+rule a { session.anonymous and type is chat drop } rule b { session.authenticated type is chat mark b } ; accept - mark b ; <message type='chat'/>
+# Patterns.
+rule a { text contains "x1" mark a } rule b { text contains "x2" mark b } rule c { text matches /x\d/ mark c } rule d { text contains { "y", "x2" } drop } ; drop d mark b mark c ; <message><body>x2</body></message>
+rule a { text contains "x1" mark a } rule b { text matches /X\d/i mark b } rule c { text matches /^x$/ drop } ; accept - mark b ; <message><body>x2</body></message>
+rule a { text contains "x1" drop } rule b { not (text contains "x1") mark b } ; accept - mark b ; <message><body>x2</body></message>
+rule a { text contains "x" drop } rule b { text contains "y" log } ; accept - log ; <message><body>y</body></message>
+# Chains.
+rule a { type is chat jump sub } rule b { type is chat drop } } chain sub { rule x { type is normal accept } rule y { type is chat mark y } rule z { type is chat return } rule u { accept } ; drop b mark y ; <message type='chat'/>
+rule a { type is chat goto sub } rule b { drop } } chain sub { rule x { type is normal drop } rule y { type is chat reject } ; reject policy-violation y ; <message type='chat'/>
+rule a { type is chat jump sub } rule b { type is chat jump sub } rule c { drop } } chain sub { rule x { type is chat log } rule y { type is x drop } ; drop c log ; <message type='chat'/>
+rule a dry { type is chat drop } rule b { type is chat reject } ; reject policy-violation b would drop a ; <message type='chat'/>
+# What stands before the common test still happens: limits count, and only then.
+:with limit l { rate 1/hour; burst 1; }
+rule a { limit l exceeded and type is x drop } rule b { type is chat and limit l exceeded drop } ; drop b ; <message type='chat'/> <message type='chat'/>
+rule b { type is chat and limit l exceeded drop } ; accept - ; <message type='normal'/> <message type='chat'/>
+rule b { limit l exceeded and presence drop } rule c { limit l exceeded and message drop } ; drop c ; <message/> <message/>
+rule b { presence and limit l exceeded drop } rule c { message and limit l exceeded drop } ; drop c ; <presence/> <message/>
