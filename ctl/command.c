@@ -65,19 +65,6 @@ static void command_events(struct daemon *d, struct request *rq)
 		request_answer(rq, result);
 }
 
-static void command_explain(struct daemon *d, struct request *rq)
-{
-	const char *id = command_text(rq, "id");
-	json_t *event;
-
-	if (!id)
-		return;
-	if ((event = events_find(d->events, id)) != NULL)
-		request_answer(rq, json_pack("{s:o}", "event", event));
-	else
-		request_refuse(rq, ANSWER_NO, NULL, "no event has the verdict id '%s'", id);
-}
-
 /* ---- bans ---- */
 
 static void command_ban(struct daemon *d, struct request *rq)

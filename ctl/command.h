@@ -11,6 +11,7 @@ void command_run(void *arg, struct request *rq);
 
 /* One function a command; each takes rq. */
 void command_status(struct daemon *d, struct request *rq);
+void command_explain(struct daemon *d, struct request *rq);
 void command_reload(struct daemon *d, struct request *rq);
 void command_confirm(struct daemon *d, struct request *rq);
 void command_rollback(struct daemon *d, struct request *rq);

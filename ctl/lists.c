@@ -338,6 +338,28 @@ static json_t *entries_json(const struct list_book *book)
 	return entries;
 }
 
+int lists_find(struct lists *l, const char *name, const char *entry, json_t **out)
+{
+	struct span text = span_of(entry);
+	struct lists_one *one;
+	struct list_line line;
+	struct buf error;
+	int r = ERR_NOTFOUND;
+
+	buf_init(&error, 0);
+	pthread_mutex_lock(&l->lock);
+	if (one_find(l, name, &error, &one) == 0)
+		for (size_t at = 0; r < 0 && list_book_each(one->book, &at, &line);)
+			if (span_equal(line.entry, text))
+				r = 0;
+	if (r == 0)
+		*out = json_pack("{s:s,s:s%,s:I}", "file", one->info->path, "comment",
+			line.comment.ptr, line.comment.len, "until", (json_int_t)line.until_ms);
+	pthread_mutex_unlock(&l->lock);
+	buf_fini(&error);
+	return r < 0 ? r : *out ? 0 : -ENOMEM;
+}
+
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out)
 {
 	struct lists_one *one;

@@ -50,6 +50,9 @@ void lists_edit_fini(struct lists_edit *edit);
 int lists_add(struct lists *l, struct lists_edit *edit);
 /* As lists_add; that no entry was there is no error: removed is 0 then. */
 int lists_remove(struct lists *l, struct lists_edit *edit);
+/* One entry of the list's file, by its text: {"file","comment","until"}. 0, ERR_NOTFOUND (no such
+ * list or entry, or it has no file), or as above. */
+int lists_find(struct lists *l, const char *name, const char *entry, json_t **out);
 /* "list-show": {"name","entries":[{"entry","comment","until"}]}. 0 or as above, the reason in
  * error. */
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);

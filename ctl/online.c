@@ -18,6 +18,7 @@
 #include "ctl/cli.h"
 #include "ctl/request.h"
 #include "ctl/show.h"
+#include "ctl/show_explain.h"
 
 static int daemon_connect(struct cli *cli, int *fd)
 {
@@ -250,8 +251,10 @@ int cli_explain(struct cli *cli)
 		return cli_usage_error(cli, "needs one verdict id");
 	if ((r = cli_request(cli, "explain", json_pack("{s:s}", "id", cli->argv[0]), &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!json_wanted(cli, result)) {
 		show_explain(stdout, json_object_get(result, "event"), cli->colour);
+		show_reasons(stdout, result);
+	}
 	json_decref(result);
 	return EXIT_DONE;
 }

@@ -11,7 +11,9 @@
  *   rules     {}                           {"rules":[{"chain","name","hits","text"}]}
  *   sessions  {}                           {"sessions":[row of ctl/link.h]}
  *   events    {"last":20,"follow":false}   {"events":[EVE..]}
- *   explain   {"id"*}                      {"event":EVE}   exit 1 if unknown
+ *   explain   {"id"*}                      {"event":EVE,"rule":{"chain","name","text","hits"},"ruleset":{"version","in_force","same"},
+ *                                           "entries":[{"set","entry","file","comment","until","history":[{"time","who","what"}]}],
+ *                                           "session":row}   exit 1 if unknown; no rule, file, session where there is none any more
  *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
  *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until"}]}; with hits each has "hits", busiest first
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}

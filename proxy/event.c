@@ -125,6 +125,7 @@ static json_t *event_make(struct session *s, enum direction direction, const str
 	json_object_set_new(eve, "alert", event_alert(v, signature, category));
 	event_set(xmpp, "service", s->service->conf.name);
 	event_set(xmpp, "direction", direction == DIRECTION_IN ? "in" : "out");
+	json_object_set_new(xmpp, "session", json_integer((json_int_t)s->serial));
 	event_set(xmpp, "jid", s->jid);
 	event_set(xmpp, "domain", s->domain);
 	event_set(xmpp, "ruleset", s->worker->gear ? policy_version(s->worker->gear->policy) : "");

@@ -16,18 +16,18 @@
 enum { LIMIT_UNKNOWN, LIMIT_FINE, LIMIT_EXCEEDED };
 
 static void note(struct judge *j, const char *field, const char *entry, const char *set,
-	struct span text, size_t start, size_t end)
+	struct span whole, struct span text, size_t start, size_t end)
 {
 	if (!j->silent && j->n_pending < VERDICT_MATCHES_MAX)
 		j->pending[j->n_pending++] =
-			(struct pending_match){ field, entry, set, text, start, end };
+			(struct pending_match){ field, entry, set, text, whole, start, end };
 }
 
 static void note_value(
 	struct judge *j, const struct node *n, const char *entry, const char *set, struct span text)
 {
 	if (!n->quiet)
-		note(j, n->field->name, entry, set, text, 0, text.len);
+		note(j, n->field->name, entry, set, text, text, 0, text.len);
 }
 
 static void set_hit(struct judge *j, const struct list *l, const struct list_entry *e)
@@ -130,7 +130,7 @@ static bool test_limit(struct judge *j, const struct node *n)
 	if (j->limits[n->limit] != LIMIT_EXCEEDED)
 		return false;
 	text = limit_text(j, limit);
-	note(j, "limit", limit->name, "", text, 0, text.len);
+	note(j, "limit", limit->name, "", text, text, 0, text.len);
 	return true;
 }
 
@@ -156,7 +156,8 @@ static bool test_scan(struct judge *j, const struct node *n)
 			snprintf(limited, size, "%s (match limit)", entry);
 			entry = limited;
 		}
-		note(j, n->field->name, entry, list ? list->name : "", text, start, end);
+		note(j, n->field->name, entry, list ? list->name : "", hit->value->raw, text, start,
+			end);
 		if (list)
 			set_hit(j, list, hit->item->entry);
 		return true;
@@ -439,6 +440,8 @@ bool test_node(struct judge *j, const struct node *n)
 		return test_opposite(j, n->left, test_node);
 	default:
 		held = test_leaf(j, n);
+		if (j->n_looked < LOOKED_MAX)
+			j->looked[j->n_looked++] = n;
 		if (j->trace)
 			trace_test(j, n, held, first);
 		return held;

@@ -29,10 +29,12 @@ struct hit {
 	struct candidate *candidates, **last;
 };
 
+enum { LOOKED_MAX = 16 };
+
 /* A test that held, to be shown should its rule decide. */
 struct pending_match {
 	const char *field, *entry, *set;
-	struct span text;
+	struct span text, whole; /* whole: what it was found in, if it was searched for */
 	size_t start, end;
 };
 
@@ -56,6 +58,9 @@ struct judge {
 	int error;
 	unsigned silent; /* inside how many "not" */
 	struct trace *trace; /* who follows; NULL: nobody */
+	const struct node *looked[LOOKED_MAX]; /* tests made for the rule being tried */
+	const struct node *told[LOOKED_MAX];   /* those that the verdict is explained with */
+	unsigned n_looked, n_told;
 	struct pending_match pending[VERDICT_MATCHES_MAX];
 	unsigned n_pending;
 	const struct verdict **last_would; /* where the next of the dry rules goes */

@@ -17,11 +17,12 @@
 #include "rules/judge.h"
 #include "rules/policy.h"
 #include "rules/condition.h"
+#include "rules/reason.h"
 #include "rules/edit.h"
 #include "rules/guard.h"
 #include "rules/verdict.h"
 
-enum { JUDGE_MEMORY_MAX = 64 << 20, MATCH_TEXT_MAX = 128 };
+enum { JUDGE_MEMORY_MAX = 64 << 20, MATCH_TEXT_MAX = 128, MATCH_CONTEXT_MAX = 60 };
 
 struct judge *judge_new(void)
 {
@@ -90,8 +91,30 @@ static size_t text_cut(struct span text)
 	return len;
 }
 
+/* What stands around a match, at most so many bytes and no half character. */
+static void match_add_context(
+	struct judge *j, const struct pending_match *from, struct verdict_match *m)
+{
+	const char *end = from->whole.ptr + from->whole.len, *after = from->text.ptr + from->text.len;
+	size_t before = (size_t)(from->text.ptr - from->whole.ptr), len = (size_t)(end - after);
+
+	if (from->whole.len == from->text.len)
+		return;
+	if (before > MATCH_CONTEXT_MAX)
+		before = MATCH_CONTEXT_MAX;
+	while (before > 0 && (from->text.ptr[-(ptrdiff_t)before] & 0xc0) == 0x80)
+		before--;
+	if (len > MATCH_CONTEXT_MAX)
+		for (len = MATCH_CONTEXT_MAX; len > 0 && (after[len] & 0xc0) == 0x80;)
+			len--;
+	m->before = arena_strndup(&j->arena, from->text.ptr - before, before);
+	m->after = arena_strndup(&j->arena, after, len);
+	if (!m->before || !m->after)
+		j->error = -ENOMEM;
+}
+
 /* Entries may be edited away once the lock is gone, so the verdict gets copies. */
-static void verdict_add_matches(struct judge *j)
+static void verdict_add_matches(struct judge *j, bool context)
 {
 	struct verdict *v = j->verdict;
 
@@ -106,6 +129,9 @@ static void verdict_add_matches(struct judge *j)
 			&j->arena, from->text.len ? from->text.ptr : "", text_cut(from->text));
 		m->start = from->start;
 		m->end = from->end;
+		m->before = m->after = NULL;
+		if (context)
+			match_add_context(j, from, m);
 		if (!m->entry || !m->text)
 			j->error = -ENOMEM;
 		else
@@ -123,6 +149,11 @@ static void verdict_add_mark(struct verdict *v, const char *mark)
 		v->marks[v->n_marks++] = mark;
 }
 
+static bool action_logs_body(const struct action *a)
+{
+	return a->kind == ACTION_LOG && a->word && strcmp(a->word, "body") == 0;
+}
+
 static void verdict_add_order(
 	struct judge *j, const struct rule *rule, const struct action *a)
 {
@@ -131,7 +162,7 @@ static void verdict_add_order(
 	switch (a->kind) {
 	case ACTION_LOG:
 		v->log = true;
-		v->log_body |= a->word && strcmp(a->word, "body") == 0;
+		v->log_body |= action_logs_body(a);
 		break;
 	case ACTION_COUNT:
 		v->count = true;
@@ -211,22 +242,24 @@ static void rule_show(struct judge *j, const struct rule *rule)
 	struct verdict *v = j->verdict;
 	struct verdict_match earlier[VERDICT_MATCHES_MAX];
 	unsigned n = v->n_matches;
-	bool final = false, shown = false;
+	bool final = false, shown = false, body = v->log_body;
 
 	for (unsigned i = 0; i < rule->n_actions; i++) {
+		body |= action_logs_body(&rule->actions[i]);
 		final |= rule->actions[i].kind < ACTION_JUMP;
 		shown |= rule->actions[i].kind > ACTION_RETURN &&
 			 rule->actions[i].kind != ACTION_COUNT;
 	}
 	if (!final && !shown)
 		return;
+	reason_keep(j, final);
 	if (!final) {
-		verdict_add_matches(j);
+		verdict_add_matches(j, body);
 		return;
 	}
 	memcpy(earlier, v->matches, sizeof(earlier));
 	v->n_matches = 0;
-	verdict_add_matches(j);
+	verdict_add_matches(j, body);
 	for (unsigned i = 0; i < n && v->n_matches < VERDICT_MATCHES_MAX; i++)
 		v->matches[v->n_matches++] = earlier[i];
 }
@@ -286,7 +319,7 @@ static void rule_try(struct judge *j, const struct chain *chain, const struct ru
 	would->chain = chain->name;
 	memcpy(would->id, real->id, sizeof(would->id));
 	j->verdict = would;
-	verdict_add_matches(j);
+	verdict_add_matches(j, false);
 	for (unsigned i = 0; i < rule->n_actions; i++) {
 		if (rule->actions[i].kind < ACTION_JUMP)
 			verdict_set(j, would, &rule->actions[i]);
@@ -327,7 +360,7 @@ again:
 	while ((rule = guard_walk_next(j, &walk))) {
 		enum flow flow;
 
-		j->n_pending = 0;
+		j->n_pending = j->n_looked = 0;
 		if (!rule_holds(j, chain, rule))
 			continue;
 		if (j->error)
@@ -415,7 +448,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->verdict = out;
 	j->now_ns = trial ? trial->now_ns : clock_mono_ns();
 	j->wall_ms = trial ? trial->wall_ms : clock_wall_ms();
-	j->silent = j->n_pending = j->n_would = 0;
+	j->silent = j->n_pending = j->n_would = j->n_told = 0;
 	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
 	j->view.wall_ms = j->wall_ms;
@@ -426,6 +459,8 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	chains_run(j, s);
 	if (!j->error)
 		remember_pair(j, s);
+	if (!j->error && !trial)
+		reason_tell(j);
 	pthread_rwlock_unlock(&p->lock);
 	return j->error ? j->error : j->view.error;
 }

@@ -58,7 +58,7 @@ enum verdict_kind {
 	VERDICT_KINDS
 };
 
-enum { VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_STRIPS_MAX = 16,
+enum { VERDICT_FIELDS_MAX = 8, VERDICT_MATCHES_MAX = 8, VERDICT_MARKS_MAX = 8, VERDICT_DRY_MAX = 16, VERDICT_STRIPS_MAX = 16,
 	VERDICT_ID_SIZE = 20 };
 
 struct verdict_match {
@@ -67,6 +67,14 @@ struct verdict_match {
 	const char *set;   /* the set's name, or "" */
 	const char *text;  /* the matched span as it stood in the original, before folding, cut at 128 bytes */
 	size_t start, end; /* bytes in the field's text */
+	const char *before, *after; /* what stands around it in the text, where a rule says "log body"; else NULL */
+};
+
+/* What the rule that decided (or those that gave orders) looked at; only in a verdict that is notable. */
+struct verdict_field {
+	const char *field;
+	const char *value; /* several as "a, b"; NULL for what people wrote, unless a rule says "log body" */
+	size_t bytes;      /* of it */
 };
 
 /* To be replaced before the stanza goes on: bytes inside one text or attribute value of its tree. */
@@ -95,6 +103,8 @@ struct verdict {
 	unsigned n_marks;
 	struct verdict_match matches[VERDICT_MATCHES_MAX];
 	unsigned n_matches;
+	struct verdict_field fields[VERDICT_FIELDS_MAX];
+	unsigned n_fields;
 	/* What has to change in the stanza if it goes on. */
 	struct verdict_mask *masks; /* in no order; they may overlap */
 	size_t n_masks;

@@ -136,9 +136,33 @@ static json_t *matches_json(const struct verdict *v)
 		json_object_set_new(match, "text", text_json(m->text));
 		if (m->set && *m->set)
 			json_object_set_new(match, "set", text_json(m->set));
+		json_object_set_new(match, "start", json_integer((json_int_t)m->start));
+		json_object_set_new(match, "end", json_integer((json_int_t)m->end));
+		if (m->before) {
+			json_object_set_new(match, "before", text_json(m->before));
+			json_object_set_new(match, "after", text_json(m->after));
+		}
 		json_array_append_new(matches, match);
 	}
 	return matches;
+}
+
+static json_t *fields_json(const struct verdict *v)
+{
+	json_t *fields = json_array();
+
+	for (unsigned i = 0; i < v->n_fields; i++) {
+		json_t *field = json_object();
+
+		json_object_set_new(field, "field", text_json(v->fields[i].field));
+		if (v->fields[i].value)
+			json_object_set_new(field, "value", text_json(v->fields[i].value));
+		else
+			json_object_set_new(
+				field, "bytes", json_integer((json_int_t)v->fields[i].bytes));
+		json_array_append_new(fields, field);
+	}
+	return fields;
 }
 
 static json_t *verdict_json(const struct verdict *v)
@@ -160,6 +184,8 @@ static json_t *verdict_json(const struct verdict *v)
 	json_object_set_new(root, "chain", text_json(v->chain));
 	json_object_set_new(root, "orders", orders_json(v));
 	json_object_set_new(root, "matches", matches_json(v));
+	if (v->n_fields)
+		json_object_set_new(root, "fields", fields_json(v));
 	json_object_set_new(root, "id", json_string(v->id));
 	if (v->dry)
 		json_object_set_new(root, "dry", json_true());

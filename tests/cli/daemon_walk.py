@@ -697,6 +697,49 @@ class Walk(Base):
         self.assertEqual(self.answer("explain", "evnt-0000-00")["event"]["xmpp"]["id"], "evnt-0000-00")
         self.assertTrue(self.ctl("events", "-n", "1").stdout)
 
+    def test_explain_gathers_all_there_is(self):
+        self.start()
+        self.answer("list", "add", "hosts", "mine.example", "--for", "1h", "--comment", "seen in a phish")
+        event = self.event("expl-0000-01")
+        event["event"].update({"src_ip": "192.0.2.9", "src_port": 1})
+        event["event"]["xmpp"].update({
+            "chain": "inbound", "rule": "links", "ruleset": self.status()["policy"], "session": 1, "jid": "a@a.example/x",
+            "matches": [{"field": "url.host", "set": "hosts", "entry": "mine.example", "text": "mine.example", "start": 0, "end": 12},
+                        {"field": "text", "entry": "/x/", "text": "b\x1b[31m", "before": "a\x1b", "after": "c", "start": 2, "end": 3},
+                        {"field": "y", "set": 7, "entry": []}, "nonsense"],
+            "fields": [{"field": "url.host", "value": "mine.example"}, {"field": "text", "bytes": 77}]})
+        self.order(event)
+        wait(lambda: self.ctl("explain", "expl-0000-01").returncode == 0)
+        answer = self.answer("explain", "expl-0000-01")
+        self.assertIn("message url.host in @hosts reject", answer["rule"]["text"])
+        self.assertEqual(answer["rule"]["hits"], 0)
+        self.assertTrue(answer["ruleset"]["same"])
+        self.assertEqual(len(answer["entries"]), 1)
+        entry = answer["entries"][0]
+        self.assertEqual((entry["set"], entry["entry"], entry["comment"]), ("hosts", "mine.example", "seen in a phish"))
+        self.assertGreater(entry["until"], 0)
+        self.assertTrue(entry["file"].endswith("lists/hosts.txt"))
+        self.assertEqual([x["what"] for x in entry["history"]], ["add"])
+        self.assertIn("uid 0", entry["history"][0]["who"])
+        self.assertEqual(answer["session"]["id"], 1)
+        text = self.ctl("explain", "expl-0000-01").stdout
+        for part in ("rule links { message", "mine.example of @hosts", "# seen in a phish", "add by uid 0", "77 bytes (not logged)"):
+            self.assertIn(part, text)
+        self.assertNotIn("\x1b", text)
+        # Later: the entry is gone, the rule too.
+        self.answer("list", "del", "hosts", "mine.example")
+        self.write_policy(policy=self.policy.replace("rule links", "rule other").replace("by links", "by other"))
+        self.answer("reload")
+        answer = self.answer("explain", "expl-0000-01")
+        self.assertNotIn("rule", answer)
+        self.assertFalse(answer["ruleset"]["same"])
+        self.assertNotIn("file", answer["entries"][0])
+        self.assertEqual([x["what"] for x in answer["entries"][0]["history"]], ["del", "add"])
+        self.assertIn("no such rule", self.ctl("explain", "expl-0000-01").stdout)
+        # An event of nonsense is shown for what it is.
+        self.order({"m": "event", "event": {"xmpp": {"id": "expl-0000-02", "matches": {"a": 1}, "fields": 7, "rule": {}}}})
+        wait(lambda: self.ctl("explain", "expl-0000-02").returncode == 0)
+
     # ---- the socket ----
 
     def test_wrong_requests(self):

@@ -76,6 +76,12 @@ def test_explain_names_rule_entry_and_text(pair, wall):
     assert answer["rule"] == "phishing" and answer["condition"] == "policy-violation"
     assert answer["matches"][0]["entry"] == "bad.example"
     assert "x.bad.example" in answer["matches"][0]["text"]
+    assert {"field": "url.host", "value": "x.bad.example"} in answer["fields"]
+    whole = wall.ctl("explain", event["id"])
+    assert whole["rule"]["hits"] >= 1 and "phishing" in whole["rule"]["text"]
+    assert whole["session"]["id"] == answer["session"] and whole["session"]["jid"] == answer["jid"]
+    assert whole["ruleset"]["same"]
+    assert whole["entries"][0]["entry"] == "bad.example"
     assert wall.run("explain", "no-such-id", check=False).returncode == 1
     assert "phishing" in wall.run("explain", event["id"]).stdout
 
