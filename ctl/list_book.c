@@ -62,6 +62,7 @@ struct list_book *list_book_new(const struct set_info *info)
 	b->probe->nocase = info->nocase;
 	b->probe->suffix = info->suffix;
 	b->probe->substring = info->substring;
+	b->probe->map = info->map;
 	return b;
 }
 

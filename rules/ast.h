@@ -32,7 +32,9 @@ struct ast_value {
 	uint64_t duration_ms;
 	struct ast_value *items; /* LIST */
 	bool comma; /* in a setting: written with a comma before it */
+	const char *mark; /* of an entry of a map: what stands behind the ':' */
 	const char *define; /* written as $define; the entries of a list put into a list: the first */
+	const char *define_mark; /* $define : MARK */
 	bool define_rest;   /* ... and the others, which are not printed */
 };
 
@@ -89,6 +91,7 @@ struct ast_action {
 	struct ast_action *next;
 	enum ast_action_kind kind;
 	struct loc at;
+	struct ast_cond *lookup; /* MARK: FIELD in @map; NULL: word is the mark */
 	const char *word; /* REJECT, CLOSE: condition; JUMP, GOTO: chain; MARK: name; LOG: "body" or NULL; STRIP: {ns}name; REPORT: reason or NULL */
 	struct loc word_at;
 	const char *text; /* REJECT, CLOSE: text for the peer, or NULL; REPLACE: the mask; REDIRECT: the JID;
@@ -133,6 +136,7 @@ struct ast_item {
 	struct ast_rule *rules;       /* CHAIN */
 	struct ast_expect *expect;    /* EXPECT */
 	struct ast_value *value;      /* DEFINE */
+	bool map;                     /* SET: written "map" */
 };
 
 struct ast {

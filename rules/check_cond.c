@@ -318,8 +318,11 @@ static void check_operand(struct checker *c, struct ast_cond *cond)
 	}
 	if (!v->items)
 		diag_error(c->diags, v->at, NULL, "an empty list holds nothing");
-	for (v = v->items; v; v = v->next)
+	for (v = v->items; v; v = v->next) {
+		if (v->mark)
+			diag_error(c->diags, v->at, "marks stand in a map", "a list's entry has no mark");
 		check_scalar(c, cond, v);
+	}
 }
 
 /* ---- tests ---- */

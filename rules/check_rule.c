@@ -124,6 +124,24 @@ static void check_redirect(struct checker *c, const struct ast_action *a)
 	arena_fini(&arena);
 }
 
+static void check_mark(struct checker *c, struct ast_action *a)
+{
+	unsigned errors = c->diags->errors;
+
+	if (!a->lookup)
+		return;
+	if (a->lookup->kind != COND_TEST || a->lookup->op != OP_IN || !a->lookup->operand ||
+		a->lookup->operand->kind != VALUE_SET) {
+		diag_error(c->diags, a->at, "such as 'mark from.bare in @people'",
+			"'mark' wants a name, or a field and a map");
+		return;
+	}
+	check_cond(c, a->lookup);
+	if (c->diags->errors == errors && !a->lookup->target->map)
+		diag_error(c->diags, a->lookup->operand->at, NULL,
+			"'@%s' is a set and gives no marks", a->lookup->target->name);
+}
+
 static void check_action(struct checker *c, struct ast_action *a, const struct ast_rule *rule)
 {
 	switch (a->kind) {
@@ -135,6 +153,9 @@ static void check_action(struct checker *c, struct ast_action *a, const struct a
 	case ACTION_JUMP:
 	case ACTION_GOTO:
 		check_target(c, a);
+		break;
+	case ACTION_MARK:
+		check_mark(c, a);
 		break;
 	case ACTION_LOG:
 		if (a->word && strcmp(a->word, "body") != 0)

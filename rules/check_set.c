@@ -22,6 +22,23 @@ int check_set_of(const struct ast_item *set)
 	return of ? list_type_find(of->values->text) : -1;
 }
 
+/* Marks stand in the elements of maps and nowhere else. */
+static void check_marks(struct checker *c, const struct ast_item *set)
+{
+	const struct ast_setting *elements = NULL;
+
+	for (const struct ast_setting *s = set->settings; s; s = s->next)
+		if (strcmp(s->name, "elements") == 0 && s->values)
+			elements = s;
+	for (const struct ast_value *v = elements ? elements->values->items : NULL; v; v = v->next) {
+		if (!!v->mark == set->map)
+			continue;
+		diag_error(c->diags, v->at, set->map ? "ENTRY : MARK" : "write 'map' instead of 'set'",
+			set->map ? "an entry of a map needs a mark" : "a set's entry has no mark");
+		return;
+	}
+}
+
 void check_set_whole(struct checker *c, const struct ast_item *set)
 {
 	static const char *const own[] = { "salt", "of" };
@@ -31,6 +48,7 @@ void check_set_whole(struct checker *c, const struct ast_item *set)
 	if (type == LIST_HASH && !set_setting(set, "of"))
 		diag_error(c->diags, set->name_at, "such as 'of jid;'",
 			"set '%s' holds hashes but has no 'of'", set->name);
+	check_marks(c, set);
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own) && type >= 0 && type != LIST_HASH; i++)
 		if ((s = set_setting(set, own[i])))
 			diag_error(c->diags, s->at, NULL,

@@ -496,6 +496,11 @@ static void check_shape(const struct shape *x)
 	const struct ast_setting *s = x->s;
 	bool block = x->known->shape == SHAPE_BLOCK;
 
+	for (const struct ast_value *v = s->values; v; v = v->next)
+		for (const struct ast_value *e = v->items; e; e = e->next)
+			if (e->mark && x->known->shape != SHAPE_ELEMENTS)
+				diag_error(x->c->diags, e->at, "marks stand in a map",
+					"a list's entry has no mark");
 	if (block != s->has_block || (block && s->values)) {
 		shape_wrong(x, s->values, NULL);
 		return;

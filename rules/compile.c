@@ -91,6 +91,10 @@ static void set_element(struct compiler *c, struct list *l, const struct ast_val
 		c->error = -ENOMEM;
 		return;
 	}
+	if (v->mark && !written && asprintf(&written, "%s : %s", text, v->mark) < 0) {
+		c->error = -ENOMEM;
+		return;
+	}
 	r = list_entry_new(l, span_of(written ? written : text), 0, &e, &why);
 	free(written);
 	if (r == ERR_SYNTAX)
@@ -168,6 +172,7 @@ static void compile_set(struct compiler *c, const struct ast_item *item)
 	l->fold = setting_has(item, "flags", "fold");
 	l->nocase = setting_has(item, "flags", "nocase");
 	l->substring = setting_has(item, "flags", "substring");
+	l->map = item->map;
 	l->suffix = setting_has(item, "flags", "suffix");
 	l->hits = compile_counter(c, "set.%s.hits%s", item->name, "");
 	set_hash(c, l, item);
@@ -238,6 +243,7 @@ static void compile_action(struct compiler *c, struct action *out, const struct 
 	out->word = a->word ? compile_strdup(c, a->word) : NULL;
 	out->text = a->text ? compile_strdup(c, a->text) : NULL;
 	out->number = a->number;
+	out->lookup = a->lookup ? compile_cond(c, a->lookup, 0) : NULL;
 	if (a->kind == ACTION_REPLACE && !out->text)
 		out->text = EDIT_MASK;
 	if (a->kind == ACTION_REDIRECT)

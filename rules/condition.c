@@ -253,6 +253,7 @@ static bool value_in_list(struct judge *j, const struct node *n, const struct fi
 	}
 	if (!e)
 		return false;
+	j->found = e;
 	note_value(j, n, e->text, l->name, value->text);
 	set_hit(j, l, e);
 	return true;

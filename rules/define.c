@@ -51,6 +51,7 @@ static struct ast_value *value_copy(
 	copy->at = at;
 	copy->define = name;
 	copy->define_rest = false;
+	copy->define_mark = NULL;
 	tail = &copy->items;
 	for (const struct ast_value *item = from->items; item; item = item->next) {
 		if (!(*tail = value_copy(d, item, at, NULL)))
@@ -88,6 +89,10 @@ static struct ast_value **value_replace(struct definer *d, struct ast_value **li
 	} else {
 		last = copy;
 	}
+	/* "$NAME : MARK" gives it to all of them. */
+	copy->define_mark = use->mark;
+	for (struct ast_value *v = use->mark ? copy : NULL; v; v = v->next)
+		v->mark = use->mark;
 	copy->comma = use->comma;
 	last->next = use->next;
 	*link = copy;

@@ -48,6 +48,8 @@ const struct field field_table[] = {
 		field_get_time },
 	{ "weekday", FIELD_WORD, false, false,
 		"mon, tue, wed, thu, fri, sat or sun, in the same timezone", field_get_weekday },
+	{ "marked", FIELD_WORD, true, false,
+		"each mark that rules above gave this stanza", field_get_marked },
 	{ "kind", FIELD_WORD, false, false,
 		"message, presence, iq or stream (any other first-level element)", field_get_kind },
 	{ "type", FIELD_WORD, false, false,

@@ -143,6 +143,13 @@ FIELD_GETTER(session_age)
 	return give_number(v->s->session_age_ms / 1000, index, out);
 }
 
+FIELD_GETTER(marked)
+{
+	UNUSED(param);
+	return v->verdict && index < v->verdict->n_marks &&
+	       give_text(v->verdict->marks[index], 0, out);
+}
+
 FIELD_GETTER(time)
 {
 	unsigned minute, weekday;

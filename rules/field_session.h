@@ -24,5 +24,6 @@ FIELD_GETTER(session_anonymous);
 FIELD_GETTER(session_authenticated);
 FIELD_GETTER(session_age);
 FIELD_GETTER(session_stanzas);
+FIELD_GETTER(marked);
 FIELD_GETTER(time);
 FIELD_GETTER(weekday);

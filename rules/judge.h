@@ -63,6 +63,7 @@ struct judge {
 	unsigned n_looked, n_told;
 	struct pending_match pending[VERDICT_MATCHES_MAX];
 	unsigned n_pending;
+	const struct list_entry *found; /* by the last set or map that was looked up with success */
 	const struct verdict **last_would; /* where the next of the dry rules goes */
 	unsigned n_would;
 };

@@ -364,6 +364,10 @@ static void lex_bare(struct lexer *lex, struct token *out)
 	out->text = text_copy(lex, start, (size_t)(lex->at - start));
 	if (isdigit((unsigned char)*start) && number_read(out->text, out))
 		return;
+	if (strcmp(out->text, ":") == 0) {
+		out->kind = TOKEN_COLON;
+		return;
+	}
 	out->kind = looks_like_address(out->text) ? TOKEN_ADDRESS : TOKEN_WORD;
 	if (out->kind == TOKEN_ADDRESS)
 		return;

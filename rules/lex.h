@@ -28,6 +28,7 @@ enum token_kind {
 	TOKEN_PAREN_CLOSE,
 	TOKEN_SEMICOLON,
 	TOKEN_COMMA,
+	TOKEN_COLON,  /* : by itself */
 	TOKEN_ASSIGN, /* = */
 	TOKEN_EQ,     /* == */
 	TOKEN_NE,     /* != */

@@ -18,6 +18,8 @@
 #include "xmpp/jid.h"
 #include "xmpp/text.h"
 
+enum { MARK_MAX = 63, LETTERS = 53 /* what a mark may begin with: A-Z a-z _ */ };
+
 static const char *const type_names[] = {
 	[LIST_KEYWORD] = "keyword",
 	[LIST_REGEX] = "regex",
@@ -72,6 +74,7 @@ struct list *list_like(const struct list *l)
 	like->nocase = l->nocase;
 	like->substring = l->substring;
 	like->suffix = l->suffix;
+	like->map = l->map;
 	like->of = l->of;
 	free(like->salt);
 	if (!(like->salt = strdup(l->salt))) {
@@ -277,9 +280,53 @@ static int entry_new(
 	return r < 0 ? r : *out ? 0 : -ENOMEM;
 }
 
+/* "ENTRY : MARK", white space on both sides of the colon, for IPv6 has colons, too. Without one there
+ * is no mark. */
+static bool mark_split(struct span *entry, struct span *mark)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-";
+	size_t at = entry->len;
+
+	while (at >= 3 && !(entry->ptr[at - 2] == ':' && strchr(" \t", entry->ptr[at - 3]) &&
+				  strchr(" \t", entry->ptr[at - 1])))
+		at--;
+	if (at < 3)
+		return true;
+	*mark = (struct span){ entry->ptr + at, entry->len - at };
+	for (entry->len = at - 2; entry->len && strchr(" \t", entry->ptr[entry->len - 1]);)
+		entry->len--;
+	while (mark->len && strchr(" \t", mark->ptr[0]))
+		mark->ptr++, mark->len--;
+	if (!entry->len || !mark->len || mark->len > MARK_MAX ||
+		strchr(letters + LETTERS, mark->ptr[0]))
+		return false;
+	for (size_t i = 0; i < mark->len; i++)
+		if (!mark->ptr[i] || !strchr(letters, mark->ptr[i]))
+			return false;
+	return true;
+}
+
+/* The text is kept as written, with the mark. */
+static int entry_finish(
+	struct list_entry *e, struct span text, struct span mark, int64_t expires_ms)
+{
+	e->expires_ms = expires_ms;
+	if (!mark.len)
+		return 0;
+	free(e->text);
+	e->text = strndup(text.ptr, text.len);
+	e->mark = strndup(mark.ptr, mark.len);
+	if (e->text && e->mark)
+		return 0;
+	list_entry_free(e);
+	return -ENOMEM;
+}
+
 int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
 	struct list_entry **out, const char **why)
 {
+	struct span entry = text, mark = { NULL, 0 };
 	int r = ERR_SYNTAX;
 
 	*why = "empty";
@@ -292,8 +339,14 @@ int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
 	if (text_valid(text.ptr, text.len, NULL) != text.len || memchr(text.ptr, '\n', text.len) ||
 		memchr(text.ptr, '\r', text.len))
 		return r;
-	if ((r = entry_new(l, text, out, why)) == 0)
-		(*out)->expires_ms = expires_ms;
+	if (l->map && !mark_split(&entry, &mark)) {
+		*why = "a mark is a name behind ' : '";
+		return r;
+	}
+	if ((r = entry_new(l, entry, out, why)) == 0)
+		r = entry_finish(*out, text, mark, expires_ms);
+	if (r < 0 && r != ERR_SYNTAX)
+		*out = NULL;
 	return r;
 }
 
@@ -303,6 +356,7 @@ void list_entry_free(struct list_entry *e)
 		return;
 	regex_free(e->re);
 	free(e->text);
+	free(e->mark);
 	free(e->key);
 	free(e);
 }
@@ -382,7 +436,7 @@ bool list_renew(struct list *l, const struct list_entry *e)
 {
 	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
 
-	if (!old)
+	if (!old || !list_marks_equal(old, e))
 		return false;
 	/* What the policy or a feed wants for ever does not end because a file names it, too. */
 	if (old->expires_ms || !(old->feeds || (old->from & LIST_FROM_POLICY)))
@@ -433,6 +487,11 @@ void list_sweep(struct list *l, uint64_t upto)
 }
 
 /* ---- looking up ---- */
+
+bool list_marks_equal(const struct list_entry *a, const struct list_entry *b)
+{
+	return strcmp(a->mark ? a->mark : "", b->mark ? b->mark : "") == 0;
+}
 
 bool list_entry_is_live(const struct list_entry *e, int64_t now_ms)
 {

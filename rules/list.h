@@ -42,6 +42,7 @@ struct list_place {
 
 struct list_entry {
 	char *text; /* as written */
+	char *mark; /* of a map's entry; NULL: none */
 	char *key;  /* prepared: what is compared or searched for; addresses: first and last */
 	size_t key_len;
 	struct regex *re;        /* LIST_REGEX */
@@ -60,6 +61,7 @@ struct list {
 		of; /* of: what a LIST_HASH was made of: LIST_JID, LIST_DOMAIN, LIST_URL */
 	char *salt; /* of LIST_HASH; "" */
 	bool fold, nocase, substring, suffix;
+	bool map; /* entries may be written "ENTRY : MARK" */
 	metric *hits;
 	struct map by_key;       /* key -> struct list_entry *, those still in */
 	struct prefix_tree tree; /* LIST_ADDRESS: prefix -> first struct list_place there */
@@ -87,7 +89,7 @@ int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
 void list_entry_free(struct list_entry *e);
 /* Puts it in (takes e); one with the same key is replaced. 0, or -ENOMEM (then e is not taken). */
 int list_put(struct list *l, struct list_entry *e);
-/* If an entry with the key of e is in, gives it e's expiry and says true; e stays the caller's. */
+/* If an entry with the key (and mark) of e is in, gives it e's expiry and says true; e stays the caller's. */
 bool list_renew(struct list *l, const struct list_entry *e);
 /* An edit takes it out; one that a feed names, too, stays. */
 void list_drop(struct list *l, const struct list_entry *e);
@@ -97,6 +99,7 @@ bool list_remove(struct list *l, const struct list_entry *e);
 /* Frees what was removed at or before the edit counter upto. */
 void list_sweep(struct list *l, uint64_t upto);
 
+bool list_marks_equal(const struct list_entry *a, const struct list_entry *b);
 bool list_entry_is_live(const struct list_entry *e, int64_t now_ms);
 /* The live entry of exactly that key; NULL if none. */
 const struct list_entry *list_find(const struct list *l, struct span key, int64_t now_ms);

@@ -54,7 +54,7 @@ static bool compare_added(const struct list *l, const struct list *file, int64_t
 		if (e->removed)
 			continue;
 		old = list_find(l, (struct span){ e->key, e->key_len }, now);
-		if (old && (old->from & LIST_FROM_FILE) &&
+		if (old && (old->from & LIST_FROM_FILE) && list_marks_equal(old, e) &&
 			(ends_equal(old->expires_ms, e->expires_ms) || old->feeds ||
 				(old->from & LIST_FROM_POLICY)))
 			continue;

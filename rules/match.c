@@ -140,12 +140,28 @@ static void verdict_add_matches(struct judge *j, bool context)
 	j->n_pending = 0;
 }
 
+/* The map's mark for what is looked up, NULL: none. The entry may be edited away once the lock is gone.
+ * A lookup is no test: it shows no match. */
+static const char *mark_find(struct judge *j, const struct node *lookup)
+{
+	unsigned shown = j->n_pending;
+	const char *mark;
+
+	j->found = NULL;
+	if (!test_node(j, lookup) || !j->found || !j->found->mark)
+		return NULL;
+	j->n_pending = shown;
+	if (!(mark = arena_strdup(&j->arena, j->found->mark)))
+		j->error = -ENOMEM;
+	return mark;
+}
+
 static void verdict_add_mark(struct verdict *v, const char *mark)
 {
-	for (unsigned i = 0; i < v->n_marks; i++)
+	for (unsigned i = 0; mark && i < v->n_marks; i++)
 		if (strcmp(v->marks[i], mark) == 0)
 			return;
-	if (v->n_marks < VERDICT_MARKS_MAX)
+	if (mark && v->n_marks < VERDICT_MARKS_MAX)
 		v->marks[v->n_marks++] = mark;
 }
 
@@ -168,7 +184,7 @@ static void verdict_add_order(
 		v->count = true;
 		break;
 	case ACTION_MARK:
-		verdict_add_mark(v, a->word);
+		verdict_add_mark(v, a->lookup ? mark_find(j, a->lookup) : a->word);
 		break;
 	case ACTION_STRIKE:
 		v->strikes += (unsigned)a->number;
@@ -452,6 +468,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
 	j->view.wall_ms = j->wall_ms;
+	j->view.verdict = out;
 	j->view.zone = &p->zone;
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;

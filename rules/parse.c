@@ -20,6 +20,7 @@
 static struct ast_value *parse_list(struct parser *p)
 {
 	struct ast_value *list = parse_alloc(p, sizeof(*list)), **tail;
+	struct loc mark_at;
 
 	if (!list || !parse_down(p))
 		return NULL;
@@ -30,6 +31,9 @@ static struct ast_value *parse_list(struct parser *p)
 	parse_step(p);
 	while (!parse_is(p, TOKEN_BRACE_CLOSE)) {
 		if (!(*tail = parse_value(p)))
+			break;
+		if (parse_accept(p, TOKEN_COLON) &&
+			!((*tail)->mark = parse_name(p, "a mark", &mark_at)))
 			break;
 		tail = &(*tail)->next;
 		if (!parse_accept(p, TOKEN_COMMA) && !parse_is(p, TOKEN_BRACE_CLOSE)) {
@@ -106,7 +110,7 @@ static bool is_block(struct parser *p)
 	ahead.diags = NULL;
 	lex_next(&ahead, &first);
 	lex_next(&ahead, &second);
-	return first.kind == TOKEN_WORD && second.kind != TOKEN_COMMA &&
+	return first.kind == TOKEN_WORD && second.kind != TOKEN_COMMA && second.kind != TOKEN_COLON &&
 	       second.kind != TOKEN_BRACE_CLOSE && second.kind != TOKEN_END;
 }
 
@@ -274,9 +278,10 @@ static bool parse_define(struct parser *p)
 
 static bool parse_named(struct parser *p, enum ast_item_kind kind)
 {
-	static const char *const wanted[] = {
+	bool map = parse_is_word(p, "map");
+	const char *const wanted[] = {
 		[ITEM_SERVICE] = "a name for the service",
-		[ITEM_SET] = "a name for the set",
+		[ITEM_SET] = map ? "a name for the map" : "a name for the set",
 		[ITEM_LIMIT] = "a name for the limit",
 		[ITEM_CHAIN] = "a name for the chain",
 		[ITEM_PUNISH] = "a name for the punishment",
@@ -290,6 +295,7 @@ static bool parse_named(struct parser *p, enum ast_item_kind kind)
 		return false;
 	item->name = name;
 	item->name_at = name_at;
+	item->map = map;
 	return kind == ITEM_CHAIN ? parse_chain_body(p, item) : parse_settings(p, &item->settings);
 }
 

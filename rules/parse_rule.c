@@ -99,6 +99,16 @@ static bool parse_time(
 	return parse_accept(p, TOKEN_DURATION) || parse_wrong(p, what, such_as);
 }
 
+/* "mark FIELD in @map" against "mark NAME". */
+static bool begins_lookup(struct parser *p)
+{
+	struct token next = parse_peek(p);
+
+	return parse_is(p, TOKEN_WORD) &&
+	       (next.kind == TOKEN_STRING ||
+		       (next.kind == TOKEN_WORD && strcmp(next.text, "in") == 0));
+}
+
 static bool parse_action_rest(struct parser *p, struct ast_action *a)
 {
 	switch (a->kind) {
@@ -114,6 +124,8 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 		a->word = parse_name(p, "the name of a chain", &a->word_at);
 		return a->word != NULL;
 	case ACTION_MARK:
+		if (begins_lookup(p))
+			return (a->lookup = parse_condition(p)) != NULL;
 		a->word = parse_name(p, "a name for the mark", &a->word_at);
 		return a->word != NULL;
 	case ACTION_LOG:

@@ -78,6 +78,7 @@ static const char *token_text(const struct token *token)
 		[TOKEN_PAREN_CLOSE] = "')'",
 		[TOKEN_SEMICOLON] = "';'",
 		[TOKEN_COMMA] = "','",
+		[TOKEN_COLON] = "':'",
 		[TOKEN_ASSIGN] = "'='",
 		[TOKEN_EQ] = "'=='",
 		[TOKEN_NE] = "'!='",

@@ -64,6 +64,7 @@ static int infos_sets(struct policy *p)
 			.nocase = l->nocase,
 			.suffix = l->suffix,
 			.substring = l->substring,
+			.map = l->map,
 		};
 	}
 	return 0;

@@ -95,6 +95,15 @@ static void put_string(struct printer *p, const char *text)
 
 static void put_value(struct printer *p, const struct ast_value *v, unsigned level);
 
+/* An entry of a map has its mark behind it. */
+static void put_mark(struct printer *p, const struct ast_value *v)
+{
+	const char *mark = v->define ? v->define_mark : v->mark;
+
+	if (mark)
+		put_format(p, " : %s", mark);
+}
+
 static void put_items(struct printer *p, const struct ast_value *list, const char *between,
 	unsigned level, bool lines)
 {
@@ -106,6 +115,7 @@ static void put_items(struct printer *p, const struct ast_value *list, const cha
 		if (lines)
 			put_indent(p, level + 1);
 		put_value(p, item, level + 1);
+		put_mark(p, item);
 		put(p, next || lines ? between : "");
 	}
 }
@@ -121,6 +131,7 @@ static bool list_is_short(const struct ast_value *list)
 	for (const struct ast_value *item = list->items; item && fits; item = item->next) {
 		if (item->kind != VALUE_LIST && !item->define_rest)
 			put_value(&scratch, item, 0);
+		put_mark(&scratch, item);
 		fits = item->kind != VALUE_LIST && !scratch.error &&
 		       buf_len(&text) < PRINT_LIST_MAX;
 	}
@@ -372,6 +383,10 @@ static void put_action(struct printer *p, const struct ast_action *a)
 	};
 
 	put(p, words[a->kind]);
+	if (a->lookup) {
+		put(p, " ");
+		put_cond(p, a->lookup);
+	}
 	if (a->word) {
 		put(p, " ");
 		if (a->kind == ACTION_STRIP)

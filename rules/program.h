@@ -109,6 +109,7 @@ struct action {
 	enum stanza_error condition;
 	enum stream_error stream_error;
 	const char *word, *text; /* REDIRECT: the JID prepared, bare and full */
+	struct node *lookup; /* MARK: where the mark is looked up; NULL: word is it */
 	uint64_t number;
 	struct chain *target;
 };

@@ -155,6 +155,7 @@ struct set_info {
 	const char *name, *type, *path; /* path "" when the set has no file */
 	size_t entries;
 	bool fold, nocase, suffix, substring;
+	bool map; /* entries may have marks */
 };
 size_t policy_sets(const struct policy *p, const struct set_info **out);
 /* Limits in file order, for "limits". Strings are the policy's. */

@@ -169,6 +169,22 @@ static const struct schema_setting set_settings[] = {
 		.doc = "Entries in a file, one a line; xmppwallctl list edits it live." },
 };
 
+static const struct schema_setting map_settings[] = {
+	{ "type", WORD("jid|domain|address|namespace|hash"), .initial = "",
+		.doc = "What its entries are.", .required = true },
+	{ "flags", .shape = SHAPE_WORDS, .syntax = "suffix", .words = "suffix", .initial = "none",
+		.doc = "domain: an entry stands for all names below, too." },
+	{ "of", WORD("jid|domain|url"), .initial = "",
+		.doc = "hash: what the hashes were made of." },
+	{ "salt", SHAPE_STRING, "\"TEXT\"", NULL, "none",
+		.doc = "hash: what stood before each text when its SHA-256 was made." },
+	{ "elements", SHAPE_ELEMENTS, "{ ENTRY : MARK, ... }", NULL, "",
+		.doc = "Entries written here, each with the mark it gives." },
+	{ "file", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "Entries in a file, ENTRY : MARK on each line; xmppwallctl list edits it "
+		       "live." },
+};
+
 static const struct schema_setting limit_settings[] = {
 	{ "rate", SHAPE_RATE, "N/second|minute|hour|day", NULL, "",
 		.doc = "How many events are fine; N/10m is N in ten minutes.", .required = true },
@@ -235,6 +251,8 @@ const struct schema_block schema_blocks[] = {
 		COUNT(service_settings) },
 	{ "set", ITEM_SET, true, false, "A list that rules name with @.", set_settings,
 		COUNT(set_settings) },
+	{ "map", ITEM_SET, true, false, "A set whose entries give marks.", map_settings,
+		COUNT(map_settings) },
 	{ "limit", ITEM_LIMIT, true, false,
 		"A rate that rules ask about with \"limit NAME exceeded\".", limit_settings,
 		COUNT(limit_settings) },
@@ -278,6 +296,8 @@ const struct schema_block *schema_of_item(const struct ast_item *item)
 {
 	if (item->kind == ITEM_OPTIONS)
 		return schema_find_block(item->name);
+	if (item->map)
+		return schema_find_block("map");
 	for (size_t i = 0; i < schema_block_count; i++)
 		if (schema_blocks[i].item == item->kind)
 			return &schema_blocks[i];

@@ -53,6 +53,7 @@ struct subject_view {
 	const struct xml_element *root; /* NULL when there is no stanza */
 	struct arena *arena;
 	struct pair_table *pairs; /* may be NULL: everyone is known */
+	const struct verdict *verdict; /* so far: its marks */
 	int64_t wall_ms;          /* now */
 	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
