@@ -109,6 +109,46 @@ static void test_orders_behind_the_verdict(void **state)
 	rig_fini(&r);
 }
 
+/* What people wrote is told where a rule says so: around a match, and as the value of a field. */
+static void test_reasons(void **state)
+{
+	static const char policy[] =
+		"chain test { hook c2s; policy accept;"
+		" rule seen { size > 1 and type is not error mark x }"
+		" rule r { body contains \"casino\" and session.anonymous is false drop%s } }";
+	char text[512];
+	const struct verdict *v;
+	struct rig r;
+
+	(void)state;
+	snprintf(text, sizeof(text), policy, ", log body");
+	rig_init(&r, text);
+	v = rig_say(&r, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+			"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+			"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+			"\xc3\xa9 casino");
+	assert_int_equal(v->n_fields, 2);
+	assert_string_equal(v->fields[0].field, "body");
+	assert_non_null(strstr(v->fields[0].value, "casino"));
+	assert_string_equal(v->fields[1].field, "session.anonymous");
+	assert_string_equal(v->fields[1].value, "false");
+	assert_int_equal(strlen(v->matches[0].before), 59); /* no half character */
+	assert_string_equal(v->matches[0].after, "");
+	v = rig_say(&r, "casino");
+	assert_null(v->matches[0].before); /* nothing is around it */
+	/* Only orders: the rules that gave them. */
+	v = rig_say(&r, "fine");
+	assert_string_equal(v->fields[0].field, "size");
+	assert_string_equal(v->fields[1].field, "type");
+	snprintf(text, sizeof(text), policy, "");
+	rig_load(&r, text);
+	v = rig_say(&r, "a casino");
+	assert_null(v->fields[0].value);
+	assert_int_equal(v->fields[0].bytes, 8);
+	assert_null(v->matches[0].before);
+	rig_fini(&r);
+}
+
 static void test_json(void **state)
 {
 	char expected[512];
@@ -132,7 +172,8 @@ static void test_json(void **state)
 	snprintf(expected, sizeof(expected),
 		"\"matches\":[{\"field\":\"text\",\"entry\":\"casino\","
 		"\"text\":\"\xd0\xa1"
-		"asino\",\"set\":\"w\"}],\"id\":\"%s\"}",
+		"asino\",\"set\":\"w\",\"start\":4,\"end\":11}],"
+		"\"fields\":[{\"field\":\"text\",\"bytes\":13}],\"id\":\"%s\"}",
 		r.verdict.id);
 	assert_non_null(strstr(buf_string(&b), expected));
 	assert_non_null(strstr(buf_string(&b), "strike 2"));
@@ -555,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_orders_behind_the_verdict),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_two_hooked_chains),
 		cmocka_unit_test(test_hooks),
