@@ -339,7 +339,55 @@ FIELD_GETTER(label)
 	static const char path[] = "{" NS_LABEL "}securitylabel/{" NS_LABEL "}displaymarking";
 
 	UNUSED(param);
-	return give_item(view_path(v, path), index, out);
+	return give_item(view_path_everywhere(v, path), index, out);
+}
+
+FIELD_GETTER(label_value)
+{
+	static const char path[] = "{" NS_LABEL "}securitylabel/{" NS_LABEL "}label/{*}*";
+
+	UNUSED(param);
+	return give_item(view_path_everywhere(v, path), index, out);
+}
+
+FIELD_GETTER(corrects)
+{
+	static const char path[] = "{urn:xmpp:message-correct:0}replace@id";
+
+	UNUSED(param);
+	return give_item(view_path_everywhere(v, path), index, out);
+}
+
+/* Of version 1, then of version 0 (XEP-0424), which names it in a wrapper of XEP-0422. */
+FIELD_GETTER(retracts)
+{
+	static const char now[] = "{urn:xmpp:message-retract:1}retract@id",
+			  before[] = "{urn:xmpp:fasten:0}apply-to@id",
+			  retract[] = "{urn:xmpp:fasten:0}apply-to/"
+				      "{urn:xmpp:message-retract:0}retract";
+	const struct view_spans *ids = view_path_everywhere(v, now);
+
+	UNUSED(param);
+	if (index < ids->n)
+		return give_item(ids, index, out);
+	return view_path_everywhere(v, retract)->n > 0 &&
+	       give_item(view_path_everywhere(v, before), index - ids->n, out);
+}
+
+FIELD_GETTER(replies)
+{
+	static const char path[] = "{urn:xmpp:reply:0}reply@id";
+
+	UNUSED(param);
+	return give_item(view_path_everywhere(v, path), index, out);
+}
+
+FIELD_GETTER(reaction)
+{
+	static const char path[] = "{urn:xmpp:reactions:0}reactions/{urn:xmpp:reactions:0}reaction";
+
+	UNUSED(param);
+	return give_item(view_path_everywhere(v, path), index, out);
 }
 
 FIELD_GETTER(size)

@@ -96,6 +96,8 @@ const struct view_spans *view_encrypted(struct subject_view *v);
 /* Values at "{ns}name/{*}child@attr" below the stanza; a name without braces is in the stanza's
  * namespace. */
 const struct view_spans *view_path(struct subject_view *v, const char *param);
+/* The same below the stanza and each one forwarded in it; path is a constant of the caller. */
+const struct view_spans *view_path_everywhere(struct subject_view *v, const char *path);
 /* First value, anywhere in stanza or forwarded stanzas, of a child in ns: its name. Len 0 if none.
  */
 struct span view_child_name(struct subject_view *v, const char *ns);

@@ -107,6 +107,7 @@ static const struct {
 	{ "urn:xmpp:omemo:1", "encrypted", "omemo" },
 	{ "urn:xmpp:omemo:2", "encrypted", "omemo" },
 	{ "urn:xmpp:openpgp:0", "openpgp", "openpgp" },
+	{ "urn:xmpp:openpgp:0", "openpgp", "ox" },
 	{ "jabber:x:encrypted", "x", "openpgp" },
 	{ "urn:ietf:params:xml:ns:xmpp-e2e", "e2e", "e2e" },
 };
@@ -305,23 +306,66 @@ static void path_walk(struct subject_view *v, const struct xml_element *e, const
 			path_walk(v, n->element, *rest == '/' ? rest + 1 : rest, out);
 }
 
-const struct view_spans *view_path(struct subject_view *v, const char *param)
+/* The values known of a path; NULL when they have yet to be found, or on v->error. */
+static struct view_path *path_find(struct subject_view *v, const char *param)
 {
-	static const struct view_spans none;
 	struct view_path *p;
 
-	for (p = v->paths; p; p = p->next)
-		if (p->param == param)
-			return &p->values;
-	if (!v->root || !param)
-		return &none;
-	if (!(p = arena_zalloc(v->arena, sizeof(*p)))) {
+	for (p = v->paths; p && p->param != param; p = p->next)
+		;
+	return p;
+}
+
+static struct view_path *path_new(struct subject_view *v, const char *param)
+{
+	struct view_path *p = arena_zalloc(v->arena, sizeof(*p));
+
+	if (!p) {
 		v->error = -ENOMEM;
-		return &none;
+		return NULL;
 	}
 	p->param = param;
 	p->next = v->paths;
 	v->paths = p;
+	return p;
+}
+
+static const struct view_spans no_values;
+
+const struct view_spans *view_path(struct subject_view *v, const char *param)
+{
+	struct view_path *p = path_find(v, param);
+
+	if (p)
+		return &p->values;
+	if (!v->root || !param || !(p = path_new(v, param)))
+		return &no_values;
 	path_walk(v, v->root, param, &p->values);
 	return &p->values;
+}
+
+struct path_search {
+	struct subject_view *v;
+	struct view_path *path;
+};
+
+static bool visit_path(void *arg, const struct xml_element *message, unsigned level)
+{
+	struct path_search *search = arg;
+
+	(void)level;
+	path_walk(search->v, message, search->path->param, &search->path->values);
+	return !search->v->error;
+}
+
+const struct view_spans *view_path_everywhere(struct subject_view *v, const char *path)
+{
+	struct path_search search = { v, path_find(v, path) };
+
+	if (search.path)
+		return &search.path->values;
+	if (!v->root || !(search.path = path_new(v, path)))
+		return &no_values;
+	carriers_each_message(v->s->stanza, visit_path, &search);
+	return &search.path->values;
 }

@@ -87,6 +87,21 @@ forwarded ; yes ; <message><forwarded xmlns='urn:xmpp:forward:0'><message xmlns=
 forwarded ; no ; <message/>
 chatstate is composing ; yes ; <message><composing xmlns='http://jabber.org/protocol/chatstates'/></message>
 receipt is request ; yes ; <message><request xmlns='urn:xmpp:receipts'/></message>
+encrypted.kind is ox and encrypted.kind is openpgp ; yes ; <message><openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp></message>
+encrypted.kind is ox ; no ; <message><x xmlns='jabber:x:encrypted'>x</x></message>
+label.value contains "Xy/=" ; yes ; <message><securitylabel xmlns='urn:xmpp:sec-label:0'><label><esssecuritylabel xmlns='urn:xmpp:sec-label:ess:0'>Xy/=</esssecuritylabel></label></securitylabel></message>
+label.value is "UNCLASSIFIED" ; yes ; <message><securitylabel xmlns='urn:xmpp:sec-label:0'><displaymarking>x</displaymarking><label><p:policy xmlns:p='urn:p'>UNCLASSIFIED</p:policy></label></securitylabel></message>
+label.value exists ; no ; <message><securitylabel xmlns='urn:xmpp:sec-label:0'><displaymarking>x</displaymarking><label/></securitylabel></message>
+label is "SECRET" ; yes ; <message><sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><securitylabel xmlns='urn:xmpp:sec-label:0'><displaymarking>SECRET</displaymarking><label/></securitylabel></message></forwarded></sent></message>
+corrects is old1 ; yes ; <message><body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='old1'/></message> ; corrects=old1=old1
+corrects exists ; no ; <message><body>x</body><replace xmlns='urn:other' id='old1'/></message>
+retracts is m1 ; yes ; <message><retract xmlns='urn:xmpp:message-retract:1' id='m1'/></message>
+retracts is m1 ; yes ; <message><apply-to xmlns='urn:xmpp:fasten:0' id='m1'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to></message>
+retracts exists ; no ; <message><apply-to xmlns='urn:xmpp:fasten:0' id='m1'><other xmlns='urn:x'/></apply-to></message>
+replies is m2 ; yes ; <message><reply xmlns='urn:xmpp:reply:0' to='a@b' id='m2'/></message>
+replies exists ; no ; <message/>
+reaction is "👎" ; yes ; <message><reactions xmlns='urn:xmpp:reactions:0' id='x'><reaction>👍</reaction><reaction>👎</reaction></reactions></message>
+reaction exists ; no ; <message><reactions xmlns='urn:xmpp:reactions:0' id='x'/></message>
 label contains "SECRET" ; yes ; <message><securitylabel xmlns='urn:xmpp:sec-label:0'><displaymarking>SECRET</displaymarking><label/></securitylabel></message>
 size > 10 ; yes ; <message><body>0123456789</body></message>
 size > 1k ; no ; <message><body>0123456789</body></message>
