@@ -32,6 +32,7 @@
 #include "ctl/listeners.h"
 #include "ctl/probation.h"
 #include "ctl/observed.h"
+#include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
 #include "ctl/startup.h"
 #include "ctl/watch.h"
@@ -83,6 +84,29 @@ static void on_worker_event(void *arg, json_t *event, json_t *act)
 	daemon_event(d, event);
 	if (act)
 		bans_act(d->bans, act);
+}
+
+/* What the disk refuses is lost to its recipient, as if it had been dropped: the event says what it
+ * was.
+ */
+static int on_worker_quarantine(void *arg, json_t *stanza)
+{
+	struct daemon *d = arg;
+	int r = quarantine_put(d->quarantine, stanza, clock_wall_ms());
+
+	if (r < 0 && r != ERR_PROTO)
+		log_error("event=quarantine id=%s error=\"%s\"",
+			json_string_value(json_object_get(stanza, "id")), err_text(r));
+	return r == ERR_PROTO ? r : 0;
+}
+
+void daemon_configure_quarantine(struct daemon *d)
+{
+	const struct daemon_options *options = policy_daemon(d->config->policy);
+
+	quarantine_configure(
+		d->quarantine, &(struct quarantine_ceilings){ options->quarantine_entries,
+				       options->quarantine_bytes, options->quarantine_ms });
 }
 
 static struct config *on_worker_config(void *arg)
@@ -311,6 +335,9 @@ static int start_books(struct daemon *d, struct buf *why)
 	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
 		return r;
 	bans_configure(d->bans, d->config->policy);
+	if ((r = quarantine_open(d->spec.state_dir, &d->quarantine, why)) < 0)
+		return r;
+	daemon_configure_quarantine(d);
 	return 0;
 }
 
@@ -334,7 +361,8 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 static int start_doors(struct daemon *d, struct buf *why)
 {
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
-		on_worker_limits, on_worker_event, on_workers_change, on_worker_down, d };
+		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
+		on_worker_down, d };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
@@ -404,6 +432,7 @@ static void daemon_fini(struct daemon *d)
 	observed_free(d->observed);
 	limits_free(d->limits);
 	config_free(d->config);
+	quarantine_close(d->quarantine);
 	metrics_free(d->metrics);
 	free(d->reload_trouble);
 	if (d->lock_run >= 0)

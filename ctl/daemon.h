@@ -17,6 +17,7 @@ struct limits;
 struct metrics;
 struct observed;
 struct probation;
+struct quarantine;
 struct rehearsal;
 struct watch;
 struct workers;
@@ -46,6 +47,7 @@ struct daemon {
 	struct jobs *jobs;
 	struct events *events;
 	struct bans *bans;
+	struct quarantine *quarantine;
 	struct limits *limits;
 	struct observed *observed;
 	unsigned ticks;
@@ -69,6 +71,8 @@ int daemon_run(const struct daemon_spec *spec);
 void daemon_stop(struct daemon *d);
 /* Writes down an event (borrowed) and tells who follows. */
 void daemon_event(struct daemon *d, json_t *event);
+/* The ceilings of the quarantine as the policy has them. */
+void daemon_configure_quarantine(struct daemon *d);
 /* A list of the policy changed: the kernel may hold a copy, an expectation may not hold any more.
  */
 void daemon_list_changed(struct daemon *d, const char *set, const json_t *add, const json_t *del);

@@ -14,6 +14,8 @@
  *   sessions  {"m","seq"}
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
  *   observed  {"m","seq"}                       what did the limits see
+ *   deliver   {"m","seq","jid","to","direction","xml"}  a stanza released from the quarantine: into the session that
+ *             wrote it (direction "in"), else to whom it is for; never to two
  *   stop      {"m"}                               say system-shutdown to all, then exit
  *
  * worker -> daemon
@@ -25,6 +27,8 @@
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
  *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
  *             since the last time (said once), and the one that is not; the last has "more":false
+ *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected
+ *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
  *             address at this moment

@@ -132,6 +132,7 @@ static void reload_swap(struct reload *reload)
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
+	daemon_configure_quarantine(d);
 	limits_apply(d->limits, d->config->policy); /* set while it was compiled */
 	events_reopen(d->events, options->events_max_bytes);
 	(void)log_parse_level(options->log_level, &level);

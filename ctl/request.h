@@ -30,6 +30,11 @@
  *                                          "current":{"rate","burst","hit_least","hit_most"},"histogram":[{"from","to","peers"}]}
  *                                          (shares from 0 to 1; a peer is a key in an hour); exit 1 when nobody was counted
  *   limit-set {"name"*,"rate","burst"} or {"name"*,"default":true}  that limit as in "limits"
+ *   quarantine-list {}                     {"quarantine":[{"id","time","until","state","from","to","jid","service","direction",
+ *                                           "rule","chain","size"}],"evicted":n}  state: kept, unsure, released
+ *   quarantine-show {"id"*}                the same of one with "xml"
+ *   quarantine-release {"id"*}             {"id","where":"server"|"client"}  exit 1 when nobody of both is connected
+ *   quarantine-delete {"id"*}              {"removed":1}
  *   reload    {"check":bool,"confirm":ms}  {"version","changed":bool,"expectations":n,"diff":{see ctl/compare.h},"until":unix_ms};
  *                                          exit 1 with "diagnostics"
  *   confirm   {}                           {"version"}   exit 1 if nothing waits

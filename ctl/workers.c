@@ -90,6 +90,8 @@ static void on_worker_down(void *arg, struct worker *worker)
 	for (struct call *call = w->calls; call; call = call->next)
 		if (call->kind == CALL_POLICY) /* it may be what killed it */
 			call_end(call, ERR_CLOSED, "the worker ended while it took the policy");
+		else if (call->kind == CALL_DELIVER) /* it may have done it */
+			call_end(call, ERR_CLOSED, "the worker ended");
 		else
 			call_end(call, 0, ""); /* its next life gets all of it from the start */
 	if (w->stopping && worker_state(worker) == WORKER_DOWN && w->stopped) {
@@ -186,12 +188,14 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		const char *name;
 		int (*hear)(struct workers *w, json_t *msg);
 	} table[] = {
+		{ "deliver", workers_hear_deliver },
 		{ "event", hear_event },
 		{ "hits", workers_hear_hits },
 		{ "limits", hear_limits },
 		{ "list", hear_list },
 		{ "observed", workers_hear_observed },
 		{ "policy", hear_policy },
+		{ "quarantine", workers_hear_quarantine },
 		{ "ready", hear_ready },
 		{ "sessions", workers_hear_sessions },
 	};

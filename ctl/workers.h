@@ -22,6 +22,8 @@ struct workers_spec {
 	/* event and act (NULL if no strikes or ban are ordered) are borrowed; their shape is the
 	 * child's word. */
 	void (*on_event)(void *arg, json_t *event, json_t *act);
+	/* A stanza to be kept, borrowed. ERR_PROTO ends the child. */
+	int (*on_quarantine)(void *arg, json_t *stanza);
 	/* A child got ready, or went: tell systemd, status. */
 	void (*on_change)(void *arg);
 	/* One went. */
@@ -57,6 +59,10 @@ void workers_hits(struct workers *w, const char *set, unsigned max,
 	void (*done)(void *arg, json_t *rows), void *arg);
 /* done gets a borrowed array of what limits saw (rules/sketch.h), to be added up. */
 void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
+/* Gives a kept stanza (quarantine_find) to a session of its sender or recipient. done gets 0 with
+ * "server" or "client", ERR_NOTFOUND when nobody is there (it was not delivered), another code when
+ * that is not known. */
+void workers_deliver(struct workers *w, const json_t *stanza, workers_done done, void *arg);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
 /* Ends all children; done when they are gone. */

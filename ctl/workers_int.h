@@ -8,7 +8,8 @@
 
 struct worker;
 
-enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS, CALL_HITS, CALL_OBSERVED };
+enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS, CALL_HITS, CALL_OBSERVED,
+	CALL_DELIVER };
 
 /* Something asked of the worker. */
 struct call {
@@ -55,5 +56,7 @@ bool workers_say(struct workers *w, json_t *msg, int fd);
 bool workers_up(const struct workers *w);
 /* Answers; 0 or ERR_PROTO. */
 int workers_hear_sessions(struct workers *w, json_t *msg);
+int workers_hear_quarantine(struct workers *w, json_t *msg);
+int workers_hear_deliver(struct workers *w, json_t *msg);
 int workers_hear_hits(struct workers *w, json_t *msg);
 int workers_hear_observed(struct workers *w, json_t *msg);

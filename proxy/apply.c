@@ -16,6 +16,7 @@
 #include "proxy/apply_edit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
+#include "proxy/keep.h"
 #include "proxy/leg.h"
 #include "proxy/session_close.h"
 #include "rules/verdict.h"
@@ -124,6 +125,28 @@ static void apply_reject(
 			s, sm_injected, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
 }
 
+/* Kept, it is lost to its sender, who is told only where the rule has a text. What cannot be kept
+ * is not lost in silence. */
+static void apply_quarantine(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
+{
+	struct verdict answer = *v;
+	int r = keep_stanza(s, session_direction(s, from), st, v);
+
+	if (r == 0 && !v->text) {
+		apply_drop(s, from);
+		return;
+	}
+	answer.condition =
+		r == 0 ? STANZA_ERROR_POLICY_VIOLATION : STANZA_ERROR_RESOURCE_CONSTRAINT;
+	if (r < 0) {
+		metric_add(counters.keep_refused, 1);
+		log_warn("quarantine service=%s error=%s: rejected instead", s->service->conf.name,
+			err_text(r));
+	}
+	apply_reject(s, from, st, &answer);
+}
+
 void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
@@ -154,6 +177,9 @@ void apply_verdict(
 		 * the stanza resent. */
 		s->dropped++;
 		session_end(s, v->stream_error, STREAM_ERROR_NONE, v->text);
+		break;
+	case VERDICT_QUARANTINE:
+		apply_quarantine(s, from, st, v);
 		break;
 	case VERDICT_KINDS:
 		break;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include "proxy/counters.h"
 
-enum hub_kind { HUB_EVENT, HUB_ROWS, HUB_GONE };
+enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ROWS, HUB_DELIVERY, HUB_GONE };
 
 struct hub_item {
 	struct hub_item *next;
@@ -23,7 +23,7 @@ struct hub {
 	uv_async_t async;
 	pthread_mutex_t lock;
 	struct hub_item *first, **last;
-	size_t events;
+	size_t events, keeps;
 	const struct hub_handler *handler;
 	void *arg;
 };
@@ -32,7 +32,11 @@ static void hub_deliver(struct hub *h, struct hub_item *item)
 {
 	switch (item->kind) {
 	case HUB_EVENT:
+	case HUB_KEEP:
 		h->handler->on_event(h->arg, item->json);
+		break;
+	case HUB_DELIVERY:
+		h->handler->on_delivery(h->arg, item->seq, json_is_true(item->json));
 		break;
 	case HUB_ROWS:
 		h->handler->on_rows(h->arg, item->seq, item->json);
@@ -51,7 +55,7 @@ static struct hub_item *hub_take(struct hub *h)
 	first = h->first;
 	h->first = NULL;
 	h->last = &h->first;
-	h->events = 0;
+	h->events = h->keeps = 0;
 	pthread_mutex_unlock(&h->lock);
 	return first;
 }
@@ -109,27 +113,44 @@ void hub_free(struct hub *h)
 		uv_close((uv_handle_t *)&h->async, hub_on_close);
 }
 
-static void hub_put(struct hub *h, enum hub_kind kind, json_int_t seq, json_t *json)
+/* False: thrown away. */
+static bool hub_put(struct hub *h, enum hub_kind kind, json_int_t seq, json_t *json)
 {
 	struct hub_item *item = calloc(1, sizeof(*item));
 	bool full;
 
 	pthread_mutex_lock(&h->lock);
-	full = !item || (kind == HUB_EVENT && h->events >= HUB_EVENTS_MAX);
+	full = !item || (kind == HUB_EVENT && h->events >= HUB_EVENTS_MAX) ||
+	       (kind == HUB_KEEP && h->keeps >= HUB_KEEPS_MAX);
 	if (!full) {
 		*item = (struct hub_item){ .kind = kind, .seq = seq, .json = json };
 		*h->last = item;
 		h->last = &item->next;
 		h->events += kind == HUB_EVENT;
+		h->keeps += kind == HUB_KEEP;
 	}
 	pthread_mutex_unlock(&h->lock);
 	if (!full) {
 		uv_async_send(&h->async);
-		return;
+		return true;
 	}
 	metric_add(counters.event_lost, 1);
 	json_decref(json);
 	free(item);
+	return false;
+}
+
+bool hub_keep(struct hub *h, json_t *message)
+{
+	if (h && message)
+		return hub_put(h, HUB_KEEP, 0, message);
+	json_decref(message);
+	return false;
+}
+
+void hub_delivery(struct hub *h, json_int_t seq, bool delivered)
+{
+	hub_put(h, HUB_DELIVERY, seq, json_boolean(delivered));
 }
 
 void hub_event(struct hub *h, json_t *message)

@@ -19,6 +19,7 @@
 #include "base/sandbox.h"
 #include "proxy/counters.h"
 #include "proxy/hub.h"
+#include "proxy/keep.h"
 #include "proxy/link_int.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -267,6 +268,11 @@ static void link_on_rows(void *arg, json_int_t seq, json_t *rows)
 	link_take_rows(arg, seq, rows);
 }
 
+static void link_on_delivery(void *arg, json_int_t seq, bool delivered)
+{
+	link_take_delivery(arg, seq, delivered);
+}
+
 static void link_on_gone(void *arg)
 {
 	struct link *l = arg;
@@ -311,6 +317,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_sessions(l, msg);
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
+	else if (strcmp(m, "deliver") == 0)
+		link_on_deliver(l, msg);
 	else if (strcmp(m, "stop") == 0)
 		on_stop(l);
 	else
@@ -329,7 +337,8 @@ static void link_on_close(void *arg, struct channel *ch, int code)
 }
 
 static const struct channel_handler channel_handler = { link_on_message, link_on_close };
-static const struct hub_handler hub_handler = { link_on_event, link_on_rows, link_on_gone };
+static const struct hub_handler hub_handler = { link_on_event, link_on_rows, link_on_delivery,
+	link_on_gone };
 
 int link_run(int fd, struct metrics *metrics)
 {
@@ -347,6 +356,7 @@ int link_run(int fd, struct metrics *metrics)
 	uv_run(&l.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&l.loop);
 	link_free_gathers(&l);
+	link_free_deliveries(&l);
 	link_release_waiting(&l);
 	gear_unref(l.gear);
 	return l.status;

@@ -7,6 +7,7 @@
 #include "ctl/link.h"
 #include "proxy/worker.h"
 
+struct delivery;
 struct gather;
 struct waiting;
 
@@ -23,6 +24,7 @@ struct link {
 	unsigned n_workers, gone;
 	struct waiting *waiting;
 	struct gather *gathers;
+	struct delivery *deliveries;
 	bool started, stopping;
 	int status;
 };

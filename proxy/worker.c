@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/hub.h"
+#include "proxy/keep.h"
 #include "proxy/listen.h"
 #include "proxy/session.h"
 #include "proxy/sm.h"
@@ -27,6 +28,7 @@ enum order_kind {
 	ORDER_SWAP,
 	ORDER_KILL,
 	ORDER_SESSIONS,
+	ORDER_DELIVER,
 	ORDER_STOP
 };
 
@@ -40,6 +42,7 @@ struct order {
 	unsigned prefix_len;
 	bool by_jid;
 	json_int_t seq;
+	const struct delivery *delivery;
 	char text[]; /* service or JID */
 };
 
@@ -101,6 +104,7 @@ static void worker_do_stop(struct worker *w)
 
 static void worker_do(struct worker *w, struct order *o)
 {
+	json_int_t seq;
 	int r;
 
 	switch (o->kind) {
@@ -122,6 +126,11 @@ static void worker_do(struct worker *w, struct order *o)
 		break;
 	case ORDER_SESSIONS:
 		worker_do_sessions(w, o->seq);
+		break;
+	case ORDER_DELIVER:
+		/* d may be gone as soon as it has its answer. */
+		seq = o->delivery->seq;
+		hub_delivery(w->hub, seq, keep_deliver(w, o->delivery));
 		break;
 	case ORDER_STOP:
 		worker_do_stop(w);
@@ -334,6 +343,11 @@ int worker_kill(
 int worker_list_sessions(struct worker *w, json_int_t seq)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_SESSIONS, .seq = seq }, "");
+}
+
+int worker_deliver(struct worker *w, const struct delivery *d)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_DELIVER, .delivery = d }, "");
 }
 
 int worker_stop(struct worker *w)

@@ -47,6 +47,10 @@ int worker_kill(
 	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
 /* The rows come back through hub_rows with seq. */
 int worker_list_sessions(struct worker *w, json_int_t seq);
+struct delivery;
+/* It looks for a session that fits d's step and says through hub_delivery whether it delivered; d
+ * is its to read until then. */
+int worker_deliver(struct worker *w, const struct delivery *d);
 /* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */
 int worker_stop(struct worker *w);
 /* After worker_stop: waits for the thread and frees. */

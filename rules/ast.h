@@ -80,11 +80,11 @@ struct ast_cond {
 };
 
 enum ast_action_kind {
-	ACTION_ACCEPT, ACTION_DROP, ACTION_REJECT, ACTION_CLOSE, ACTION_REDIRECT, /* final */
+	ACTION_ACCEPT, ACTION_DROP, ACTION_REJECT, ACTION_CLOSE, ACTION_REDIRECT,
+	ACTION_QUARANTINE, /* final */
 	ACTION_JUMP, ACTION_GOTO, ACTION_RETURN,                  /* flow */
 	ACTION_LOG, ACTION_COUNT, ACTION_MARK, ACTION_STRIKE, ACTION_BAN,
-	ACTION_STRIP, ACTION_REPLACE, ACTION_TARPIT, ACTION_REPORT, ACTION_QUARANTINE,          /* the last: a later issue gives it life;
-	                                                           * check.c says so */
+	ACTION_STRIP, ACTION_REPLACE, ACTION_TARPIT, ACTION_REPORT,
 };
 
 struct ast_action {
@@ -94,7 +94,7 @@ struct ast_action {
 	struct ast_cond *lookup; /* MARK: FIELD in @map; NULL: word is the mark */
 	const char *word; /* REJECT, CLOSE: condition; JUMP, GOTO: chain; MARK: name; LOG: "body" or NULL; STRIP: {ns}name; REPORT: reason or NULL */
 	struct loc word_at;
-	const char *text; /* REJECT, CLOSE: text for the peer, or NULL; REPLACE: the mask; REDIRECT: the JID;
+	const char *text; /* REJECT, CLOSE, QUARANTINE: text for the peer, or NULL; REPLACE: the mask; REDIRECT: the JID;
 	                   * REPORT: for the operator, or NULL */
 	uint64_t number;  /* STRIKE: how many (default 1); BAN, TARPIT: milliseconds */
 	struct ast_item *target; /* JUMP, GOTO: filled by check.c */

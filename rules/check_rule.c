@@ -189,9 +189,6 @@ static void check_action(struct checker *c, struct ast_action *a, const struct a
 			diag_error(c->diags, a->word_at, NULL,
 				"a report is of spam or of abuse, not of '%s'", a->word);
 		break;
-	case ACTION_QUARANTINE:
-		diag_error(c->diags, a->at, NULL, "'quarantine' comes with a later version");
-		break;
 	default:
 		break;
 	}
@@ -339,7 +336,7 @@ static const char *rule_suggest(struct checker *c, const char *name)
 
 static void check_expect_verdict(struct checker *c, const struct ast_expect *e)
 {
-	static const char verdicts[] = "accept|drop|reject|close|redirect";
+	static const char verdicts[] = "accept|drop|reject|close|redirect|quarantine";
 
 	if (!schema_has_word(verdicts, e->verdict)) {
 		diag_error(c->diags, e->verdict_at,

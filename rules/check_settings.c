@@ -447,12 +447,10 @@ static void check_hook(const struct shape *x, const struct ast_value *v)
 static void check_policy_setting(const struct shape *x, const struct ast_value *v)
 {
 	bool reject = is_word(v, "reject"), close = is_word(v, "close");
+	bool text = reject || close || is_word(v, "quarantine");
 
-	if (is_word(v, "quarantine")) {
-		diag_error(x->c->diags, v->at, NULL, "'quarantine' comes with a later version");
-		return;
-	}
-	if (!v || v->kind != VALUE_WORD || !schema_has_word("accept|drop|reject|close", v->text)) {
+	if (!v || v->kind != VALUE_WORD ||
+		!schema_has_word("accept|drop|reject|close|quarantine", v->text)) {
 		shape_wrong(x, v, NULL);
 		return;
 	}
@@ -461,7 +459,7 @@ static void check_policy_setting(const struct shape *x, const struct ast_value *
 		check_condition_word(x->c, close, v->text, v->at);
 		v = v->next;
 	}
-	if (v && (reject || close) && v->kind == VALUE_STRING)
+	if (v && text && v->kind == VALUE_STRING)
 		v = v->next;
 	shape_end(x, v);
 }

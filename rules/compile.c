@@ -303,10 +303,11 @@ static void compile_policy(struct compiler *c, struct chain *chain, const struct
 	const char *word = v && v->text ? v->text : "accept";
 	struct action *a = &chain->policy;
 
-	a->kind = strcmp(word, "drop") == 0     ? ACTION_DROP
-		  : strcmp(word, "reject") == 0 ? ACTION_REJECT
-		  : strcmp(word, "close") == 0  ? ACTION_CLOSE
-						: ACTION_ACCEPT;
+	a->kind = strcmp(word, "drop") == 0         ? ACTION_DROP
+		  : strcmp(word, "reject") == 0     ? ACTION_REJECT
+		  : strcmp(word, "close") == 0      ? ACTION_CLOSE
+		  : strcmp(word, "quarantine") == 0 ? ACTION_QUARANTINE
+						    : ACTION_ACCEPT;
 	if (a->kind == ACTION_ACCEPT && strcmp(word, "accept") != 0)
 		diag_error(c->diags, v->at, NULL, "unknown policy '%s'", word);
 	v = v ? v->next : NULL;

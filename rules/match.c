@@ -232,6 +232,19 @@ static void verdict_redirect(struct judge *j, struct verdict *v, const struct ac
 	v->text = NULL;
 }
 
+/* Only messages are kept: an iq wants an answer now, and presence of yesterday is none. */
+static void verdict_quarantine(struct judge *j, struct verdict *v)
+{
+	const struct stanza *st = j->view.s->stanza;
+
+	if (st && st->kind == STANZA_MESSAGE) {
+		v->kind = strcmp(stanza_type(st), "error") == 0 ? VERDICT_DROP : VERDICT_QUARANTINE;
+	} else {
+		v->kind = VERDICT_REJECT;
+		v->condition = STANZA_ERROR_POLICY_VIOLATION;
+	}
+}
+
 static void verdict_set(struct judge *j, struct verdict *v, const struct action *a)
 {
 	v->kind = a->kind == ACTION_DROP     ? VERDICT_DROP
@@ -243,6 +256,8 @@ static void verdict_set(struct judge *j, struct verdict *v, const struct action 
 	v->text = a->text;
 	if (a->kind == ACTION_REDIRECT)
 		verdict_redirect(j, v, a);
+	if (a->kind == ACTION_QUARANTINE)
+		verdict_quarantine(j, v);
 }
 
 /* ---- chains ---- */
@@ -302,6 +317,7 @@ static enum flow rule_apply(
 		case ACTION_REJECT:
 		case ACTION_CLOSE:
 		case ACTION_REDIRECT:
+		case ACTION_QUARANTINE:
 			verdict_set(j, j->verdict, a);
 			j->verdict->rule = rule->name;
 			j->verdict->chain = (*chain)->name;

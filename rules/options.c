@@ -156,6 +156,10 @@ static void collect_daemon(struct collector *c, const struct ast_setting *settin
 	if (options_find(settings, "log"))
 		d->log_level = options_strdup(c, value_text(settings, "log"));
 	d->events_max_bytes = value_number(settings, "events-max", d->events_max_bytes);
+	d->quarantine_entries =
+		(unsigned)value_number(settings, "quarantine-entries", d->quarantine_entries);
+	d->quarantine_bytes = value_number(settings, "quarantine-size", d->quarantine_bytes);
+	d->quarantine_ms = value_ms(options_find(settings, "quarantine-keep"), d->quarantine_ms);
 }
 
 static void collect_firewall(struct collector *c, const struct ast_setting *settings)
@@ -214,6 +218,9 @@ static void defaults_set(struct collector *c)
 		.mark = 0x584d0000,
 		.route_table = 22530,
 		.events_max_bytes = (uint64_t)100 << 20,
+		.quarantine_entries = 10000,
+		.quarantine_bytes = (uint64_t)64 << 20,
+		.quarantine_ms = (uint64_t)30 * 86400000,
 	};
 	c->initial = (struct service){
 		.tls = TLS_REQUIRED,

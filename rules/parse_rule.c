@@ -151,6 +151,7 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 		take_word(p, a);
 		return true;
 	case ACTION_REPLACE:
+	case ACTION_QUARANTINE:
 		take_text(p, a);
 		return true;
 	default:
@@ -322,7 +323,7 @@ static bool begins_expect_line(const struct parser *p)
 static bool take_verdict(struct parser *p, struct ast_expect *e)
 {
 	e->verdict_at = p->token.at;
-	if (!take_name(p, &e->verdict, "accept, drop, reject, close or redirect"))
+	if (!take_name(p, &e->verdict, "accept, drop, reject, close, redirect or quarantine"))
 		return false;
 	if (parse_is(p, TOKEN_WORD) && !begins_expect_line(p) &&
 		(strcmp(e->verdict, "reject") == 0 || strcmp(e->verdict, "close") == 0)) {

@@ -55,6 +55,7 @@ enum verdict_kind {
 	VERDICT_REJECT,
 	VERDICT_CLOSE,
 	VERDICT_REDIRECT, /* goes on, to another address */
+	VERDICT_QUARANTINE, /* kept; text, if any, is what the sender hears */
 	VERDICT_KINDS
 };
 

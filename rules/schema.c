@@ -91,6 +91,14 @@ static const struct schema_setting daemon_settings[] = {
 	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
 		.doc = "events.json is rotated at this size; one old file is kept.",
 		RANGE(MIB, 1024 * GIB) },
+	{ "quarantine-entries", SHAPE_NUMBER, "N", NULL, "10000",
+		.doc = "Messages kept in quarantine at most; the oldest give way.",
+		RANGE(1, 1000000) },
+	{ "quarantine-size", SHAPE_SIZE, "SIZE", NULL, "64M",
+		.doc = "Bytes of messages kept in quarantine at most.", RANGE(MIB, 64 * GIB) },
+	{ "quarantine-keep", SHAPE_DURATION, "TIME", NULL, "30d",
+		.doc = "How long a message is kept in quarantine.",
+		RANGE(60000, (uint64_t)3650 * 86400000) },
 };
 
 static const struct schema_setting firewall_settings[] = {
@@ -207,7 +215,7 @@ static const struct schema_setting chain_settings[] = {
 		.doc = "Of chains that hook the same service, the one with the lower number is "
 		       "asked first; of equal ones, the one that stands first.",
 		RANGE(0, 1000) },
-	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]",
+	{ "policy", SHAPE_POLICY, "accept|drop|reject [CONDITION] [\"TEXT\"]|close [CONDITION]|quarantine [\"TEXT\"]",
 		NULL, "accept", .doc = "What becomes of a stanza no rule decided." },
 	{ "rule", SHAPE_EXPECT, "NAME [dry] { [CONDITION] ACTION, ... }", NULL, "",
 		.doc = "See RULES.md.", .repeat = true },

@@ -63,6 +63,9 @@ struct daemon_options {
 	uint32_t route_table;  /* default 22530 */
 	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
 	uint64_t events_max_bytes; /* rotate events.json at this size (default 100 MiB), one old file kept */
+	unsigned quarantine_entries; /* kept at most; default 10000 */
+	uint64_t quarantine_bytes;   /* default 64 MiB */
+	uint64_t quarantine_ms;      /* default 30 days */
 };
 
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */

@@ -24,6 +24,7 @@ static const char *const kind_texts[] = {
 	[VERDICT_REJECT] = "reject",
 	[VERDICT_CLOSE] = "close",
 	[VERDICT_REDIRECT] = "redirect",
+	[VERDICT_QUARANTINE] = "quarantine",
 };
 
 const char *verdict_kind_text(enum verdict_kind kind)

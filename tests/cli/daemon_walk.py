@@ -338,6 +338,86 @@ class Walk(Base):
         self.refusal("list", "export", "hosts", self.folder / "no/such/folder")
         self.refusal("list", "export", "hosts", "a", "b", status=2)
 
+    def quarantine(self, number, **more):
+        stanza = {"id": f"k-{number}", "from": "a@a.example/x", "to": "b@a.example", "jid": "a@a.example/x", "service": "c2s",
+                  "direction": "in", "rule": "r", "chain": "inbound", "xml": f"<message><body>\x1b[31mword {number}</body></message>"}
+        self.order({"m": "quarantine", "stanza": {**stanza, **more}})
+        wait(lambda: any(row["id"] == f"k-{number}" for row in self.answer("quarantine", "list")["quarantine"]))
+
+    def test_quarantine_keeps_and_releases_once(self):
+        self.start()
+        self.assertIn("nothing is in quarantine", self.ctl("quarantine", "list").stdout)
+        for number in (1, 2, 3):
+            self.quarantine(number)
+        rows = self.answer("quarantine", "list")["quarantine"]
+        self.assertEqual([(row["id"], row["state"]) for row in rows], [("k-3", "kept"), ("k-2", "kept"), ("k-1", "kept")])
+        self.assertNotIn("xml", rows[0])
+        self.assertAlmostEqual((rows[0]["until"] - rows[0]["time"]) / 86400000, 30)
+        shown = self.answer("quarantine", "show", "k-2")
+        self.assertIn("word 2", shown["xml"])
+        self.assertNotIn("\x1b", self.ctl("quarantine", "show", "k-2").stdout)
+        # Nobody is there: kept, and may be tried again.
+        absent = self.folder / "libexec/absent"
+        absent.touch()
+        self.assertIn("connected here: kept", self.refusal("quarantine", "release", "k-2"))
+        self.assertEqual(self.answer("quarantine", "show", "k-2")["state"], "kept")
+        absent.unlink()
+        self.assertEqual(self.answer("quarantine", "release", "k-2"), {"id": "k-2", "where": "server"})
+        sent = self.heard("deliver")[-1]
+        self.assertEqual((sent["jid"], sent["to"], sent["direction"]), ("a@a.example/x", "b@a.example", "in"))
+        self.assertIn("released before", self.refusal("quarantine", "release", "k-2"))
+        self.assertEqual(len(self.heard("deliver")), 2)
+        self.assertEqual(self.answer("quarantine", "delete", "k-3"), {"removed": 1})
+        self.assertIn("k-3", self.refusal("quarantine", "delete", "k-3"))
+        self.refusal("quarantine", "show", "nonesuch")
+        self.refusal("quarantine", "show", status=2)
+        told = [e["xmppwall"] for e in map(json.loads, self.ctl("--json", "events").stdout.splitlines())
+                if e["event_type"] == "quarantine"]
+        self.assertEqual([(t["what"], t["id"]) for t in told], [("release", "k-2"), ("delete", "k-3")])
+        self.assertIn("uid", told[0]["who"])
+        self.kill()
+        self.start()
+        self.assertEqual([(row["id"], row["state"]) for row in self.answer("quarantine", "list")["quarantine"]],
+                         [("k-2", "released"), ("k-1", "kept")])
+
+    def test_quarantine_release_cut_short_is_not_repeated(self):
+        self.start()
+        (self.folder / "libexec/silent").touch()
+        for number in (1, 2):
+            self.quarantine(number)
+        asking = subprocess.Popen([BIN / "xmppwallctl", "--run-dir", self.folder / "run", "quarantine", "release", "k-1"],
+                                  stderr=subprocess.PIPE, text=True)
+        wait(lambda: self.heard("deliver"))
+        self.assertIn("being released", self.refusal("quarantine", "release", "k-1"))
+        self.order("die")  # the worker, with the message in its hands
+        self.assertIn("will not be delivered again", asking.communicate(timeout=DEADLINE)[1])
+        wait(lambda: self.status()["workers"][0]["state"] == "ready")
+        asking = subprocess.Popen([BIN / "xmppwallctl", "--run-dir", self.folder / "run", "quarantine", "release", "k-2"],
+                                  stderr=subprocess.PIPE, text=True)
+        wait(lambda: len(self.heard("deliver")) == 2)
+        self.kill()
+        asking.communicate(timeout=DEADLINE)
+        (self.folder / "libexec/silent").unlink()
+        self.start()
+        for number in (1, 2):
+            self.assertEqual(self.answer("quarantine", "show", f"k-{number}")["state"], "unsure")
+            self.assertIn("may have been delivered", self.refusal("quarantine", "release", f"k-{number}"))
+            self.answer("quarantine", "delete", f"k-{number}")
+
+    def test_quarantine_has_ceilings(self):
+        self.write_policy(policy=self.policy.replace("daemon {", "daemon { quarantine-entries 3;"))
+        self.start()
+        for number in range(5):
+            self.quarantine(number)
+        answer = self.answer("quarantine", "list")
+        self.assertEqual([row["id"] for row in answer["quarantine"]], ["k-4", "k-3", "k-2"])
+        self.assertEqual(answer["evicted"], 2)
+        self.write_policy(policy=self.policy.replace("daemon {", "daemon { quarantine-entries 1;"))
+        self.answer("reload")
+        self.assertEqual([row["id"] for row in self.answer("quarantine", "list")["quarantine"]], ["k-4"])
+        self.order({"m": "quarantine", "stanza": {"id": "no stanza"}})  # a broken sibling is presumed hostile
+        wait(lambda: len(self.heard("born")) == 2)
+
     def test_what_a_worker_says_does_not_steer_the_terminal(self):
         self.start()
         event = self.event("\x1b]0;id\x07", "\x1b[2J1.2.3.4")

@@ -43,6 +43,9 @@ def answer(message):
         say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "old.example", "hits": 7}], "more": True})
         say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "feed.example", "hits": 3}, {"entry": 5}, "x"],
              "more": False})
+    elif kind == "deliver" and not (FOLDER / "silent").exists():
+        ok = not (FOLDER / "absent").exists()
+        say({"m": "deliver", "seq": message["seq"], "ok": ok, "where": "server" if ok else ""})
     elif kind == "stop":
         sys.exit(0)
 

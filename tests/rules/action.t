@@ -56,7 +56,10 @@ report abuse ; ok ; report abuse }
 report spam "seen before", drop ; ok ; report spam "seen before", drop }
 report "seen before" ; ok ; report "seen before" }
 report crime ; fail ; a report is of spam or of abuse, not of 'crime'
-quarantine ; fail ; 'quarantine' comes with a later version
+quarantine ; ok ; quarantine }
+quarantine "wait a bit", log ; ok ; quarantine "wait a bit", log }
+quarantine, accept ; fail ; rule 'r' has already decided ; make it a rule of its own
+quarantine forbidden ; fail ; expected ',' or '}', got 'forbidden'
 strip "{urn:x}y" ; ok ; strip "{urn:x}y" }
 strip "{urn:x}*", strip "{*}y", strip "subject", accept ; ok
 strip ; fail ; expected what to strip, got '}' ; an element such as "{urn:x}name"
@@ -112,9 +115,11 @@ rule a { drop }; rule b { accept }; ; ok
 policy drop; ; ok ; policy drop;
 policy reject forbidden "no"; ; ok ; policy reject forbidden "no";
 policy close; ; ok
-policy dorp; ; fail ; 'policy' wants accept|drop|reject [CONDITION] ["TEXT"]|close [CONDITION], not 'dorp'
+policy dorp; ; fail ; 'policy' wants accept|drop|reject [CONDITION] ["TEXT"]|close [CONDITION]|quarantine ["TEXT"], not 'dorp'
 policy reject frobidden; ; fail ; unknown stanza error 'frobidden' ; did you mean 'forbidden'?
-policy quarantine; ; fail ; 'quarantine' comes with a later version
+policy quarantine; ; ok ; policy quarantine;
+policy quarantine "looked at first"; ; ok ; policy quarantine "looked at first";
+policy quarantine forbidden; ; fail ; 'forbidden' is one value too many for 'policy' ; a setting ends with ';'
 policy drop forbidden; ; fail ; 'forbidden' is one value too many for 'policy' ; a setting ends with ';'
 policy drop; policy drop; ; fail ; 'policy' is already set above
 polcy drop; ; fail ; unknown setting 'polcy' in chain ; did you mean 'policy'?

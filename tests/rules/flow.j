@@ -58,6 +58,14 @@ rule a dry { redirect "abuse@e" } ; accept - would redirect a abuse@e ; <message
 :subject direction=out
 rule a { redirect "abuse@e" } ; reject policy-violation a ; <message to='a@b'/>
 :subject
+# What may be kept is kept, the rest is turned back.
+rule a { quarantine } rule b { drop } ; quarantine a ; <message to='a@b'><body>x</body></message>
+rule a { quarantine "later", log } ; quarantine a "later" log ; <message to='a@b'/>
+rule a { quarantine } ; drop a ; <message type='error' to='a@b'/>
+rule a { quarantine "later" } ; reject policy-violation a "later" ; <iq type='get' id='1' to='a@b'><q xmlns='q'/></iq>
+rule a { quarantine } ; reject policy-violation a ; <presence/>
+policy quarantine "all"; ; quarantine - "all" ; <message/>
+rule a dry { quarantine } ; accept - would quarantine a ; <message/>
 # Dry rules: told of, not done; the judging goes on as if they had not held.
 rule a dry { drop } ; accept - would drop a ; <message/>
 rule a dry { presence drop } ; accept - ; <message/>

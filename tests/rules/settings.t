@@ -152,7 +152,7 @@ expect "x" { stanza "<message/>" verdict drop } ; fail ; expected drop, got acce
 chain a { hook c2s; rule r { message reject forbidden } } expect "x" { stanza "<message/>" verdict reject forbidden by r } ; ok
 chain a { hook c2s; rule r { message reject forbidden } } expect "x" { stanza "<message/>" verdict reject policy-violation } ; fail ; expected reject policy-violation, got reject forbidden by r
 chain a { hook c2s; policy drop; } expect "x" { stanza "<message/>" verdict accept } ; fail ; expected accept, got drop (policy of chain a)
-expect "x" { stanza "<message/>" verdict refuse } ; fail ; unknown verdict 'refuse' ; one of accept, drop, reject, close, redirect
+expect "x" { stanza "<message/>" verdict refuse } ; fail ; unknown verdict 'refuse' ; one of accept, drop, reject, close, redirect, quarantine
 expect "x" { stanza "<message/>" verdict reject frobidden } ; fail ; unknown stanza error 'frobidden' ; did you mean 'forbidden'?
 expect "x" { stanza "<message/>" verdict accept by nobody } ; fail ; no such rule 'nobody'
 expect "x" { verdict accept } ; fail ; expect has no 'stanza'

@@ -6,11 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "proxy/apply.h"
 #include "proxy/counters.h"
+#include "proxy/hub.h"
+#include "proxy/keep.h"
 #include "proxy/leg.h"
 #include "proxy/worker.h"
 #include "xmpp/ns.h"
@@ -272,6 +275,128 @@ static void a_tarpit_stops_the_client_alone(void **state)
 	f->s.client.conn.fd = f->s.server.conn.fd = -1;
 }
 
+/* ---- quarantine ---- */
+
+static json_t *kept;
+
+static void on_message(void *arg, json_t *message)
+{
+	(void)arg;
+	if (strcmp(json_string_value(json_object_get(message, "m")), "quarantine") == 0)
+		kept = json_incref(json_object_get(message, "stanza"));
+}
+
+static const char *kept_text(const char *key)
+{
+	return json_string_value(json_object_get(kept, key));
+}
+
+static void kept_is_told_to_the_daemon(void **state)
+{
+	static const struct hub_handler handler = { .on_event = on_message };
+	struct fixture *f = *state;
+
+	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, &f->worker.hub), 0);
+	f->v.kind = VERDICT_QUARANTINE;
+	f->v.rule = "r";
+	apply(f, &f->s.client, "<message to='A@b'><body>x &amp; y</body></message>");
+	/* As if it had been dropped. */
+	assert_string_equal(queued(&f->s.server), "");
+	assert_string_equal(queued(&f->s.client), "");
+	expect_ledger(f, DIRECTION_IN, 0, 1);
+	uv_run(&f->worker.loop, UV_RUN_NOWAIT);
+	assert_non_null(kept);
+	assert_string_equal(kept_text("id"), "test-id");
+	assert_string_equal(kept_text("jid"), "u@local.example/r");
+	assert_string_equal(kept_text("from"), "u@local.example/r");
+	assert_string_equal(kept_text("to"), "a@b");
+	assert_string_equal(kept_text("direction"), "in");
+	assert_non_null(strstr(kept_text("xml"), "<body>x &amp; y</body>"));
+	assert_non_null(strstr(kept_text("xml"), "from=\"u@local.example/r\""));
+	assert_non_null(strstr(kept_text("xml"), "<delay xmlns=\"urn:xmpp:delay\" stamp=\"2"));
+	assert_non_null(strstr(kept_text("xml"), "Z\"/></message>"));
+	json_decref(kept);
+	kept = NULL;
+	/* With a text its sender hears of it. */
+	f->v.text = "later";
+	apply(f, &f->s.client, "<message id='9'><body>x</body></message>");
+	assert_non_null(strstr(queued(&f->s.client), "policy-violation"));
+	assert_non_null(strstr(queued(&f->s.client), "later [test-id]"));
+	uv_run(&f->worker.loop, UV_RUN_NOWAIT);
+	assert_string_equal(kept_text("to"), "u@local.example");
+	json_decref(kept);
+	kept = NULL;
+	hub_free(f->worker.hub);
+	f->worker.hub = NULL;
+	uv_run(&f->worker.loop, UV_RUN_NOWAIT);
+}
+
+static void what_cannot_be_kept_is_not_lost_in_silence(void **state)
+{
+	static const struct hub_handler handler = { .on_event = on_message };
+	static char large[KEEP_XML_MAX + 200];
+	struct fixture *f = *state;
+
+	f->v.kind = VERDICT_QUARANTINE;
+	f->v.rule = "r";
+	/* Nobody takes it. */
+	apply(f, &f->s.client, "<message to='a@b' id='1'><body>x</body></message>");
+	assert_non_null(strstr(queued(&f->s.client), "resource-constraint"));
+	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, &f->worker.hub), 0);
+	snprintf(large, sizeof(large), "<message to='a@b' id='1'><body>%0*d</body></message>",
+		KEEP_XML_MAX, 7);
+	apply(f, &f->s.client, large);
+	assert_non_null(strstr(queued(&f->s.client), "resource-constraint"));
+	for (unsigned i = 0; i < HUB_KEEPS_MAX; i++) {
+		apply(f, &f->s.client, "<message to='a@b' id='1'><body>x</body></message>");
+		assert_string_equal(queued(&f->s.client), "");
+	}
+	apply(f, &f->s.client, "<message to='a@b' id='1'><body>x</body></message>");
+	assert_non_null(strstr(queued(&f->s.client), "resource-constraint"));
+	hub_free(f->worker.hub);
+	f->worker.hub = NULL;
+	uv_run(&f->worker.loop, UV_RUN_NOWAIT);
+}
+
+static bool delivered(struct fixture *f, const char *jid, enum direction direction)
+{
+	struct delivery d = { .xml = "<message/>", .n_steps = 1 };
+
+	d.steps[0].jid = jid;
+	d.steps[0].direction = direction;
+	buf_clear(&f->s.client.conn.out);
+	buf_clear(&f->s.server.conn.out);
+	return keep_deliver(&f->worker, &d);
+}
+
+static void released_goes_into_a_session_that_fits(void **state)
+{
+	struct fixture *f = *state;
+
+	f->worker.sessions = &f->s;
+	f->s.client.session = f->s.server.session = &f->s;
+	f->s.running = true; /* nothing leaves: there are no sockets */
+	assert_false(delivered(f, "u@local.example/r", DIRECTION_IN));
+	f->s.client.conn.fd = f->s.server.conn.fd = 0;
+	assert_true(delivered(f, "u@local.example/r", DIRECTION_IN));
+	assert_string_equal(queued(&f->s.server), "<message/>");
+	assert_string_equal(queued(&f->s.client), "");
+	expect_ledger(f, DIRECTION_IN, 1, 0); /* the client never sent it */
+	assert_true(delivered(f, "u@local.example", DIRECTION_OUT));
+	assert_string_equal(queued(&f->s.client), "<message/>");
+	expect_ledger(f, DIRECTION_OUT, 1, 0);
+	assert_false(delivered(f, "u@local.example/rr", DIRECTION_IN));
+	assert_false(delivered(f, "u@local.exampl", DIRECTION_OUT));
+	assert_false(delivered(f, "x@local.example", DIRECTION_OUT));
+	f->s.client.closed_out = true;
+	assert_false(delivered(f, "u@local.example/r", DIRECTION_OUT));
+	f->s.client.closed_out = false;
+	f->s.state = SESSION_CLOSING;
+	assert_false(delivered(f, "u@local.example/r", DIRECTION_OUT));
+	f->s.client.conn.fd = f->s.server.conn.fd = -1;
+	f->worker.sessions = NULL;
+}
+
 static void without_a_verdict_it_fails_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -303,6 +428,9 @@ int main(void)
 		CASE(close_ends_the_session),
 		CASE(redirected_goes_to_another_and_says_for_whom),
 		CASE(a_tarpit_stops_the_client_alone),
+		CASE(kept_is_told_to_the_daemon),
+		CASE(what_cannot_be_kept_is_not_lost_in_silence),
+		CASE(released_goes_into_a_session_that_fits),
 		CASE(without_a_verdict_it_fails_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Quarantine on this side of the channel. In: a stanza under that verdict, from apply.c; a released
+ * one, from the daemon. Out: a message for the daemon, bounded in size and number; the released
+ * stanza in one session's queue, entered in its ledger as ours. Sessions are looked for one worker
+ * after the other, and a worker answers before the next is asked: what was delivered once is not
+ * delivered again. It keeps nothing itself. */
+#include "proxy/keep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "proxy/counters.h"
+#include "proxy/hub.h"
+#include "proxy/link_int.h"
+#include "proxy/session_close.h"
+#include "proxy/worker.h"
+#include "xmpp/jid.h"
+#include "xmpp/ns.h"
+#include "xmpp/write.h"
+
+/* ---- to the daemon ---- */
+
+/* What is kept stands for itself: from whom, to whom, since when (XEP-0203). */
+static int keep_complete(const struct session *s, enum direction direction, const struct stanza *st)
+{
+	const char *own = s->jid ? s->jid : "", *attr = direction == DIRECTION_IN ? "from" : "to";
+	struct xml_element *delay;
+	char now[40], bare[2100];
+	int r = 0;
+
+	if (*own && !element_attr(st->root, attr))
+		r = element_set_attr(st->arena, st->root, attr, own);
+	/* RFC 6120 8.1.1.1: a message without "to" is for the sender's own account. */
+	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(own, "/"), own);
+	if (r == 0 && *bare && !element_attr(st->root, "to"))
+		r = element_set_attr(st->arena, st->root, "to", bare);
+	if (r < 0 || element_child(st->root, NS_DELAY, "delay"))
+		return r;
+	clock_format_wall(clock_wall_ms(), now, sizeof(now));
+	strcpy(now + strcspn(now, "+"), "Z"); /* as XEP-0082 wants it */
+	if (!(delay = element_new(st->arena, NS_DELAY, "delay")))
+		return -ENOMEM;
+	if ((r = element_set_attr(st->arena, delay, "stamp", now)) < 0)
+		return r;
+	return element_add(st->arena, st->root, delay);
+}
+
+/* Prepared, so that a session is found however it was spelt; "" if it is none. */
+static const char *keep_jid(const struct stanza *st, const char *attr)
+{
+	const char *text = element_attr(st->root, attr), *full = NULL;
+	struct jid jid;
+
+	if (text && jid_parse(st->arena, span_of(text), &jid) == 0)
+		full = jid_full(st->arena, &jid);
+	return full ? full : "";
+}
+
+static json_t *keep_message(const struct session *s, enum direction direction,
+	const struct stanza *st, const struct verdict *v, struct span xml)
+{
+	json_t *text = json_stringn(xml.ptr, xml.len);
+
+	if (!text)
+		return NULL;
+	return json_pack("{s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}}", "m",
+		"quarantine", "stanza", "id", v->id, "from", keep_jid(st, "from"), "to",
+		keep_jid(st, "to"), "jid", s->jid ? s->jid : "", "service", s->service->conf.name,
+		"direction", direction == DIRECTION_IN ? "in" : "out", "rule", v->rule, "chain",
+		v->chain, "xml", text);
+}
+
+int keep_stanza(struct session *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v)
+{
+	json_t *message = NULL;
+	struct buf xml;
+	int r;
+
+	buf_init(&xml, KEEP_XML_MAX);
+	if ((r = keep_complete(s, direction, st)) == 0 &&
+		(r = write_element(&xml, st->root, NS_CLIENT)) == 0 &&
+		!(message = keep_message(s, direction, st, v, buf_span(&xml))))
+		r = -ENOMEM;
+	buf_fini(&xml);
+	if (r == 0 && !hub_keep(s->worker->hub, message))
+		r = ERR_LIMIT;
+	return r;
+}
+
+/* ---- into a session ---- */
+
+static bool session_fits(const struct session *s, const struct leg *to, const char *jid)
+{
+	size_t len = strlen(jid);
+
+	return s->state == SESSION_ONLINE && s->jid && strchr(s->jid, '/') &&
+	       !session_awaits_jid(s) && !to->closed_out && to->conn.fd >= 0 &&
+	       strncmp(s->jid, jid, len) == 0 &&
+	       (s->jid[len] == '\0' || (!strchr(jid, '/') && s->jid[len] == '/'));
+}
+
+bool keep_deliver(struct worker *w, const struct delivery *d)
+{
+	enum direction direction = d->steps[d->step].direction;
+	int r;
+
+	for (struct session *s = w->sessions; s; s = s->next) {
+		struct leg *to = direction == DIRECTION_IN ? &s->server : &s->client;
+
+		if (!session_fits(s, to, d->steps[d->step].jid) ||
+			buf_puts(&to->conn.out, d->xml) < 0)
+			continue;
+		if ((r = sm_injected(&s->sm, direction)) < 0)
+			session_fail(s, r, "stream management ledger");
+		metric_add(counters.keep_delivered, 1);
+		session_run(s);
+		return true;
+	}
+	return false;
+}
+
+/* ---- on the main thread ---- */
+
+static void delivery_free(struct delivery *d)
+{
+	json_decref(d->message);
+	free(d);
+}
+
+/* The client that wrote it first, so that its server treats it as any other (archives, rooms); then
+ * whom it is for. */
+static bool delivery_plan(struct delivery *d)
+{
+	const char *jid = text_of(d->message, "jid"), *to = text_of(d->message, "to");
+	bool in = strcmp(text_of(d->message, "direction"), "in") == 0;
+	const char *target = in ? to : jid;
+
+	if (in && *jid) {
+		d->steps[d->n_steps].jid = jid;
+		d->steps[d->n_steps++].direction = DIRECTION_IN;
+	}
+	if (*target) {
+		d->steps[d->n_steps].jid = target;
+		d->steps[d->n_steps++].direction = DIRECTION_OUT;
+	}
+	if (*target && strchr(target, '/')) {
+		memcpy(d->bare, target, strcspn(target, "/"));
+		d->steps[d->n_steps].jid = d->bare;
+		d->steps[d->n_steps++].direction = DIRECTION_OUT;
+	}
+	return *d->xml && d->n_steps > 0;
+}
+
+static void delivery_end(struct link *l, struct delivery *d, bool delivered)
+{
+	struct delivery **at = &l->deliveries;
+	bool to_server = d->step < d->n_steps && d->steps[d->step].direction == DIRECTION_IN;
+
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	link_send(l, json_pack("{s:s, s:I, s:b, s:s}", "m", "deliver", "seq", d->seq, "ok",
+			     delivered, "where",
+			     !delivered  ? ""
+			     : to_server ? "server"
+					 : "client"));
+	delivery_free(d);
+}
+
+/* Asks the next worker, or says that there is nobody. */
+static void delivery_go(struct link *l, struct delivery *d)
+{
+	for (; d->step < d->n_steps; d->step++, d->worker = 0)
+		for (; d->worker < l->n_workers; d->worker++)
+			if (worker_deliver(l->workers[d->worker], d) == 0)
+				return;
+	delivery_end(l, d, false);
+}
+
+void link_on_deliver(struct link *l, json_t *msg)
+{
+	size_t room = strlen(text_of(msg, "to")) + strlen(text_of(msg, "jid")) + 1;
+	struct delivery *d = calloc(1, sizeof(*d) + room);
+
+	if (!d) {
+		link_stop(l, EXIT_FAILURE);
+		return;
+	}
+	d->message = json_incref(msg);
+	d->seq = number_of(msg, "seq");
+	d->xml = text_of(msg, "xml");
+	d->next = l->deliveries;
+	l->deliveries = d;
+	if (!delivery_plan(d))
+		d->n_steps = 0;
+	delivery_go(l, d);
+}
+
+void link_take_delivery(struct link *l, json_int_t seq, bool delivered)
+{
+	struct delivery *d = l->deliveries;
+
+	while (d && d->seq != seq)
+		d = d->next;
+	if (!d)
+		return;
+	if (delivered) {
+		delivery_end(l, d, true);
+		return;
+	}
+	d->worker++;
+	delivery_go(l, d);
+}
+
+void link_free_deliveries(struct link *l)
+{
+	struct delivery *d;
+
+	while ((d = l->deliveries)) {
+		l->deliveries = d->next;
+		delivery_free(d);
+	}
+}
