@@ -28,6 +28,7 @@ static const struct cli_command commands[] = {
 	{ "list del", "NAME ENTRY...", "take entries out", cli_list_del },
 	{ "list import", "NAME [FILE]", "add every line of a file or of standard input", cli_list_import },
 	{ "list export", "NAME [FILE]", "a list's entries as a list file, to a file or standard output", cli_list_export },
+	{ "list feeds", "[NAME] [--now]", "the feeds of the lists: age, size, last error; --now looks at them at once", cli_list_feeds },
 	{ "list history", "NAME", "who changed what, and when", cli_list_history },
 	{ "ban", "ADDR[/LEN] [--for TIME] [--why TEXT]", "block an address in the kernel", cli_ban },
 	{ "unban", "ADDR[/LEN]", "let it back in", cli_unban },

@@ -57,6 +57,7 @@ int cli_list_add(struct cli *cli);
 int cli_list_del(struct cli *cli);
 int cli_list_import(struct cli *cli);
 int cli_list_export(struct cli *cli);
+int cli_list_feeds(struct cli *cli);
 int cli_list_history(struct cli *cli);
 int cli_quarantine_list(struct cli *cli);
 int cli_quarantine_show(struct cli *cli);

@@ -237,6 +237,7 @@ static const struct command {
 	{ "list-del", ROLE_GROUP, command_list_del },
 	{ "list-import", ROLE_GROUP, command_list_import },
 	{ "list-export", ROLE_GROUP, command_list_export },
+	{ "list-feeds", ROLE_GROUP, command_list_feeds },
 	{ "list-history", ROLE_GROUP, command_list_history },
 	{ "ban", ROLE_GROUP, command_ban },
 	{ "unban", ROLE_GROUP, command_unban },

@@ -14,6 +14,7 @@
 #include "ctl/command.h"
 #include "ctl/config.h"
 #include "ctl/daemon.h"
+#include "ctl/feeds.h"
 #include "ctl/jobs.h"
 #include "ctl/ledger.h"
 #include "ctl/list_tell.h"
@@ -121,6 +122,22 @@ static void renew_answered(void *arg, const struct reload_result *result)
 	job_free(job);
 }
 
+/* Nothing was taken out: perhaps it is none of the file's. */
+static void refuse_absent(struct list_job *job)
+{
+	char *feeds = job->edit.n ? lists_feeds_of(job->d->config->lists, job->edit.name,
+					    job->edit.entries[0])
+				  : NULL;
+
+	if (feeds)
+		buf_putf(&job->edit.error,
+			"the set's file does not have it, %s name%s it: put it into the set's "
+			"'except' or 'except-file'",
+			feeds, strchr(feeds, ',') ? "" : "s");
+	job_refuse(job, ANSWER_NO, feeds ? buf_string(&job->edit.error) : "no such entry");
+	free(feeds);
+}
+
 static void edit_done(void *arg)
 {
 	struct list_job *job = arg;
@@ -133,7 +150,7 @@ static void edit_done(void *arg)
 	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.add);
 	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.del);
 	if (strcmp(job->what, "del") == 0 && job->edit.removed == 0) {
-		job_refuse(job, ANSWER_NO, "no such entry");
+		refuse_absent(job);
 		return;
 	}
 	log_info("event=list-%s list=%s added=%zu present=%zu removed=%zu who=\"%s\"", job->what,
@@ -273,6 +290,23 @@ void command_list_export(struct daemon *d, struct request *rq)
 
 	if (job)
 		job_start(job, export_work, show_done);
+}
+
+void command_list_feeds(struct daemon *d, struct request *rq)
+{
+	const char *name = json_string_value(json_object_get(rq->args, "name"));
+	size_t refreshed = 0;
+	json_t *feeds;
+
+	if (json_is_true(json_object_get(rq->args, "refresh")))
+		refreshed = feeds_refresh(d->feeds, name);
+	feeds = feeds_json(d->feeds, name);
+	if (name && json_array_size(feeds) == 0) {
+		json_decref(feeds);
+		request_refuse(rq, ANSWER_NO, NULL, "the list '%s' has no feeds", name);
+		return;
+	}
+	request_answer(rq, json_pack("{s:o,s:I}", "feeds", feeds, "refreshed", (json_int_t)refreshed));
 }
 
 static bool visit_edit(void *arg, const struct ledger_edit *edit)

@@ -13,6 +13,7 @@
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/events.h"
+#include "ctl/feeds.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
 #include "ctl/probation.h"
@@ -129,6 +130,7 @@ static json_t *attention_json(struct daemon *d)
 					    "in force: %.*s",
 				       (int)strcspn(d->reload_trouble, "\n"), d->reload_trouble));
 	watch_attention(d->watch, lines);
+	feeds_attention(d->feeds, lines);
 	if (trouble)
 		json_array_append_new(lines, json_sprintf("since a list was edited, the next start "
 							  "or reload would be refused: %.*s",

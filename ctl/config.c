@@ -16,7 +16,9 @@
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "ctl/feed_copy.h"
 #include "ctl/lists.h"
+#include "rules/feed.h"
 #include "rules/rules.h"
 
 static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -101,15 +103,52 @@ static int config_make(const char *path, struct source_set *sources, struct conf
 	return r;
 }
 
+int config_load_fed(const char *path, const char *feeds_dir, struct config *previous,
+	struct metrics *metrics, struct config **out, char **why)
+{
+	struct source_set sources;
+	int r = 0;
+
+	source_init(&sources, true);
+	if (feeds_dir && (r = feed_copies_add(feeds_dir, &sources)) < 0)
+		*why = text_of("%s: %s\n", feeds_dir, err_text(r));
+	else
+		r = config_make(path, &sources, previous, metrics, out, why);
+	source_fini(&sources);
+	if (r == 0 && feeds_dir && !((*out)->feeds_dir = strdup(feeds_dir))) {
+		config_free(*out);
+		*why = text_of("%s: %s\n", path, err_text(-ENOMEM));
+		r = -ENOMEM;
+	}
+	return r;
+}
+
 int config_load(const char *path, struct config *previous, struct metrics *metrics,
 	struct config **out, char **why)
 {
-	struct source_set sources;
-	int r;
+	return config_load_fed(path, NULL, previous, metrics, out, why);
+}
 
-	source_init(&sources, true);
-	r = config_make(path, &sources, previous, metrics, out, why);
-	source_fini(&sources);
+/* Files of exceptions as they are now; one that cannot be read stays as it was. */
+static int excepts_refresh(const struct policy *p, struct source_set *sources)
+{
+	const struct set_info *sets;
+	size_t n = policy_sets(p, &sets), n_feeds;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct source_file *file;
+		struct source_set disk;
+		const char *path;
+
+		(void)policy_feeds(p, sets[i].name, &n_feeds, NULL, &path);
+		if (!path)
+			continue;
+		source_init(&disk, true);
+		if (source_find(&disk, NULL, path, &file) == 0)
+			r = source_add(sources, path, file->bytes, file->len);
+		source_fini(&disk);
+	}
 	return r;
 }
 
@@ -121,11 +160,18 @@ int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, s
 
 	source_init(&sources, false);
 	if ((r = source_unbundle(bundle_fd, &sources)) == 0 &&
-		(r = lists_refresh_sources(now->lists, &sources)) == 0)
+		(r = lists_refresh_sources(now->lists, &sources)) == 0 &&
+		(r = excepts_refresh(now->policy, &sources)) == 0 &&
+		(!now->feeds_dir || (r = feed_copies_add(now->feeds_dir, &sources)) == 0))
 		r = config_make(now->path, &sources, now, metrics, out, why);
 	else
 		*why = text_of("%s: %s\n", now->path, err_text(r));
 	source_fini(&sources);
+	if (r == 0 && now->feeds_dir && !((*out)->feeds_dir = strdup(now->feeds_dir))) {
+		config_free(*out);
+		*why = text_of("%s: %s\n", now->path, err_text(-ENOMEM));
+		r = -ENOMEM;
+	}
 	return r;
 }
 
@@ -143,6 +189,7 @@ void config_free(struct config *c)
 	if (c->bundle_fd >= 0)
 		close(c->bundle_fd);
 	free(c->path);
+	free(c->feeds_dir);
 	free(c);
 }
 

@@ -14,6 +14,7 @@ struct policy;
 
 struct config {
 	char *path;
+	char *feeds_dir; /* NULL: none */
 	struct policy *policy;
 	struct lists *lists;
 	int bundle_fd;       /* sources as loaded, certificates included */
@@ -26,7 +27,11 @@ struct config {
  * never NULL. Changes nothing; runs in any thread. */
 int config_load(const char *path, struct config *previous, struct metrics *metrics,
 	struct config **out, char **why);
-/* The same policy, from the same sources but for the lists as they are now. As config_load. */
+/* As config_load, with the copies of feeds in feeds_dir (NULL: without). */
+int config_load_fed(const char *path, const char *feeds_dir, struct config *previous,
+	struct metrics *metrics, struct config **out, char **why);
+/* The same policy, from the same sources but for the lists, feeds and exceptions as they are
+ * now. As config_load. */
 int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why);
 /* The policy of a bundle kept from former times, with the lists as they are now. As config_load. */
 int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, struct config **out,

@@ -26,6 +26,7 @@
 #include "ctl/config.h"
 #include "ctl/control.h"
 #include "ctl/events.h"
+#include "ctl/feeds.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
@@ -176,6 +177,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->probation = NULL;
 	watch_close(d->watch);
 	d->watch = NULL;
+	feeds_close(d->feeds);
+	d->feeds = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)
@@ -296,7 +299,10 @@ static int start_ground(struct daemon *d, struct buf *why)
 		buf_putf(why, "no shared memory for counters: %s\n", err_text(r));
 		return r;
 	}
-	if ((r = config_load(d->spec.config, NULL, d->metrics, &d->config, &diagnostics)) < 0) {
+	if (asprintf(&d->feeds_dir, "%s/feeds", d->spec.state_dir) < 0)
+		d->feeds_dir = NULL;
+	if ((r = config_load_fed(d->spec.config, d->feeds_dir, NULL, d->metrics, &d->config,
+		     &diagnostics)) < 0) {
 		buf_puts(why, diagnostics);
 		free(diagnostics);
 		return r;
@@ -412,6 +418,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
 	d->watch = watch_new(d);
+	d->feeds = feeds_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,
 		policy_version(d->config->policy), d->threads, d->kernel ? "loaded" : "none");
 	workers_start(d->workers, &listeners);
@@ -435,6 +442,7 @@ static void daemon_fini(struct daemon *d)
 	quarantine_close(d->quarantine);
 	metrics_free(d->metrics);
 	free(d->reload_trouble);
+	free(d->feeds_dir);
 	if (d->lock_run >= 0)
 		close(d->lock_run);
 	if (d->lock_state >= 0)

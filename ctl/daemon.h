@@ -11,6 +11,7 @@ struct bans;
 struct config;
 struct control;
 struct events;
+struct feeds;
 struct jobs;
 struct kernel;
 struct limits;
@@ -32,6 +33,7 @@ enum daemon_state { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_STOPPING };
 struct daemon {
 	struct daemon_spec spec;
 	enum daemon_state state;
+	char *feeds_dir; /* copies of feeds */
 	uv_loop_t loop;
 	uv_signal_t signals[4]; /* TERM, INT, HUP, CHLD */
 	uv_timer_t tick;        /* settles lists; when stopping: are we done? */
@@ -57,6 +59,7 @@ struct daemon {
 	struct probation *probation;
 	struct rehearsal *rehearsal;
 	struct watch *watch;
+	struct feeds *feeds;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

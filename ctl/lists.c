@@ -17,8 +17,6 @@
 #include "rules/list_look.h"
 #include "rules/rules.h"
 
-enum { LISTS_EXPORT_MAX = 60 << 20 /* what fits into an answer's line */ };
-
 /* Files that changed this shortly before they were read are read again by lists_follow. */
 enum { LISTS_CLOCK_MS = 50 };
 
@@ -139,7 +137,7 @@ static int name_unknown(const struct lists *l, const char *name, struct buf *err
 }
 
 /* The list with its lines as the file has them now. */
-static int one_find(
+int lists_find_one(
 	const struct lists *l, const char *name, struct buf *error, struct lists_one **out)
 {
 	struct lists_one *one = map_find(&l->by_name, name, strlen(name));
@@ -279,7 +277,7 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 	size_t n;
 	int r;
 
-	if ((r = one_find(l, edit->name, &edit->error, &one)) < 0 ||
+	if ((r = lists_find_one(l, edit->name, &edit->error, &one)) < 0 ||
 		(r = entries_parse(one, edit, &lines, &n)) < 0)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++)
@@ -319,98 +317,6 @@ int lists_remove(struct lists *l, struct lists_edit *edit)
 
 	pthread_mutex_lock(&l->lock);
 	r = edit_run(l, edit, book_remove);
-	pthread_mutex_unlock(&l->lock);
-	return r;
-}
-
-/* ---- showing ---- */
-
-static json_t *entries_json(const struct list_book *book)
-{
-	json_t *entries = json_array();
-	struct list_line line;
-
-	for (size_t at = 0; list_book_each(book, &at, &line);)
-		json_array_append_new(
-			entries, json_pack("{s:s%,s:s%,s:I}", "entry", line.entry.ptr,
-					 line.entry.len, "comment", line.comment.ptr,
-					 line.comment.len, "until", (json_int_t)line.until_ms));
-	return entries;
-}
-
-int lists_find(struct lists *l, const char *name, const char *entry, json_t **out)
-{
-	struct span text = span_of(entry);
-	struct lists_one *one;
-	struct list_line line;
-	struct buf error;
-	int r = ERR_NOTFOUND;
-
-	buf_init(&error, 0);
-	pthread_mutex_lock(&l->lock);
-	if (one_find(l, name, &error, &one) == 0)
-		for (size_t at = 0; r < 0 && list_book_each(one->book, &at, &line);)
-			if (span_equal(line.entry, text))
-				r = 0;
-	if (r == 0)
-		*out = json_pack("{s:s,s:s%,s:I}", "file", one->info->path, "comment",
-			line.comment.ptr, line.comment.len, "until", (json_int_t)line.until_ms);
-	pthread_mutex_unlock(&l->lock);
-	buf_fini(&error);
-	return r < 0 ? r : *out ? 0 : -ENOMEM;
-}
-
-int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out)
-{
-	struct lists_one *one;
-	int r;
-
-	*out = NULL;
-	pthread_mutex_lock(&l->lock);
-	if ((r = one_find(l, name, error, &one)) == 0)
-		*out = json_pack("{s:s,s:o}", "name", name, "entries", entries_json(one->book));
-	pthread_mutex_unlock(&l->lock);
-	return r < 0 ? r : *out ? 0 : -ENOMEM;
-}
-
-static json_t *entries_text(const struct list_book *book)
-{
-	struct list_line line;
-	json_t *text = NULL;
-	struct buf all;
-	int r = 0;
-
-	buf_init(&all, LISTS_EXPORT_MAX);
-	for (size_t at = 0; r == 0 && list_book_each(book, &at, &line);) {
-		cleanup_free char *one = list_line_format(&line, true);
-
-		r = one ? buf_put(&all, one, strlen(one)) : -ENOMEM;
-		if (r == 0)
-			r = buf_put(&all, "\n", 1);
-	}
-	if (r == 0)
-		text = json_stringn(buf_len(&all) ? buf_ptr(&all) : "", buf_len(&all));
-	buf_fini(&all);
-	return text;
-}
-
-int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out)
-{
-	struct lists_one *one;
-	json_t *text;
-	int r;
-
-	*out = NULL;
-	pthread_mutex_lock(&l->lock);
-	if ((r = one_find(l, name, error, &one)) == 0) {
-		text = entries_text(one->book);
-		*out = text ? json_pack("{s:s,s:o}", "name", name, "text", text) : NULL;
-		if (!*out) {
-			buf_putf(error, "the list is too long for one answer: its file is %s",
-				one->info->path);
-			r = ERR_LIMIT;
-		}
-	}
 	pthread_mutex_unlock(&l->lock);
 	return r;
 }

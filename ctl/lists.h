@@ -53,16 +53,19 @@ int lists_remove(struct lists *l, struct lists_edit *edit);
 /* One entry of the list's file, by its text: {"file","comment","until"}. 0, ERR_NOTFOUND (no such
  * list or entry, or it has no file), or as above. */
 int lists_find(struct lists *l, const char *name, const char *entry, json_t **out);
-/* "list-show": {"name","entries":[{"entry","comment","until"}]}. 0 or as above, the reason in
- * error. */
+/* "list-show": {"name","entries":[{"entry","comment","until","from"}]}, of sets without a file, too.
+ * 0 or as above, the reason in error. */
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);
-/* "list-export": the same as the text of a list file. As lists_show. */
+/* "list-export": what is from the set's file, as the text of one. As lists_show. */
 int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out);
 /* The list files edited since they were loaded, as what is in force (or about to be), put over
  * those in the set. 0 or -ENOMEM, ERR_LIMIT. */
 int lists_refresh_sources(struct lists *l, struct source_set *sources);
 /* The policy that edits asked for (edit->renew) was not to be had: what is in force stays. */
 void lists_renew_refused(struct lists *l);
+
+/* The feeds that name this entry of the set, "a, b"; malloc'd, NULL if none does. */
+char *lists_feeds_of(const struct lists *l, const char *name, struct span entry);
 
 /* What a look at the files found about one of them. */
 struct lists_change {

@@ -27,6 +27,9 @@ struct lists {
 	pthread_mutex_t lock; /* a job edits while the loop may make a bundle */
 };
 
+/* The list with its lines as the file has them now; the reason why not in error. */
+int lists_find_one(
+	const struct lists *l, const char *name, struct buf *error, struct lists_one **out);
 /* Is it the same file with the same content, as far as stat can tell? */
 bool lists_stat_equal(const struct stat *a, const struct stat *b);
 /* Does an edit of n entries cost more live than a new policy? */

@@ -43,7 +43,7 @@ int cli_lists(struct cli *cli)
 	if (!cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (cli->argc > 0)
-		return cli_usage_error(cli, "'%s' is none of show, add, del, import, export, history", cli->argv[0]);
+		return cli_usage_error(cli, "'%s' is none of show, add, del, import, export, feeds, history", cli->argv[0]);
 	if ((r = cli_request(cli, "lists", NULL, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
@@ -81,6 +81,8 @@ int cli_list_show(struct cli *cli)
 		}
 		if (*show_text(entry, "comment"))
 			printf("  # %s", show_safe(show_text(entry, "comment"), 0));
+		if (strcmp(show_text(entry, "from"), "file") != 0)
+			printf("  (%s)", show_safe(show_text(entry, "from"), 0));
 		putchar('\n');
 	}
 	json_decref(result);
@@ -230,6 +232,33 @@ int cli_list_export(struct cli *cli)
 		fprintf(stderr, "xmppwallctl list export: it was not written whole: %s\n", strerror(errno));
 	json_decref(result);
 	return failed ? EXIT_NO : EXIT_DONE;
+}
+
+int cli_list_feeds(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "LIST", "list", SHOW_TEXT }, { "FEED", "name", SHOW_TEXT }, { "ENTRIES", "entries", SHOW_NUMBER },
+		{ "BYTES", "bytes", SHOW_NUMBER }, { "WEIGHT", "weight", SHOW_NUMBER }, { "AGE", "age_ms", SHOW_AGE },
+		{ "SOURCE", "source", SHOW_TEXT }, { "ERROR", "error", SHOW_TEXT },
+	};
+	bool now = cli_flag(cli, "--now");
+	json_t *result = NULL, *args;
+	int r;
+
+	if (!cli_no_more_options(cli))
+		return EXIT_WRONG_USAGE;
+	if (cli->argc > 1)
+		return cli_usage_error(cli, "unexpected '%s'", cli->argv[1]);
+	args = json_pack("{s:b}", "refresh", now);
+	if (cli->argc == 1)
+		json_object_set_new(args, "name", json_string(cli->argv[0]));
+	if ((r = cli_request(cli, "list-feeds", args, &result)) != EXIT_DONE)
+		return r;
+	if (cli->json)
+		return answer_json(result);
+	show_table(stdout, COLUMNS(columns), json_object_get(result, "feeds"), "no list has feeds");
+	json_decref(result);
+	return EXIT_DONE;
 }
 
 int cli_list_history(struct cli *cli)

@@ -22,6 +22,7 @@
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/events.h"
+#include "ctl/feeds.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
@@ -130,6 +131,7 @@ static void reload_swap(struct reload *reload)
 	malloc_trim(0); /* compiling needs much more than keeping */
 	rehearsal_reset(d->rehearsal);
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
+	feeds_policy_changed(d->feeds);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	daemon_configure_quarantine(d);
@@ -188,7 +190,7 @@ static void reload_work(void *arg)
 		break;
 	case RELOAD_FILES:
 	case RELOAD_CHECK:
-		reload->code = config_load(d->spec.config, d->config,
+		reload->code = config_load_fed(d->spec.config, d->feeds_dir, d->config,
 			reload->how.kind == RELOAD_CHECK ? NULL : d->metrics, &reload->next,
 			&reload->diagnostics);
 		break;

@@ -15,11 +15,13 @@
  *                                           "entries":[{"set","entry","file","comment","until","history":[{"time","who","what"}]}],
  *                                           "session":row}   exit 1 if unknown; no rule, file, session where there is none any more
  *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
- *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until"}]}; with hits each has "hits", busiest first
+ *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until","from"}]}; with hits each has "hits", busiest first
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}
  *   list-del  {"name"*,"entries"*:[text]}  {"removed":n}    exit 1 if none was there
  *   list-import {"name"*,"text"*}          {"added":n,"present":n}
  *   list-export {"name"*}                  {"name","text"}  a list file: ENTRY until TIME # COMMENT
+ *   list-feeds {"name","refresh":bool}     {"feeds":[{"list","name","source","weight","every_ms","entries","bad","bytes",
+ *                                           "fetched","changed","age_ms","busy","error"}],"refreshed":n}
  *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
  *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned

@@ -36,6 +36,8 @@ void check_settings(struct checker *c, const struct ast_item *item);
  * fit together. */
 int check_set_of(const struct ast_item *set);
 void check_set_whole(struct checker *c, const struct ast_item *set);
+/* check_feed.c: the feeds of a set. */
+void check_feeds(struct checker *c, const struct ast_item *set);
 /* check_cond.c: fills field and target. */
 void check_cond(struct checker *c, struct ast_cond *cond);
 /* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */

@@ -499,7 +499,7 @@ static void check_shape(const struct shape *x)
 			if (e->mark && x->known->shape != SHAPE_ELEMENTS)
 				diag_error(x->c->diags, e->at, "marks stand in a map",
 					"a list's entry has no mark");
-	if (block != s->has_block || (block && s->values)) {
+	if (block != s->has_block || (block && !s->values != !x->known->titled)) {
 		shape_wrong(x, s->values, NULL);
 		return;
 	}
@@ -547,4 +547,6 @@ void check_settings(struct checker *c, const struct ast_item *item)
 {
 	if (item->kind != ITEM_EXPECT)
 		check_block(c, item, schema_of_item(item), item->settings, true);
+	if (item->kind == ITEM_SET)
+		check_feeds(c, item);
 }

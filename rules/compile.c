@@ -106,7 +106,13 @@ static void set_element(struct compiler *c, struct list *l, const struct ast_val
 		c->error = r;
 }
 
-static void set_file(struct compiler *c, struct list *l, const struct ast_setting *s)
+void compile_elements(struct compiler *c, struct list *l, const struct ast_setting *s)
+{
+	for (const struct ast_value *v = setting_values(s); v; v = v->next)
+		set_element(c, l, v);
+}
+
+void compile_list_file(struct compiler *c, struct list *l, const struct ast_setting *s)
 {
 	const struct source_file *file;
 	struct loc at = s->values->at;
@@ -176,11 +182,10 @@ static void compile_set(struct compiler *c, const struct ast_item *item)
 	l->suffix = setting_has(item, "flags", "suffix");
 	l->hits = compile_counter(c, "set.%s.hits%s", item->name, "");
 	set_hash(c, l, item);
-	for (const struct ast_value *v = setting_values(compile_setting(item, "elements")); v;
-		v = v->next)
-		set_element(c, l, v);
+	compile_elements(c, l, compile_setting(item, "elements"));
 	if (file && file->values && file->values->text)
-		set_file(c, l, file);
+		compile_list_file(c, l, file);
+	compile_feeds(c, item, l);
 	set_inherit(c, l);
 }
 

@@ -21,6 +21,11 @@ const char *compile_strdup(struct compiler *c, const char *text);
 metric *compile_counter(struct compiler *c, const char *format, const char *a, const char *b);
 /* NULL if the item does not have it. */
 const struct ast_setting *compile_setting(const struct ast_item *item, const char *name);
+/* The feeds of a set and what they name (compile_feed.c). */
+void compile_feeds(struct compiler *c, const struct ast_item *item, struct list *l);
+/* Entries written in a setting, or in the file it names. */
+void compile_elements(struct compiler *c, struct list *l, const struct ast_setting *s);
+void compile_list_file(struct compiler *c, struct list *l, const struct ast_setting *s);
 /* The next of the program's limits (compile_limit.c). */
 void compile_limit_item(struct compiler *c, const struct ast_item *item);
 /* A condition of the tree as nodes; NULL after an error. depth starts at 0. */

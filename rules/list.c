@@ -93,6 +93,7 @@ void list_free(struct list *l)
 	free(l->entries);
 	map_fini(&l->by_key, NULL);
 	prefix_tree_fini(&l->tree);
+	list_free(l->except);
 	free(l->name);
 	free(l->path);
 	free(l->salt);

@@ -15,6 +15,7 @@
 #include "rules/source.h"
 
 struct diag_list;
+struct feed_info;
 struct loc;
 
 enum list_type {
@@ -69,6 +70,9 @@ struct list {
 		*entries; /* in the order of being added, removed ones too until list_sweep */
 	size_t n_entries, cap_entries, n_live;
 	uint64_t edits; /* grows with every change */
+	struct list *except; /* what no feed can put in; NULL: nothing */
+	struct feed_info *feeds; /* in the program's arena */
+	unsigned n_feeds, votes;
 };
 
 /* "keyword" ...; -1 if unknown. */

@@ -186,6 +186,15 @@ bool parse_setting(struct parser *p, struct ast_setting ***link)
 		return true;
 	}
 	while (!setting_ends(p) && !parse_begins_item(p)) {
+		/* "feed NAME {" */
+		if (s->values && s->values->kind == VALUE_WORD && !s->values->next &&
+			parse_is(p, TOKEN_BRACE_OPEN) && is_block(p)) {
+			s->has_block = true;
+			if (!parse_settings(p, &s->block))
+				return false;
+			parse_accept(p, TOKEN_SEMICOLON);
+			return true;
+		}
 		bool comma = s->values && parse_accept(p, TOKEN_COMMA);
 
 		if (!(*tail = parse_value(p)))
@@ -337,6 +346,11 @@ static bool parse_item(struct parser *p)
 		parse_wrong(p, "a block such as service, set, limit or chain",
 			parse_is(p, TOKEN_WORD) ? schema_suggest_block(p->diags, p->token.text)
 						: NULL);
+		return false;
+	}
+	if (block->named && block->inner) {
+		parse_wrong(p, "a block such as service, set, limit or chain",
+			"it stands inside another block");
 		return false;
 	}
 	if (block->item == ITEM_OPTIONS)

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "rules/check.h"
 #include "rules/expect.h"
+#include "rules/feed.h"
 #include "rules/live.h"
 #include "rules/outline.h"
 #include "rules/parse.h"
@@ -153,7 +154,7 @@ static int policy_fill(struct policy *p, const struct ast *ast, struct source_se
 	return 0;
 }
 
-int policy_load(struct source_set *sources, const char *path, struct policy *previous,
+static int policy_make(struct source_set *sources, const char *path, struct policy *previous,
 	struct metrics *metrics, struct diag_list *diags, struct policy **out)
 {
 	struct ast *ast = NULL;
@@ -174,6 +175,40 @@ int policy_load(struct source_set *sources, const char *path, struct policy *pre
 	}
 	*out = p;
 	return 0;
+}
+
+static bool has_feeds(const struct source_set *sources)
+{
+	static const char folder[] = "/:feed/";
+	struct map_entry *e;
+
+	for (size_t at = 0; map_each(&sources->files, &at, &e);)
+		if (strncmp(e->key, folder, sizeof(folder) - 1) == 0)
+			return true;
+	return false;
+}
+
+/* What strangers write into a feed may break an expectation. That must keep nobody from starting or
+ * reloading: then the policy is made without feeds, and says so. */
+int policy_load(struct source_set *sources, const char *path, struct policy *previous,
+	struct metrics *metrics, struct diag_list *diags, struct policy **out)
+{
+	struct diag_list with;
+	int r;
+
+	if (!has_feeds(sources))
+		return policy_make(sources, path, previous, metrics, diags, out);
+	diag_init(&with);
+	if ((r = policy_make(sources, path, previous, metrics, &with, out)) == ERR_SYNTAX) {
+		sources->without_feeds = true;
+		r = policy_make(sources, path, previous, metrics, diags, out);
+		sources->without_feeds = false;
+		if (r == 0)
+			(*out)->feeds_trouble = arena_strdup(&(*out)->arena,
+				with.first ? with.first->message : "they break the policy");
+	}
+	diag_fini(&with);
+	return r;
 }
 
 struct policy *policy_ref(struct policy *p)

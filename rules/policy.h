@@ -19,5 +19,6 @@ struct policy {
 	struct set_info *sets;
 	struct limit_info *limits;
 	unsigned expectations;
+	const char *feeds_trouble; /* why its feeds were left out; NULL: they were not */
 	char version[24];
 };

@@ -175,6 +175,36 @@ static const struct schema_setting set_settings[] = {
 	{ "elements", SHAPE_ELEMENTS, "{ ENTRY, ... }", NULL, "", .doc = "Entries written here." },
 	{ "file", SHAPE_STRING, "\"PATH\"", NULL, "",
 		.doc = "Entries in a file, one a line; xmppwallctl list edits it live." },
+	{ "feed", SHAPE_BLOCK, "NAME { ... }", NULL, "",
+		.doc = "Entries that somebody else keeps, fetched now and then; at most 32.",
+		.repeat = true, .block = "feed", .titled = true },
+	{ "votes", SHAPE_NUMBER, "N", NULL, "1",
+		.doc = "What the weights of the feeds that name an entry must add up to for it to "
+		       "be in force.",
+		RANGE(1, 32000) },
+	{ "except", SHAPE_ELEMENTS, "{ ENTRY, ... }", NULL, "",
+		.doc = "Entries that no feed can put in force." },
+	{ "except-file", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "The same in a file, one a line; picked up when it changes." },
+};
+
+static const struct schema_setting feed_settings[] = {
+	{ "url", SHAPE_STRING, "\"http://...\"", NULL, "",
+		.doc = "Where it is fetched from (http or https); this or file." },
+	{ "file", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "A file that something else writes; this or url." },
+	{ "every", SHAPE_DURATION, "TIME", NULL, "1h", .doc = "How often it is looked at.",
+		RANGE(SECOND, 30 * DAY) },
+	{ "weight", SHAPE_NUMBER, "N", NULL, "1", .doc = "What its naming an entry counts.",
+		RANGE(1, 1000) },
+	{ "shrink", SHAPE_NUMBER, "PERCENT", NULL, "50",
+		.doc = "A feed that lost more than this of its entries at once is taken for "
+		       "broken, and its last good copy stays; 100: never.",
+		RANGE(1, 100) },
+	{ "size", SHAPE_SIZE, "SIZE", NULL, "64M", .doc = "The most it may have.",
+		RANGE(KIB, 256 * MIB) },
+	{ "timeout", SHAPE_DURATION, "TIME", NULL, "60s", .doc = "How long fetching it may take.",
+		RANGE(SECOND, HOUR) },
 };
 
 static const struct schema_setting map_settings[] = {
@@ -261,6 +291,10 @@ const struct schema_block schema_blocks[] = {
 		COUNT(set_settings) },
 	{ "map", ITEM_SET, true, false, "A set whose entries give marks.", map_settings,
 		COUNT(map_settings) },
+	{ "feed", ITEM_OPTIONS, true, true,
+		"Where entries of a set come from, too: a list in a file or on a web server, one "
+		"entry a line.",
+		feed_settings, COUNT(feed_settings) },
 	{ "limit", ITEM_LIMIT, true, false,
 		"A rate that rules ask about with \"limit NAME exceeded\".", limit_settings,
 		COUNT(limit_settings) },

@@ -40,13 +40,14 @@ struct schema_setting {
 	bool repeat;         /* may stand more than once */
 	bool required;
 	const char *block; /* of BLOCK: its name among schema_blocks */
+	bool titled;       /* of BLOCK: a name stands before its brace */
 };
 
 struct schema_block {
 	const char *name;
 	enum ast_item_kind item;
 	bool named; /* "service NAME { ... }" */
-	bool inner; /* may stand inside a service, too */
+	bool inner; /* may stand inside a service, too; a named one stands in a set only */
 	const char *doc;
 	const struct schema_setting *settings;
 	size_t n;

@@ -146,6 +146,11 @@ static int source_read(struct source_set *set, const char *path, const struct so
 	return bytes ? source_take(set, path, bytes, len, out) : -ENOMEM;
 }
 
+const struct source_file *source_peek(const struct source_set *set, const char *path)
+{
+	return map_find(&set->files, path, strlen(path));
+}
+
 int source_find(struct source_set *set, const char *base_path, const char *path, const struct source_file **out)
 {
 	cleanup_free char *where = source_resolve(base_path, path);

@@ -19,6 +19,7 @@ struct source_file {
 struct source_set {
 	struct map files; /* path -> struct source_file * */
 	bool from_disk;   /* may read files that are not in the set yet */
+	bool without_feeds; /* copies of feeds are as good as not there */
 	size_t total, total_max; /* bytes; default ceiling 512 MiB */
 };
 
@@ -28,6 +29,8 @@ void source_fini(struct source_set *set);
  * relative paths start at its folder. 0, -errno, ERR_LIMIT. Borrowed from the set. */
 int source_find(struct source_set *set, const char *base_path, const char *path,
 	const struct source_file **out);
+/* The file if it is in the set already; NULL if not. Nothing is read. */
+const struct source_file *source_peek(const struct source_set *set, const char *path);
 /* Adds or replaces a file from memory (bytes are copied). */
 int source_add(struct source_set *set, const char *path, const void *bytes, size_t len);
 /* Paths matching a glob pattern (sorted by byte order), from disk or, in a bundle, from the set itself.

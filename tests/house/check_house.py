@@ -6,7 +6,7 @@ import re
 import sys
 
 FLOORS = ["base", "xmpp", "rules"]  # each may include those before it
-DOORS = {"proxy": FLOORS + ["ctl/link.h"], "nfq-filter": FLOORS + ["ctl/link.h"], "ctl": FLOORS}
+DOORS = {"proxy": FLOORS + ["ctl/link.h"], "nfq-filter": FLOORS + ["ctl/link.h"], "ctl": FLOORS, "fetch": FLOORS[:1]}
 
 # header (prefix) -> the only files that may include it
 ROOMS = {
@@ -18,6 +18,7 @@ ROOMS = {
     "nettle/": ["rules/hash.c"],
     "nftables/": ["ctl/nft*.c"],
     "libnftnl/": ["ctl/nft*.c"],
+    "curl/": ["fetch/main.c"],
     "sqlite3.h": ["ctl/ledger*.[ch]", "ctl/quarantine.c"],
     "libnetfilter_queue/": ["nfq-filter/queue.c"],
 }
@@ -79,7 +80,7 @@ def check_sizes():
 
 def check_tour():
     tour = pathlib.Path("docs/TOUR.md").read_text()
-    named = set(re.findall(r"`((?:base|xmpp|rules|proxy|nfq-filter|ctl)/[a-z0-9_]+\.[ch])`", tour))
+    named = set(re.findall(r"`((?:base|xmpp|rules|proxy|nfq-filter|ctl|fetch)/[a-z0-9_]+\.[ch])`", tour))
     for path in sources():
         module = {str(path.with_suffix(".c")), str(path.with_suffix(".h"))}
         if not module & named and not path.name.endswith("_int.h"):

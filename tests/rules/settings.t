@@ -165,3 +165,20 @@ expect x { } ; fail ; expected a title in double quotes, got 'x'
 include "none/*.rules" ; ok ; include "none/*.rules"
 include "none.rules" ; fail ; cannot read 'none.rules': No such file or directory
 include none ; fail ; expected a file name in double quotes, got 'none'
+set s { type domain; feed a { url "http://h/x"; every 2h; weight 2; } } ; ok ; set s { type domain; feed a { url "http://h/x"; every 2h; weight 2; } }
+set s { type domain; feed a { file "x.txt" } feed b-2 { url "https://h"; shrink 100; size 1M; timeout 5s; } votes 2; except { a.example, b.example } } ; ok ; set s { type domain; feed a { file "x.txt"; } feed b-2 { url "https://h"; shrink 100; size 1M; timeout 5s; } votes 2; except = { a.example, b.example }; }
+set s { type domain; feed { url "http://h/x"; } } ; fail ; 'feed' wants NAME { ... }
+set s { type domain; feed a b; } ; fail ; 'feed' wants NAME { ... }, not 'a'
+set s { type domain; feed "a" { url "http://h/x"; } } ; fail ; expected ',' or '}', got a string
+set s { type domain; feed a.b { url "http://h/x"; } } ; fail ; 'a.b' is no name for a feed
+set s { type domain; feed a { every 1h; } } ; fail ; feed 'a' has neither 'url' nor 'file'
+set s { type domain; feed a { url "http://h/"; file "x"; } } ; fail ; feed 'a' has both 'url' and 'file'
+set s { type domain; feed a { url "ftp://h/"; } } ; fail ; 'url' wants http:// or https:// ; for a file on this machine, write file "PATH"
+set s { type domain; feed a { url "http://h/ x"; } } ; fail ; 'url' is not a URL
+set s { type domain; feed a { url "http://h/"; } feed a { url "http://h/2"; } } ; fail ; feed 'a' is already in set 's'
+set s { type domain; feed a { url "http://h/"; weight 2; } votes 3; } ; fail ; no entry can ever get 3 votes: the weights of all feeds of 's' add up to 2
+set s { type domain; votes 2; } ; fail ; set 's' has 'votes', but no feed ; it concerns feeds alone
+set s { type domain; feed a { url "http://h/"; every 10ms; } } ; fail ; 'every' must be between 1s and 30d
+set s { type domain; feed a { url "http://h/"; shrink 0; } } ; fail ; 'shrink' must be between 1 and 100
+set s { type domain; feed a { url "http://h/"; user x; } } ; fail ; unknown setting 'user' in feed
+feed a { url "http://h/"; } ; fail ; expected a block such as service, set, limit or chain, got 'feed' ; it stands inside another block

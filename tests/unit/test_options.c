@@ -122,7 +122,7 @@ static void test_defaults(void **state)
 		const struct schema_block *b = &schema_blocks[i];
 		bool service = b->item == ITEM_SERVICE;
 
-		if (b->item != ITEM_OPTIONS && !service)
+		if ((b->item != ITEM_OPTIONS || b->named) && !service)
 			continue;
 		for (size_t k = 0; k < b->n; k++) {
 			const struct schema_setting *s = &b->settings[k];
