@@ -45,14 +45,12 @@ int cli_follow(struct cli *cli, const char *cmd, json_t *args,
 int cli_check(struct cli *cli);
 int cli_print(struct cli *cli);
 int cli_judge(struct cli *cli);
-int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);
 int cli_sessions(struct cli *cli);
 int cli_rules(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_explain(struct cli *cli);
-int cli_trace(struct cli *cli);
 int cli_lists(struct cli *cli);
 int cli_list_show(struct cli *cli);
 int cli_list_add(struct cli *cli);

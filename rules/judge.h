@@ -10,6 +10,8 @@
 
 /* One value of a scanner's field, in its view. */
 struct scan_value {
+	struct scan_value *next;
+	enum pattern_view view;
 	struct span raw;
 	struct folded folded; /* source NULL: the view is the raw text */
 };
@@ -50,6 +52,8 @@ struct judge {
 
 	/* of the judgement going on */
 	struct program *program;
+	struct scan_value *values; /* what was scanned so far, the first of them */
+	unsigned n_values;
 	const struct trial *trial;
 	struct subject_view view;
 	struct verdict *verdict;

@@ -476,6 +476,8 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	arena_reset(&j->arena);
 	pattern_scratch_rest(j->scratch);
 	j->program = p;
+	j->values = NULL;
+	j->n_values = 0;
 	j->trial = trial;
 	j->verdict = out;
 	j->now_ns = trial ? trial->now_ns : clock_mono_ns();

@@ -8,6 +8,11 @@
 
 #include "rules/judge.h"
 
+enum {
+	VALUES_MAX = 16 /* kept for the next field that gives the same; a text may have thousands of
+			   URLs */
+};
+
 struct scan_state {
 	struct judge *j;
 	const struct scanner *s;
@@ -61,16 +66,40 @@ static int value_fold(struct judge *j, enum pattern_view view, struct scan_value
 				      : text_casefold(&j->arena, value->raw, &value->folded);
 }
 
+/* A text that several fields give (the body is often all the text there is) is folded once. */
+static int value_find(
+	struct judge *j, enum pattern_view view, struct span raw, struct scan_value **out)
+{
+	struct scan_value *value = j->values;
+	int r;
+
+	while (value &&
+		(value->view != view || value->raw.ptr != raw.ptr || value->raw.len != raw.len))
+		value = value->next;
+	*out = value;
+	if (value)
+		return 0;
+	if (!(value = arena_zalloc(&j->arena, sizeof(*value))))
+		return -ENOMEM;
+	value->view = view;
+	value->raw = raw;
+	if ((r = value_fold(j, view, value)) < 0)
+		return r;
+	if (j->n_values++ < VALUES_MAX) {
+		value->next = j->values;
+		j->values = value;
+	}
+	*out = value;
+	return 0;
+}
+
 static int scan_text(struct scan_state *state, struct span raw)
 {
 	struct judge *j = state->j;
-	struct scan_value *value = arena_zalloc(&j->arena, sizeof(*value));
+	struct scan_value *value;
 	int r;
 
-	if (!value)
-		return -ENOMEM;
-	value->raw = raw;
-	if ((r = value_fold(j, state->s->view, value)) < 0)
+	if ((r = value_find(j, state->s->view, raw, &value)) < 0)
 		return r;
 	state->value = value;
 	if ((r = pattern_scan(j->scratch, state->s->base, value_view(value), scan_visit, state)) <

@@ -15,7 +15,7 @@
 
 struct join {
 	struct arena *arena;
-	char *text;
+	char *text; /* cap is 0: borrowed from the stanza, and all there is so far */
 	size_t len, cap;
 	bool apart; /* the next bytes begin a new part */
 	bool mapped;
@@ -27,7 +27,7 @@ struct join {
 static bool is_blank(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!strchr(" \t\r\n", text[i]))
+		if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r' && text[i] != '\n')
 			return false;
 	return true;
 }
@@ -80,7 +80,17 @@ static void join_note(struct join *j, const char *text, size_t len)
 /* Goes on with the part; blanks begin none. */
 static void join_put(struct join *j, const char *text, size_t len)
 {
-	if (len == 0 || (j->apart && is_blank(text, len)) || !join_reserve(j, len + 2))
+	if (len == 0 || (j->apart && is_blank(text, len)))
+		return;
+	if (j->len == 0 && !j->mapped && !j->error) {
+		/* Mostly it stays the only one. */
+		j->text = (char *)text;
+		j->len = len;
+		j->cap = 0;
+		j->apart = false;
+		return;
+	}
+	if (!join_reserve(j, len + 2))
 		return;
 	if (j->apart && j->len)
 		j->text[j->len++] = '\n';
@@ -105,6 +115,12 @@ static struct join join_start(struct arena *a)
 
 static int join_finish(struct join *j, struct carrier_text *out)
 {
+	if (j->error)
+		return j->error;
+	if (j->cap == 0) { /* nothing, or one text of the stanza, which ends with NUL itself */
+		*out = (struct carrier_text){ j->len ? j->text : "", j->len };
+		return 0;
+	}
 	if (!join_reserve(j, 1))
 		return j->error;
 	j->text[j->len] = '\0';
@@ -114,77 +130,102 @@ static int join_finish(struct join *j, struct carrier_text *out)
 
 /* ---- what is what ---- */
 
-static bool is_in(const char *const *list, const char *name)
+/* A name with its length, so that most of a list is passed over without a look at its letters. */
+struct word {
+	const char *text;
+	size_t len;
+};
+#define WORD(text)                                                                                 \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+#define IS_IN(list, name) is_in(list, sizeof(list) / sizeof(*(list)), name)
+
+static bool is_in(const struct word *list, size_t n, const char *name)
 {
-	for (; *list; list++)
-		if (strcmp(*list, name) == 0)
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].len == len && memcmp(list[i].text, name, len) == 0)
 			return true;
 	return false;
 }
 
 static bool is_content_ns(const char *ns)
 {
-	static const char *const content[] = { NS_CLIENT, NS_SERVER, NS_COMPONENT,
-		NS_COMPONENT_CONNECT, NS_HTTPBIND, NULL };
+	static const struct word content[] = { WORD(NS_CLIENT), WORD(NS_SERVER), WORD(NS_COMPONENT),
+		WORD(NS_COMPONENT_CONNECT), WORD(NS_HTTPBIND) };
 
-	return is_in(content, ns);
+	return IS_IN(content, ns);
 }
 
 /* A stanza inside another: by name, in a content namespace or as the child of <forwarded/>. */
 static bool is_stanza(const struct xml_element *e)
 {
-	static const char *const names[] = { "message", "presence", "iq", NULL };
+	static const struct word names[] = { WORD("message"), WORD("presence"), WORD("iq") };
 
-	return is_in(names, e->name) &&
+	return IS_IN(names, e->name) &&
 	       (is_content_ns(e->ns) || (e->parent && strcmp(e->parent->ns, NS_FORWARD) == 0));
 }
 
 /* XHTML that flows inside a line: its text belongs to the text around it. */
 static bool is_inline(const struct xml_element *e)
 {
-	static const char *const blocks[] = { "html", "head", "title", "body", "p", "div", "br",
-		"hr", "ul", "ol", "li", "dl", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6",
-		"blockquote", "pre", "address", "table", "tr", "td", "th", "style", NULL };
+	static const struct word blocks[] = { WORD("html"), WORD("head"), WORD("title"),
+		WORD("body"), WORD("p"), WORD("div"), WORD("br"), WORD("hr"), WORD("ul"),
+		WORD("ol"), WORD("li"), WORD("dl"), WORD("dt"), WORD("dd"), WORD("h1"), WORD("h2"),
+		WORD("h3"), WORD("h4"), WORD("h5"), WORD("h6"), WORD("blockquote"), WORD("pre"),
+		WORD("address"), WORD("table"), WORD("tr"), WORD("td"), WORD("th"), WORD("style") };
 
-	return strcmp(e->ns, NS_XHTML) == 0 && !is_in(blocks, e->name);
+	return strcmp(e->ns, NS_XHTML) == 0 && !IS_IN(blocks, e->name);
 }
 
 /* Namespaces whose protocol attributes are known by name. */
 static bool is_known_ns(const char *ns)
 {
-	static const char *const known[] = { NS_STREAM, NS_STREAMS, NS_STANZAS, NS_SASL, NS_SASL2,
-		NS_FAST, NS_BIND, NS_BIND2, NS_SESSION, NS_SM, NS_DIALBACK, NS_TLS, NS_LIMITS,
-		NS_ERRORS, NS_MUC, NS_MUC_USER, NS_CARBONS, NS_FORWARD, NS_MAM, NS_PUBSUB,
-		NS_PUBSUB_EVENT, NS_DATA, NS_CHATSTATES, NS_RECEIPTS, NS_LABEL,
-		"http://jabber.org/protocol/muc#admin", "http://jabber.org/protocol/muc#owner",
-		"http://jabber.org/protocol/pubsub#owner", "http://jabber.org/protocol/disco#info",
-		"http://jabber.org/protocol/disco#items", "http://jabber.org/protocol/caps",
-		"http://jabber.org/protocol/rsm", "http://jabber.org/protocol/ibb",
-		"http://jabber.org/protocol/commands", "http://jabber.org/protocol/bytestreams",
-		"jabber:iq:roster", "jabber:x:conference", "jabber:x:delay", "urn:xmpp:delay",
-		"urn:xmpp:sid:0", "urn:xmpp:hints", "urn:xmpp:chat-markers:0",
-		"urn:xmpp:message-correct:0", "urn:xmpp:reply:0", "urn:xmpp:reactions:0",
-		"urn:xmpp:jingle:1", "urn:xmpp:bob", "urn:xmpp:avatar:metadata",
-		"urn:xmpp:avatar:data", "urn:xmpp:eme:0", "urn:xmpp:hashes:2", "urn:xmpp:ping",
-		"eu.siacs.conversations.axolotl", "urn:xmpp:omemo:2", "urn:xmpp:occupant-id:0",
-		NULL };
+	static const struct word known[] = { WORD(NS_STREAM), WORD(NS_STREAMS), WORD(NS_STANZAS),
+		WORD(NS_SASL), WORD(NS_SASL2), WORD(NS_FAST), WORD(NS_BIND), WORD(NS_BIND2),
+		WORD(NS_SESSION), WORD(NS_SM), WORD(NS_DIALBACK), WORD(NS_TLS), WORD(NS_LIMITS),
+		WORD(NS_ERRORS), WORD(NS_MUC), WORD(NS_MUC_USER), WORD(NS_CARBONS),
+		WORD(NS_FORWARD), WORD(NS_MAM), WORD(NS_PUBSUB), WORD(NS_PUBSUB_EVENT),
+		WORD(NS_DATA), WORD(NS_CHATSTATES), WORD(NS_RECEIPTS), WORD(NS_LABEL),
+		WORD("http://jabber.org/protocol/muc#admin"),
+		WORD("http://jabber.org/protocol/muc#owner"),
+		WORD("http://jabber.org/protocol/pubsub#owner"),
+		WORD("http://jabber.org/protocol/disco#info"),
+		WORD("http://jabber.org/protocol/disco#items"),
+		WORD("http://jabber.org/protocol/caps"), WORD("http://jabber.org/protocol/rsm"),
+		WORD("http://jabber.org/protocol/ibb"), WORD("http://jabber.org/protocol/commands"),
+		WORD("http://jabber.org/protocol/bytestreams"), WORD("jabber:iq:roster"),
+		WORD("jabber:x:conference"), WORD("jabber:x:delay"), WORD("urn:xmpp:delay"),
+		WORD("urn:xmpp:sid:0"), WORD("urn:xmpp:hints"), WORD("urn:xmpp:chat-markers:0"),
+		WORD("urn:xmpp:message-correct:0"), WORD("urn:xmpp:reply:0"),
+		WORD("urn:xmpp:reactions:0"), WORD("urn:xmpp:jingle:1"), WORD("urn:xmpp:bob"),
+		WORD("urn:xmpp:avatar:metadata"), WORD("urn:xmpp:avatar:data"),
+		WORD("urn:xmpp:eme:0"), WORD("urn:xmpp:hashes:2"), WORD("urn:xmpp:ping"),
+		WORD("eu.siacs.conversations.axolotl"), WORD("urn:xmpp:omemo:2"),
+		WORD("urn:xmpp:occupant-id:0") };
 
-	return is_content_ns(ns) || is_in(known, ns);
+	return is_content_ns(ns) || IS_IN(known, ns);
 }
 
 static bool is_protocol(const struct xml_element *e, const struct xml_attr *attr)
 {
-	static const char *const names[] = { "to", "from", "id", "type", "jid", "by", "node", "ver",
-		"hash", "var", "stamp", "sid", "seq", "queryid", "code", "affiliation", "role",
-		"subscription", "ask", "h", "max", "block-size", "cid", "mechanism", "action",
-		"initiator", "responder", "creator", "senders", "algo", "sessionid", "status",
-		"version", "previd", "resume", "complete", "stable", "index", "bytes", "height",
-		"width", "rid", "kid", "keyid", "key", "prekey", "namespace", "host", "port",
-		"mode", "maxstanzas", "maxchars", "seconds", "since", NULL };
+	static const struct word names[] = { WORD("to"), WORD("from"), WORD("id"), WORD("type"),
+		WORD("jid"), WORD("by"), WORD("node"), WORD("ver"), WORD("hash"), WORD("var"),
+		WORD("stamp"), WORD("sid"), WORD("seq"), WORD("queryid"), WORD("code"),
+		WORD("affiliation"), WORD("role"), WORD("subscription"), WORD("ask"), WORD("h"),
+		WORD("max"), WORD("block-size"), WORD("cid"), WORD("mechanism"), WORD("action"),
+		WORD("initiator"), WORD("responder"), WORD("creator"), WORD("senders"),
+		WORD("algo"), WORD("sessionid"), WORD("status"), WORD("version"), WORD("previd"),
+		WORD("resume"), WORD("complete"), WORD("stable"), WORD("index"), WORD("bytes"),
+		WORD("height"), WORD("width"), WORD("rid"), WORD("kid"), WORD("keyid"), WORD("key"),
+		WORD("prekey"), WORD("namespace"), WORD("host"), WORD("port"), WORD("mode"),
+		WORD("maxstanzas"), WORD("maxchars"), WORD("seconds"), WORD("since") };
 
 	if (strcmp(attr->ns, NS_XML) == 0)
 		return true;
-	return attr->ns[0] == '\0' && is_known_ns(e->ns) && is_in(names, attr->name);
+	return attr->ns[0] == '\0' && IS_IN(names, attr->name) && is_known_ns(e->ns);
 }
 
 /* ---- everything ---- */

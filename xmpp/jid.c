@@ -83,11 +83,26 @@ static int prep_run(const UStringPrepProfile *profile, struct span text, char *b
 
 /* ---- local part and resource ---- */
 
-/* RFC 3920 appendix A.5, beside controls and space. */
+enum { NOT_IN_LOCAL = 1, NOT_IN_LABEL = 2 };
+
+/* What local parts (RFC 3920 appendix A.5) and labels may not hold once prepared. */
+/* clang-format off */
+static const unsigned char marks[256] = {
+	[0 ... ' '] = NOT_IN_LOCAL | NOT_IN_LABEL, [0x7f] = NOT_IN_LOCAL | NOT_IN_LABEL,
+	['"'] = NOT_IN_LOCAL | NOT_IN_LABEL, ['&'] = NOT_IN_LOCAL | NOT_IN_LABEL,
+	['\''] = NOT_IN_LOCAL | NOT_IN_LABEL, ['/'] = NOT_IN_LOCAL | NOT_IN_LABEL,
+	[':'] = NOT_IN_LOCAL | NOT_IN_LABEL, ['<'] = NOT_IN_LOCAL | NOT_IN_LABEL,
+	['>'] = NOT_IN_LOCAL | NOT_IN_LABEL, ['@'] = NOT_IN_LOCAL | NOT_IN_LABEL,
+	['['] = NOT_IN_LABEL, ['\\'] = NOT_IN_LABEL, [']'] = NOT_IN_LABEL, ['^'] = NOT_IN_LABEL,
+	['`'] = NOT_IN_LABEL, ['{'] = NOT_IN_LABEL, ['|'] = NOT_IN_LABEL, ['}'] = NOT_IN_LABEL,
+	['#'] = NOT_IN_LABEL, ['%'] = NOT_IN_LABEL, ['?'] = NOT_IN_LABEL,
+};
+/* clang-format on */
+
 static bool local_forbids(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f || strchr("\"&'/:<>@", s[i]))
+		if (marks[(unsigned char)s[i]] & NOT_IN_LOCAL)
 			return true;
 	return false;
 }
@@ -192,8 +207,7 @@ static void label_decode(char *label, size_t *len)
 static bool label_forbids(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f ||
-			strchr("\"&'/:<>@[\\]^`{|}#%?", s[i]))
+		if (marks[(unsigned char)s[i]] & NOT_IN_LABEL)
 			return true;
 	return len == 0;
 }
@@ -224,8 +238,9 @@ static size_t dot_len(const char *s, size_t left)
 {
 	if (left && s[0] == '.')
 		return 1;
-	if (left >= 3 && (memcmp(s, "\u3002", 3) == 0 || memcmp(s, "\uff0e", 3) == 0 ||
-				 memcmp(s, "\uff61", 3) == 0))
+	if (left >= 3 && (unsigned char)s[0] >= 0xe3 &&
+		(memcmp(s, "\u3002", 3) == 0 || memcmp(s, "\uff0e", 3) == 0 ||
+			memcmp(s, "\uff61", 3) == 0))
 		return 3;
 	return 0;
 }

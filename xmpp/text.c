@@ -9,12 +9,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
 #include "xmpp/text_alike.h"
 #include "xmpp/text_compose.h"
 #include "xmpp/text_mixed.h"
 #include "xmpp/text_table.h"
 
-#define STEP_MAX 512 /* bytes one character can add: its target and a full cluster written back */
+#define TEXT_PLAIN_MAX 16384
+#define STEP_MAX       512 /* bytes one character can add: its target and a full cluster written back */
 
 /* ---- bytes ---- */
 
@@ -355,6 +358,76 @@ static int folder_run(struct folder *f, struct span in)
 	return 0;
 }
 
+/* ---- plain text ---- */
+
+/* The way back where every byte became one byte in the same place. */
+static uint32_t same_place[TEXT_PLAIN_MAX + 1];
+static pthread_once_t places_once = PTHREAD_ONCE_INIT;
+
+static void places_fill(void)
+{
+	for (uint32_t i = 0; i <= TEXT_PLAIN_MAX; i++)
+		same_place[i] = i;
+}
+
+#define EACH(byte) ((byte)*0x0101010101010101u)
+
+/* Eight bytes of printable ASCII without two spaces side by side, in lower case. */
+static bool eight_fold(const char *from, char *to)
+{
+	uint64_t w, spaces, capitals;
+
+	memcpy(&w, from, sizeof(w));
+	if ((w | (w + EACH(1)) | (w - EACH(0x20))) & EACH(0x80))
+		return false;
+	spaces = ~((w ^ EACH(0x20)) + EACH(0x7f)) & EACH(0x80);
+	if (spaces & spaces << 8)
+		return false;
+	capitals = (w + EACH(0x80 - 'A')) & ~(w + EACH(0x7f - 'Z')) & EACH(0x80);
+	w |= capitals >> 2;
+	memcpy(to, &w, sizeof(w));
+	return true;
+}
+
+/* Most texts: ASCII in which nothing moves. False if this is none. */
+static bool plain_fold(struct span in, char *to)
+{
+	char last = 0;
+	size_t i = 0;
+
+	while (i < in.len) {
+		unsigned char byte = (unsigned char)in.ptr[i];
+		char c = byte < 0x80 ? ascii_fold[byte] : 0;
+
+		if (!c || (c == ' ' && last == ' '))
+			return false;
+		if (in.len - i >= 8 && eight_fold(in.ptr + i, to + i)) {
+			last = to[i + 7];
+			i += 8;
+			continue;
+		}
+		to[i++] = last = c;
+	}
+	return true;
+}
+
+/* 0, -ENOMEM, or 1 if it is no plain text. */
+static int fold_plain(struct arena *a, struct span in, struct folded *out)
+{
+	char *text;
+
+	if (in.len > TEXT_PLAIN_MAX || (in.len > 0 && (unsigned char)in.ptr[0] >= 0x80))
+		return 1;
+	if (!(text = arena_alloc(a, in.len + 1)))
+		return -ENOMEM;
+	if (!plain_fold(in, text))
+		return 1;
+	pthread_once(&places_once, places_fill);
+	text[in.len] = '\0';
+	*out = (struct folded){ text, in.len, same_place };
+	return 0;
+}
+
 static int fold_with(struct arena *a, const struct text_table *table, bool fold, struct span in,
 	struct folded *out)
 {
@@ -363,6 +436,8 @@ static int fold_with(struct arena *a, const struct text_table *table, bool fold,
 
 	if (in.len > UINT32_MAX / 2)
 		return -ENOMEM;
+	if (fold && (r = fold_plain(a, in, out)) <= 0)
+		return r;
 	if ((r = folder_run(&f, in)) < 0)
 		return r;
 	f.text[f.len] = '\0';

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include "xmpp/text.h"
+#include "xmpp/url_free.h"
 #include "xmpp/url_host.h"
 #include "xmpp/url_plain.h"
 
@@ -484,61 +485,6 @@ static int walk_run(struct walk *w)
 
 /* ---- the whole ---- */
 
-/* First bytes of the letters of Latin, Greek and Cyrillic up to U+052F: what they fold to holds no
- * mark of a URL, and none of them is unseen. Everything else outside ASCII needs a closer look. */
-static bool is_plain_lead(unsigned char c)
-{
-	return (c >= 0xc3 && c <= 0xc9) || (c >= 0xce && c <= 0xd4);
-}
-
-/* May this byte stand in a name, before folding? */
-static bool is_name_byte(unsigned char c)
-{
-	return is_alnum((char)c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c >= 0x80;
-}
-
-/* Could the colon at i end a scheme? Not without a letter before it: 18:05, :-) */
-static bool is_scheme_colon(const unsigned char *s, size_t i)
-{
-	for (; i > 0; i--) {
-		unsigned char c;
-
-		while (i > 1 && s[i - 1] >= 0x80 && s[i - 1] < 0xc0)
-			i--; /* to the first byte of its character */
-		c = s[i - 1];
-		/* Latin letters may fold to ASCII (long s), Greek and Cyrillic ones never. */
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0x80 && c < 0xce))
-			return true;
-		if (!is_alnum((char)c) && c != '-' && c != '.')
-			return false;
-	}
-	return false;
-}
-
-/* Nothing in it could be a URL: no dot within a name, no scheme, no escape, no bracket that may
- * hold a mended dot. Most messages end here, so it looks at bytes only. */
-static bool is_free(struct span text)
-{
-	const unsigned char *s = (const unsigned char *)text.ptr;
-
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = s[i];
-
-		if (is_alnum((char)c) || c == ' ')
-			continue;
-		if (c >= 0xc0 && !is_plain_lead(c))
-			return false;
-		if (c == '%' || c == '[' || c == '(' || c == '{')
-			return false;
-		if (c == '.' && i > 0 && i + 1 < text.len && is_name_byte(s[i - 1]) &&
-			is_name_byte(s[i + 1]))
-			return false;
-		if (c == ':' && is_scheme_colon(s, i))
-			return false;
-	}
-	return true;
-}
-
 /* Adds those of more that are not in *list yet; both are in order of start, and so is the outcome.
  */
 static void merge(struct url **list, struct url *more, unsigned room)
@@ -584,7 +530,7 @@ int url_find(struct arena *a, struct span text, unsigned max, struct url **out)
 	int e;
 
 	*out = NULL;
-	if (max == 0 || is_free(text))
+	if (max == 0 || url_is_free(text))
 		return 0;
 	if ((e = text_casefold(a, text, &f)) < 0 ||
 		(e = walk_as(a, text, &f, false, max, out, &unseen, &left)) < 0)

@@ -362,7 +362,11 @@ static void test_out_of_memory(void **state)
 	struct arena small;
 	(void)state;
 
+	/* A single text is the stanza's own; two have to be joined. */
 	leaf(m, NS_CLIENT, "body", "text");
+	leaf(m, NS_CLIENT, "body", "more");
+	leaf(m, NS_NICK, "nick", "one");
+	leaf(m, NS_NICK, "nick", "two");
 	arena_init(&small, 64);
 	assert_int_equal(carriers_all(&small, &s, &t), -12);
 	assert_int_equal(carriers_named(&small, &s, "body", &t), -12);

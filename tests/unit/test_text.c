@@ -362,8 +362,9 @@ static void test_out_of_memory(void **state)
 	struct folded f;
 	(void)state;
 
-	arena_init(&small, 64);
+	arena_init(&small, 2);
 	assert_int_equal(text_fold(&small, span_of("abc"), &f), -12);
+	assert_int_equal(text_fold(&small, span_of("\u00e4"), &f), -12);
 	arena_fini(&small);
 }
 
