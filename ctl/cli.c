@@ -17,6 +17,8 @@ static const struct cli_command commands[] = {
 	{ "judge",
 		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--at TIME] [--trace [--bodies]] < STANZAS",
 		"judge XML read from standard input, a verdict a line; --trace shows every rule and test", cli_judge },
+	{ "import", "mod_firewall FILE [-o OUT] [--local DOMAIN,...] [--stranger]",
+		"another firewall's script as rules; tells line by line what could not be turned", cli_import },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
 	{ "sessions", "", "who is connected", cli_sessions },
 	{ "rules", "", "the rules in force, with their hits", cli_rules },

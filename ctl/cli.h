@@ -45,6 +45,7 @@ int cli_follow(struct cli *cli, const char *cmd, json_t *args,
 int cli_check(struct cli *cli);
 int cli_print(struct cli *cli);
 int cli_judge(struct cli *cli);
+int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);
 int cli_sessions(struct cli *cli);

@@ -351,7 +351,7 @@ static bool value_exists(const struct node *n, const struct field_value *value)
 	case FIELD_BOOL:
 		return true;
 	default:
-		return value->text.len > 0;
+		return value->text.len > 0 || n->param; /* an empty element is there, too */
 	}
 }
 
@@ -389,7 +389,7 @@ static bool test_values(struct judge *j, const struct node *n)
 		if (!n->field->get(&j->view, n->param, i, &value))
 			return false;
 		/* A value that is not there (a URL without scheme) equals nothing. */
-		if ((!text || value.text.len) && value_holds(j, n, &value))
+		if ((!text || value.text.len || n->kind == NODE_EXISTS) && value_holds(j, n, &value))
 			return true;
 		if (!n->field->many)
 			return false;

@@ -115,6 +115,9 @@ xml "{urn:x}a@b" is "1" ; yes ; <message><a xmlns='urn:x' b='1'/></message>
 xml "{urn:x}a@b" is "2" ; no ; <message><a xmlns='urn:x' b='1'/></message>
 xml "{*}a/{*}c" contains "deep" ; yes ; <message><a xmlns='urn:x'><c>quite deep</c></a></message>
 xml "{urn:y}a" exists ; no ; <message><a xmlns='urn:x'>t</a></message>
+xml "{urn:x}a" exists ; yes ; <message><a xmlns='urn:x'/></message>
+xml "{urn:x}a@b" exists ; yes ; <message><a xmlns='urn:x' b=''/></message>
+xml "{urn:x}a@b" exists ; no ; <message><a xmlns='urn:x'/></message>
 stranger ; yes ; <message to='juliet@capulet.example'/>
 
 :subject direction=out jid=romeo@verona.example/orchard
