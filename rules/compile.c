@@ -16,6 +16,7 @@
 #include "rules/edit.h"
 #include "rules/guard.h"
 #include "rules/list_hits.h"
+#include "rules/ibb.h"
 #include "rules/live.h"
 #include "xmpp/jid.h"
 
@@ -483,7 +484,9 @@ int program_new(const struct ast *ast, struct source_set *sources, struct progra
 	if (!c.error)
 		compile_items(&c, ast);
 	p->pairs = previous ? pair_table_ref(previous->pairs) : pair_table_new(PAIRS_MAX);
-	if (!c.error && !p->pairs)
+	p->ibb = previous ? ibb_table_ref(previous->ibb) : ibb_table_new();
+	p->ibb_evicted = metrics_find(metrics, "limit.ibb.evicted");
+	if (!c.error && (!p->pairs || !p->ibb))
 		c.error = -ENOMEM;
 	if (!c.error && diags->errors > errors)
 		c.error = ERR_SYNTAX;
@@ -512,6 +515,7 @@ void program_free(struct program *p)
 	for (unsigned i = 0; i < p->n_trees; i++)
 		prefix_tree_fini(p->trees[i]);
 	pair_table_unref(p->pairs);
+	ibb_table_unref(p->ibb);
 	pthread_rwlock_destroy(&p->lock);
 	pthread_mutex_destroy(&p->editing);
 	pthread_mutex_destroy(&p->settling);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "rules/ibb.h"
 #include "rules/match.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
@@ -92,7 +93,8 @@ static int trial_init(struct expectation *x)
 		clock_parse_wall(e->moment, strlen(e->moment), &x->trial.wall_ms);
 	x->trial.limits = calloc(p->n_limits + 1, sizeof(struct limit_table *));
 	x->trial.pairs = pair_table_new(TRIAL_ENTRIES_MAX);
-	if (!x->trial.limits || !x->trial.pairs)
+	x->trial.ibb = ibb_table_new();
+	if (!x->trial.limits || !x->trial.pairs || !x->trial.ibb)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->n_limits; i++)
 		if (!(x->trial.limits[i] = limit_table_new(TRIAL_ENTRIES_MAX)))
@@ -106,6 +108,7 @@ static void trial_fini(struct expectation *x)
 		limit_table_unref(x->trial.limits[i]);
 	free(x->trial.limits);
 	pair_table_unref(x->trial.pairs);
+	ibb_table_unref(x->trial.ibb);
 }
 
 /* ---- the stanzas ---- */

@@ -101,6 +101,10 @@ const struct field field_table[] = {
 		field_get_file_size },
 	{ "file.type", FIELD_WORD, true, false, "its media type as the sender says",
 		field_get_file_type },
+	{ "ibb.text", FIELD_TEXT, true, false,
+		"what an in-band bytestream (XEP-0047) carries, decoded; words cut by its pieces are "
+		"whole",
+		field_get_ibb_text },
 	{ "encrypted", FIELD_BOOL, false, false, "the content is end-to-end encrypted",
 		field_get_encrypted },
 	{ "encrypted.kind", FIELD_WORD, true, false,

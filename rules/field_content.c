@@ -293,6 +293,12 @@ FIELD_GETTER(file_type)
 	return f != NULL;
 }
 
+FIELD_GETTER(ibb_text)
+{
+	UNUSED(param);
+	return give_item(view_ibb(v), index, out);
+}
+
 FIELD_GETTER(encrypted)
 {
 	UNUSED(param);

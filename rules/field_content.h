@@ -36,6 +36,7 @@ FIELD_GETTER(payload_ns);
 FIELD_GETTER(file_name);
 FIELD_GETTER(file_size);
 FIELD_GETTER(file_type);
+FIELD_GETTER(ibb_text);
 FIELD_GETTER(encrypted);
 FIELD_GETTER(encrypted_kind);
 FIELD_GETTER(forwarded);

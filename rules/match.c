@@ -487,6 +487,8 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
 	j->view.wall_ms = j->wall_ms;
 	j->view.verdict = out;
+	j->view.ibb = trial ? trial->ibb : p->ibb;
+	j->view.ibb_evicted = p->ibb_evicted;
 	j->view.zone = &p->zone;
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;

@@ -12,6 +12,7 @@ struct trial {
 	int64_t wall_ms;
 	struct limit_table **limits; /* one for each limit of the program */
 	struct pair_table *pairs;
+	struct ibb_table *ibb;
 };
 
 /* judge_stanza on a program; trial may be NULL. */

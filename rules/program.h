@@ -156,6 +156,8 @@ struct program {
 	bool uses_stranger;
 	struct zone zone; /* of time and weekday */
 	struct pair_table *pairs;
+	struct ibb_table *ibb;
+	metric *ibb_evicted;
 	metric *pairs_evicted, *regex_limited;
 	pthread_rwlock_t lock; /* sets and databases: read during a judgement, written for a moment
 				  by an edit */

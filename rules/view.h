@@ -53,6 +53,8 @@ struct subject_view {
 	const struct xml_element *root; /* NULL when there is no stanza */
 	struct arena *arena;
 	struct pair_table *pairs; /* may be NULL: everyone is known */
+	struct ibb_table *ibb;    /* may be NULL: pieces stand alone */
+	metric *ibb_evicted;
 	const struct verdict *verdict; /* so far: its marks */
 	int64_t wall_ms;          /* now */
 	const struct zone *zone;  /* where "time" and "weekday" are */
@@ -74,6 +76,7 @@ struct subject_view {
 		struct view_file *items;
 		unsigned n, cap;
 	} files;
+	struct view_spans ibb_pieces;
 	struct view_path *paths;
 	char address[64], time[8];
 };
@@ -98,6 +101,8 @@ const struct view_spans *view_encrypted(struct subject_view *v);
 const struct view_spans *view_path(struct subject_view *v, const char *param);
 /* The same below the stanza and each one forwarded in it; path is a constant of the caller. */
 const struct view_spans *view_path_everywhere(struct subject_view *v, const char *path);
+/* The data of in-band bytestreams in the stanza, as text, each with the end of what came before it. */
+const struct view_spans *view_ibb(struct subject_view *v);
 /* First value, anywhere in stanza or forwarded stanzas, of a child in ns: its name. Len 0 if none.
  */
 struct span view_child_name(struct subject_view *v, const char *ns);

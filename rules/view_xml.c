@@ -5,8 +5,11 @@
 #include "rules/view.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
+#include "rules/ibb.h"
 #include "xmpp/carriers.h"
 #include "xmpp/ns.h"
 
@@ -237,6 +240,70 @@ const struct view_file *view_files(struct subject_view *v, unsigned *n)
 	}
 	*n = v->files.n;
 	return v->files.items;
+}
+
+/* ---- in-band bytestreams ---- */
+
+/* Each sender, recipient and sid is a stream. */
+static bool ibb_key(struct subject_view *v, const char *sid, uint64_t *key)
+{
+	const char *from = view_address(v, VIEW_FROM)->full, *to = view_address(v, VIEW_TO)->full;
+	size_t n_from = strlen(from) + 1, n_to = strlen(to) + 1, n_sid = strlen(sid);
+	char *text = arena_alloc(v->arena, n_from + n_to + n_sid + 1);
+
+	if (!text) {
+		v->error = -ENOMEM;
+		return false;
+	}
+	memcpy(text, from, n_from);
+	memcpy(text + n_from, to, n_to);
+	memcpy(text + n_from + n_to, sid, n_sid);
+	*key = map_hash(text, n_from + n_to + n_sid);
+	return true;
+}
+
+static void ibb_value(struct subject_view *v, struct span bytes)
+{
+	struct span text = ibb_text(v->arena, bytes);
+
+	if (!text.ptr)
+		v->error = -ENOMEM;
+	else if (text.len)
+		spans_add(v, &v->ibb_pieces, text);
+}
+
+static void ibb_add(struct subject_view *v, const struct xml_element *data)
+{
+	const char *sid = element_attr(data, "sid"), *seq = element_attr(data, "seq"), *text;
+	struct span piece = { NULL, 0 }, joined;
+	uint64_t key;
+
+	if ((text = element_text(data, v->arena)))
+		piece = ibb_decode(v->arena, span_of(text));
+	if (!piece.ptr) {
+		v->error = -ENOMEM;
+		return;
+	}
+	joined = piece;
+	if (v->ibb && sid && ibb_key(v, sid, &key) &&
+		ibb_join(v->ibb, key, seq ? (unsigned)strtoul(seq, NULL, 10) : 0, piece, v->arena,
+			&joined, v->ibb_evicted) < 0)
+		v->error = -ENOMEM;
+	ibb_value(v, joined);
+	/* A stream that begins anew under an old name is no part of the words before it. */
+	if (joined.len > piece.len)
+		ibb_value(v, piece);
+}
+
+const struct view_spans *view_ibb(struct subject_view *v)
+{
+	if (v->ibb_pieces.ready || !v->root)
+		return &v->ibb_pieces;
+	v->ibb_pieces.ready = true;
+	for (const struct xml_node *n = v->root->children; n && !v->error; n = n->next)
+		if (n->element && element_is(n->element, NS_IBB, "data"))
+			ibb_add(v, n->element);
+	return &v->ibb_pieces;
 }
 
 /* ---- paths ---- */

@@ -41,6 +41,7 @@
 #define NS_RECEIPTS   "urn:xmpp:receipts"
 #define NS_SID "urn:xmpp:sid:0"
 #define NS_DELAY "urn:xmpp:delay"
+#define NS_IBB        "http://jabber.org/protocol/ibb"
 #define NS_LABEL      "urn:xmpp:sec-label:0"
 #define NS_NICK       "http://jabber.org/protocol/nick"
 #define NS_XML        "http://www.w3.org/XML/1998/namespace"

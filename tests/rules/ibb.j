@@ -1,0 +1,23 @@
+# In-band bytestreams: pieces are put together by sender, recipient and sid.
+:with set words { type keyword; flags fold; elements = { casino }; }
+:subject role=s2s
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXNpbm8=</data></iq> ; ibb.text=casino=casino
+ibb.text contains @words ; yes ; <message from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSDvvYPvvYHvvZPvvYnvvY7vvY8=</data></message>
+ibb.text contains @words ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXM=</data></iq>
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXM=</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>aW5vIG5vdw==</data></iq> ; ibb.text=casino=casino
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBj</data></iq><message from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>YXNp</data></message><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='2'>bm8=</data></iq>
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>0YHQvC4g0YHQsA==</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>c2lubw==</data></iq>
+ibb.text contains @words ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXM=</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s2' seq='1'>aW5vIG5vdw==</data></iq>
+ibb.text contains @words ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXM=</data></iq><iq type='set' id='i' from='d@e/f' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>aW5vIG5vdw==</data></iq>
+ibb.text contains @words ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>c2VlIHRoZSBjYXM=</data></iq><iq type='set' id='i' from='a@b/c' to='d@e/f'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>aW5vIG5vdw==</data></iq>
+ibb.text contains "cascas" ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>Y2Fz</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>Y2Fz</data></iq>
+ibb.text contains "cascas" ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>Y2Fz</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='1'>Y2Fz</data></iq>
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>aGVsbG8=</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>Y2FzaW5v</data></iq>
+ibb.text contains @words ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>Y2Fz</data></iq><iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>aW5v</data></iq>
+ibb.text exists ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>!!!!</data></iq>
+ibb.text exists ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'></data></iq>
+ibb.text exists ; no ; <message><body>x</body></message>
+ibb.text exists ; yes ; <message><data xmlns='http://jabber.org/protocol/ibb'>eA==</data></message>
+ibb.text contains "hello" ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>aGVs&#10; bG8=</data></iq>
+ibb.text contains "abc" ; yes ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>//4AYWJjAIA=</data></iq>
+ibb.text contains "ab" ; no ; <iq type='set' id='i' from='a@b/c' to='x@y/z'><data xmlns='http://jabber.org/protocol/ibb' sid='s1' seq='0'>YQBi</data></iq>
