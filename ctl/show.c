@@ -200,6 +200,11 @@ static void print_match(FILE *out, const json_t *match)
 {
 	const char *set = show_text(match, "set");
 
+	if (strcmp(show_text(match, "field"), "similar") == 0) {
+		fprintf(out, "similar %s exceeded: %s", show_safe(show_text(match, "entry"), 40),
+			show_safe(show_text(match, "text"), 40));
+		return;
+	}
 	if (strcmp(show_text(match, "field"), "limit") == 0) {
 		fprintf(out, "limit %s exceeded by \"%s\"",
 			show_safe(show_text(match, "entry"), 40),

@@ -54,6 +54,7 @@ enum ast_cond_kind {
 	COND_NOT,          /* left */
 	COND_TEST,         /* field op operand */
 	COND_LIMIT,        /* limit NAME exceeded; text = NAME */
+	COND_SIMILAR,      /* similar NAME exceeded; text = NAME */
 };
 
 enum ast_op {
@@ -69,7 +70,7 @@ struct ast_cond {
 	enum ast_cond_kind kind;
 	struct loc at;
 	struct ast_cond *left, *right;
-	const char *text;  /* LIMIT: name; TEST: field name as written ("message" for the bare kind) */
+	const char *text;  /* LIMIT, SIMILAR: name; TEST: field name as written ("message" for the bare kind) */
 	const char *param; /* TEST on xml: the path string, else NULL */
 	struct loc field_at, op_at;
 	enum ast_op op;
@@ -110,7 +111,7 @@ struct ast_rule {
 	struct ast_action *actions;
 };
 
-enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_CHAIN, ITEM_PUNISH, ITEM_EXPECT,
+enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_SIMILAR, ITEM_CHAIN, ITEM_PUNISH, ITEM_EXPECT,
 	ITEM_OPTIONS /* daemon, firewall, stream-limits, timeouts: name tells which */,
 	ITEM_DEFINE,
 	ITEM_INCLUDE /* kept for print; its items follow in the list with their own file in at */ };
@@ -130,9 +131,9 @@ struct ast_item {
 	struct ast_item *next;
 	enum ast_item_kind kind;
 	struct loc at;
-	const char *name; /* SERVICE SET LIMIT CHAIN PUNISH OPTIONS; EXPECT: its title; INCLUDE: the pattern */
+	const char *name; /* SERVICE SET LIMIT SIMILAR CHAIN PUNISH OPTIONS; EXPECT: its title; INCLUDE: the pattern */
 	struct loc name_at;
-	struct ast_setting *settings; /* SERVICE SET LIMIT PUNISH OPTIONS, and hook/policy of CHAIN */
+	struct ast_setting *settings; /* SERVICE SET LIMIT SIMILAR PUNISH OPTIONS, and hook/policy of CHAIN */
 	struct ast_rule *rules;       /* CHAIN */
 	struct ast_expect *expect;    /* EXPECT */
 	struct ast_value *value;      /* DEFINE */

@@ -371,6 +371,15 @@ static void check_test(struct checker *c, struct ast_cond *cond)
 		check_operand(c, cond);
 }
 
+static void check_counter(
+	struct checker *c, struct ast_cond *cond, enum ast_item_kind kind, const char *what)
+{
+	cond->target = check_find(c, kind, cond->text);
+	if (!cond->target)
+		diag_error(c->diags, cond->field_at, check_suggest(c, kind, cond->text),
+			"no such %s '%s'", what, cond->text);
+}
+
 void check_cond(struct checker *c, struct ast_cond *cond)
 {
 	switch (cond->kind) {
@@ -386,11 +395,10 @@ void check_cond(struct checker *c, struct ast_cond *cond)
 		check_test(c, cond);
 		break;
 	case COND_LIMIT:
-		cond->target = check_find(c, ITEM_LIMIT, cond->text);
-		if (!cond->target)
-			diag_error(c->diags, cond->field_at,
-				check_suggest(c, ITEM_LIMIT, cond->text), "no such limit '%s'",
-				cond->text);
+		check_counter(c, cond, ITEM_LIMIT, "limit");
+		break;
+	case COND_SIMILAR:
+		check_counter(c, cond, ITEM_SIMILAR, "similar");
 		break;
 	}
 }

@@ -226,12 +226,19 @@ static const struct ast_value *check_key_field(
 		return NULL;
 	if (strcmp(field->name, v->text) != 0) {
 		diag_error(x->c->diags, v->at, NULL,
-			"a limit counts what its rules ask about; write 'key %s'", field->name);
+			"a %s counts what its rules ask about; write '%s %s'",
+			x->item->kind == ITEM_SIMILAR ? "similar" : "limit", x->known->name,
+			field->name);
 		return NULL;
 	}
 	if (field->param && (!v->next || v->next->kind != VALUE_STRING)) {
 		diag_error(x->c->diags, v->at, NULL, "'%s' needs a path in double quotes",
 			field->name);
+		return NULL;
+	}
+	if (x->item->kind == ITEM_SIMILAR && field->type != FIELD_TEXT) {
+		diag_error(x->c->diags, v->at, "such as text or body",
+			"'%s' is a %s, not a text", field->name, field_type_text(field->type));
 		return NULL;
 	}
 	*fine = true;
@@ -248,7 +255,7 @@ static void check_key(const struct shape *x, const struct ast_value *v)
 		return;
 	}
 	while (v && fine) {
-		if (n > 0 && !v->comma) {
+		if (n > 0 && (!v->comma || x->item->kind == ITEM_SIMILAR)) {
 			shape_end(x, v);
 			return;
 		}

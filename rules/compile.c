@@ -419,6 +419,7 @@ static int program_init(struct program *p, const struct ast *ast)
 		counts[i->kind]++;
 	p->lists = calloc(counts[ITEM_SET] + 1, sizeof(struct list *));
 	p->limits = calloc(counts[ITEM_LIMIT] + 1, sizeof(*p->limits));
+	p->similars = calloc(counts[ITEM_SIMILAR] + 1, sizeof(*p->similars));
 	p->chains = calloc(counts[ITEM_CHAIN] + 1, sizeof(*p->chains));
 	/* Judgements never wait for each other, and an edit does not wait for a pause between them.
 	 */
@@ -428,7 +429,7 @@ static int program_init(struct program *p, const struct ast *ast)
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&p->editing, NULL);
 	pthread_mutex_init(&p->settling, NULL);
-	return p->lists && p->limits && p->chains ? 0 : -ENOMEM;
+	return p->lists && p->limits && p->similars && p->chains ? 0 : -ENOMEM;
 }
 
 /* The first file that names a zone decides. */
@@ -454,6 +455,8 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 			compile_set(c, i);
 		} else if (i->kind == ITEM_LIMIT) {
 			compile_limit_item(c, i);
+		} else if (i->kind == ITEM_SIMILAR) {
+			compile_similar_item(c, i);
 		} else if (i->kind == ITEM_OPTIONS) {
 			compile_zone(c, i);
 		} else if (i->kind == ITEM_CHAIN) {
@@ -512,6 +515,8 @@ void program_free(struct program *p)
 		limit_table_unref(p->limits[i].table);
 		sketch_unref(p->limits[i].sketch);
 	}
+	for (unsigned i = 0; i < p->n_similars; i++)
+		similar_table_unref(p->similars[i].table);
 	for (unsigned i = 0; i < p->n_trees; i++)
 		prefix_tree_fini(p->trees[i]);
 	pair_table_unref(p->pairs);
@@ -521,6 +526,7 @@ void program_free(struct program *p)
 	pthread_mutex_destroy(&p->settling);
 	free(p->lists);
 	free(p->limits);
+	free(p->similars);
 	free(p->chains);
 	free(p->trees);
 	arena_fini(&p->arena);

@@ -26,12 +26,14 @@ void compile_feeds(struct compiler *c, const struct ast_item *item, struct list 
 /* Entries written in a setting, or in the file it names. */
 void compile_elements(struct compiler *c, struct list *l, const struct ast_setting *s);
 void compile_list_file(struct compiler *c, struct list *l, const struct ast_setting *s);
-/* The next of the program's limits (compile_limit.c). */
+/* The next of the program's limits (compile_limit.c), of its similar blocks (compile_similar.c). */
 void compile_limit_item(struct compiler *c, const struct ast_item *item);
+void compile_similar_item(struct compiler *c, const struct ast_item *item);
 /* A condition of the tree as nodes; NULL after an error. depth starts at 0. */
 struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsigned depth);
 /* Prepares the databases of all scanners once all conditions are known. */
 int compile_scanners(struct compiler *c);
 /* Where the item of that name stands in the program. */
 struct limit *compile_find_limit(struct compiler *c, const char *name);
+struct similar *compile_find_similar(struct compiler *c, const char *name);
 struct chain *compile_find_chain(struct compiler *c, const char *name);

@@ -483,6 +483,20 @@ static struct node *compile_limit(struct compiler *c, const struct ast_cond *con
 	return n;
 }
 
+static struct node *compile_similar(struct compiler *c, const struct ast_cond *cond)
+{
+	struct similar *similar =
+		compile_find_similar(c, cond->target ? cond->target->name : cond->text);
+	struct node *n = node_new(c, NODE_SIMILAR, cond);
+
+	if (!similar)
+		diag_error(c->diags, cond->at, NULL, "no such similar '%s'", cond->text);
+	if (!similar || !n)
+		return NULL;
+	n->limit = (unsigned)(similar - c->p->similars);
+	return n;
+}
+
 /* The leaves made of one test all show its text, but for the kind before a dot. */
 static void node_name(struct node *n, const char *written)
 {
@@ -498,7 +512,9 @@ static void node_name(struct node *n, const char *written)
 /* As the rule has it, on one line and not too long. */
 static struct node *compile_leaf(struct compiler *c, const struct ast_cond *cond)
 {
-	struct node *n = cond->kind == COND_TEST ? compile_test(c, cond) : compile_limit(c, cond);
+	struct node *n = cond->kind == COND_TEST      ? compile_test(c, cond)
+			 : cond->kind == COND_SIMILAR ? compile_similar(c, cond)
+						      : compile_limit(c, cond);
 	char line[NODE_WRITTEN_MAX];
 	const char *at;
 	struct buf text;
@@ -527,7 +543,7 @@ struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsig
 		diag_error(c->diags, cond->at, NULL, "condition nested too deeply");
 		return NULL;
 	}
-	if (cond->kind == COND_TEST || cond->kind == COND_LIMIT)
+	if (!cond->left)
 		return compile_leaf(c, cond);
 	if (!(n = compile_alloc(c, sizeof(*n))))
 		return NULL;

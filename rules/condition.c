@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "rules/similar_count.h"
 #include "rules/hash.h"
 #include "rules/list_hits.h"
 
 enum { LIMIT_UNKNOWN, LIMIT_FINE, LIMIT_EXCEEDED };
+enum { SIMILAR_TEXT = 64 };
 
 static void note(struct judge *j, const char *field, const char *entry, const char *set,
 	struct span whole, struct span text, size_t start, size_t end)
@@ -131,6 +133,30 @@ static bool test_limit(struct judge *j, const struct node *n)
 		return false;
 	text = limit_text(j, limit);
 	note(j, "limit", limit->name, "", text, text, 0, text.len);
+	return true;
+}
+
+static bool test_similar(struct judge *j, const struct node *n)
+{
+	const struct similar *similar = &j->program->similars[n->limit];
+	struct similar_seen *seen = &j->similars[n->limit];
+	struct span text = { "", 0 };
+	char *shown;
+
+	if (!seen->asked) {
+		seen->asked = true;
+		seen->exceeded = similar_is_exceeded(j, similar,
+			j->trial ? j->trial->similars[n->limit] : similar->table, &seen->count);
+		if (seen->exceeded && !j->trial)
+			metric_add(similar->exceeded, 1);
+	}
+	if (!seen->exceeded)
+		return false;
+	if ((shown = arena_alloc(&j->arena, SIMILAR_TEXT)))
+		text = (struct span){ shown,
+			(size_t)snprintf(shown, SIMILAR_TEXT, "%u senders, %u recipients",
+				seen->count.senders, seen->count.recipients) };
+	note(j, "similar", similar->name, "", text, text, 0, text.len);
 	return true;
 }
 
@@ -420,6 +446,8 @@ static bool test_leaf(struct judge *j, const struct node *n)
 	switch (n->kind) {
 	case NODE_LIMIT:
 		return test_limit(j, n);
+	case NODE_SIMILAR:
+		return test_similar(j, n);
 	case NODE_SCAN:
 		return n->negate ? test_opposite(j, n, test_scan) : test_scan(j, n);
 	default:

@@ -193,6 +193,7 @@ void edit_mask(struct judge *j, const struct node *cond, const char *with)
 		break;
 	case NODE_NOT:
 	case NODE_LIMIT:
+	case NODE_SIMILAR:
 		break;
 	default:
 		mask_test(j, cond, with);

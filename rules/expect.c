@@ -92,12 +92,17 @@ static int trial_init(struct expectation *x)
 	if (e->moment)
 		clock_parse_wall(e->moment, strlen(e->moment), &x->trial.wall_ms);
 	x->trial.limits = calloc(p->n_limits + 1, sizeof(struct limit_table *));
+	x->trial.similars = calloc(p->n_similars + 1, sizeof(struct similar_table *));
 	x->trial.pairs = pair_table_new(TRIAL_ENTRIES_MAX);
 	x->trial.ibb = ibb_table_new();
-	if (!x->trial.limits || !x->trial.pairs || !x->trial.ibb)
+	if (!x->trial.limits || !x->trial.similars || !x->trial.pairs || !x->trial.ibb)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->n_limits; i++)
 		if (!(x->trial.limits[i] = limit_table_new(TRIAL_ENTRIES_MAX)))
+			return -ENOMEM;
+	for (unsigned i = 0; i < p->n_similars; i++)
+		if (!(x->trial.similars[i] =
+				    similar_table_new(TRIAL_ENTRIES_MAX, p->similars[i].window_ns)))
 			return -ENOMEM;
 	return 0;
 }
@@ -106,7 +111,10 @@ static void trial_fini(struct expectation *x)
 {
 	for (unsigned i = 0; x->trial.limits && i < x->program->n_limits; i++)
 		limit_table_unref(x->trial.limits[i]);
+	for (unsigned i = 0; x->trial.similars && i < x->program->n_similars; i++)
+		similar_table_unref(x->trial.similars[i]);
 	free(x->trial.limits);
+	free(x->trial.similars);
 	pair_table_unref(x->trial.pairs);
 	ibb_table_unref(x->trial.ibb);
 }

@@ -42,13 +42,20 @@ struct pending_match {
 
 enum scan_done { SCAN_NOT_YET, SCAN_NOTHING, SCAN_SOMETHING };
 
+/* What a similar block said of this stanza. */
+struct similar_seen {
+	bool asked, exceeded;
+	struct similar_count count;
+};
+
 struct judge {
 	struct arena arena;
 	struct pattern_scratch *scratch;
 	struct hit *hits;      /* by scanner->first_group + group */
 	unsigned char *scanned; /* by scanner: enum scan_done */
 	unsigned char *limits; /* by limit: LIMIT_UNKNOWN ... */
-	unsigned cap_hits, cap_scanned, cap_limits;
+	struct similar_seen *similars; /* by similar block */
+	unsigned cap_hits, cap_scanned, cap_limits, cap_similars;
 
 	/* of the judgement going on */
 	struct program *program;

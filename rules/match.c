@@ -47,6 +47,7 @@ void judge_free(struct judge *j)
 	free(j->hits);
 	free(j->scanned);
 	free(j->limits);
+	free(j->similars);
 	free(j);
 }
 
@@ -67,12 +68,15 @@ static int judge_fit(struct judge *j, const struct program *p)
 {
 	if (!grow(&j->hits, &j->cap_hits, p->n_groups, sizeof(*j->hits)) ||
 		!grow(&j->scanned, &j->cap_scanned, p->n_scanners, sizeof(*j->scanned)) ||
-		!grow(&j->limits, &j->cap_limits, p->n_limits, sizeof(*j->limits)))
+		!grow(&j->limits, &j->cap_limits, p->n_limits, sizeof(*j->limits)) ||
+		!grow(&j->similars, &j->cap_similars, p->n_similars, sizeof(*j->similars)))
 		return -ENOMEM;
 	if (p->n_scanners)
 		memset(j->scanned, 0, p->n_scanners * sizeof(*j->scanned));
 	if (p->n_limits)
 		memset(j->limits, 0, p->n_limits * sizeof(*j->limits));
+	if (p->n_similars)
+		memset(j->similars, 0, p->n_similars * sizeof(*j->similars));
 	return 0;
 }
 

@@ -11,6 +11,7 @@ struct trial {
 	uint64_t now_ns;
 	int64_t wall_ms;
 	struct limit_table **limits; /* one for each limit of the program */
+	struct similar_table **similars;
 	struct pair_table *pairs;
 	struct ibb_table *ibb;
 };

@@ -292,6 +292,7 @@ static bool parse_named(struct parser *p, enum ast_item_kind kind)
 		[ITEM_SERVICE] = "a name for the service",
 		[ITEM_SET] = map ? "a name for the map" : "a name for the set",
 		[ITEM_LIMIT] = "a name for the limit",
+		[ITEM_SIMILAR] = "a name for what is similar",
 		[ITEM_CHAIN] = "a name for the chain",
 		[ITEM_PUNISH] = "a name for the punishment",
 	};

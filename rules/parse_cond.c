@@ -158,14 +158,16 @@ static struct ast_cond *parse_test(struct parser *p, unsigned *height)
 	return inverse;
 }
 
-static struct ast_cond *parse_limit(struct parser *p, unsigned *height)
+/* "limit NAME exceeded", "similar NAME exceeded" */
+static struct ast_cond *parse_counter(
+	struct parser *p, enum ast_cond_kind kind, const char *name, unsigned *height)
 {
-	struct ast_cond *cond = cond_new(p, COND_LIMIT, p->token.at);
+	struct ast_cond *cond = cond_new(p, kind, p->token.at);
 	struct loc at;
 
 	*height = 1;
 	parse_step(p);
-	if (!cond || !(cond->text = parse_name(p, "the name of a limit", &at)))
+	if (!cond || !(cond->text = parse_name(p, name, &at)))
 		return NULL;
 	cond->field_at = at;
 	return parse_accept_word(p, "exceeded") || parse_wrong(p, "'exceeded'", NULL) ? cond : NULL;
@@ -182,7 +184,9 @@ static struct ast_cond *parse_unary(struct parser *p, unsigned *height)
 	if (parse_is_word(p, "not"))
 		return parse_not(p, height);
 	if (parse_is_word(p, "limit"))
-		return parse_limit(p, height);
+		return parse_counter(p, COND_LIMIT, "the name of a limit", height);
+	if (parse_is_word(p, "similar"))
+		return parse_counter(p, COND_SIMILAR, "the name of a similar block", height);
 	if (!parse_is(p, TOKEN_PAREN_OPEN))
 		return parse_test(p, height);
 	if (!parse_down(p))

@@ -185,7 +185,7 @@ static bool action_missing(struct parser *p, const struct ast_cond *cond)
 	static const char what[] = "an action such as accept, drop, reject or log";
 	const char *hint;
 
-	while (cond->kind != COND_TEST && cond->kind != COND_LIMIT)
+	while (cond->left)
 		cond = cond->right ? cond->right : cond->left;
 	if (cond->kind == COND_TEST && cond->op == OP_TRUE && !field_find(cond->text) &&
 		(hint = action_suggest(p, cond->text))) {

@@ -332,6 +332,9 @@ static void put_cond(struct printer *p, const struct ast_cond *cond)
 	case COND_LIMIT:
 		put_format(p, "limit %s exceeded", cond->text);
 		break;
+	case COND_SIMILAR:
+		put_format(p, "similar %s exceeded", cond->text);
+		break;
 	}
 }
 

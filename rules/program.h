@@ -15,6 +15,7 @@
 #include "rules/list.h"
 #include "rules/pattern.h"
 #include "rules/rules.h"
+#include "rules/similar.h"
 #include "rules/sketch.h"
 #include "rules/zone.h"
 
@@ -50,6 +51,7 @@ enum node_kind {
 	NODE_OR,
 	NODE_NOT,
 	NODE_LIMIT,
+	NODE_SIMILAR,
 	NODE_EXISTS,
 	NODE_TRUE,
 	NODE_SCAN,
@@ -83,7 +85,7 @@ struct node {
 	uint64_t *numbers;       /* of SPANS: two each, the first minute and that behind the last */
 	struct prefix_tree *networks; /* values are the texts as written */
 	unsigned n;                   /* words or numbers */
-	unsigned limit;
+	unsigned limit;               /* of LIMIT and SIMILAR: its place */
 	const char *written; /* the test as in the rule, for whoever follows; NULL for and, or, not */
 };
 
@@ -101,6 +103,17 @@ struct limit {
 	size_t entries;
 	struct limit_table *table;
 	struct sketch *sketch;
+	metric *exceeded, *evicted;
+};
+
+struct similar {
+	const char *name;
+	const struct field *field;
+	const char *param;
+	uint64_t window_ns;
+	size_t entries;
+	unsigned senders, recipients, words; /* senders, recipients 0: any number is fine */
+	struct similar_table *table;
 	metric *exceeded, *evicted;
 };
 
@@ -147,6 +160,8 @@ struct program {
 	unsigned n_chains, n_order, n_rules;
 	struct limit *limits;
 	unsigned n_limits;
+	struct similar *similars;
+	unsigned n_similars;
 	struct list **lists;
 	unsigned n_lists;
 	struct scanner *scanners;

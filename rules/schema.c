@@ -236,6 +236,25 @@ static const struct schema_setting limit_settings[] = {
 		RANGE(16, 16000000) },
 };
 
+static const struct schema_setting similar_settings[] = {
+	{ "text", SHAPE_FIELD, "FIELD", NULL, "text", .doc = "Which text is compared." },
+	{ "window", SHAPE_DURATION, "TIME", NULL, "10m",
+		.doc = "How long a sender or recipient counts.", RANGE(10 * SECOND, 7 * DAY) },
+	{ "senders", SHAPE_NUMBER, "N", NULL, "any number",
+		.doc = "How many distinct senders (from.bare) of nearly the same text are fine.",
+		RANGE(1, 200) },
+	{ "recipients", SHAPE_NUMBER, "N", NULL, "any number",
+		.doc = "How many distinct recipients (to.bare) are fine. With both, both must be "
+		       "exceeded; one of them is needed.",
+		RANGE(1, 200) },
+	{ "words", SHAPE_NUMBER, "N", NULL, "8", .doc = "Shorter texts do not count.",
+		RANGE(1, 1000) },
+	{ "entries", SHAPE_NUMBER, "N", NULL, "16384",
+		.doc = "Texts remembered, at some 450 bytes each; beyond it the coldest is "
+		       "forgotten.",
+		RANGE(16, 4000000) },
+};
+
 static const struct schema_setting chain_settings[] = {
 	{ "hook", SHAPE_HOOK, "SERVICE, ... [direction in|out|both]", NULL, "",
 		.doc = "Where stanzas enter this chain (any: every service); without one, only "
@@ -298,6 +317,10 @@ const struct schema_block schema_blocks[] = {
 	{ "limit", ITEM_LIMIT, true, false,
 		"A rate that rules ask about with \"limit NAME exceeded\".", limit_settings,
 		COUNT(limit_settings) },
+	{ "similar", ITEM_SIMILAR, true, false,
+		"Nearly the same text from or to many, that rules ask about with \"similar NAME "
+		"exceeded\".",
+		similar_settings, COUNT(similar_settings) },
 	{ "chain", ITEM_CHAIN, true, false, "Rules in order; the first final verdict wins.",
 		chain_settings, COUNT(chain_settings) },
 	{ "punish", ITEM_PUNISH, true, false, "What becomes of peers that earn strikes.",

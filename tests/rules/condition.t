@@ -1,5 +1,5 @@
 # What may stand before the actions of a rule.
-:with set words { type keyword; flags fold; elements = { "casino" }; } set exprs { type regex; elements = { /ca.ino/ }; } set hosts { type domain; flags suffix; elements = { bad.example }; } set people { type jid; elements = { mallory@evil.example }; } set nets { type address; elements = { 192.0.2.0/24 }; } set spaces { type namespace; elements = { "urn:example:x" }; } limit chatter { rate 20/second; key from.bare; }
+:with set words { type keyword; flags fold; elements = { "casino" }; } set exprs { type regex; elements = { /ca.ino/ }; } set hosts { type domain; flags suffix; elements = { bad.example }; } set people { type jid; elements = { mallory@evil.example }; } set nets { type address; elements = { 192.0.2.0/24 }; } set spaces { type namespace; elements = { "urn:example:x" }; } limit chatter { rate 20/second; key from.bare; } similar bulk { senders 5; }
 :in chain test { hook c2s; rule r { % drop } }
 
 message ; ok ; rule r { message drop }
@@ -147,3 +147,10 @@ text contains "\u{e9}\u{1f600}" ; ok ; text contains "é😀" drop
 text contains "caf\u{0065}\u{301}" ; ok
 text contains "\u{d800}" ; fail ; unknown escape in string
 text contains "unterminated ; fail ; unterminated string
+similar bulk exceeded ; ok ; similar bulk exceeded
+not similar bulk exceeded and limit chatter exceeded ; ok ; not similar bulk exceeded and limit chatter exceeded
+similar bulk ; fail ; expected 'exceeded', got 'drop'
+similar chatter exceeded ; fail ; no such similar 'chatter'
+similar bulg exceeded ; fail ; no such similar 'bulg' ; did you mean 'bulk'?
+limit bulk exceeded ; fail ; no such limit 'bulk'
+similar exceeded ; fail ; expected 'exceeded', got 'drop'

@@ -182,3 +182,16 @@ set s { type domain; feed a { url "http://h/"; every 10ms; } } ; fail ; 'every' 
 set s { type domain; feed a { url "http://h/"; shrink 0; } } ; fail ; 'shrink' must be between 1 and 100
 set s { type domain; feed a { url "http://h/"; user x; } } ; fail ; unknown setting 'user' in feed
 feed a { url "http://h/"; } ; fail ; expected a block such as service, set, limit or chain, got 'feed' ; it stands inside another block
+similar a { senders 5; } ; ok ; similar a {
+similar a { text body; window 30m; senders 5; recipients 10; words 6; entries 100000; } ; ok ; text body; window 30m; senders 5; recipients 10; words 6; entries 100000;
+similar a { text xml "{*}x"; senders 5; } ; ok ; text xml "{*}x";
+similar a { window 10m; } ; fail ; similar 'a' says of nothing how much is too much ; write 'senders 5;' or 'recipients 10;', or both
+similar a { text from; senders 5; } ; fail ; 'from' is a jid, not a text ; such as text or body
+similar a { text body, subject; senders 5; } ; fail ; 'subject' is one value too many for 'text' ; a setting ends with ';'
+similar a { text message.body; senders 5; } ; fail ; a similar counts what its rules ask about; write 'text body'
+similar a { text bodi; senders 5; } ; fail ; unknown field 'bodi' ; did you mean 'body'?
+similar a { senders 0; } ; fail ; 'senders' must be between 1 and 200
+similar a { recipients 201; } ; fail ; 'recipients' must be between 1 and 200
+similar a { window 1s; senders 5; } ; fail ; 'window' must be between 10s and 7d
+similar { senders 5; } ; fail ; expected a name for what is similar, got '{'
+similar a { senders 5; } similar a { senders 5; } ; fail ; there is already a similar 'a'
