@@ -24,6 +24,8 @@ static const struct cli_command commands[] = {
 	{ "rules", "", "the rules in force, with their hits", cli_rules },
 	{ "events", "[-n COUNT] [-f]", "the last verdicts and bans; -f follows", cli_events },
 	{ "explain", "VERDICT-ID", "why a stanza was stopped: rule, list entry, text", cli_explain },
+	{ "trace", "--jid JID | --address ADDR[/LEN] | --session ID [--for TIME] [--bodies]",
+		"follow stanzas through every rule as they are judged (a minute, or TIME)", cli_trace },
 	{ "list", "", "the lists and how many entries they have", cli_lists },
 	{ "list show", "NAME [--hits]", "a list's entries; --hits: how often each matched, busiest first", cli_list_show },
 	{ "list add", "NAME ENTRY... [--for TIME] [--comment TEXT]", "put entries in, in force at once", cli_list_add },

@@ -52,6 +52,7 @@ int cli_sessions(struct cli *cli);
 int cli_rules(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_explain(struct cli *cli);
+int cli_trace(struct cli *cli);
 int cli_lists(struct cli *cli);
 int cli_list_show(struct cli *cli);
 int cli_list_add(struct cli *cli);

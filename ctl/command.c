@@ -19,6 +19,7 @@
 #include "ctl/kernel.h"
 #include "ctl/nft.h"
 #include "ctl/route.h"
+#include "ctl/traces.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -112,6 +113,11 @@ static void command_bans(struct daemon *d, struct request *rq)
 }
 
 /* ---- the whole ---- */
+
+static void command_trace(struct daemon *d, struct request *rq)
+{
+	traces_start(d->traces, rq);
+}
 
 static void command_stop(struct daemon *d, struct request *rq)
 {
@@ -231,6 +237,7 @@ static const struct command {
 	{ "sessions", ROLE_GROUP, command_sessions },
 	{ "events", ROLE_GROUP, command_events },
 	{ "explain", ROLE_GROUP, command_explain },
+	{ "trace", ROLE_GROUP, command_trace },
 	{ "lists", ROLE_GROUP, command_lists },
 	{ "list-show", ROLE_GROUP, command_list_show },
 	{ "list-add", ROLE_GROUP, command_list_add },

@@ -362,6 +362,21 @@ void request_follow(struct request *rq, json_t *result)
 	request_answer(rq, result);
 }
 
+bool request_event(struct request *rq, json_t *event)
+{
+	json_t *line = rq->client ? json_pack("{s:O}", "event", event) : NULL;
+	bool sent = line && channel_queued(rq->client->channel) <= CONTROL_FOLLOW_QUEUE &&
+		    channel_send(rq->client->channel, line, -1) == 0;
+
+	json_decref(line);
+	return sent;
+}
+
+bool request_is_heard(const struct request *rq)
+{
+	return rq->client != NULL;
+}
+
 void request_refuse(
 	struct request *rq, int status, const char *diagnostics, const char *format, ...)
 {

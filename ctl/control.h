@@ -54,6 +54,11 @@ void control_event(struct control *c, json_t *event);
 void request_answer(struct request *rq, json_t *result);
 /* The same, and events follow. */
 void request_follow(struct request *rq, json_t *result);
+/* {"event":..} to whoever asked, before the answer; borrowed. False when it did not go: hung up, or
+ * not read for so long that it is thrown away. */
+bool request_event(struct request *rq, json_t *event);
+/* Is whoever asked still there? */
+bool request_is_heard(const struct request *rq);
 /* {"ok":false,"exit":..,"error":..,"diagnostics":..}; diagnostics may be NULL. */
 void request_refuse(struct request *rq, int status, const char *diagnostics, const char *format,
 	...) __attribute__((format(printf, 4, 5)));

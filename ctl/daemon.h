@@ -20,6 +20,7 @@ struct observed;
 struct probation;
 struct quarantine;
 struct rehearsal;
+struct traces;
 struct watch;
 struct workers;
 
@@ -57,6 +58,7 @@ struct daemon {
 	struct workers *workers;
 	struct control *control;
 	struct probation *probation;
+	struct traces *traces;
 	struct rehearsal *rehearsal;
 	struct watch *watch;
 	struct feeds *feeds;

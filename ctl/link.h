@@ -13,6 +13,8 @@
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
+ *   trace     {"m","trace","ms","bodies"} and one of "jid", "address" (A or A/LEN), "session"  follow their stanzas
+ *   untrace   {"m","trace"}                       no longer
  *   observed  {"m","seq"}                       what did the limits see
  *   deliver   {"m","seq","jid","to","direction","xml"}  a stanza released from the quarantine: into the session that
  *             wrote it (direction "in"), else to whom it is for; never to two
@@ -25,6 +27,7 @@
  *   limits    {"m","seq","ok","error"}
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
+ *   trace     {"m","trace","event":{…}}           a stanza's way through the rules (docs/CONTROL.md)
  *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
  *             since the last time (said once), and the one that is not; the last has "more":false
  *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected

@@ -124,6 +124,10 @@ int cli_follow(struct cli *cli, const char *cmd, json_t *args,
 			more = more && each(cli, event);
 		if ((event = json_object_get(line, "event")) != NULL)
 			more = each(cli, event);
+		if (json_is_true(show_get(line, "result.done"))) {
+			each(cli, json_object_get(line, "result"));
+			more = false;
+		}
 		json_decref(line);
 		fflush(stdout);
 	}

@@ -14,6 +14,8 @@
  *   explain   {"id"*}                      {"event":EVE,"rule":{"chain","name","text","hits"},"ruleset":{"version","in_force","same"},
  *                                           "entries":[{"set","entry","file","comment","until","history":[{"time","who","what"}]}],
  *                                           "session":row}   exit 1 if unknown; no rule, file, session where there is none any more
+ *   trace     {"jid" or "address" or "session"*,"for"*:ms,"bodies":bool}  {"event":{..}} lines as stanzas come, then
+ *                                          {"done":true,"stanzas":n,"lost":n}
  *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
  *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until","from"}]}; with hits each has "hits", busiest first
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}

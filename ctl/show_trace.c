@@ -17,7 +17,7 @@ static void show_values(FILE *out, const json_t *test)
 	const json_t *bytes = json_object_get(test, "bytes");
 	size_t i;
 
-	if (json_is_integer(bytes)) {
+	if (json_is_integer(bytes) && json_array_size(values) == 0) {
 		fprintf(out, "%" JSON_INTEGER_FORMAT " bytes", json_integer_value(bytes));
 		return;
 	}

@@ -29,6 +29,8 @@ struct workers_spec {
 	/* One went. */
 	void (*on_down)(void *arg);
 	void *arg;
+	/* A stanza of a trace; event is borrowed, its shape is the child's word. */
+	void (*on_trace)(void *arg, json_int_t id, json_t *event);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
@@ -63,6 +65,9 @@ void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), 
  * "server" or "client", ERR_NOTFOUND when nobody is there (it was not delivered), another code when
  * that is not known. */
 void workers_deliver(struct workers *w, const json_t *stanza, workers_done done, void *arg);
+/* The message "trace" of ctl/link.h, borrowed; its events come by on_trace. */
+void workers_trace(struct workers *w, json_t *msg);
+void workers_untrace(struct workers *w, json_int_t id);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
 /* Ends all children; done when they are gone. */

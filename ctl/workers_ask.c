@@ -184,6 +184,28 @@ void workers_hits(struct workers *w, const char *set, unsigned max,
 		done, arg);
 }
 
+void workers_trace(struct workers *w, json_t *msg)
+{
+	if (worker_state(w->proxy) == WORKER_READY)
+		worker_send(w->proxy, msg, -1);
+}
+
+void workers_untrace(struct workers *w, json_int_t id)
+{
+	if (worker_state(w->proxy) == WORKER_READY)
+		workers_say(w, json_pack("{s:s,s:I}", "m", "untrace", "trace", id), -1);
+}
+
+int workers_hear_trace(struct workers *w, json_t *msg)
+{
+	json_t *id = json_object_get(msg, "trace"), *event = json_object_get(msg, "event");
+
+	if (!json_is_integer(id) || !json_is_object(event))
+		return ERR_PROTO;
+	w->spec.on_trace(w->spec.arg, json_integer_value(id), event);
+	return 0;
+}
+
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason)
 {
 	json_t *msg = json_pack("{s:s,s:s}", "m", "kill", "reason", reason);

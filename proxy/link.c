@@ -317,6 +317,10 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_sessions(l, msg);
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
+	else if (strcmp(m, "trace") == 0)
+		link_on_trace(l, msg);
+	else if (strcmp(m, "untrace") == 0)
+		link_on_untrace(l, msg);
 	else if (strcmp(m, "deliver") == 0)
 		link_on_deliver(l, msg);
 	else if (strcmp(m, "stop") == 0)

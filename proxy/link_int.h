@@ -55,6 +55,8 @@ void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
 void link_on_hits(struct link *l, json_t *msg);
+void link_on_trace(struct link *l, json_t *msg);
+void link_on_untrace(struct link *l, json_t *msg);
 /* A worker's rows have come. */
 void link_take_rows(struct link *l, json_int_t seq, json_t *rows);
 void link_free_gathers(struct link *l);

@@ -14,6 +14,7 @@
 #include "proxy/apply.h"
 #include "proxy/counters.h"
 #include "proxy/features.h"
+#include "proxy/follow.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -103,6 +104,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	const struct stanza *st = &ev->stanza;
 	struct subject subject;
 	struct verdict v;
+	unsigned who = 0; /* follow this session */
 	int r;
 
 	/* In another content namespace servers disagree whether it is a stanza at all, and whether
@@ -128,7 +130,11 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	if (!s->jid || !strchr(s->jid, '/'))
 		sasl_watch_bind(s, from, st);
 	subject = relay_subject(s, direction, st);
+	if (s->worker->follows.n > 0)
+		who = follow_begin(s, st);
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
+	if (who)
+		follow_end(s, who, direction, st, &v, r);
 	s->stanzas[direction]++;
 	/* No answer will come to a bind that went no further. */
 	if (direction == DIRECTION_IN && r == 0 && v.kind != VERDICT_ACCEPT)

@@ -28,6 +28,8 @@ enum order_kind {
 	ORDER_SWAP,
 	ORDER_KILL,
 	ORDER_SESSIONS,
+	ORDER_FOLLOW,
+	ORDER_UNFOLLOW,
 	ORDER_DELIVER,
 	ORDER_STOP
 };
@@ -42,13 +44,14 @@ struct order {
 	unsigned prefix_len;
 	bool by_jid;
 	json_int_t seq;
+	struct follow *follow;
 	const struct delivery *delivery;
 	char text[]; /* service or JID */
 };
 
 /* ---- orders, on the worker's side ---- */
 
-static bool prefix_holds(const struct peer_address *net, unsigned len, const struct peer_address *a)
+bool named_address(const struct peer_address *net, unsigned len, const struct peer_address *a)
 {
 	unsigned whole = len / 8, rest = len % 8;
 
@@ -57,12 +60,11 @@ static bool prefix_holds(const struct peer_address *net, unsigned len, const str
 	return rest == 0 || ((net->bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
 }
 
-/* A bare JID means all its resources. */
-static bool jid_holds(const char *named, const char *jid)
+bool named_jid(const char *named, const char *jid)
 {
 	size_t len = strlen(named);
 
-	return jid && strncmp(named, jid, len) == 0 &&
+	return len && jid && strncmp(named, jid, len) == 0 &&
 	       (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
 }
 
@@ -72,8 +74,8 @@ static void worker_do_kill(struct worker *w, const struct order *o)
 
 	for (s = w->sessions; s; s = next) {
 		next = s->next;
-		if (o->by_jid ? jid_holds(o->text, s->jid)
-			      : prefix_holds(&o->address, o->prefix_len, &s->peer.address))
+		if (o->by_jid ? named_jid(o->text, s->jid)
+			      : named_address(&o->address, o->prefix_len, &s->peer.address))
 			session_poke(s, EVENT_KILL);
 	}
 }
@@ -126,6 +128,12 @@ static void worker_do(struct worker *w, struct order *o)
 		break;
 	case ORDER_SESSIONS:
 		worker_do_sessions(w, o->seq);
+		break;
+	case ORDER_FOLLOW:
+		follow_add(w, o->follow);
+		break;
+	case ORDER_UNFOLLOW:
+		follow_remove(w, o->seq);
 		break;
 	case ORDER_DELIVER:
 		/* d may be gone as soon as it has its answer. */
@@ -216,6 +224,7 @@ static void worker_on_tick(uv_timer_t *tick)
 		else
 			session_tick(s, now);
 	}
+	follow_tick(w, now);
 	worker_trim(w, n);
 	listener_resume(w);
 	if (w->index == 0 && ++w->ticks % SM_EXPIRE_TICKS == 0)
@@ -279,8 +288,10 @@ void worker_join(struct worker *w)
 		if (o->kind == ORDER_LISTEN)
 			close(o->fd);
 		gear_unref(o->gear);
+		free(o->follow);
 		free(o);
 	}
+	follow_fini(w);
 	judge_free(w->judge);
 	gear_unref(w->gear);
 	pthread_mutex_destroy(&w->lock);
@@ -343,6 +354,25 @@ int worker_kill(
 int worker_list_sessions(struct worker *w, json_int_t seq)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_SESSIONS, .seq = seq }, "");
+}
+
+int worker_follow(struct worker *w, const struct follow *follow)
+{
+	struct order o = { .kind = ORDER_FOLLOW, .follow = malloc(sizeof(*follow)) };
+	int r = -ENOMEM;
+
+	if (o.follow) {
+		*o.follow = *follow;
+		r = worker_order(w, &o, "");
+	}
+	if (r < 0)
+		free(o.follow);
+	return r;
+}
+
+int worker_unfollow(struct worker *w, json_int_t id)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_UNFOLLOW, .seq = id }, "");
 }
 
 int worker_deliver(struct worker *w, const struct delivery *d)

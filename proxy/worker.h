@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <uv.h>
+#include "proxy/follow.h"
 #include "proxy/gear.h"
 #include "rules/rules.h"
 
@@ -26,6 +27,7 @@ struct worker {
 	struct judge *judge;
 	struct session *sessions, *runnable;
 	struct listener *listeners;
+	struct follows follows;
 	unsigned crowd; /* most sessions since memory was given back */
 	bool stopping;
 	uint64_t stop_ms; /* when what is left is cut off */
@@ -47,6 +49,9 @@ int worker_kill(
 	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
 /* The rows come back through hub_rows with seq. */
 int worker_list_sessions(struct worker *w, json_int_t seq);
+/* A copy of it is followed until its time is over or worker_unfollow. */
+int worker_follow(struct worker *w, const struct follow *follow);
+int worker_unfollow(struct worker *w, json_int_t id);
 struct delivery;
 /* It looks for a session that fits d's step and says through hub_delivery whether it delivered; d
  * is its to read until then. */
@@ -55,6 +60,10 @@ int worker_deliver(struct worker *w, const struct delivery *d);
 int worker_stop(struct worker *w);
 /* After worker_stop: waits for the thread and frees. */
 void worker_join(struct worker *w);
+
+/* Is a in the network? Is jid (NULL: no) the one named? A bare JID means all its resources. */
+bool named_address(const struct peer_address *net, unsigned len, const struct peer_address *a);
+bool named_jid(const char *named, const char *jid);
 
 /* For sessions on this thread: run again after the other handles had their turn. */
 void worker_queue(struct worker *w, struct session *s);

@@ -118,9 +118,20 @@ static void values_add(struct judge *j, json_t *test, const struct field *f, con
 			break;
 	}
 	json_object_set_new(test, "field", json_string(f->name));
-	if (hidden)
+	if (f->type == FIELD_TEXT)
 		json_object_set_new(test, "bytes", json_integer((json_int_t)bytes));
 	json_object_set_new(test, "values", values);
+}
+
+void trace_hide(json_t *steps)
+{
+	json_t *step, *test;
+	size_t i, k;
+
+	json_array_foreach(steps, i, step)
+		json_array_foreach(json_object_get(step, "tests"), k, test)
+			if (json_object_get(test, "bytes"))
+				json_array_clear(json_object_get(test, "values"));
 }
 
 /* The match that the test left behind, if any. */

@@ -30,6 +30,8 @@ struct trace {
 void judge_follow(struct judge *j, struct trace *t);
 /* For the next stanza: forgets the steps. */
 void trace_reset(struct trace *t);
+/* Takes out of steps what content had them show. */
+void trace_hide(json_t *steps);
 
 /* From match.c and condition.c. */
 void trace_rule(struct trace *t, const struct chain *chain, const struct rule *rule);

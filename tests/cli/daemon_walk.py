@@ -820,6 +820,54 @@ class Walk(Base):
         self.order({"m": "event", "event": {"xmpp": {"id": "expl-0000-02", "matches": {"a": 1}, "fields": 7, "rule": {}}}})
         wait(lambda: self.ctl("explain", "expl-0000-02").returncode == 0)
 
+    def follow(self, *words):
+        return subprocess.Popen([BIN / "xmppwallctl", "--run-dir", self.folder / "run", *words], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def test_trace(self):
+        self.start()
+        follow = self.follow("--json", "trace", "--jid", "a@a.example", "--for", "20s")
+        asked = wait(lambda: self.heard("trace"))[0]
+        self.assertEqual((asked["jid"], asked["bodies"], asked["ms"]), ("a@a.example", False, 20000))
+        steps = [{"chain": "inbound", "rule": "links", "held": False, "tests": []}]
+        event = {"timestamp": "x", "session": 1, "kind": "message\x1b[7m", "steps": steps, "verdict": {"verdict": "accept"}}
+        self.order({"m": "trace", "trace": asked["trace"], "event": event})
+        self.order({"m": "trace", "trace": asked["trace"] + 9, "event": {"other": 1}})
+        self.order({"m": "trace", "trace": asked["trace"], "event": {**event, "lost": 3}})
+        self.assertEqual(json.loads(follow.stdout.readline()), event)
+        follow.stdout.readline()
+        # The worker's end is the trace's, too.
+        self.order("die")
+        end = json.loads(follow.communicate(timeout=DEADLINE)[0])
+        self.assertEqual((end["done"], end["stanzas"], end["lost"]), (True, 2, 3))
+        wait(lambda: self.status()["workers"][0]["state"] == "ready")
+        # Whoever hangs up is not followed for.
+        follow = self.follow("trace", "--address", "192.0.2.0/24", "--bodies", "--for", "10m")
+        asked = wait(lambda: [m for m in self.heard("trace") if "address" in m])[0]
+        self.assertTrue(asked["bodies"])
+        self.order({"m": "trace", "trace": asked["trace"], "event": event})
+        lines = [follow.stdout.readline() for _ in range(3)]
+        self.assertIn("inbound/links: does not hold", lines[1])
+        self.assertNotIn("\x1b", "".join(lines))
+        follow.kill()
+        follow.communicate()
+        wait(lambda: [m for m in self.heard("untrace") if m["trace"] == asked["trace"]])
+        # Time ends it.
+        done = self.ctl("trace", "--session", "7", "--for", "1s")
+        self.assertEqual((done.returncode, done.stdout), (0, "0 stanzas\n"))
+
+    def test_trace_has_bounds(self):
+        self.start()
+        follows = [self.follow("trace", "--session", str(n + 1)) for n in range(4)]
+        wait(lambda: len(self.heard("trace")) == 4)
+        self.assertIn("4 traces run", self.refusal("trace", "--session", "9"))
+        for words in ((), ("--jid", "a", "--session", "1"), ("--session", "x"), ("--session", "0"), ("--jid", "a", "--for", "2h"),
+                      ("--jid", "a", "more")):
+            self.refusal("trace", *words, status=2)
+        self.stop()  # must not wait for them
+        for follow in follows:
+            self.assertIn("0 stanzas", follow.communicate(timeout=DEADLINE)[0])
+
     # ---- the socket ----
 
     def test_wrong_requests(self):
