@@ -25,3 +25,9 @@ static inline bool span_is(struct span a, const char *text)
 {
 	return span_equal(a, span_of(text));
 }
+
+/* Of names that mostly differ in their first letter. */
+static inline bool string_equal(const char *a, const char *b)
+{
+	return *a == *b && strcmp(a, b) == 0;
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "rules/similar_count.h"
 #include "rules/hash.h"
@@ -112,6 +113,8 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 
 	if (!limit_hash(j, limit, &key))
 		return LIMIT_FINE;
+	if (!j->now_ns)
+		j->now_ns = clock_mono_ns();
 	if (!j->trial)
 		sketch_add(limit->sketch, key, j->now_ns);
 	if (!limit_table_count(table, key, j->now_ns, limit->rate.period_ns,
@@ -200,13 +203,13 @@ static const struct list_entry *find_keyword(
 	int r;
 
 	if (list_view(l) == PATTERN_RAW)
-		return list_find(l, text, j->wall_ms);
+		return list_find(l, text, view_wall_ms(&j->view));
 	r = l->fold ? text_fold(&j->arena, text, &f) : text_casefold(&j->arena, text, &f);
 	if (r < 0) {
 		j->error = r;
 		return NULL;
 	}
-	return list_find(l, (struct span){ f.text, f.len }, j->wall_ms);
+	return list_find(l, (struct span){ f.text, f.len }, view_wall_ms(&j->view));
 }
 
 /* The domain in a JID's text, for "from in @domains". */
@@ -246,7 +249,7 @@ static const struct list_entry *find_hash(
 		j->error = -ENOMEM;
 		return NULL;
 	}
-	return list_find_hash(l, text, j->wall_ms);
+	return list_find_hash(l, text, view_wall_ms(&j->view));
 }
 
 static bool value_in_list(struct judge *j, const struct node *n, const struct field_value *value)
@@ -259,16 +262,16 @@ static bool value_in_list(struct judge *j, const struct node *n, const struct fi
 		e = find_keyword(j, l, value->text);
 		break;
 	case LIST_DOMAIN:
-		e = list_find_domain(l, domain_of(n->field->type, value->text), j->wall_ms);
+		e = list_find_domain(l, domain_of(n->field->type, value->text), view_wall_ms(&j->view));
 		break;
 	case LIST_JID:
-		e = list_find_jid(l, value->text, j->wall_ms);
+		e = list_find_jid(l, value->text, view_wall_ms(&j->view));
 		break;
 	case LIST_ADDRESS:
-		e = value->address ? list_find_address(l, value->address, j->wall_ms) : NULL;
+		e = value->address ? list_find_address(l, value->address, view_wall_ms(&j->view)) : NULL;
 		break;
 	case LIST_NAMESPACE:
-		e = list_find(l, value->text, j->wall_ms);
+		e = list_find(l, value->text, view_wall_ms(&j->view));
 		break;
 	case LIST_HASH:
 		e = find_hash(j, n, value);
@@ -302,22 +305,6 @@ static bool value_in_words(struct judge *j, const struct node *n, const struct f
 			return true;
 		}
 	return false;
-}
-
-static bool number_holds(enum ast_op op, uint64_t a, uint64_t b)
-{
-	switch (op) {
-	case OP_LT:
-		return a < b;
-	case OP_LE:
-		return a <= b;
-	case OP_GT:
-		return a > b;
-	case OP_GE:
-		return a >= b;
-	default:
-		return a == b; /* is, in; "is not" is turned round by the caller */
-	}
 }
 
 static struct span number_text(struct judge *j, uint64_t number)

@@ -157,7 +157,7 @@ FIELD_GETTER(time)
 	UNUSED(param);
 	if (index > 0)
 		return false;
-	zone_local(v->zone, v->wall_ms, &minute, &weekday);
+	zone_local(v->zone, view_wall_ms(v), &minute, &weekday);
 	snprintf(v->time, sizeof(v->time), "%02u:%02u", minute / 60 % 24, minute % 60);
 	out->text = span_of(v->time);
 	out->number = minute;
@@ -169,7 +169,7 @@ FIELD_GETTER(weekday)
 	unsigned minute, weekday;
 
 	UNUSED(param);
-	zone_local(v->zone, v->wall_ms, &minute, &weekday);
+	zone_local(v->zone, view_wall_ms(v), &minute, &weekday);
 	return give_text(zone_weekday_text(weekday), index, out);
 }
 

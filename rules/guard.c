@@ -304,12 +304,21 @@ static void jid_ask(const struct guard *g, struct span text, uint64_t *open)
 		words_ask(g, (struct span){ text.ptr, (size_t)(slash - text.ptr) }, open);
 }
 
-static void value_ask(
-	struct judge *j, const struct guard *g, const struct field_value *value, uint64_t *open)
+static bool number_asks(const struct node *n, uint64_t number)
 {
-	if (g->kind != NODE_WORDS) {
+	if (n->kind == NODE_TRUE)
+		return number != 0;
+	for (unsigned i = 0; i < n->n; i++)
+		if (number_holds(n->op, number, n->numbers[i]))
+			return true;
+	return false;
+}
+
+static void value_ask(const struct guard *g, const struct field_value *value, uint64_t *open)
+{
+	if (g->kind == NODE_NUMBERS) {
 		for (unsigned i = 0; i < g->n; i++)
-			if (test_value(j, g->entries[i].node, value))
+			if (number_asks(g->entries[i].node, value->number))
 				bit_set(open, g->entries[i].rule);
 	} else if (value->text.len) {
 		if (g->first->field->type == FIELD_JID)
@@ -323,17 +332,15 @@ static void values_ask(struct judge *j, const struct guard *g, uint64_t *open)
 {
 	const struct node *n = g->first;
 
-	j->silent++;
 	for (unsigned i = 0; !j->error; i++) {
 		struct field_value value = { .text = { "", 0 } };
 
 		if (!n->field->get(&j->view, n->param, i, &value))
 			break;
-		value_ask(j, g, &value, open);
+		value_ask(g, &value, open);
 		if (!n->field->many)
 			break;
 	}
-	j->silent--;
 }
 
 static void scan_ask(struct judge *j, const struct guard *g, uint64_t *open)

@@ -64,8 +64,7 @@ struct judge {
 	const struct trial *trial;
 	struct subject_view view;
 	struct verdict *verdict;
-	uint64_t now_ns;
-	int64_t wall_ms;
+	uint64_t now_ns; /* 0: nobody asked yet */
 	int error;
 	unsigned silent; /* inside how many "not" */
 	struct trace *trace; /* who follows; NULL: nobody */

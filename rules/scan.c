@@ -31,7 +31,7 @@ static bool scan_visit(void *arg, const struct pattern_item *item, size_t start,
 		memset(&j->hits[state->s->first_group], 0, state->s->n_groups * sizeof(*j->hits));
 		j->scanned[state->s->index] = SCAN_SOMETHING;
 	}
-	if (hit->item || (item->entry && !list_entry_is_live(item->entry, j->wall_ms)))
+	if (hit->item || (item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view))))
 		return true;
 	if (!item->re) {
 		hit->item = item;
@@ -210,7 +210,7 @@ static bool sweep_visit(void *arg, const struct pattern_item *item, size_t start
 	struct candidate *c;
 
 	if (item->group != sweep->group ||
-		(item->entry && !list_entry_is_live(item->entry, j->wall_ms)))
+		(item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view))))
 		return true;
 	if (!item->re) {
 		sweep_tell(sweep, start, end);

@@ -40,32 +40,37 @@ bool verdict_is_notable(const struct verdict *v)
 
 /* ---- ids ---- */
 
-static uint64_t process_part;
+static char process_part[11]; /* "k7f3-9q2m-" */
 static _Atomic uint64_t counter;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* No l, i, o, u: ids are read aloud. */
+static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
 static void draw_process_part(void)
 {
-	if (getrandom(&process_part, sizeof(process_part), 0) != (ssize_t)sizeof(process_part))
-		process_part = clock_mono_ns() ^ (uint64_t)getpid() << 20;
+	uint64_t drawn;
+	size_t at = 0;
+
+	if (getrandom(&drawn, sizeof(drawn), 0) != (ssize_t)sizeof(drawn))
+		drawn = clock_mono_ns() ^ (uint64_t)getpid() << 20;
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 4)
+			process_part[at++] = '-';
+		process_part[at++] = letters[drawn >> 5 * i & 31];
+	}
+	process_part[at] = '-';
 	/* A child that only forked must not repeat its parent's ids. */
 	pthread_atfork(NULL, NULL, draw_process_part);
 }
 
 void verdict_make_id(char id[VERDICT_ID_SIZE])
 {
-	/* No l, i, o, u: ids are read aloud. */
-	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
 	uint64_t n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
-	size_t at = 0, digits = 2;
+	size_t at = sizeof(process_part) - 1, digits = 2;
 
 	pthread_once(&once, draw_process_part);
-	for (unsigned i = 0; i < 8; i++) {
-		if (i == 4)
-			id[at++] = '-';
-		id[at++] = letters[process_part >> 5 * i & 31];
-	}
-	id[at++] = '-';
+	memcpy(id, process_part, at);
 	while (digits < 9 && n >> 5 * digits)
 		digits++;
 	while (digits-- > 0)

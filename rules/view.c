@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "xmpp/carriers.h"
 
@@ -22,6 +23,13 @@ void view_init(struct subject_view *v, const struct subject *s, struct arena *ar
 	v->root = s->stanza ? s->stanza->root : NULL;
 	v->arena = arena;
 	v->pairs = pairs;
+}
+
+int64_t view_wall_ms(struct subject_view *v)
+{
+	if (v->wall_ms == VIEW_NO_CLOCK)
+		v->wall_ms = clock_wall_ms();
+	return v->wall_ms;
 }
 
 /* ---- addresses ---- */

@@ -56,7 +56,7 @@ struct subject_view {
 	struct ibb_table *ibb;    /* may be NULL: pieces stand alone */
 	metric *ibb_evicted;
 	const struct verdict *verdict; /* so far: its marks */
-	int64_t wall_ms;          /* now */
+	int64_t wall_ms;          /* view_wall_ms */
 	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
 
@@ -80,6 +80,10 @@ struct subject_view {
 	struct view_path *paths;
 	char address[64], time[8];
 };
+
+/* What the clock showed when it was first asked about this subject: most are judged without. */
+enum { VIEW_NO_CLOCK = -1 };
+int64_t view_wall_ms(struct subject_view *v);
 
 void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
 	struct pair_table *pairs);

@@ -162,10 +162,11 @@ static bool is_content_ns(const char *ns)
 /* A stanza inside another: by name, in a content namespace or as the child of <forwarded/>. */
 static bool is_stanza(const struct xml_element *e)
 {
-	static const struct word names[] = { WORD("message"), WORD("presence"), WORD("iq") };
+	const char *name = e->name;
 
-	return IS_IN(names, e->name) &&
-	       (is_content_ns(e->ns) || (e->parent && strcmp(e->parent->ns, NS_FORWARD) == 0));
+	return (string_equal(name, "message") || string_equal(name, "presence") ||
+		       string_equal(name, "iq")) &&
+	       (is_content_ns(e->ns) || (e->parent && string_equal(e->parent->ns, NS_FORWARD)));
 }
 
 /* XHTML that flows inside a line: its text belongs to the text around it. */
@@ -177,7 +178,7 @@ static bool is_inline(const struct xml_element *e)
 		WORD("h3"), WORD("h4"), WORD("h5"), WORD("h6"), WORD("blockquote"), WORD("pre"),
 		WORD("address"), WORD("table"), WORD("tr"), WORD("td"), WORD("th"), WORD("style") };
 
-	return strcmp(e->ns, NS_XHTML) == 0 && !IS_IN(blocks, e->name);
+	return string_equal(e->ns, NS_XHTML) && !IS_IN(blocks, e->name);
 }
 
 /* Namespaces whose protocol attributes are known by name. */
@@ -223,7 +224,7 @@ static bool is_protocol(const struct xml_element *e, const struct xml_attr *attr
 		WORD("prekey"), WORD("namespace"), WORD("host"), WORD("port"), WORD("mode"),
 		WORD("maxstanzas"), WORD("maxchars"), WORD("seconds"), WORD("since") };
 
-	if (strcmp(attr->ns, NS_XML) == 0)
+	if (string_equal(attr->ns, NS_XML))
 		return true;
 	return attr->ns[0] == '\0' && IS_IN(names, attr->name) && is_known_ns(e->ns);
 }
@@ -283,7 +284,7 @@ static void collect_mixed(struct join *j, const struct xml_element *e, bool oute
 	if (is_mixed(e)) {
 		join_break(j);
 		put_direct(j, e);
-		if (outermost && strcmp(e->ns, NS_XHTML) != 0) {
+		if (outermost && !string_equal(e->ns, NS_XHTML)) {
 			join_break(j);
 			put_content(j, e);
 		}
@@ -382,11 +383,11 @@ static bool visit_named(void *arg, const struct xml_element *message, unsigned l
 	for (const struct xml_node *n = message->children; n; n = n->next) {
 		const struct xml_element *e = n->element;
 
-		if (e && strcmp(e->name, named->name) == 0 &&
-			(strcmp(e->ns, message->ns) == 0 || is_content_ns(e->ns)))
+		if (e && string_equal(e->name, named->name) &&
+			(string_equal(e->ns, message->ns) || is_content_ns(e->ns)))
 			put_text_element(&named->join, e);
 	}
-	if (strcmp(named->name, "body") == 0)
+	if (string_equal(named->name, "body"))
 		put_xhtml(&named->join, message);
 	return true;
 }
@@ -437,12 +438,12 @@ static bool visit_room_nick(void *arg, const struct xml_element *e, unsigned lev
 	const struct xml_element *room = element_child(e, NS_MUC_USER, "x");
 
 	(void)level;
-	if (strcmp(e->name, "presence") == 0) {
+	if (string_equal(e->name, "presence")) {
 		if (!type || element_child(e, NS_MUC, "x"))
 			put_resource(j, element_attr(e, "to"));
 		if (room)
 			put_resource(j, element_attr(e, "from"));
-	} else if (type && strcmp(type, "groupchat") == 0) {
+	} else if (type && string_equal(type, "groupchat")) {
 		put_resource(j, element_attr(e, "from"));
 	}
 	return true;

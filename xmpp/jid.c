@@ -83,7 +83,7 @@ static int prep_run(const UStringPrepProfile *profile, struct span text, char *b
 
 /* ---- local part and resource ---- */
 
-enum { NOT_IN_LOCAL = 1, NOT_IN_LABEL = 2 };
+enum { NOT_IN_LOCAL = 1, NOT_IN_LABEL = 2, PLAIN_IN_NAME = 4 };
 
 /* What local parts (RFC 3920 appendix A.5) and labels may not hold once prepared. */
 /* clang-format off */
@@ -96,6 +96,7 @@ static const unsigned char marks[256] = {
 	['['] = NOT_IN_LABEL, ['\\'] = NOT_IN_LABEL, [']'] = NOT_IN_LABEL, ['^'] = NOT_IN_LABEL,
 	['`'] = NOT_IN_LABEL, ['{'] = NOT_IN_LABEL, ['|'] = NOT_IN_LABEL, ['}'] = NOT_IN_LABEL,
 	['#'] = NOT_IN_LABEL, ['%'] = NOT_IN_LABEL, ['?'] = NOT_IN_LABEL,
+	['a' ... 'z'] = PLAIN_IN_NAME, ['0' ... '9'] = PLAIN_IN_NAME, ['-'] = PLAIN_IN_NAME,
 };
 /* clang-format on */
 
@@ -292,6 +293,23 @@ static int domain_labels(struct domain *d, struct span text, bool again)
 	return 0;
 }
 
+/* Names in lower-case letters, digits, hyphens and single dots are what they become, but for
+ * "xn--". */
+static bool domain_is_prepared(struct span text)
+{
+	char last = '.';
+
+	for (size_t i = 0; i < text.len; last = text.ptr[i++]) {
+		char c = text.ptr[i];
+
+		if (c == '.' ? last == '.' : !(marks[(unsigned char)c] & PLAIN_IN_NAME))
+			return false;
+		if (c == '-' && last == '-')
+			return false;
+	}
+	return last != '.';
+}
+
 int jid_prep_domain(struct arena *a, struct span text, const char **out)
 {
 	char bytes[PART_MAX + 1], *copy;
@@ -300,6 +318,12 @@ int jid_prep_domain(struct arena *a, struct span text, const char **out)
 
 	if (text.len == 0 || text.len > PART_MAX)
 		return ERR_SYNTAX;
+	if (domain_is_prepared(text)) {
+		if (!(copy = arena_strndup(a, text.ptr, text.len)))
+			return -ENOMEM;
+		*out = copy;
+		return 0;
+	}
 	if ((r = profiles_need()) < 0)
 		return r;
 	if (ip_literal(text, bytes, sizeof(bytes)))

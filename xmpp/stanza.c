@@ -11,7 +11,7 @@
 const char *element_attr_ns(const struct xml_element *e, const char *ns, const char *name)
 {
 	for (const struct xml_attr *a = e->attrs; a; a = a->next)
-		if (strcmp(a->name, name) == 0 && strcmp(a->ns, ns) == 0)
+		if (string_equal(a->name, name) && string_equal(a->ns, ns))
 			return a->value;
 	return NULL;
 }
@@ -23,14 +23,14 @@ const char *element_attr(const struct xml_element *e, const char *name)
 
 bool element_is(const struct xml_element *e, const char *ns, const char *name)
 {
-	return strcmp(e->name, name) == 0 && strcmp(e->ns, ns) == 0;
+	return string_equal(e->name, name) && string_equal(e->ns, ns);
 }
 
 static struct xml_element *find(const struct xml_node *n, const char *ns, const char *name)
 {
 	for (; n; n = n->next)
-		if (n->element && (!name || strcmp(n->element->name, name) == 0) &&
-			(!ns || strcmp(n->element->ns, ns) == 0))
+		if (n->element && (!name || string_equal(n->element->name, name)) &&
+			(!ns || string_equal(n->element->ns, ns)))
 			return n->element;
 	return NULL;
 }
@@ -114,7 +114,7 @@ int element_set_attr(struct arena *a, struct xml_element *e, const char *name, c
 
 	if (!copy)
 		return -ENOMEM;
-	while (*at && !(strcmp((*at)->name, name) == 0 && (*at)->ns[0] == '\0'))
+	while (*at && !(string_equal((*at)->name, name) && (*at)->ns[0] == '\0'))
 		at = &(*at)->next;
 	if (!*at) {
 		struct xml_attr *fresh = arena_zalloc(a, sizeof *fresh);

@@ -45,45 +45,63 @@ static bool is_scheme_colon(const unsigned char *s, size_t i)
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
-/* Bytes from i on that are no mark of a URL and no letter that needs a closer look, by sixteens. */
-static size_t skip_plain(const unsigned char *s, size_t i, size_t len)
-{
-	for (; len - i >= sizeof(bytes16); i += sizeof(bytes16)) {
-		bytes16 b, marks;
-		uint64_t halves[2];
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FIRST_BYTE(mask) ((unsigned)__builtin_ctzll(mask) / 8)
+#define REST(mask, byte) ((mask) & ~((uint64_t)0xff << (byte)*8))
+#else
+#define FIRST_BYTE(mask) ((unsigned)__builtin_clzll(mask) / 8)
+#define REST(mask, byte) ((mask) & ~((uint64_t)0xff << (7 - (byte)) * 8))
+#endif
 
-		memcpy(&b, s + i, sizeof(b));
-		marks = (bytes16)(b >= 0xc0) | (bytes16)(b == '%') | (bytes16)(b == '[') |
-			(bytes16)(b == '(') | (bytes16)(b == '{') | (bytes16)(b == '.') |
-			(bytes16)(b == ':');
-		memcpy(halves, &marks, sizeof(halves));
-		if (halves[0] | halves[1])
-			break;
-	}
-	return i;
+/* May the byte at i belong to a URL, or to what is drawn like one? */
+static bool is_mark(struct span text, size_t i)
+{
+	const unsigned char *s = (const unsigned char *)text.ptr;
+	unsigned char c = s[i];
+
+	if (c >= 0xc0)
+		return !is_plain_lead(c);
+	if (c == '.')
+		return i > 0 && i + 1 < text.len && is_name_byte(s[i - 1]) &&
+		       is_name_byte(s[i + 1]);
+	if (c == ':')
+		return is_scheme_colon(s, i);
+	return c == '%' || c == '[' || c == '(' || c == '{';
+}
+
+/* Is there a mark among the sixteen bytes from i on? */
+static bool sixteen_have_mark(struct span text, size_t i)
+{
+	uint64_t halves[2];
+	bytes16 b, marks;
+
+	memcpy(&b, text.ptr + i, sizeof(b));
+	marks = (bytes16)(b >= 0xc0) | (bytes16)(b == '%') | (bytes16)(b == '[') |
+		(bytes16)(b == '(') | (bytes16)(b == '{') | (bytes16)(b == '.') |
+		(bytes16)(b == ':');
+	memcpy(halves, &marks, sizeof(halves));
+	for (unsigned h = 0; h < 2; h++)
+		while (halves[h]) {
+			unsigned byte = FIRST_BYTE(halves[h]);
+
+			if (is_mark(text, i + 8 * h + byte))
+				return true;
+			halves[h] = REST(halves[h], byte);
+		}
+	return false;
 }
 
 /* Nothing in it could be a URL: no dot within a name, no scheme, no escape, no bracket that may
  * hold a mended dot. Most messages end here, so it looks at bytes only. */
 bool url_is_free(struct span text)
 {
-	const unsigned char *s = (const unsigned char *)text.ptr;
+	size_t i = 0;
 
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c;
-
-		if (i % sizeof(bytes16) == 0 && (i = skip_plain(s, i, text.len)) == text.len)
-			break;
-		c = s[i];
-		if (c >= 0xc0 && !is_plain_lead(c))
+	for (; text.len - i >= sizeof(bytes16); i += sizeof(bytes16))
+		if (sixteen_have_mark(text, i))
 			return false;
-		if (c == '%' || c == '[' || c == '(' || c == '{')
+	for (; i < text.len; i++)
+		if (is_mark(text, i))
 			return false;
-		if (c == '.' && i > 0 && i + 1 < text.len && is_name_byte(s[i - 1]) &&
-			is_name_byte(s[i + 1]))
-			return false;
-		if (c == ':' && is_scheme_colon(s, i))
-			return false;
-	}
 	return true;
 }
