@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/map.h"
 #include "rules/similar_count.h"
 #include "rules/hash.h"
@@ -113,11 +112,9 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 
 	if (!limit_hash(j, limit, &key))
 		return LIMIT_FINE;
-	if (!j->now_ns)
-		j->now_ns = clock_mono_ns();
 	if (!j->trial)
-		sketch_add(limit->sketch, key, j->now_ns);
-	if (!limit_table_count(table, key, j->now_ns, limit->rate.period_ns,
+		sketch_add(limit->sketch, key, judge_now_ns(j));
+	if (!limit_table_count(table, key, judge_now_ns(j), limit->rate.period_ns,
 			limit->rate.tolerance_ns, limit->evicted))
 		return LIMIT_FINE;
 	if (!j->trial)

@@ -3,6 +3,7 @@
  * scan.c (patterns). */
 #pragma once
 
+#include "base/clock.h"
 #include "rules/match.h"
 #include "rules/trace.h"
 #include "rules/view.h"
@@ -64,7 +65,7 @@ struct judge {
 	const struct trial *trial;
 	struct subject_view view;
 	struct verdict *verdict;
-	uint64_t now_ns; /* 0: nobody asked yet */
+	uint64_t mono_ns; /* judge_now_ns; 0: nobody asked yet */
 	int error;
 	unsigned silent; /* inside how many "not" */
 	struct trace *trace; /* who follows; NULL: nobody */
@@ -77,6 +78,14 @@ struct judge {
 	const struct verdict **last_would; /* where the next of the dry rules goes */
 	unsigned n_would;
 };
+
+/* When this judgement first asked; most never do. */
+static inline uint64_t judge_now_ns(struct judge *j)
+{
+	if (!j->mono_ns)
+		j->mono_ns = clock_mono_ns();
+	return j->mono_ns;
+}
 
 /* The hit of a scanner's group, scanning first if nobody did; NULL when there is none or on
  * j->error. */

@@ -484,7 +484,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->n_values = 0;
 	j->trial = trial;
 	j->verdict = out;
-	j->now_ns = trial ? trial->now_ns : 0;
+	j->mono_ns = trial ? trial->now_ns : 0;
 	j->silent = j->n_pending = j->n_would = j->n_told = 0;
 	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);

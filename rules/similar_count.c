@@ -51,7 +51,7 @@ bool similar_is_exceeded(struct judge *j, const struct similar *similar,
 
 	if (!text_sign(j, similar, &text))
 		return false;
-	similar_table_add(table, &text, who(j, "from.bare"), who(j, "to.bare"), j->now_ns,
+	similar_table_add(table, &text, who(j, "from.bare"), who(j, "to.bare"), judge_now_ns(j),
 		similar->evicted, count);
 	return (!similar->senders || count->senders > similar->senders) &&
 	       (!similar->recipients || count->recipients > similar->recipients);
