@@ -46,6 +46,8 @@ static const struct cli_command commands[] = {
 		cli_limit_set },
 	{ "limit suggest", "NAME [--for SHARE%]", "rates and bursts that leave so many peers in peace, out of what was seen",
 		cli_limit_suggest },
+	{ "limit simulate", "NAME rate N/PERIOD [burst B] --from EVENTS [--key FIELD,...] [--rules FILE]",
+		"who would have been limited, by an events file or lines of TIME KEY; needs no daemon", cli_limit_simulate },
 	{ "reload", "[--check | --confirm TIME]",
 		"read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
 	{ "confirm", "", "keep the policy of reload --confirm", cli_confirm },

@@ -71,6 +71,57 @@ class Contracts(unittest.TestCase):
             with self.subTest(words):
                 self.assertEqual(run("--run-dir", self.folder.name, "limit", "set", *words).returncode, 3)
 
+    def simulate(self, text, *words):
+        done = run("limit", "simulate", "chatter", *words, "--from", "-", "--json", text=text)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_simulate_lines(self):
+        lines = "# time and key\n" + "".join(f"{100 + i / 10:.1f} loud\n{100 + i:d} calm one\n" for i in range(50)) + "\nnonsense\nx y\n"
+        found = self.simulate(lines, "rate", "2/second", "burst", "10")
+        # 50 in 5 s: 10 at once, two more each second (the first comes at once, too)
+        self.assertEqual((found["events"], found["peers"], found["hit"], found["skipped"]), (100, 2, 1, 2))
+        self.assertEqual(found["top"], [{"key": "loud", "events": 50, "limited": 50 - 19}])
+        self.assertEqual((found["rate"], found["burst"], found["share"], found["name"]), ("2/second", 10, 0.5, "chatter"))
+        self.assertEqual((found["from"], found["until"]), (100000, 149000))
+        self.assertEqual(sum(row["peers"] for row in found["histogram"]), 2)
+        self.assertEqual(self.simulate(lines, "20/second")["hit"], 0)
+        self.assertEqual(self.simulate("", "20/second")["peers"], 0)
+        stamps = "2026-11-21T06:30:00.5Z a\n2026-11-21T07:30:00.75+01:00 a\n2026-11-21T06:30:00.999999+0000 a\n2026-11-21T06:30:01 a\n"
+        found = self.simulate(stamps, "4/second", "burst", "1")
+        self.assertEqual((found["events"], found["limited"], found["until"] - found["from"]), (4, 1, 500))
+        text = run("limit", "simulate", "x", "2/second", "burst", "10", "--from", "-", text=lines).stdout
+        self.assertIn("would have hit 1 peers (50%) and limited 31 events", text)
+        self.assertIn("####", text)
+
+    def test_simulate_events(self):
+        def event(second, ip="192.0.2.1", jid="a@b.example/x", more=None, **xmpp):
+            return json.dumps({"timestamp": f"2026-11-21T06:30:{second:02d}.000000+0000", "event_type": "alert", "src_ip": ip,
+                               "xmpp": {"direction": "in", "jid": jid, **xmpp}, **(more or {})}) + "\n"
+        events = "".join(event(i, **{"from": "A@B.example/other"}, to=f"v{i % 2}@c.example") for i in range(10))
+        events += "".join(event(i, ip=f"2001:db8::{i}", jid="z@b.example/y", to="v@c.example") for i in range(10))
+        events += event(1, more={"event_type": "ban"}) + "{broken\n" + json.dumps({"event_type": "alert"}) + "\n"
+        self.policy.write_text(POLICY + "limit chatter { rate 1/s; key from.bare, to.domain; }")
+        found = self.simulate(events, "rate", "1/minute", "burst", "3", "--rules", str(self.policy))
+        self.assertEqual((found["events"], found["peers"], found["hit"], found["skipped"]), (20, 2, 2, 3))
+        self.assertEqual(found["top"], [{"key": "a@b.example, c.example", "events": 10, "limited": 7},
+                                        {"key": "z@b.example, c.example", "events": 10, "limited": 7}])
+        # addresses as limits count them: a /64 is one
+        found = self.simulate(events, "1/minute", "burst", "3", "--key", "peer.address")
+        self.assertEqual([row["key"] for row in found["top"]], ["192.0.2.1", "2001:db8::/64"])
+        self.assertEqual(self.simulate(events, "1/minute", "--key", "to.bare")["peers"], 3)
+        for words, status in ((["chatter", "1/s"], 2), (["chatter", "--from", "-"], 2), (["--from", "-"], 2),
+                              (["chatter", "1/s", "--from", "-", "--key", "body"], 2),
+                              (["nosuch", "1/s", "--from", "-", "--rules", str(self.policy)], 1),
+                              (["chatter", "1/s", "--from", "/nowhere/x"], 1),
+                              (["chatter", "1/s", "--from", "-", "--rules", "/nowhere/x"], 1)):
+            with self.subTest(words):
+                self.assertEqual(run("limit", "simulate", *words, text=events).returncode, status)
+        self.policy.write_text(POLICY + "limit chatter { rate 1/s; key body; }")
+        done = run("limit", "simulate", "chatter", "1/s", "--from", "-", "--rules", str(self.policy), text=events)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("events do not tell 'body'", done.stderr)
+
     def test_no_daemon_is_three(self):
         for command in (["status"], ["sessions"], ["rules"], ["events"], ["list"], ["list", "show", "x"], ["bans"],
                         ["ban", "192.0.2.1"], ["unban", "192.0.2.1"], ["reload"], ["explain", "x"], ["events", "-f"]):
