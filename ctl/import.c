@@ -33,12 +33,18 @@ static void print_notes(const struct import_job *job)
 {
 	bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
 	const struct import_note *n = job->result.notes;
+	struct source_file shown = *job->file;
 	struct diag_list diags;
 
+	/* Lines are shown on a terminal. */
+	if (!(shown.bytes = malloc(job->file->len + 1)))
+		return;
+	memcpy(shown.bytes, job->file->bytes, job->file->len + 1);
+	import_clean(shown.bytes, shown.len);
 	while (n) {
 		diag_init(&diags);
 		for (unsigned i = 0; n && i + 1 < DIAG_MAX; i++, n = n->next) {
-			struct loc at = { job->file, n->line, n->column, n->length };
+			struct loc at = { &shown, n->line, n->column, n->length };
 
 			if (n->warning)
 				diag_warn(&diags, at, n->hint, "%s", n->message);
@@ -48,6 +54,7 @@ static void print_notes(const struct import_job *job)
 		diag_print(&diags, stderr, colour);
 		diag_fini(&diags);
 	}
+	free(shown.bytes);
 }
 
 static void print_json(const struct import_job *job)

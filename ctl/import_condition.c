@@ -229,5 +229,6 @@ const char *import_condition(struct import *im, const struct fw_line *line)
 	test = condition_turn(im, name, value);
 	if (!test || !negated)
 		return test;
-	return import_format(im, "not %s", test);
+	/* What begins with 'not' is a single test. */
+	return strncmp(test, "not ", 4) == 0 ? test + 4 : import_format(im, "not %s", test);
 }

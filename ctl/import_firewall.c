@@ -304,6 +304,7 @@ int import_firewall(struct source_set *sources, const struct source_file *script
 	map_init(&im.set_names);
 	map_init(&im.chain_names);
 	map_init(&im.limit_names);
+	map_init(&im.feed_names);
 	zone_of_local(&im);
 	import_read(&im);
 	chains_enter_targets(&im);
@@ -315,6 +316,7 @@ int import_firewall(struct source_set *sources, const struct source_file *script
 	map_fini(&im.set_names, NULL);
 	map_fini(&im.chain_names, NULL);
 	map_fini(&im.limit_names, NULL);
+	map_fini(&im.feed_names, NULL);
 	return im.error;
 }
 

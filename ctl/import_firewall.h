@@ -35,4 +35,7 @@ struct import_result {
  * chains and definitions). */
 int import_firewall(struct source_set *sources, const struct source_file *script,
 	const struct import_options *options, struct import_result *out);
+/* Control characters but tabs and line feeds, and broken UTF-8, become '?'; false if there were
+ * any. */
+bool import_clean(char *text, size_t len);
 void import_result_fini(struct import_result *result);

@@ -77,7 +77,7 @@ struct import {
 	struct fw_definition *definitions, *last_definition;
 	struct map definition_map;   /* "RATE normal" -> definition */
 	struct fw_definition *local; /* zone $local */
-	struct map set_names, chain_names, limit_names;
+	struct map set_names, chain_names, limit_names, feed_names;
 	struct fw_limit *limits, *last_limit;
 	struct import_note *last_note;
 	unsigned things;              /* chains, definitions and limits: bounded */

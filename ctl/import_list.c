@@ -119,6 +119,45 @@ static bool file_is_here(struct import *im, const char *path)
 	return r == 0;
 }
 
+/* What stands behind a word in the options; a copy up to the next comma. */
+static const char *list_option(struct import *im, const struct fw_definition *d, const char *word)
+{
+	const char *options = strstr(d->value, " ("), *at = options ? strstr(options, word) : NULL;
+
+	if (!at)
+		return NULL;
+	at += strlen(word);
+	at += strspn(at, " ");
+	return import_copy(im, at, strcspn(at, ",)"));
+}
+
+static void write_feed(
+	struct import *im, const struct fw_definition *d, const char *url, struct buf *out)
+{
+	const char *ttl = list_option(im, d, "ttl:");
+	unsigned long every = ttl ? strtoul(ttl, NULL, 10) : 3600;
+
+	if (list_option(im, d, "pattern:"))
+		import_differs(im, d->line, NULL,
+			"the feed is read line by line, not by the list's pattern");
+	every = every < 1 ? 3600 : every > 30 * 86400 ? 30 * 86400 : every;
+	buf_putf(out, "feed %s { url %s; every %lus; } }\n",
+		import_name(im, &im->feed_names, d->name), import_quote(im, url), every);
+}
+
+static bool is_url(const char *text)
+{
+	const char *host = strstr(text, "://");
+
+	if (!host || strlen(text) > 2000 ||
+		(strncmp(text, "http:", 5) != 0 && strncmp(text, "https:", 6) != 0))
+		return false;
+	for (const char *c = text; *c; c++)
+		if (*c <= ' ' || *c > '~' || strchr("\"\\<>^`{|}", *c))
+			return false;
+	return host[3] && host[3] != '/';
+}
+
 static void write_list(
 	struct import *im, const struct fw_definition *d, enum fw_set_type type, struct buf *out)
 {
@@ -132,11 +171,15 @@ static void write_list(
 		buf_putf(out, "file %s; }\n", import_quote(im, file));
 		return;
 	}
+	if (is_url(source)) {
+		write_feed(im, d, source, out);
+		return;
+	}
 	buf_puts(out, "elements = { }; }");
 	if (file)
 		import_left(im, d->line,
 			"make the file, one entry a line, and name it in the set: file \"PATH\";",
-			"the file of list '%s' is not here: %s", d->name,
+			"the file of list '%s' is not here: %.256s", d->name,
 			*file ? file : "it has no name");
 	else if (strcmp(source, "memory") == 0)
 		import_differs(im, d->line,
@@ -144,9 +187,8 @@ static void write_list(
 			"list '%s' is filled by the script while it runs; the set is empty",
 			d->name);
 	else
-		import_left(im, d->line,
-			"fetch it into a file and name that in the set: file \"PATH\";",
-			"list '%s' is fetched from elsewhere; the set is empty", d->name);
+		import_left(im, d->line, NULL,
+			"list '%s' is kept where ours cannot look; the set is empty", d->name);
 	buf_putf(out, " # %s\n", d->line->text);
 }
 
@@ -246,7 +288,8 @@ void import_write_definitions(struct import *im, struct buf *out)
 {
 	bool some = im->local && im->local->sets[FW_SET_JID];
 
-	buf_puts(out, "\n");
+	if (some || im->definitions)
+		buf_puts(out, "\n");
 	if (some)
 		write_sets(im, im->local, out);
 	for (const struct fw_definition *d = im->definitions; d && !im->error; d = d->next) {

@@ -12,12 +12,15 @@
 #include "ctl/import_int.h"
 #include "rules/pattern.h"
 
-enum { PATTERN_MAX = 16384 }; /* what becomes of it fits the buffer */
+enum {
+	PATTERN_MAX = 16384, /* what becomes of it fits the buffer */
+	REPEATS_MAX = 64     /* more of them take a scanner minutes to compile */
+};
 
 struct translation {
 	struct buf out;
 	const char *why;
-	unsigned depth;
+	unsigned depth, repeats;
 };
 
 static const struct {
@@ -170,6 +173,10 @@ static bool put_pattern(struct translation *t, const char *at)
 		} else {
 			if (!put_single(t, &at))
 				return false;
+			if (*at && strchr("-*+?", *at) && ++t->repeats > REPEATS_MAX) {
+				t->why = "it repeats too much";
+				return false;
+			}
 			if (*at == '-')
 				buf_puts(&t->out, "*?");
 			else if (*at == '*' || *at == '+' || *at == '?')
@@ -247,6 +254,11 @@ const char *import_glob(struct import *im, const char *glob, const char **why)
 	buf_init(&t.out, 0);
 	buf_puts(&t.out, "^");
 	while (*glob) {
+		if (*glob == '*' && ++t.repeats > REPEATS_MAX) {
+			*why = "it repeats too much";
+			buf_fini(&t.out);
+			return NULL;
+		}
 		if (*glob == '*' || *glob == '?') {
 			buf_puts(&t.out, *glob++ == '*' ? ".*" : ".");
 			continue;

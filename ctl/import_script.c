@@ -26,8 +26,7 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Control characters and broken UTF-8 become '?'; false if there were any. */
-static bool text_clean(char *text, size_t len)
+bool import_clean(char *text, size_t len)
 {
 	bool clean = true;
 
@@ -35,7 +34,8 @@ static bool text_clean(char *text, size_t len)
 		size_t fine = lex_check_utf8(text + i, len - i);
 
 		for (size_t k = i; k < i + fine; k++)
-			if (((unsigned char)text[k] < 0x20 && text[k] != '\t') || text[k] == 0x7f) {
+			if (((unsigned char)text[k] < 0x20 && text[k] != '\t' && text[k] != '\n') ||
+				text[k] == 0x7f) {
 				text[k] = '?';
 				clean = false;
 			}
@@ -98,7 +98,7 @@ static struct fw_line *line_read(struct reader *r)
 		if (!text)
 			im->error = -ENOMEM;
 		else
-			line->bad = !text_clean(text, buf_len(&joined));
+			line->bad = !import_clean(text, buf_len(&joined));
 		line->text = text ? text : "";
 		if (held)
 			import_left(im, line, NULL, "the script ends within a continued line");
@@ -319,6 +319,12 @@ void import_read(struct import *im)
 	struct fw_line *line;
 
 	while (!im->error && (line = line_read(&r))) {
+		/* What begins a chain or a definition ends a rule, blank line or not. */
+		if (r.state == READ_ACTIONS &&
+			(*line->text == '%' || strncmp(line->text, "::", 2) == 0)) {
+			import_differs(im, line, NULL, "a blank line is missing above");
+			rule_end(&r);
+		}
 		if (*line->text == '#' || *line->text == ';')
 			comment_add(&r, line->text + 1);
 		else if (!*line->text)
