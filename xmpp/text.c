@@ -370,22 +370,24 @@ static void places_fill(void)
 		same_place[i] = i;
 }
 
-#define EACH(byte) ((byte)*0x0101010101010101u)
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
-/* Eight bytes of printable ASCII without two spaces side by side, in lower case. */
-static bool eight_fold(const char *from, char *to)
+/* Sixteen bytes of printable ASCII in lower case; false if there are others, or two spaces side by
+ * side (the byte behind them is looked at too). */
+static bool sixteen_fold(const char *from, char *to)
 {
-	uint64_t w, spaces, capitals;
+	bytes16 b, next, odd;
+	uint64_t halves[2];
 
-	memcpy(&w, from, sizeof(w));
-	if ((w | (w + EACH(1)) | (w - EACH(0x20))) & EACH(0x80))
+	memcpy(&b, from, sizeof(b));
+	memcpy(&next, from + 1, sizeof(next));
+	odd = (bytes16)(b < 0x20) | (bytes16)(b >= 0x7f) |
+	      ((bytes16)(b == ' ') & (bytes16)(next == ' '));
+	memcpy(halves, &odd, sizeof(halves));
+	if (halves[0] | halves[1])
 		return false;
-	spaces = ~((w ^ EACH(0x20)) + EACH(0x7f)) & EACH(0x80);
-	if (spaces & spaces << 8)
-		return false;
-	capitals = (w + EACH(0x80 - 'A')) & ~(w + EACH(0x7f - 'Z')) & EACH(0x80);
-	w |= capitals >> 2;
-	memcpy(to, &w, sizeof(w));
+	b |= (bytes16)(b >= 'A') & (bytes16)(b <= 'Z') & 0x20;
+	memcpy(to, &b, sizeof(b));
 	return true;
 }
 
@@ -396,17 +398,22 @@ static bool plain_fold(struct span in, char *to)
 	size_t i = 0;
 
 	while (i < in.len) {
-		unsigned char byte = (unsigned char)in.ptr[i];
-		char c = byte < 0x80 ? ascii_fold[byte] : 0;
+		size_t end = in.len - i > 16 ? i + 16 : in.len;
 
-		if (!c || (c == ' ' && last == ' '))
-			return false;
-		if (in.len - i >= 8 && eight_fold(in.ptr + i, to + i)) {
-			last = to[i + 7];
-			i += 8;
+		if (in.len - i > 16 && !(last == ' ' && in.ptr[i] == ' ') &&
+			sixteen_fold(in.ptr + i, to + i)) {
+			i = end;
+			last = to[i - 1];
 			continue;
 		}
-		to[i++] = last = c;
+		for (; i < end; i++) {
+			unsigned char byte = (unsigned char)in.ptr[i];
+			char c = byte < 0x80 ? ascii_fold[byte] : 0;
+
+			if (!c || (c == ' ' && last == ' '))
+				return false;
+			to[i] = last = c;
+		}
 	}
 	return true;
 }
