@@ -203,6 +203,19 @@ static void sweep_tell(const struct sweep *sweep, size_t start, size_t end)
 		sweep->visit(sweep->arg, start, end);
 }
 
+/* All further places of a literal. */
+static void sweep_literal(const struct sweep *sweep, const struct pattern_item *item, size_t from)
+{
+	struct span view = value_view(sweep->value);
+	const char *at;
+
+	while (from < view.len &&
+		(at = memmem(view.ptr + from, view.len - from, item->bytes, item->len))) {
+		from = (size_t)(at - view.ptr) + 1;
+		sweep_tell(sweep, from - 1, from - 1 + item->len);
+	}
+}
+
 static bool sweep_visit(void *arg, const struct pattern_item *item, size_t start, size_t end)
 {
 	struct sweep *sweep = arg;
@@ -214,6 +227,9 @@ static bool sweep_visit(void *arg, const struct pattern_item *item, size_t start
 		return true;
 	if (!item->re) {
 		sweep_tell(sweep, start, end);
+		/* Parts of words are told once, words each time. */
+		if (!item->word)
+			sweep_literal(sweep, item, start + 1);
 		return !j->error;
 	}
 	if (!(c = arena_alloc(&j->arena, sizeof(*c)))) {

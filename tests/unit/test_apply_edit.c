@@ -8,6 +8,7 @@
 
 static const char sets[] =
 	"set words { type keyword; flags fold; elements = { casino, \"free crypto\" }; }"
+	"set parts { type keyword; flags fold, substring; elements = { bonus }; }"
 	"set hosts { type domain; flags suffix; elements = { bad.example }; }"
 	"chain t { hook any; rule r { %s } }";
 
@@ -50,6 +51,9 @@ static void every_match_is_masked(void **state)
 	assert_string_equal(
 		edited("text matches /\\d{4}/ replace \"#\"", BODY("1234 12345 &amp;&lt; 99")),
 		BODY("# #5 &amp;&lt; 99"));
+	assert_string_equal(
+		edited("text contains @parts replace", BODY("bonus xBONUSy, bonusbonus")),
+		BODY("*** x***y, ***"));
 	/* Side by side they are one. */
 	assert_string_equal(
 		edited("text matches /\\d{4}/ replace \"#\"", BODY("x12345678x")), BODY("x#x"));

@@ -189,16 +189,11 @@ static void released_once(void **state)
 static void nonsense_is_not_kept(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = {
-		"{}",
-		"[]",
-		"{\"id\":\"x\"}",
-		"{\"id\":\"\",\"from\":\"\",\"to\":\"\",\"jid\":\"\",\"service\":\"\","
-		"\"direction\":"
-		"\"\",\"rule\":\"\",\"chain\":\"\",\"xml\":\"\"}",
-		"{\"id\":\"x\",\"from\":\"\",\"to\":\"\",\"jid\":\"\",\"service\":\"\","
-		"\"direction\":\"\",\"rule\":\"\",\"chain\":\"\",\"xml\":7}",
-	};
+#define REST(xml)                                                                                  \
+	"\"from\":\"\",\"to\":\"\",\"jid\":\"\",\"service\":\"\",\"direction\":\"\",\"rule\":\"\","           \
+	"\"chain\":\"\",\"xml\":" xml "}"
+	static const char *const bad[] = { "{}", "[]", "{\"id\":\"x\"}",
+		"{\"id\":\"\"," REST("\"\""), "{\"id\":\"x\"," REST("7") };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		json_t *stanza = json_loads(bad[i], 0, NULL);
