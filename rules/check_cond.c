@@ -179,6 +179,11 @@ static const char *scalar_wanted(const struct ast_cond *cond)
 	}
 }
 
+static bool is_country(const char *text)
+{
+	return text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' && text[1] <= 'Z' && !text[2];
+}
+
 /* What may stand behind fields whose words are known. */
 static void check_closed_word(
 	struct checker *c, const struct ast_cond *cond, const struct ast_value *v)
@@ -195,6 +200,9 @@ static void check_closed_word(
 
 	if (cond->op == OP_MATCHES)
 		return;
+	if (strcmp(cond->field->name, "peer.country") == 0 && !is_country(v->text))
+		diag_error(c->diags, v->at, "such as DE",
+			"a country is two capital letters, not '%s'", v->text);
 	for (size_t i = 0; i < sizeof(closed) / sizeof(*closed); i++)
 		if (strcmp(cond->field->name, closed[i].field) == 0 &&
 			!schema_has_word(closed[i].words, v->text))
@@ -259,6 +267,9 @@ static void check_list_type(
 			       ? "write 'contains' before a set of keyword"
 			       : NULL;
 	}
+	if (type == LIST_COUNTRY && cond->op == OP_IN &&
+		strcmp(cond->field->name, "peer.country") == 0)
+		return;
 	if (type == LIST_HASH && cond->op == OP_IN && hash_fits(cond->field, set))
 		return;
 	if (type < 0 || (type != LIST_HASH && (fits & LIST(type))))

@@ -293,6 +293,7 @@ static void check_elements(const struct shape *x, const struct ast_value *v)
 		[LIST_JID] = "user@domain, domain, or either with a resource",
 		[LIST_ADDRESS] = "192.0.2.1, 192.0.2.0/24, 192.0.2.5-192.0.2.9 or IPv6",
 		[LIST_NAMESPACE] = "a string in double quotes",
+		[LIST_COUNTRY] = "two letters, such as DE",
 		[LIST_HASH] = "64 hexadecimal digits in double quotes",
 	};
 	int type = check_set_type(x->item);

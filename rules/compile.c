@@ -448,6 +448,35 @@ static void compile_zone(struct compiler *c, const struct ast_item *item)
 		c->error = r;
 }
 
+/* Without the database a policy is as good as before, but for rules that ask for countries. */
+static void compile_countries(struct compiler *c, const struct ast_item *item)
+{
+	const struct ast_setting *s = compile_setting(item, "country-database");
+	struct country_db *old = c->previous ? c->previous->countries : NULL;
+	const struct source_file *file;
+	struct loc at;
+	int r;
+
+	if (!s || !s->values || strcmp(item->name, "daemon") != 0)
+		return;
+	at = s->values->at;
+	r = source_find(c->sources, at.file ? at.file->path : NULL, s->values->text, &file);
+	if (r < 0) {
+		diag_warn(c->diags, at, "peer.country has no value", "cannot read '%s': %s",
+			s->values->text, err_text(r));
+		return;
+	}
+	country_unref(c->p->countries);
+	c->p->countries = NULL;
+	if (old && country_is(old, file->bytes, file->len))
+		c->p->countries = country_ref(old);
+	else if ((r = country_new(file->bytes, file->len, &c->p->countries)) == ERR_SYNTAX)
+		diag_error(c->diags, at, NULL, "'%s' is no database in MaxMind's format",
+			s->values->text);
+	else if (r < 0)
+		c->error = r;
+}
+
 static void compile_items(struct compiler *c, const struct ast *ast)
 {
 	for (const struct ast_item *i = ast->items; i && !c->error; i = i->next) {
@@ -459,6 +488,7 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 			compile_similar_item(c, i);
 		} else if (i->kind == ITEM_OPTIONS) {
 			compile_zone(c, i);
+			compile_countries(c, i);
 		} else if (i->kind == ITEM_CHAIN) {
 			struct chain *chain = &c->p->chains[c->p->n_chains++];
 			chain->name = compile_strdup(c, i->name);
@@ -521,6 +551,7 @@ void program_free(struct program *p)
 		prefix_tree_fini(p->trees[i]);
 	pair_table_unref(p->pairs);
 	ibb_table_unref(p->ibb);
+	country_unref(p->countries);
 	pthread_rwlock_destroy(&p->lock);
 	pthread_mutex_destroy(&p->editing);
 	pthread_mutex_destroy(&p->settling);

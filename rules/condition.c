@@ -267,6 +267,7 @@ static bool value_in_list(struct judge *j, const struct node *n, const struct fi
 	case LIST_ADDRESS:
 		e = value->address ? list_find_address(l, value->address, view_wall_ms(&j->view)) : NULL;
 		break;
+	case LIST_COUNTRY:
 	case LIST_NAMESPACE:
 		e = list_find(l, value->text, view_wall_ms(&j->view));
 		break;

@@ -63,6 +63,13 @@ FIELD_GETTER(peer_port)
 	return v->s->peer_port && give_number(v->s->peer_port, index, out);
 }
 
+FIELD_GETTER(peer_country)
+{
+	UNUSED(param);
+	return v->countries && country_find(v->countries, &v->s->peer, v->country) &&
+	       give_text(v->country, index, out);
+}
+
 FIELD_GETTER(service)
 {
 	UNUSED(param);

@@ -10,6 +10,7 @@
 
 FIELD_GETTER(peer_address);
 FIELD_GETTER(peer_port);
+FIELD_GETTER(peer_country);
 FIELD_GETTER(service);
 FIELD_GETTER(direction);
 FIELD_GETTER(tls_version);

@@ -28,6 +28,7 @@ static const char *const type_names[] = {
 	[LIST_ADDRESS] = "address",
 	[LIST_NAMESPACE] = "namespace",
 	[LIST_HASH] = "hash",
+	[LIST_COUNTRY] = "country",
 	[LIST_URL] = "url",
 };
 
@@ -184,6 +185,22 @@ static int prepare_domain(
 	return r;
 }
 
+static int prepare_country(struct arena *a, struct span text, const char **key, const char **why)
+{
+	char *letters = arena_strndup(a, text.ptr, text.len);
+
+	*why = "not the two letters of a country, such as DE";
+	if (text.len != 2)
+		return ERR_SYNTAX;
+	for (char *c = letters; c && *c; c++) {
+		*c &= (char)~0x20;
+		if (*c < 'A' || *c > 'Z')
+			return ERR_SYNTAX;
+	}
+	*key = letters;
+	return letters ? 0 : -ENOMEM;
+}
+
 static int entry_prepare(const struct list *l, struct arena *a, struct span text, struct regex **re,
 	const char **key, const char **why)
 {
@@ -196,6 +213,8 @@ static int entry_prepare(const struct list *l, struct arena *a, struct span text
 		return prepare_domain(l, a, text, key, why);
 	case LIST_JID:
 		return prepare_jid(a, text, key, why);
+	case LIST_COUNTRY:
+		return prepare_country(a, text, key, why);
 	case LIST_ADDRESS: /* entry_new_address */
 	case LIST_HASH:    /* entry_new_hash */
 	case LIST_URL:

@@ -25,7 +25,7 @@ enum list_type {
 	LIST_JID,
 	LIST_ADDRESS,
 	LIST_NAMESPACE,
-	LIST_HASH,
+	LIST_HASH, LIST_COUNTRY,
 	LIST_URL /* only as what hashes are of */
 };
 enum { LIST_ENTRY_MAX = 1024 /* bytes of one entry */ };

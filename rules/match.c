@@ -493,6 +493,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->view.ibb = trial ? trial->ibb : p->ibb;
 	j->view.ibb_evicted = p->ibb_evicted;
 	j->view.zone = &p->zone;
+	j->view.countries = p->countries;
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;
 	pthread_rwlock_rdlock(&p->lock);

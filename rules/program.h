@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/metrics.h"
 #include "rules/ast.h"
+#include "rules/country.h"
 #include "rules/field.h"
 #include "rules/limit.h"
 #include "rules/list.h"
@@ -169,6 +170,7 @@ struct program {
 	struct prefix_tree **trees; /* of NODE_NETWORKS, to be freed */
 	unsigned n_trees, cap_trees;
 	bool uses_stranger;
+	struct country_db *countries; /* NULL: none */
 	struct zone zone; /* of time and weekday */
 	struct pair_table *pairs;
 	struct ibb_table *ibb;

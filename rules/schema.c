@@ -84,6 +84,10 @@ static const struct schema_setting daemon_settings[] = {
 		RANGE(0, 1024) },
 	{ "user", SHAPE_USER, "NAME", NULL, "xmppwall if there is such a user",
 		.doc = "User the children run as." },
+	{ "country-database", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "Where the field peer.country looks: a file in MaxMind's format, such as "
+		       "GeoLite2-Country.mmdb. Without it, or where it is missing, the field has no "
+		       "value." },
 	{ "timezone", SHAPE_STRING, "\"NAME\"", NULL, "\"UTC\"",
 		.doc = "Where the clock hangs that the fields time and weekday look at: a name of "
 		       "the IANA database, such as Europe/Berlin." },
@@ -160,7 +164,7 @@ static const struct schema_setting timeout_settings[] = {
 };
 
 static const struct schema_setting set_settings[] = {
-	{ "type", WORD("keyword|regex|domain|jid|address|namespace|hash"), .initial = "",
+	{ "type", WORD("keyword|regex|domain|jid|address|namespace|hash|country"), .initial = "",
 		.doc = "What its entries are.", .required = true },
 	{ "flags", .shape = SHAPE_WORDS, .syntax = "fold|nocase|substring|suffix, ...",
 		.words = "fold|nocase|substring|suffix", .initial = "none",

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/arena.h"
+#include "rules/country.h"
 #include "rules/limit.h"
 #include "rules/rules.h"
 #include "rules/zone.h"
@@ -57,6 +58,8 @@ struct subject_view {
 	metric *ibb_evicted;
 	const struct verdict *verdict; /* so far: its marks */
 	int64_t wall_ms;          /* view_wall_ms */
+	int64_t wall_ms;          /* now */
+	const struct country_db *countries; /* NULL: nobody knows */
 	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
 
@@ -78,7 +81,7 @@ struct subject_view {
 	} files;
 	struct view_spans ibb_pieces;
 	struct view_path *paths;
-	char address[64], time[8];
+	char address[64], time[8], country[COUNTRY_SIZE];
 };
 
 /* What the clock showed when it was first asked about this subject: most are judged without. */

@@ -62,7 +62,8 @@ static void policy_make(void)
 		buf_putf(&text, "rule r%zu { ", i);
 		if (strcmp(f->name, "kind") == 0 || strcmp(f->name, "direction") == 0 ||
 			strcmp(f->name, "chatstate") == 0 || strcmp(f->name, "receipt") == 0 ||
-			strcmp(f->name, "service") == 0 || strcmp(f->name, "weekday") == 0)
+			strcmp(f->name, "service") == 0 || strcmp(f->name, "weekday") == 0 ||
+			strcmp(f->name, "peer.country") == 0)
 			buf_putf(&text, "%s matches @exprs or %s exists", name, name);
 		else
 			buf_putf(&text, questions[f->type], name, name, name, name, name);

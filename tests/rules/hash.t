@@ -3,7 +3,7 @@ set h { type hash; of jid; } ; ok
 set h { type hash; of jid; salt "x"; elements = { "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF" }; } ; ok ; salt "x";
 set h { type hash; } ; fail ; set 'h' holds hashes but has no 'of' ; such as 'of jid;'
 set h { type hash; of address; } ; fail ; 'of' cannot be 'address' ; one of jid, domain, url
-set h { type url; } ; fail ; 'type' cannot be 'url' ; one of keyword, regex, domain, jid, address, namespace, hash
+set h { type url; } ; fail ; 'type' cannot be 'url' ; one of keyword, regex, domain, jid, address, namespace, hash, country
 set h { type jid; of jid; } ; fail ; 'of' is for sets of hash, this one holds jid
 set h { type jid; salt "x"; } ; fail ; 'salt' is for sets of hash, this one holds jid
 set h { type hash; of jid; salt ""; } ; fail ; 'salt' is empty
