@@ -58,7 +58,6 @@ struct subject_view {
 	metric *ibb_evicted;
 	const struct verdict *verdict; /* so far: its marks */
 	int64_t wall_ms;          /* view_wall_ms */
-	int64_t wall_ms;          /* now */
 	const struct country_db *countries; /* NULL: nobody knows */
 	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
