@@ -48,7 +48,7 @@ static const struct cli_command commands[] = {
 		cli_limit_suggest },
 	{ "limit simulate", "NAME rate N/PERIOD [burst B] --from EVENTS [--key FIELD,...] [--rules FILE]",
 		"who would have been limited, by an events file or lines of TIME KEY; needs no daemon", cli_limit_simulate },
-	{ "reload", "[--check | --confirm TIME]",
+	{ "reload", "[--check | --confirm TIME | --shadow [--for TIME]]",
 		"read configuration, rules, lists and certificates anew; sessions stay", cli_reload },
 	{ "confirm", "", "keep the policy of reload --confirm", cli_confirm },
 	{ "rollback", "", "put back the policy before reload --confirm, at once", cli_rollback },

@@ -9,6 +9,7 @@
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/probation.h"
+#include "ctl/shadows.h"
 #include "rules/rules.h"
 
 enum { ANSWER_NO = 1, ANSWER_USAGE = 2 };
@@ -34,12 +35,30 @@ static void reload_done(void *arg, const struct reload_result *result)
 		request_answer(arg, result_json(result));
 }
 
+static void reload_shadow(struct daemon *d, struct request *rq, const json_t *shadow)
+{
+	json_int_t ms = json_integer_value(shadow);
+
+	if (json_object_get(rq->args, "confirm") ||
+		json_is_true(json_object_get(rq->args, "check")) || ms < SHADOW_MS_MIN ||
+		ms > SHADOW_MS_MAX)
+		request_refuse(rq, ANSWER_USAGE, NULL,
+			"\"shadow\" is a time from a second to an hour, and stands alone");
+	else
+		shadows_start(d->shadows, rq, (uint64_t)ms);
+}
+
 void command_reload(struct daemon *d, struct request *rq)
 {
 	const json_t *confirm = json_object_get(rq->args, "confirm");
+	const json_t *shadow = json_object_get(rq->args, "shadow");
 	struct reload_how how = { .kind = RELOAD_FILES };
 	json_int_t ms = json_integer_value(confirm);
 
+	if (shadow) {
+		reload_shadow(d, rq, shadow);
+		return;
+	}
 	if (json_is_true(json_object_get(rq->args, "check")))
 		how.kind = RELOAD_CHECK;
 	if (confirm && (how.kind == RELOAD_CHECK || !json_is_integer(confirm) ||

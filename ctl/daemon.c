@@ -35,6 +35,7 @@
 #include "ctl/observed.h"
 #include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
+#include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
 #include "ctl/watch.h"
@@ -126,10 +127,16 @@ static void on_worker_trace(void *arg, json_int_t id, json_t *event)
 	traces_event(((struct daemon *)arg)->traces, id, event);
 }
 
+static void on_worker_shadow(void *arg, json_t *msg)
+{
+	shadows_hear(((struct daemon *)arg)->shadows, msg);
+}
+
 static void on_worker_down(void *arg)
 {
 	observed_settle(((struct daemon *)arg)->observed);
 	traces_stop(((struct daemon *)arg)->traces);
+	shadows_stop(((struct daemon *)arg)->shadows);
 }
 
 /* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
@@ -184,6 +191,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->probation = NULL;
 	traces_free(d->traces);
 	d->traces = NULL;
+	shadows_free(d->shadows);
+	d->shadows = NULL;
 	watch_close(d->watch);
 	d->watch = NULL;
 	feeds_close(d->feeds);
@@ -219,6 +228,7 @@ void daemon_stop(struct daemon *d)
 			  "removes it"
 			: "no nftables table is loaded");
 	traces_stop(d->traces);
+	shadows_stop(d->shadows);
 	control_shut(d->control);
 	workers_observed(d->workers, on_observed, d); /* the last word before they go */
 	workers_stop(d->workers, on_workers_gone, d);
@@ -378,14 +388,15 @@ static int start_doors(struct daemon *d, struct buf *why)
 {
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
-		on_worker_down, d, on_worker_trace };
+		on_worker_down, d, on_worker_trace, on_worker_shadow };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
 	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
-	if ((r = d->rehearsal && d->probation && d->traces ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+	d->shadows = shadows_new(d);
+	if ((r = d->rehearsal && d->probation && d->traces && d->shadows ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
@@ -491,6 +502,7 @@ int daemon_run(const struct daemon_spec *spec)
 		rehearsal_free(d.rehearsal);
 		probation_free(d.probation);
 		traces_free(d.traces);
+		shadows_free(d.shadows);
 	}
 	buf_fini(&why);
 	daemon_fini(&d);

@@ -20,6 +20,7 @@ struct observed;
 struct probation;
 struct quarantine;
 struct rehearsal;
+struct shadows;
 struct traces;
 struct watch;
 struct workers;
@@ -59,6 +60,7 @@ struct daemon {
 	struct control *control;
 	struct probation *probation;
 	struct traces *traces;
+	struct shadows *shadows;
 	struct rehearsal *rehearsal;
 	struct watch *watch;
 	struct feeds *feeds;

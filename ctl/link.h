@@ -15,6 +15,8 @@
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
  *   trace     {"m","trace","ms","bodies"} and one of "jid", "address" (A or A/LEN), "session"  follow their stanzas
  *   untrace   {"m","trace"}                       no longer
+ *   shadow    {"m","shadow","path","ms"} + memfd  bundle of a policy that judges, too, without acting
+ *   unshadow  {"m","shadow"}                      no longer; the report comes at once
  *   observed  {"m","seq"}                       what did the limits see
  *   deliver   {"m","seq","jid","to","direction","xml"}  a stanza released from the quarantine: into the session that
  *             wrote it (direction "in"), else to whom it is for; never to two
@@ -28,6 +30,7 @@
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
  *   trace     {"m","trace","event":{…}}           a stanza's way through the rules (docs/CONTROL.md)
+ *   shadow    {"m","shadow","ok","error"} or {"m","shadow","ok","report":{…}}  refused; or what differed (rules/shadow.h)
  *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
  *             since the last time (said once), and the one that is not; the last has "more":false
  *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "ctl/cli.h"
 #include "ctl/probation.h"
+#include "ctl/shadows.h"
 #include "ctl/show.h"
 
 enum { LINES_MAX = 40 /* of one text in a difference */ };
@@ -106,20 +107,70 @@ static void show_reload(const json_t *result, const char *changed, const char *s
 	}
 }
 
+static void show_shadow(const json_t *result)
+{
+	const json_t *shadow = json_object_get(result, "shadow"), *row;
+	json_int_t failed = json_integer_value(json_object_get(shadow, "failed"));
+	json_int_t more = json_integer_value(json_object_get(shadow, "more"));
+	size_t i;
+
+	show_diff(json_object_get(result, "diff"));
+	printf("%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+	       " verdicts differ; in force stays %s\n",
+		json_integer_value(json_object_get(shadow, "differ")),
+		json_integer_value(json_object_get(shadow, "judged")), show_text(result, "version"));
+	json_array_foreach(json_object_get(shadow, "kinds"), i, row)
+		printf("%10" JSON_INTEGER_FORMAT "  %s  ->  %s\n",
+			json_integer_value(json_object_get(row, "count")),
+			show_safe(show_text(row, "before"), 0), show_safe(show_text(row, "after"), 0));
+	if (more)
+		printf("%10" JSON_INTEGER_FORMAT "  of other kinds\n", more);
+	if (failed)
+		printf("%10" JSON_INTEGER_FORMAT "  could not be judged\n", failed);
+	json_array_foreach(json_object_get(shadow, "examples"), i, row)
+		printf("%s%s %s -> %s of %s: %s -> %s\n", i == 0 ? "the first of them:\n  " : "  ",
+			show_text(row, "kind"), show_safe(show_text(row, "from"), 80),
+			show_safe(show_text(row, "to"), 80), show_safe(show_text(row, "jid"), 80),
+			show_text(row, "before"), show_text(row, "after"));
+}
+
+static int reload_shadow(struct cli *cli, const char *duration)
+{
+	json_t *result = NULL;
+	uint64_t ms = 0;
+	int r;
+
+	if (clock_parse_duration(duration, strlen(duration), &ms) < 0 || ms < SHADOW_MS_MIN ||
+		ms > SHADOW_MS_MAX)
+		return cli_usage_error(cli, "--for '%s' is not a time from 1s to 1h", duration);
+	r = cli_request(cli, "reload", json_pack("{s:I}", "shadow", (json_int_t)ms), &result);
+	if (r != EXIT_DONE)
+		return r;
+	if (!json_wanted(cli, result))
+		show_shadow(result);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
 int cli_reload(struct cli *cli)
 {
-	bool check = cli_flag(cli, "--check");
-	const char *confirm = NULL;
+	bool check = cli_flag(cli, "--check"), shadow = cli_flag(cli, "--shadow");
+	const char *confirm = NULL, *duration = NULL;
 	json_t *result = NULL, *args;
 	uint64_t ms = 0;
 	int r;
 
-	if (!cli_option(cli, "--confirm", &confirm))
+	if (!cli_option(cli, "--confirm", &confirm) || !cli_option(cli, "--for", &duration))
 		return EXIT_WRONG_USAGE;
 	if ((r = take_nothing(cli)) != EXIT_DONE)
 		return r;
-	if (check && confirm)
-		return cli_usage_error(cli, "--check changes nothing that could be confirmed");
+	if (check + shadow > 1 || ((check || shadow) && confirm))
+		return cli_usage_error(
+			cli, "--check and --shadow change nothing that could be confirmed");
+	if (duration && !shadow)
+		return cli_usage_error(cli, "--for goes with --shadow");
+	if (shadow)
+		return reload_shadow(cli, duration ? duration : "1m");
 	if (confirm && (clock_parse_duration(confirm, strlen(confirm), &ms) < 0 ||
 			       ms < PROBATION_MIN_MS || ms > PROBATION_MAX_MS))
 		return cli_usage_error(cli, "--confirm '%s' is not a time from 1s to 1d", confirm);

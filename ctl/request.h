@@ -41,6 +41,7 @@
  *   quarantine-delete {"id"*}              {"removed":1}
  *   reload    {"check":bool,"confirm":ms}  {"version","changed":bool,"expectations":n,"diff":{see ctl/compare.h},"until":unix_ms};
  *                                          exit 1 with "diagnostics"
+ *             {"shadow":ms}                {"version","diff","shadow":{see rules/shadow.h}}, when the time is over
  *   confirm   {}                           {"version"}   exit 1 if nothing waits
  *   rollback  {}                           as reload     exit 1 if nothing waits
  *   firewall  {"action"*:"print|load|unload|check"}  {"text"} or {"checks":[{"name","ok","text"}]}

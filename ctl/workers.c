@@ -198,6 +198,7 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		{ "quarantine", workers_hear_quarantine },
 		{ "ready", hear_ready },
 		{ "sessions", workers_hear_sessions },
+		{ "shadow", workers_hear_shadow },
 		{ "trace", workers_hear_trace },
 	};
 	const char *m = json_string_value(json_object_get(msg, "m"));

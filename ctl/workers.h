@@ -31,6 +31,8 @@ struct workers_spec {
 	void *arg;
 	/* A stanza of a trace; event is borrowed, its shape is the child's word. */
 	void (*on_trace)(void *arg, json_int_t id, json_t *event);
+	/* "shadow" of ctl/link.h, borrowed; its shape is the child's word. */
+	void (*on_shadow)(void *arg, json_t *msg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
@@ -68,6 +70,11 @@ void workers_deliver(struct workers *w, const json_t *stanza, workers_done done,
 /* The message "trace" of ctl/link.h, borrowed; its events come by on_trace. */
 void workers_trace(struct workers *w, json_t *msg);
 void workers_untrace(struct workers *w, json_int_t id);
+/* Has a policy, as its bundle, judge beside the one in force for ms; what comes of it comes by
+ * on_shadow. False if nobody judges. */
+bool workers_shadow(
+	struct workers *w, const struct config *c, int bundle_fd, json_int_t id, uint64_t ms);
+void workers_unshadow(struct workers *w, json_int_t id);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
 /* Ends all children; done when they are gone. */

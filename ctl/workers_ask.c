@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "ctl/config.h"
 #include "ctl/worker.h"
 #include "ctl/workers_int.h"
 
@@ -194,6 +195,28 @@ void workers_untrace(struct workers *w, json_int_t id)
 {
 	if (worker_state(w->proxy) == WORKER_READY)
 		workers_say(w, json_pack("{s:s,s:I}", "m", "untrace", "trace", id), -1);
+}
+
+bool workers_shadow(
+	struct workers *w, const struct config *c, int bundle_fd, json_int_t id, uint64_t ms)
+{
+	return worker_state(w->proxy) == WORKER_READY &&
+	       workers_say(w,
+		       json_pack("{s:s,s:I,s:s,s:I}", "m", "shadow", "shadow", id, "path", c->path,
+			       "ms", (json_int_t)ms),
+		       bundle_fd);
+}
+
+void workers_unshadow(struct workers *w, json_int_t id)
+{
+	if (worker_state(w->proxy) == WORKER_READY)
+		workers_say(w, json_pack("{s:s,s:I}", "m", "unshadow", "shadow", id), -1);
+}
+
+int workers_hear_shadow(struct workers *w, json_t *msg)
+{
+	w->spec.on_shadow(w->spec.arg, msg);
+	return 0;
 }
 
 int workers_hear_trace(struct workers *w, json_t *msg)

@@ -60,4 +60,5 @@ int workers_hear_quarantine(struct workers *w, json_t *msg);
 int workers_hear_deliver(struct workers *w, json_t *msg);
 int workers_hear_hits(struct workers *w, json_t *msg);
 int workers_hear_trace(struct workers *w, json_t *msg);
+int workers_hear_shadow(struct workers *w, json_t *msg);
 int workers_hear_observed(struct workers *w, json_t *msg);

@@ -52,6 +52,7 @@ static void link_close(struct link *l)
 		worker_join(l->workers[i]);
 	l->n_workers = 0;
 	uv_close((uv_handle_t *)&l->settle, NULL);
+	link_shadow_fini(l);
 	hub_free(l->hub);
 	if (l->channel)
 		channel_finish(l->channel);
@@ -317,6 +318,10 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_sessions(l, msg);
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
+	else if (strcmp(m, "shadow") == 0)
+		link_on_shadow(l, msg, owned);
+	else if (strcmp(m, "unshadow") == 0)
+		link_on_unshadow(l, msg);
 	else if (strcmp(m, "trace") == 0)
 		link_on_trace(l, msg);
 	else if (strcmp(m, "untrace") == 0)
@@ -351,6 +356,7 @@ int link_run(int fd, struct metrics *metrics)
 	int r;
 
 	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
+		(r = link_shadow_init(&l)) < 0 ||
 		(r = hub_new(&l.loop, &hub_handler, &l, &l.hub)) < 0 ||
 		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {
 		log_error("start error=%s", err_text(r));

@@ -25,6 +25,9 @@ struct link {
 	struct waiting *waiting;
 	struct gather *gathers;
 	struct delivery *deliveries;
+	struct shadow *shadow; /* the policy that judges, too; NULL: none */
+	json_int_t shadow_id;
+	uv_timer_t shadow_timer;
 	bool started, stopping;
 	int status;
 };
@@ -55,6 +58,11 @@ void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
 void link_on_hits(struct link *l, json_t *msg);
+void link_on_shadow(struct link *l, json_t *msg, int fd);
+void link_on_unshadow(struct link *l, json_t *msg);
+int link_shadow_init(struct link *l);
+/* Once no worker runs. */
+void link_shadow_fini(struct link *l);
 void link_on_trace(struct link *l, json_t *msg);
 void link_on_untrace(struct link *l, json_t *msg);
 /* A worker's rows have come. */

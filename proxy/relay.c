@@ -20,6 +20,7 @@
 #include "proxy/session_close.h"
 #include "proxy/session_open.h"
 #include "proxy/worker.h"
+#include "rules/shadow.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
@@ -135,6 +136,8 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
 	if (who)
 		follow_end(s, who, direction, st, &v, r);
+	if (s->worker->shadow && r == 0)
+		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
 	s->stanzas[direction]++;
 	/* No answer will come to a bind that went no further. */
 	if (direction == DIRECTION_IN && r == 0 && v.kind != VERDICT_ACCEPT)

@@ -19,6 +19,7 @@
 #include "proxy/listen.h"
 #include "proxy/session.h"
 #include "proxy/sm.h"
+#include "rules/shadow.h"
 
 enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40, TRIM_CROWD = 64 };
 
@@ -30,6 +31,7 @@ enum order_kind {
 	ORDER_SESSIONS,
 	ORDER_FOLLOW,
 	ORDER_UNFOLLOW,
+	ORDER_SHADOW,
 	ORDER_DELIVER,
 	ORDER_STOP
 };
@@ -45,6 +47,7 @@ struct order {
 	bool by_jid;
 	json_int_t seq;
 	struct follow *follow;
+	struct shadow *shadow;
 	const struct delivery *delivery;
 	char text[]; /* service or JID */
 };
@@ -87,6 +90,19 @@ static void worker_do_sessions(struct worker *w, json_int_t seq)
 	for (const struct session *s = w->sessions; s && rows; s = s->next)
 		json_array_append_new(rows, session_row(s));
 	hub_rows(w->hub, seq, rows);
+}
+
+/* Takes sh. Its judge is another: the verdict that counts lives in the first one's memory. */
+static void worker_do_shadow(struct worker *w, struct shadow *sh)
+{
+	shadow_unref(w->shadow);
+	judge_free(w->shadow_judge);
+	w->shadow = sh;
+	w->shadow_judge = sh ? judge_new() : NULL;
+	if (sh && !w->shadow_judge) {
+		shadow_unref(sh);
+		w->shadow = NULL;
+	}
 }
 
 static void worker_do_stop(struct worker *w)
@@ -134,6 +150,9 @@ static void worker_do(struct worker *w, struct order *o)
 		break;
 	case ORDER_UNFOLLOW:
 		follow_remove(w, o->seq);
+		break;
+	case ORDER_SHADOW:
+		worker_do_shadow(w, o->shadow);
 		break;
 	case ORDER_DELIVER:
 		/* d may be gone as soon as it has its answer. */
@@ -289,9 +308,11 @@ void worker_join(struct worker *w)
 			close(o->fd);
 		gear_unref(o->gear);
 		free(o->follow);
+		shadow_unref(o->shadow);
 		free(o);
 	}
 	follow_fini(w);
+	worker_do_shadow(w, NULL);
 	judge_free(w->judge);
 	gear_unref(w->gear);
 	pthread_mutex_destroy(&w->lock);
@@ -367,6 +388,16 @@ int worker_follow(struct worker *w, const struct follow *follow)
 	}
 	if (r < 0)
 		free(o.follow);
+	return r;
+}
+
+int worker_shadow(struct worker *w, struct shadow *shadow)
+{
+	struct order o = { .kind = ORDER_SHADOW, .shadow = shadow ? shadow_ref(shadow) : NULL };
+	int r = worker_order(w, &o, "");
+
+	if (r < 0)
+		shadow_unref(o.shadow);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "rules/rules.h"
 
 struct session;
+struct shadow;
 struct listener;
 struct order;
 struct hub;
@@ -28,6 +29,8 @@ struct worker {
 	struct session *sessions, *runnable;
 	struct listener *listeners;
 	struct follows follows;
+	struct shadow *shadow; /* a policy that judges, too; NULL: none */
+	struct judge *shadow_judge;
 	unsigned crowd; /* most sessions since memory was given back */
 	bool stopping;
 	uint64_t stop_ms; /* when what is left is cut off */
@@ -52,6 +55,8 @@ int worker_list_sessions(struct worker *w, json_int_t seq);
 /* A copy of it is followed until its time is over or worker_unfollow. */
 int worker_follow(struct worker *w, const struct follow *follow);
 int worker_unfollow(struct worker *w, json_int_t id);
+/* Has it judge every stanza, too; NULL: no longer. */
+int worker_shadow(struct worker *w, struct shadow *shadow);
 struct delivery;
 /* It looks for a session that fits d's step and says through hub_delivery whether it delivered; d
  * is its to read until then. */

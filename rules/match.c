@@ -498,7 +498,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 		return j->error;
 	pthread_rwlock_rdlock(&p->lock);
 	chains_run(j, s);
-	if (!j->error)
+	if (!j->error && !(trial && trial->still))
 		remember_pair(j, s);
 	if (!j->error && !trial)
 		reason_tell(j);

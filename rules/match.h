@@ -5,7 +5,7 @@
 #include "rules/program.h"
 #include "rules/rules.h"
 
-/* For expectations: tables of their own and a clock that stands, so that a test in a policy file
+/* For expectations and shadows: tables of their own and a clock that stands, so that a test in a policy file
  * neither counts nor is counted. Lives as long as the judge uses it. */
 struct trial {
 	uint64_t now_ns;
@@ -14,6 +14,7 @@ struct trial {
 	struct similar_table **similars;
 	struct pair_table *pairs;
 	struct ibb_table *ibb;
+	bool still; /* who wrote to whom is read and not remembered */
 };
 
 /* judge_stanza on a program; trial may be NULL. */

@@ -666,6 +666,41 @@ class Walk(Base):
         for words in (("--confirm", "0"), ("--confirm", "2d"), ("--confirm", "x"), ("--check", "--confirm", "1m"), ("--confirm",)):
             self.refusal("reload", *words, status=2)
 
+    def test_reload_shadow(self):
+        self.start()
+        before = self.status()["policy"]
+        self.other_policy()
+        answer = self.answer("reload", "--shadow", "--for", "5s")
+        self.assertEqual((answer["shadow"]["differ"], answer["version"]), (2, before))
+        self.assertIn("inbound/late", [x["name"] for x in answer["diff"]["added"]])
+        asked = self.heard("shadow")[-1]
+        self.assertEqual((asked["ms"], asked["fds"]), (5000, 1))
+        self.assertEqual(self.status()["policy"], before)
+        text = self.ctl("reload", "--shadow").stdout
+        self.assertIn("2 of 9 verdicts differ", text)
+        self.assertNotIn("\x1b", text)
+        # The child refuses, is slow, dies; whoever asked hangs up; the policy is broken.
+        (self.folder / "libexec/refuse").touch()
+        self.assertIn("fake says no", self.refusal("reload", "--shadow"))
+        (self.folder / "libexec/refuse").unlink()
+        (self.folder / "libexec/slow").touch()
+        n = len(self.heard("shadow"))
+        waits = self.follow("reload", "--shadow")
+        wait(lambda: len(self.heard("shadow")) == n + 1)
+        self.assertIn("judges already", self.refusal("reload", "--shadow"))
+        self.order("die")
+        self.assertIn("ended meanwhile", waits.communicate(timeout=DEADLINE)[1])
+        wait(lambda: self.status()["workers"][0]["state"] == "ready")
+        waits = self.follow("reload", "--shadow")
+        wait(lambda: len(self.heard("shadow")) == n + 2)
+        waits.kill()
+        waits.communicate()
+        wait(lambda: self.heard("unshadow"))
+        self.write_policy(more="chain inbound2 { nonsense }")
+        self.assertIn("nonsense", self.refusal("reload", "--shadow"))
+        for words in (("--shadow", "--check"), ("--shadow", "--confirm", "1m"), ("--for", "1m"), ("--shadow", "--for", "2h")):
+            self.refusal("reload", *words, status=2)
+
     def test_sighup_reloads(self):
         self.start()
         self.write_policy("chain extra { hook c2s; policy accept; rule more { message drop } }")

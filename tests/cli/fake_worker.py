@@ -39,6 +39,13 @@ def answer(message):
                "state": "open", "tls": "TLSv1.3", "age_ms": 5, "in": 1, "out": 2, "dropped": 0, "rejected": 0}
         say({"m": "sessions", "seq": message["seq"], "rows": [row], "more": True})
         say({"m": "sessions", "seq": message["seq"], "rows": [row], "more": False})
+    elif kind == "shadow":
+        report = {"judged": 9, "differ": 2, "failed": 0, "more": 0, "kinds": [{"before": "accept", "after": "drop\x1b", "count": 2}],
+                  "examples": [{"from": "a\x1b[7m", "to": "b", "kind": "message", "jid": "", "before": "accept", "after": "drop"}]}
+        if (FOLDER / "refuse").exists():
+            say({"m": "shadow", "shadow": message["shadow"], "ok": False, "error": "fake says no"})
+        elif not (FOLDER / "slow").exists():
+            say({"m": "shadow", "shadow": message["shadow"], "ok": True, "report": report})
     elif kind == "hits":
         say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "old.example", "hits": 7}], "more": True})
         say({"m": "hits", "seq": message["seq"], "rows": [{"entry": "feed.example", "hits": 3}, {"entry": 5}, "x"],
