@@ -123,6 +123,27 @@ static void values_add(struct judge *j, json_t *test, const struct field *f, con
 	json_object_set_new(test, "values", values);
 }
 
+/* Who is counted: the first value of each part of the limit's key. */
+static void key_add(struct judge *j, json_t *test, const struct limit *limit)
+{
+	json_t *values = json_array();
+
+	for (unsigned i = 0; i < limit->n_keys && !j->view.error; i++) {
+		const struct field *f = limit->keys[i].field;
+		struct field_value value = { .text = { "", 0 } };
+
+		if (!f->get(&j->view, limit->keys[i].param, 0, &value))
+			continue;
+		if (f->type == FIELD_TEXT)
+			json_object_set_new(
+				test, "bytes", json_integer((json_int_t)value.text.len));
+		if (f->type != FIELD_TEXT || j->trace->content)
+			json_array_append_new(values, value_json(f, &value));
+	}
+	json_object_set_new(test, "field", json_string(limit->key));
+	json_object_set_new(test, "values", values);
+}
+
 void trace_hide(json_t *steps)
 {
 	json_t *step, *test;
@@ -156,7 +177,9 @@ void trace_test(struct judge *j, const struct node *n, bool held, unsigned first
 	test = json_pack("{s:s,s:b}", "test", n->written ? n->written : "", "held", held);
 	if (!test || json_array_append_new(tests, test) < 0)
 		return;
-	if (n->field)
+	if (n->kind == NODE_LIMIT)
+		key_add(j, test, &j->program->limits[n->limit]);
+	else if (n->field)
 		values_add(j, test, n->field, n->param);
 	if (held && !j->silent)
 		match_add(j, test, first_match);
