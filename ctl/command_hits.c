@@ -124,10 +124,13 @@ static void show_done(void *arg)
 static void on_hits(void *arg, json_t *rows)
 {
 	struct hits_job *job = arg;
+	int r;
 
 	job->rows = rows_take(rows);
-	if ((job->code = jobs_run(job->d->jobs, show_work, show_done, job)) < 0)
-		job_end(job);
+	if ((r = jobs_run(job->d->jobs, show_work, show_done, job)) == 0)
+		return; /* the job may be at work on it already */
+	job->code = r;
+	job_end(job);
 }
 
 void command_list_hits(struct daemon *d, struct request *rq)

@@ -141,14 +141,16 @@ static void refuse_absent(struct list_job *job)
 static void edit_done(void *arg)
 {
 	struct list_job *job = arg;
-	bool changed = json_array_size(job->edit.add) > 0 || json_array_size(job->edit.del) > 0;
+	bool changed = job->edit.n_add > 0 || job->edit.n_del > 0;
 
 	if (job->code < 0) {
 		job_refuse(job, ANSWER_NO, buf_string(&job->edit.error));
 		return;
 	}
-	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.add);
-	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.del);
+	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.add,
+		job->edit.n_add);
+	list_tell_history(job->d, job->rq->who, job->what, job->edit.name, job->edit.del,
+		job->edit.n_del);
 	if (strcmp(job->what, "del") == 0 && job->edit.removed == 0) {
 		refuse_absent(job);
 		return;

@@ -31,6 +31,7 @@
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
+#include "ctl/lists.h"
 #include "ctl/probation.h"
 #include "ctl/observed.h"
 #include "ctl/quarantine.h"
@@ -439,6 +440,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	malloc_trim(0); /* compiling needs much more than keeping */
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
+	lists_warm(d->config->lists);
 	d->watch = watch_new(d);
 	d->feeds = feeds_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,

@@ -95,9 +95,11 @@ static void judge_done(void *arg)
 static void judge(struct feed_fetch *f)
 {
 	if (f->code == 0 && !f->abandoned && f->d->state == DAEMON_RUNNING) {
-		f->code = jobs_run(f->d->jobs, judge_work, judge_done, f);
-		if (f->code == 0)
-			return;
+		int r = jobs_run(f->d->jobs, judge_work, judge_done, f);
+
+		if (r == 0)
+			return; /* the job may be at work on it already */
+		f->code = r;
 	}
 	fetch_end(f);
 }

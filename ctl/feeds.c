@@ -137,7 +137,7 @@ static void one_changed(struct feeds *f, const struct feed_one *one, size_t befo
 	log_info("event=feed list=%s feed=%s entries=%zu before=%zu bad=%zu", one->set,
 		one->info->name, one->copy.entries, before, one->copy.bad);
 	if ((texts = json_pack("[s]", text)) != NULL)
-		list_tell_history(f->d, who, "feed", one->set, texts);
+		list_tell_history(f->d, who, "feed", one->set, texts, 1);
 	json_decref(texts);
 	list_tell_event(f->d, one->set, "feed-changed", text);
 	renew_want(f);

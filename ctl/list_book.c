@@ -91,6 +91,15 @@ void list_book_free(struct list_book *b)
 	free(b);
 }
 
+bool list_book_is_like(const struct list_book *a, const struct list_book *b)
+{
+	const struct list *x = a->probe, *y = b->probe;
+
+	return strcmp(a->path, b->path) == 0 && x->type == y->type && x->fold == y->fold &&
+	       x->nocase == y->nocase && x->suffix == y->suffix && x->substring == y->substring &&
+	       x->of == y->of && x->map == y->map && strcmp(x->salt, y->salt) == 0;
+}
+
 /* ---- lines ---- */
 
 static int key_prepare(

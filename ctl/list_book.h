@@ -19,6 +19,8 @@ struct list_line {
 /* For the set's file; reads nothing yet. NULL when out of memory. */
 struct list_book *list_book_new(const struct set_info *info);
 void list_book_free(struct list_book *b);
+/* Are they about the same file, understood the same way? */
+bool list_book_is_like(const struct list_book *a, const struct list_book *b);
 /* Brings the lines up to the file if another hand changed it. 0 or -errno. */
 int list_book_refresh(struct list_book *b);
 /* Splits what a user wrote ("ENTRY until TIME # COMMENT") and checks it. False for an empty or

@@ -17,9 +17,10 @@
 enum { HISTORY_EACH_MAX = 1000 };
 
 void list_tell_history(
-	struct daemon *d, const char *who, const char *what, const char *list, const json_t *texts)
+	struct daemon *d, const char *who, const char *what, const char *list, const json_t *texts,
+	size_t n)
 {
-	size_t n = json_array_size(texts), i;
+	size_t i;
 	struct ledger_edit one = { clock_wall_ms(), who, what, list, "" };
 	struct ledger_edit *edits = n <= HISTORY_EACH_MAX ? calloc(n + 1, sizeof *edits) : NULL;
 	char many[64];

@@ -82,10 +82,36 @@ int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, s
 		}
 		one->info = &sets[i];
 		one_follow(one, previous, read_ms);
-		(void)list_book_refresh(one->book); /* so that the first edit is quick, too */
 	}
 	*out = l;
 	return 0;
+}
+
+void lists_warm(struct lists *l)
+{
+	struct map_entry *entry;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t at = 0; map_each(&l->by_name, &at, &entry);)
+		(void)list_book_refresh(((struct lists_one *)entry->value)->book);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void lists_inherit(struct lists *l, struct lists *old)
+{
+	struct map_entry *entry;
+
+	for (size_t at = 0; map_each(&l->by_name, &at, &entry);) {
+		struct lists_one *one = entry->value,
+				 *was = map_find(&old->by_name, entry->key, entry->key_len);
+
+		if (was && list_book_is_like(one->book, was->book)) {
+			struct list_book *book = one->book;
+
+			one->book = was->book;
+			was->book = book;
+		}
+	}
 }
 
 void lists_free(struct lists *l)
@@ -200,9 +226,9 @@ static int entries_parse(
 static int book_add(
 	const struct lists_one *one, struct lists_edit *edit, const struct list_line *line)
 {
-	cleanup_free char *text = list_line_format(line, false);
+	cleanup_free char *text = NULL;
 	bool was;
-	int r = text ? list_book_add(one->book, line, &was) : -ENOMEM;
+	int r = list_book_add(one->book, line, &was);
 
 	if (r < 0)
 		return r;
@@ -210,6 +236,10 @@ static int book_add(
 		edit->present++;
 	else
 		edit->added++;
+	if (lists_too_many(one->info, edit->n_add++)) /* nobody will ask for the texts */
+		return 0;
+	if (!(text = list_line_format(line, false)))
+		return -ENOMEM;
 	return json_array_append_new(edit->add, json_string(text)) < 0 ? ERR_SYNTAX : 0;
 }
 
@@ -222,6 +252,8 @@ static int book_remove(
 	if (r < 0 || !was)
 		return r;
 	edit->removed++;
+	if (lists_too_many(one->info, edit->n_del++))
+		return 0;
 	return json_array_append_new(edit->del, json_stringn(line->entry.ptr, line->entry.len)) < 0
 		       ? ERR_SYNTAX
 		       : 0;
@@ -282,15 +314,14 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = each(one, edit, &lines[i]);
-	if (r == 0 && (json_array_size(edit->add) || json_array_size(edit->del))) {
+	if (r == 0 && (edit->n_add || edit->n_del)) {
 		r = book_write(one);
 	}
 	if (r < 0) {
 		buf_putf(&edit->error, "cannot write %s: %s", one->info->path, err_text(r));
 		return r;
 	}
-	edit->renew = lists_too_many(
-		one->info, json_array_size(edit->add) + json_array_size(edit->del));
+	edit->renew = lists_too_many(one->info, edit->n_add + edit->n_del);
 	one->ahead |= edit->renew;
 	if (edit->renew)
 		return 0;
@@ -357,6 +388,10 @@ static int one_put_file(const struct lists *l, const struct lists_one *one, stru
 {
 	struct list_line line;
 	const char *why;
+	struct stat st;
+	/* No other hand was at it since it was found good: no line needs another look. */
+	bool good = !one->wrong && stat(one->info->path, &st) == 0 &&
+		    lists_stat_equal(&st, &one->followed);
 	int r = list_book_refresh(one->book);
 
 	for (size_t at = 0; r == 0 && list_book_each(one->book, &at, &line);) {
@@ -364,7 +399,7 @@ static int one_put_file(const struct lists *l, const struct lists_one *one, stru
 
 		if (!text)
 			r = -ENOMEM;
-		else if (policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
+		else if (good || policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
 			r = buf_putf(all, "%s\n", text);
 	}
 	return r;

@@ -24,6 +24,10 @@ enum { LISTS_ERRORS_MAX = 20, LISTS_ENTRIES_MAX = 2000000 };
  * be read is found again when it is asked for. */
 int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, struct lists **out);
 void lists_free(struct lists *l);
+/* Reads the files, so that the first edit is quick. */
+void lists_warm(struct lists *l);
+/* l comes in the place of old: takes over what old has in memory of the files both have. */
+void lists_inherit(struct lists *l, struct lists *old);
 
 /* An edit of one list, what was made of it, and why not. */
 struct lists_edit {
@@ -33,6 +37,7 @@ struct lists_edit {
 	int64_t until_ms;    /* for entries without a time of their own; 0: for ever */
 	const char *comment; /* for entries without one; NULL: none */
 	/* out */
+	size_t n_add, n_del; /* all changes; add and del have those of a small edit only */
 	bool renew; /* written only: too much for a live edit, the policy is to be made anew
 		       (config_renew) */
 	size_t added, present, removed;

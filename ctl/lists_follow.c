@@ -59,9 +59,13 @@ static bool is_fresh(const struct stat *st)
 static bool visit_difference(void *arg, bool add, const struct list_look *look)
 {
 	struct lists_change *change = arg;
+	size_t *n = add ? &change->edit.n_add : &change->edit.n_del;
 	struct list_line line = { span_of(look->text), { NULL, 0 }, add ? look->until_ms : 0 };
-	cleanup_free char *text = list_line_format(&line, false);
+	cleanup_free char *text = NULL;
 
+	if (++*n > LISTS_LIVE_MAX) /* nobody will ask for the texts */
+		return true;
+	text = list_line_format(&line, false);
 	if (!text || json_array_append_new(
 			     add ? change->edit.add : change->edit.del, json_string(text)) < 0)
 		change->code = -ENOMEM;
@@ -95,10 +99,10 @@ static int file_compare(
 
 static void one_take(const struct lists *l, struct lists_one *one, struct lists_change *change)
 {
-	size_t n = json_array_size(change->edit.add) + json_array_size(change->edit.del);
+	size_t n = change->edit.n_add + change->edit.n_del;
 
-	change->edit.added = json_array_size(change->edit.add);
-	change->edit.removed = json_array_size(change->edit.del);
+	change->edit.added = change->edit.n_add;
+	change->edit.removed = change->edit.n_del;
 	if (n == 0)
 		return;
 	one->edited = true;

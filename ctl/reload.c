@@ -27,6 +27,7 @@
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
+#include "ctl/lists.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/watch.h"
@@ -110,6 +111,41 @@ static void reload_fail(struct reload *reload, int code)
 	reload_end(reload, code, false);
 }
 
+struct forgotten {
+	uv_work_t work;
+	struct config *config;
+};
+
+static void forget_work(uv_work_t *work)
+{
+	struct forgotten *f = work->data;
+
+	config_free(f->config);
+	malloc_trim(0); /* compiling needs much more than keeping */
+}
+
+static void forget_done(uv_work_t *work, int status)
+{
+	(void)status;
+	free(work->data);
+}
+
+/* Millions of entries take a while to free: not on the loop. */
+static void config_forget(struct daemon *d, struct config *old)
+{
+	struct forgotten *f = calloc(1, sizeof *f);
+
+	if (f) {
+		f->config = old;
+		f->work.data = f;
+		if (uv_queue_work(&d->loop, &f->work, forget_work, forget_done) == 0)
+			return;
+	}
+	free(f);
+	config_free(old);
+	malloc_trim(0);
+}
+
 /* The last step: nothing fails here. */
 static void reload_swap(struct reload *reload)
 {
@@ -123,12 +159,12 @@ static void reload_swap(struct reload *reload)
 	workers_listen(d->workers, &reload->listeners);
 	d->config = reload->next;
 	reload->next = NULL;
-	config_free(old);
+	lists_inherit(d->config->lists, old->lists);
+	config_forget(d, old);
 	if (reload->how.kind == RELOAD_BACK)
 		probation_end(d->probation);
 	if (reload->how.confirm_ms)
 		probation_arm(d->probation, reload->how.confirm_ms);
-	malloc_trim(0); /* compiling needs much more than keeping */
 	rehearsal_reset(d->rehearsal);
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	feeds_policy_changed(d->feeds);

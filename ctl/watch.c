@@ -144,8 +144,8 @@ static bool change_take(struct watch *w, const struct lists_change *c)
 		return false;
 	log_info("event=list-file list=%s added=%zu removed=%zu", c->edit.name, c->edit.added,
 		c->edit.removed);
-	list_tell_history(d, "file", "add", c->edit.name, c->edit.add);
-	list_tell_history(d, "file", "del", c->edit.name, c->edit.del);
+	list_tell_history(d, "file", "add", c->edit.name, c->edit.add, c->edit.n_add);
+	list_tell_history(d, "file", "del", c->edit.name, c->edit.del, c->edit.n_del);
 	if (c->edit.renew)
 		return true;
 	daemon_list_changed(d, c->edit.name, c->edit.add, c->edit.del);
