@@ -44,7 +44,8 @@ static void must(bool holds)
 /* Exactly so many bytes: the id of XEP-0359 that clients add fills up. */
 static struct text text_of(const char *name, const char *start)
 {
-	static const char open[] = "<origin-id xmlns='urn:xmpp:sid:0' id='", close[] = "'/></message>";
+	static const char open[] = "<origin-id xmlns='urn:xmpp:sid:0' id='",
+			  close[] = "'/></message>";
 	struct text t = { .name = name };
 	size_t used = strlen(start), tail = sizeof(close) - 1, head = used + sizeof(open) - 1;
 
@@ -303,6 +304,48 @@ static void text_measure(const struct text *t, const struct shape *shapes, unsig
 		party_fini(&parties[i]);
 }
 
+/* ---- beside another filter ---- */
+
+/* "stanza" prints what is judged; "filter RULES N" the nanoseconds of judging it by the one rule
+ * that a policy file holds beside N words of the list (bench_modfirewall.py). */
+static int filter_measure(const char *file, unsigned n_words)
+{
+	struct text t = text_of("ASCII", ascii);
+	struct party p = { .name = file, .once = judge_once };
+	char rules[4096];
+	FILE *f = fopen(file, "r");
+	size_t n = f ? fread(rules, 1, sizeof(rules) - 1, f) : 0;
+
+	must(n > 0);
+	fclose(f);
+	rules[n] = '\0';
+	source_init(&p.sources, false);
+	words_add(&p.sources, n_words);
+	p.policy = load(&p.sources, rules, NULL);
+	door_take(&p.door, t.xml);
+	parties_measure(&p, 1);
+	printf("%.0f\n", median(p.runs, RUNS));
+	party_fini(&p);
+	return 0;
+}
+
+static int other(int argc, char **argv)
+{
+	struct text t = text_of("ASCII", ascii);
+	char word[32];
+
+	if (strcmp(argv[1], "filter") == 0 && argc == 4)
+		return filter_measure(argv[2], (unsigned)atoi(argv[3]));
+	if (strcmp(argv[1], "words") == 0 && argc == 3)
+		for (unsigned i = 0; i < (unsigned)atoi(argv[2]); i++) {
+			word_write(i, word);
+			puts(word);
+		}
+	else
+		puts(t.xml);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct shape shapes[] = {
@@ -327,10 +370,13 @@ int main(int argc, char **argv)
 	};
 	struct text texts[] = { text_of("ASCII", ascii), text_of("mixed scripts", mixed),
 		text_of("Cyrillic", cyrillic) };
+	bool digit = argc > 1 && argv[1][0] >= '0' && argv[1][0] <= '9';
 	bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
 	unsigned one = argc > 1 && !quick ? (unsigned)atoi(argv[1]) : 0;
 
 	pin();
+	if (argc > 1 && !quick && !digit)
+		return other(argc, argv);
 	if (one) { /* a single case, for a profiler */
 		must(one <= sizeof(shapes) / sizeof(*shapes));
 		text_measure(&texts[0], &shapes[one - 1], 1);
