@@ -151,6 +151,9 @@ expect "x" { from "a@b/c"; to "d@e"; service c2s; direction out; peer 192.0.2.1;
 expect "x" { stanza "<message/>" verdict drop } ; fail ; expected drop, got accept (no chain hooks c2s in)
 chain a { hook c2s; rule r { message reject forbidden } } expect "x" { stanza "<message/>" verdict reject forbidden by r } ; ok
 chain a { hook c2s; rule r { message reject forbidden } } expect "x" { stanza "<message/>" verdict reject policy-violation } ; fail ; expected reject policy-violation, got reject forbidden by r
+chain a { hook c2s; rule r { message quarantine "later" } } expect "x" { stanza "<message/>" verdict quarantine by r } expect "y" { stanza "<iq type='get' id='1'><q xmlns='q'/></iq>" verdict accept } ; ok
+chain a { hook c2s; rule r { message redirect "a@b" } } expect "x" { to "c@d" stanza "<message/>" verdict redirect by r } expect "y" { to "a@b/c" stanza "<message/>" verdict accept by r } ; ok
+chain a { hook c2s; policy quarantine; } expect "x" { stanza "<message/>" verdict drop } ; fail ; expected drop, got quarantine (policy of chain a)
 chain a { hook c2s; policy drop; } expect "x" { stanza "<message/>" verdict accept } ; fail ; expected accept, got drop (policy of chain a)
 expect "x" { stanza "<message/>" verdict refuse } ; fail ; unknown verdict 'refuse' ; one of accept, drop, reject, close, redirect, quarantine
 expect "x" { stanza "<message/>" verdict reject frobidden } ; fail ; unknown stanza error 'frobidden' ; did you mean 'forbidden'?
