@@ -113,7 +113,8 @@ static void act_mark(struct import *im, struct turned *t, const char *value)
 		import_left(im, im->line, NULL, "'%.64s' is no name of a mark", value);
 		return;
 	}
-	import_differs(im, im->line, NULL, "the mark goes into the event; no rule can ask for it");
+	import_differs(im, im->line, NULL,
+		"the mark is this stanza's ('marked is %s' asks for it), not the session's", value);
 	order_add(t, import_format(im, "mark %s", value));
 }
 
