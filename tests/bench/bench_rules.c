@@ -252,10 +252,111 @@ static void edits_measure(void)
 	source_fini(&sources);
 }
 
-int main(void)
+/* ---- tables ---- */
+
+enum { SENDERS = 20000, TEXTS = 5000 };
+
+static const char *const words[] = { "meeting", "tomorrow", "platform", "children", "recipe",
+	"station", "broken", "weekend", "address", "dentist", "parser", "slides", "evening",
+	"holiday", "ticket", "garden", "window", "letter", "doctor", "summer", "coffee", "museum",
+	"island", "bridge" };
+
+/* One stanza from many senders, or many texts from them: each judgement meets another entry. */
+static double table_ns(struct policy *p, bool texts)
+{
+	static char jids[SENDERS][40];
+	double runs[RUNS];
+	struct verdict v;
+	struct door *doors = calloc(TEXTS, sizeof(*doors));
+	unsigned n_doors = texts ? TEXTS : 1, at = 0;
+	char xml[600];
+
+	srandom(1);
+	for (unsigned i = 0; i < SENDERS; i++)
+		snprintf(jids[i], sizeof(jids[i]), "user%u@capulet.example/x", i);
+	for (unsigned i = 0; i < n_doors; i++) {
+		size_t len = (size_t)snprintf(xml, sizeof(xml),
+			"<message type='chat' to='juliet@capulet.example'><body>");
+		for (unsigned k = 0; k < 22; k++)
+			len += (size_t)snprintf(xml + len, sizeof(xml) - len, "%s ",
+				words[(unsigned long)random() % (sizeof(words) / sizeof(*words))]);
+		snprintf(xml + len, sizeof(xml) - len, "</body></message>");
+		door_take(&doors[i], xml);
+	}
+	for (int run = 0; run < RUNS; run++) {
+		uint64_t began = cpu_ns(), now = began, n = 0;
+
+		while (now - began < BUDGET_MS * 1000000ull / RUNS) {
+			for (int i = 0; i < 100; i++, n++, at++) {
+				struct door *d = &doors[at % n_doors];
+
+				d->subject.session_jid = jids[(at * 7919u) % SENDERS];
+				judge_stanza(doors[0].judge, p, &d->subject, &v);
+			}
+			now = cpu_ns();
+		}
+		runs[run] = (double)(now - began) / (double)n;
+	}
+	for (unsigned i = 0; i < n_doors; i++)
+		door_leave(&doors[i]);
+	free(doors);
+	return median(runs, RUNS);
+}
+
+static void tables_measure(void)
+{
+	static const struct {
+		const char *name, *rules;
+	} cases[] = {
+		{ "no table", "" },
+		{ "a limit by sender", "limit a { rate 1000000/second; key from.bare; }" },
+		{ "a limit by sender and recipient",
+			"limit a { rate 1000000/second; key from.bare, to.bare; }" },
+		{ "ten limits by sender", "ten" },
+		{ "similar, over the body",
+			"similar a { text body; senders 200; recipients 200; }" },
+	};
+
+	printf("\n| ns for one message from one of %d senders | one text | %d texts "
+	       "|\n|---|--:|--:|\n",
+		SENDERS, TEXTS);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned limits = strcmp(cases[i].rules, "ten") == 0 ? 10 : 0;
+		struct source_set sources;
+		struct policy *p;
+		struct buf b;
+
+		buf_init(&b, 0);
+		for (unsigned k = 0; k < limits; k++)
+			buf_putf(&b, "limit a%u { rate 1000000/second; key from.bare; }\n", k);
+		buf_putf(&b, "%s\nchain bench { hook c2s; policy accept;\n",
+			limits ? "" : cases[i].rules);
+		for (unsigned k = 0; k < limits; k++)
+			buf_putf(&b, " rule r%u { limit a%u exceeded drop }\n", k, k);
+		if (!limits && *cases[i].rules)
+			buf_putf(&b, " rule r { %.*s a exceeded drop }\n",
+				(int)strcspn(cases[i].rules, " "), cases[i].rules);
+		buf_puts(&b, "}\n");
+		source_init(&sources, false);
+		p = load(&sources, buf_string(&b), NULL);
+		printf("| %s | %.0f | %.0f |\n", cases[i].name, table_ns(p, false),
+			table_ns(p, true));
+		fflush(stdout);
+		policy_unref(p);
+		source_fini(&sources);
+		buf_fini(&b);
+	}
+}
+
+int main(int argc, char **argv)
 {
 	pin();
+	if (argc > 1 && strcmp(argv[1], "tables") == 0) {
+		tables_measure();
+		return 0;
+	}
 	shapes_measure();
+	tables_measure();
 	edits_measure();
 	return 0;
 }
