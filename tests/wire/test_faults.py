@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Processes that die, policies that are wrong, machines that lack something: contained, and said with what to do."""
+import contextlib
+import json
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -73,6 +76,37 @@ def test_reload_changes_the_policy_under_open_sessions(prosody, user, fresh):
     juliet.say(romeo.jid, "good night")
     romeo.body("good night")
     assert juliet.alive() and romeo.alive()
+
+
+def test_shadow_judges_beside_the_policy_in_force(prosody, user, fresh):
+    """The new policy has no say: what it would stop passes, and is told of afterwards; its limits limit nobody."""
+    juliet, romeo = user("juliet", prosody, 11), user("romeo", prosody, 12)
+    for client in (juliet, romeo):
+        client.mark()
+    version = fresh.ctl("status")["policy"]
+    fresh.write(**{"xmppwall.conf": policy.STANDARD.replace("rule spam ", 'rule greeting { message body contains "good morrow" '
+                                                            "reject not-acceptable }\n    rule spam ")})
+    shadow = fresh.namespace.start(*fresh.ctl_command("--json", "reload", "--shadow", "--for", "3s"), stdout=subprocess.PIPE, text=True)
+    number = 0
+    while shadow.poll() is None:  # it judges for a while, whenever it begins
+        juliet.say(romeo.jid, f"good morrow {number}")
+        romeo.body(f"good morrow {number}")
+        number += 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            shadow.wait(0.3)
+    answer = json.loads(shadow.communicate(timeout=60)[0])
+    assert answer["version"] == version == fresh.ctl("status")["policy"]
+    assert [item["name"].split("/")[1] for item in answer["diff"]["added"]] == ["greeting"]
+    report = answer["shadow"]
+    assert report["differ"] > 0 and report["judged"] >= report["differ"] and report["failed"] == 0
+    chain = answer["diff"]["added"][0]["name"]
+    assert any(k["after"] == f"reject not-acceptable by {chain}" for k in report["kinds"])
+    assert report["examples"][0]["to"].startswith(romeo.jid.split("/")[0])
+    assert "good morrow" not in json.dumps(report)
+    # Nothing of it is left: the rule counted no hits and is not in force.
+    juliet.say(romeo.jid, "good morrow again")
+    romeo.body("good morrow again")
+    assert "greeting" not in [rule["name"] for rule in fresh.ctl("rules")["rules"]]
 
 
 @pytest.mark.parametrize("broken,says", [
