@@ -71,7 +71,7 @@ static void put_network(struct maker *m, const char *text, int32_t data)
 static void put_number(struct maker *m, uint32_t number, unsigned bytes)
 {
 	while (bytes-- > 0)
-		m->file[m->len++] = (char)(number >> 8 * bytes);
+		m->file[m->len++] = (char)(bytes < 4 ? number >> 8 * bytes : 0);
 }
 
 static uint32_t record(const struct maker *m, unsigned node, unsigned bit)
