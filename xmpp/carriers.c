@@ -184,28 +184,28 @@ static bool is_inline(const struct xml_element *e)
 /* Namespaces whose protocol attributes are known by name. */
 static bool is_known_ns(const char *ns)
 {
-	static const struct word known[] = { WORD(NS_STREAM), WORD(NS_STREAMS), WORD(NS_STANZAS),
-		WORD(NS_SASL), WORD(NS_SASL2), WORD(NS_FAST), WORD(NS_BIND), WORD(NS_BIND2),
-		WORD(NS_SESSION), WORD(NS_SM), WORD(NS_DIALBACK), WORD(NS_TLS), WORD(NS_LIMITS),
-		WORD(NS_ERRORS), WORD(NS_MUC), WORD(NS_MUC_USER), WORD(NS_CARBONS),
-		WORD(NS_FORWARD), WORD(NS_MAM), WORD(NS_PUBSUB), WORD(NS_PUBSUB_EVENT),
-		WORD(NS_DATA), WORD(NS_CHATSTATES), WORD(NS_RECEIPTS), WORD(NS_LABEL),
-		WORD("http://jabber.org/protocol/muc#admin"),
+	static const struct word known[] = { /* the most frequent first */ WORD("urn:xmpp:sid:0"),
+		WORD("urn:xmpp:occupant-id:0"), WORD("urn:xmpp:delay"), WORD(NS_RECEIPTS),
+		WORD("urn:xmpp:chat-markers:0"), WORD("urn:xmpp:message-correct:0"),
+		WORD("urn:xmpp:reply:0"), WORD(NS_DATA), WORD(NS_MUC_USER),
+		WORD("http://jabber.org/protocol/caps"), WORD(NS_PUBSUB), WORD(NS_PUBSUB_EVENT),
+		WORD(NS_MAM), WORD(NS_STREAM), WORD(NS_STREAMS), WORD(NS_STANZAS), WORD(NS_SASL),
+		WORD(NS_SASL2), WORD(NS_FAST), WORD(NS_BIND), WORD(NS_BIND2), WORD(NS_SESSION),
+		WORD(NS_SM), WORD(NS_DIALBACK), WORD(NS_TLS), WORD(NS_LIMITS), WORD(NS_ERRORS),
+		WORD(NS_MUC), WORD(NS_CARBONS), WORD(NS_FORWARD), WORD(NS_CHATSTATES),
+		WORD(NS_LABEL), WORD("http://jabber.org/protocol/muc#admin"),
 		WORD("http://jabber.org/protocol/muc#owner"),
 		WORD("http://jabber.org/protocol/pubsub#owner"),
 		WORD("http://jabber.org/protocol/disco#info"),
 		WORD("http://jabber.org/protocol/disco#items"),
-		WORD("http://jabber.org/protocol/caps"), WORD("http://jabber.org/protocol/rsm"),
-		WORD("http://jabber.org/protocol/ibb"), WORD("http://jabber.org/protocol/commands"),
+		WORD("http://jabber.org/protocol/rsm"), WORD("http://jabber.org/protocol/ibb"),
+		WORD("http://jabber.org/protocol/commands"),
 		WORD("http://jabber.org/protocol/bytestreams"), WORD("jabber:iq:roster"),
-		WORD("jabber:x:conference"), WORD("jabber:x:delay"), WORD("urn:xmpp:delay"),
-		WORD("urn:xmpp:sid:0"), WORD("urn:xmpp:hints"), WORD("urn:xmpp:chat-markers:0"),
-		WORD("urn:xmpp:message-correct:0"), WORD("urn:xmpp:reply:0"),
+		WORD("jabber:x:conference"), WORD("jabber:x:delay"), WORD("urn:xmpp:hints"),
 		WORD("urn:xmpp:reactions:0"), WORD("urn:xmpp:jingle:1"), WORD("urn:xmpp:bob"),
 		WORD("urn:xmpp:avatar:metadata"), WORD("urn:xmpp:avatar:data"),
 		WORD("urn:xmpp:eme:0"), WORD("urn:xmpp:hashes:2"), WORD("urn:xmpp:ping"),
-		WORD("eu.siacs.conversations.axolotl"), WORD("urn:xmpp:omemo:2"),
-		WORD("urn:xmpp:occupant-id:0") };
+		WORD("eu.siacs.conversations.axolotl"), WORD("urn:xmpp:omemo:2") };
 
 	return is_content_ns(ns) || IS_IN(known, ns);
 }
@@ -224,9 +224,9 @@ static bool is_protocol(const struct xml_element *e, const struct xml_attr *attr
 		WORD("prekey"), WORD("namespace"), WORD("host"), WORD("port"), WORD("mode"),
 		WORD("maxstanzas"), WORD("maxchars"), WORD("seconds"), WORD("since") };
 
-	if (string_equal(attr->ns, NS_XML))
-		return true;
-	return attr->ns[0] == '\0' && IS_IN(names, attr->name) && is_known_ns(e->ns);
+	if (attr->ns[0])
+		return string_equal(attr->ns, NS_XML);
+	return IS_IN(names, attr->name) && is_known_ns(e->ns);
 }
 
 /* ---- everything ---- */
