@@ -10,7 +10,7 @@
 
 /* One joined text. Parts are separated by a line feed, so that no word is made across them. */
 struct carrier_text {
-	const char *text; /* NUL-terminated, in the arena */
+	const char *text; /* NUL-terminated; in the arena, or the stanza's own where one text is all there is */
 	size_t len;
 };
 
