@@ -64,6 +64,7 @@ class Connection(RawClient):
 
     def __init__(self, lab, accepted):
         self.lab, self.socket, self.seen = lab, accepted, b""
+        self.heard = ""  # after login, where the server keeps it
 
     def greet(self, features):
         self.read_until("<stream:stream[^>]*>")
