@@ -483,7 +483,8 @@ static void put_item(struct printer *p, const struct ast_item *item)
 	}
 	if (item->kind == ITEM_DEFINE) {
 		put_format(p, "define %s = ", item->name);
-		put_value(p, item->value, 0);
+		if (item->value) /* none in a tree that did not parse whole */
+			put_value(p, item->value, 0);
 		put(p, ";\n");
 		return;
 	}
