@@ -53,7 +53,7 @@ static const struct cli_command commands[] = {
 	{ "confirm", "", "keep the policy of reload --confirm", cli_confirm },
 	{ "rollback", "", "put back the policy before reload --confirm, at once", cli_rollback },
 	{ "firewall", "print|load|unload|check", "the nftables side", cli_firewall },
-	{ "stop", "", "end the daemon; bans stay in the kernel's table only while it runs", cli_stop },
+	{ "stop", "", "end the daemon; the kernel's table stays, with its bans (xmppwalld --unload removes it)", cli_stop },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -62,7 +62,7 @@ static void print_help(FILE *out)
 {
 	fprintf(out, "usage: xmppwallctl [--json] [--run-dir DIR] [--config FILE] COMMAND ...\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-19s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out,
 		"\n  --json         one JSON object (events, judge: one a line); keys are stable\n"
 		"  --run-dir DIR  where the daemon's control.sock is (default /run/xmppwall)\n"

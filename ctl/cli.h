@@ -41,6 +41,11 @@ int cli_request(struct cli *cli, const char *cmd, json_t *args, json_t **result)
 int cli_follow(struct cli *cli, const char *cmd, json_t *args,
 	bool (*each)(struct cli *cli, json_t *event));
 
+/* With --json: prints the answer as a line and says so. */
+bool cli_json_wanted(const struct cli *cli, const json_t *result);
+/* Prints the answer as a line and takes it: what a command returns under --json. */
+int cli_answer_json(json_t *result);
+
 /* Commands that need no daemon (offline.c). */
 int cli_check(struct cli *cli);
 int cli_print(struct cli *cli);

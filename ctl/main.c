@@ -61,7 +61,7 @@ static void print_help(FILE *out)
 	fputs("usage: xmppwalld [OPTION]...\n"
 	      "Layer-7 XMPP firewall. Runs in the foreground; xmppwallctl talks to it.\n\n"
 	      "  --config FILE       configuration (/etc/xmppwall/xmppwall.conf)\n"
-	      "  --state-dir DIR     the ledger (/var/lib/xmppwall)\n"
+	      "  --state-dir DIR     bans, quarantine, copies of feeds (/var/lib/xmppwall)\n"
 	      "  --run-dir DIR       the control socket (/run/xmppwall)\n"
 	      "  --log-dir DIR       events.json (/var/log/xmppwall)\n"
 	      "  --libexec-dir DIR   where xmppwall-proxy is (" XMPPWALL_LIBEXECDIR ")\n"

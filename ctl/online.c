@@ -143,13 +143,21 @@ static int no_arguments(struct cli *cli)
 }
 
 /* Prints the answer as JSON if wanted; true when that was all. */
-static bool json_wanted(struct cli *cli, json_t *result)
+bool cli_json_wanted(const struct cli *cli, const json_t *result)
 {
 	if (!cli->json)
 		return false;
 	json_dumpf(result, stdout, JSON_COMPACT);
 	putchar('\n');
 	return true;
+}
+
+int cli_answer_json(json_t *result)
+{
+	json_dumpf(result, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(result);
+	return EXIT_DONE;
 }
 
 /* A command without arguments that shows one array as a table. */
@@ -161,7 +169,7 @@ static int show_rows(struct cli *cli, const char *cmd, const char *key, const st
 
 	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, cmd, NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		show_table(stdout, columns, n, json_object_get(result, key), empty);
 	json_decref(result);
 	return EXIT_DONE;
@@ -176,7 +184,7 @@ int cli_status(struct cli *cli)
 
 	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "status", NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		show_status(stdout, result, cli->colour);
 	json_decref(result);
 	return EXIT_DONE;
@@ -255,7 +263,7 @@ int cli_explain(struct cli *cli)
 		return cli_usage_error(cli, "needs one verdict id");
 	if ((r = cli_request(cli, "explain", json_pack("{s:s}", "id", cli->argv[0]), &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result)) {
+	if (!cli_json_wanted(cli, result)) {
 		show_explain(stdout, json_object_get(result, "event"), cli->colour);
 		show_reasons(stdout, result);
 	}
@@ -291,7 +299,7 @@ int cli_ban(struct cli *cli)
 		json_pack("{s:s,s:I,s:s}", "address", cli->argv[0], "for", (json_int_t)ms, "why", why), &result);
 	if (r != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result)) {
+	if (!cli_json_wanted(cli, result)) {
 		char left[32];
 
 		clock_format_duration(ms, left, sizeof left);
@@ -312,7 +320,7 @@ int cli_unban(struct cli *cli)
 		return cli_usage_error(cli, "needs one address or prefix");
 	if ((r = cli_request(cli, "unban", json_pack("{s:s}", "address", cli->argv[0]), &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		printf("%s is let back in\n", cli->argv[0]);
 	json_decref(result);
 	return EXIT_DONE;
@@ -334,7 +342,7 @@ int cli_firewall(struct cli *cli)
 	json_array_foreach (json_object_get(result, "checks"), i, check)
 		if (!json_is_true(json_object_get(check, "ok")))
 			status = EXIT_NO;
-	if (!json_wanted(cli, result)) {
+	if (!cli_json_wanted(cli, result)) {
 		fputs(show_text(result, "text"), stdout);
 		json_array_foreach (json_object_get(result, "checks"), i, check)
 			printf("%-4s %-24s %s\n", json_is_true(json_object_get(check, "ok")) ? "ok" : "NO",
@@ -351,7 +359,7 @@ int cli_stop(struct cli *cli)
 
 	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "stop", NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		puts("the daemon is stopping");
 	json_decref(result);
 	return EXIT_DONE;

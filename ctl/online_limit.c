@@ -15,14 +15,6 @@
 
 #define COLUMNS(array) array, sizeof(array) / sizeof(array[0])
 
-static int answer_json(json_t *result)
-{
-	json_dumpf(result, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(result);
-	return EXIT_DONE;
-}
-
 int cli_limit_show(struct cli *cli)
 {
 	static const struct show_column columns[] = {
@@ -42,7 +34,7 @@ int cli_limit_show(struct cli *cli)
 	if ((r = cli_request(cli, "limits", args, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_table(stdout, COLUMNS(columns), json_object_get(result, "limits"), "the policy has no limits");
 	json_decref(result);
 	return EXIT_DONE;
@@ -68,7 +60,7 @@ int cli_limit_set(struct cli *cli)
 	if ((r = cli_request(cli, "limit-set", args, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	if (*show_text(result, "rate"))
 		printf("%s is %s burst %" JSON_INTEGER_FORMAT "%s\n", cli->argv[0], show_text(result, "rate"),
 			json_integer_value(json_object_get(result, "burst")),
@@ -133,7 +125,7 @@ int cli_limit_suggest(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_suggestion(result, cli->argv[0]);
 	json_decref(result);
 	return EXIT_DONE;

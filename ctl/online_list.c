@@ -23,14 +23,6 @@ static int list_name(struct cli *cli, int least)
 	return EXIT_DONE;
 }
 
-static int answer_json(json_t *result)
-{
-	json_dumpf(result, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(result);
-	return EXIT_DONE;
-}
-
 int cli_lists(struct cli *cli)
 {
 	static const struct show_column columns[] = {
@@ -47,7 +39,7 @@ int cli_lists(struct cli *cli)
 	if ((r = cli_request(cli, "lists", NULL, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_table(stdout, COLUMNS(columns), json_object_get(result, "lists"), "the policy has no lists");
 	json_decref(result);
 	return EXIT_DONE;
@@ -67,7 +59,7 @@ int cli_list_show(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	json_array_foreach (json_object_get(result, "entries"), i, entry) {
 		json_int_t until = json_integer_value(json_object_get(entry, "until"));
 
@@ -125,7 +117,7 @@ int cli_list_add(struct cli *cli)
 	if ((r = cli_request(cli, "list-add", args, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	printf("%s: %" JSON_INTEGER_FORMAT " added", cli->argv[0],
 		json_integer_value(json_object_get(result, "added")));
 	if (json_integer_value(json_object_get(result, "present")))
@@ -149,7 +141,7 @@ int cli_list_del(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	printf("%s: %" JSON_INTEGER_FORMAT " removed; in force\n", cli->argv[0],
 		json_integer_value(json_object_get(result, "removed")));
 	json_decref(result);
@@ -195,7 +187,7 @@ int cli_list_import(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	printf("%s: %" JSON_INTEGER_FORMAT " added, %" JSON_INTEGER_FORMAT " already there; in force\n", cli->argv[0],
 		json_integer_value(json_object_get(result, "added")),
 		json_integer_value(json_object_get(result, "present")));
@@ -219,7 +211,7 @@ int cli_list_export(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json && cli->argc == 1)
-		return answer_json(result);
+		return cli_answer_json(result);
 	text = json_object_get(result, "text");
 	if (cli->argc > 1 && !(out = fopen(cli->argv[1], "we"))) {
 		fprintf(stderr, "xmppwallctl list export: %s: %s\n", cli->argv[1], strerror(errno));
@@ -255,7 +247,7 @@ int cli_list_feeds(struct cli *cli)
 	if ((r = cli_request(cli, "list-feeds", args, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_table(stdout, COLUMNS(columns), json_object_get(result, "feeds"), "no list has feeds");
 	json_decref(result);
 	return EXIT_DONE;
@@ -276,7 +268,7 @@ int cli_list_history(struct cli *cli)
 	if (r != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_table(stdout, COLUMNS(columns), json_object_get(result, "history"), "nobody changed it");
 	json_decref(result);
 	return EXIT_DONE;

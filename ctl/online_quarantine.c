@@ -6,14 +6,6 @@
 #include "ctl/cli.h"
 #include "ctl/show.h"
 
-static int answer_json(json_t *result)
-{
-	json_dumpf(result, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(result);
-	return EXIT_DONE;
-}
-
 int cli_quarantine_list(struct cli *cli)
 {
 	static const struct show_column columns[] = {
@@ -36,7 +28,7 @@ int cli_quarantine_list(struct cli *cli)
 	if ((r = cli_request(cli, "quarantine-list", NULL, &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	show_table(stdout, columns, sizeof columns / sizeof *columns,
 		json_object_get(result, "quarantine"), "nothing is in quarantine");
 	json_decref(result);
@@ -63,7 +55,7 @@ int cli_quarantine_show(struct cli *cli)
 	if ((r = ask(cli, "quarantine-show", &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		printf("%-12s%s\n", keys[i], show_safe(show_text(result, keys[i]), 0));
 	printf("\n%s\n", show_safe(show_text(result, "xml"), 0));
@@ -79,7 +71,7 @@ int cli_quarantine_release(struct cli *cli)
 	if ((r = ask(cli, "quarantine-release", &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	printf("delivered to the %s\n",
 		show_text(result, "where")[0] == 's' ? "sender's server" : "recipient");
 	json_decref(result);
@@ -94,7 +86,7 @@ int cli_quarantine_delete(struct cli *cli)
 	if ((r = ask(cli, "quarantine-delete", &result)) != EXIT_DONE)
 		return r;
 	if (cli->json)
-		return answer_json(result);
+		return cli_answer_json(result);
 	printf("%s is gone\n", show_safe(cli->argv[0], 40));
 	json_decref(result);
 	return EXIT_DONE;

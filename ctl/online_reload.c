@@ -80,15 +80,6 @@ static int take_nothing(struct cli *cli)
 	return cli->argc == 0 ? EXIT_DONE : cli_usage_error(cli, "unexpected '%s'", cli->argv[0]);
 }
 
-static bool json_wanted(struct cli *cli, const json_t *result)
-{
-	if (!cli->json)
-		return false;
-	json_dumpf(result, stdout, JSON_COMPACT);
-	putchar('\n');
-	return true;
-}
-
 static void show_reload(const json_t *result, const char *changed, const char *same)
 {
 	json_int_t until = json_integer_value(json_object_get(result, "until"));
@@ -146,7 +137,7 @@ static int reload_shadow(struct cli *cli, const char *duration)
 	r = cli_request(cli, "reload", json_pack("{s:I}", "shadow", (json_int_t)ms), &result);
 	if (r != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		show_shadow(result);
 	json_decref(result);
 	return EXIT_DONE;
@@ -179,7 +170,7 @@ int cli_reload(struct cli *cli)
 		json_object_set_new(args, "confirm", json_integer((json_int_t)ms));
 	if ((r = cli_request(cli, "reload", args, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result) && check)
+	if (!cli_json_wanted(cli, result) && check)
 		show_reload(result, "this would change; in force stays", "nothing would change");
 	else if (!cli->json)
 		show_reload(result, "new policy in force", "nothing changed");
@@ -195,7 +186,7 @@ int cli_confirm(struct cli *cli)
 	if ((r = take_nothing(cli)) != EXIT_DONE ||
 		(r = cli_request(cli, "confirm", NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result))
+	if (!cli_json_wanted(cli, result))
 		printf("the policy %s stays\n", show_text(result, "version"));
 	json_decref(result);
 	return EXIT_DONE;
@@ -209,7 +200,7 @@ int cli_rollback(struct cli *cli)
 	if ((r = take_nothing(cli)) != EXIT_DONE ||
 		(r = cli_request(cli, "rollback", NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!json_wanted(cli, result)) {
+	if (!cli_json_wanted(cli, result)) {
 		show_reload(result, "the policy before is back in force", "nothing changed");
 		puts("the files on disk are as they were edited: the next reload or start takes "
 		     "them");
