@@ -6,18 +6,15 @@
  * the last moments, never the file). How often a prefix was banned is kept beyond the ban, for
  * escalation. It never asks the clock, and knows no kernel. */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/db_file.h"
 #include "ctl/ledger_int.h"
 
 enum { SCHEMA_VERSION = 1, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V4_PREFIX_MIN = 96 };
@@ -239,36 +236,6 @@ void ledger_close(struct ledger *l)
 	free(l);
 }
 
-/* With its log, which belongs to it and must not meet the new file. */
-static int move_aside(const char *path)
-{
-	static const char *const parts[] = { "-wal", "-shm", "" };
-	char from[PATH_MAX], to[PATH_MAX];
-	int64_t now = clock_wall_ms();
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (snprintf(from, sizeof(from), "%s%s", path, parts[i]) >= (int)sizeof(from) ||
-			snprintf(to, sizeof(to), "%s.damaged-%" PRId64 "%s", path, now, parts[i]) >=
-				(int)sizeof(to))
-			return -ENAMETOOLONG;
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	log_error("ledger damaged: begun anew, bans and list history up to now are in file=%s", to);
-	return 0;
-}
-
-/* Made by us first: nobody else may read who was banned. */
-static int create_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 int ledger_open(const char *path, struct ledger **out, bool *damaged)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -280,14 +247,14 @@ int ledger_open(const char *path, struct ledger **out, bool *damaged)
 	if (!l)
 		return -ENOMEM;
 	for (unsigned attempt = 0; attempt < 2; attempt++) {
-		if ((r = create_file(path)) < 0)
+		if ((r = db_file_create(path)) < 0)
 			break;
 		code = open_code(l, path);
 		r = code == SQLITE_SCHEMA ? ERR_UNSUPPORTED : ledger_error(l, code);
 		if ((code & 0xff) != SQLITE_CORRUPT && (code & 0xff) != SQLITE_NOTADB)
 			break;
 		close_db(l);
-		if (attempt > 0 || (r = move_aside(path)) < 0)
+		if (attempt > 0 || (r = db_file_move_aside(path, "ledger", "bans and list history up to now are")) < 0)
 			break;
 		if (damaged)
 			*damaged = true;

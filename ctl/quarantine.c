@@ -7,18 +7,17 @@
 #include "ctl/quarantine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/db_file.h"
 
 enum { BUSY_MS = 500, TEXT_MAX = 4096, XML_MAX = 128 * 1024, VERSION = 1 };
 
@@ -198,41 +197,12 @@ static int open_code(struct quarantine *q, const char *path)
 	return code == SQLITE_ERROR ? SQLITE_CORRUPT : code;
 }
 
-static int move_aside(const char *path)
-{
-	static const char *const parts[] = { "-wal", "-shm", "" };
-	char from[PATH_MAX], to[PATH_MAX];
-	long long now = clock_wall_ms();
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (snprintf(from, sizeof(from), "%s%s", path, parts[i]) >= (int)sizeof(from) ||
-			snprintf(to, sizeof(to), "%s.damaged-%lld%s", path, now, parts[i]) >=
-				(int)sizeof(to))
-			return -ENAMETOOLONG;
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	log_error("quarantine damaged: begun anew, what was kept is in file=%s", to);
-	return 0;
-}
-
-/* Nobody else may read what people wrote. */
-static int create_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 static int open_path(struct quarantine *q, const char *path)
 {
 	int code, r;
 
 	for (unsigned attempt = 0;; attempt++) {
-		if ((r = create_file(path)) < 0)
+		if ((r = db_file_create(path)) < 0)
 			return r;
 		code = open_code(q, path);
 		if (code == SQLITE_SCHEMA)
@@ -242,7 +212,7 @@ static int open_path(struct quarantine *q, const char *path)
 		close_db(q);
 		if (attempt > 0)
 			return ERR_LIBRARY;
-		if ((r = move_aside(path)) < 0)
+		if ((r = db_file_move_aside(path, "quarantine", "what was kept is")) < 0)
 			return r;
 	}
 }
