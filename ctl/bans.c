@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A ban's day. In: "act" of a worker's event (strikes, a ban), or an operator's word. Then, in this
- * order: the ladder (ctl/punish.c), the ledger (what it has answered survives kill -9), the
+ * order: the ladder (rules/punish.c), the ledger (what it has answered survives kill -9), the
  * kernel's block set, the sessions that stand, an event. Out again: by time or by "unban". A worker
  * sees network bytes, so its word can never ban more than one address, nor this host, nor what the
  * policy's allow set names. Only this file decides who is banned; it never speaks nftables itself.
@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "ctl/kernel.h"
 #include "ctl/ledger.h"
-#include "ctl/punish.h"
+#include "rules/punish.h"
 #include "rules/rules.h"
 
 enum {

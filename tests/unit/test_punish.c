@@ -1,6 +1,6 @@
-/* link: ctl */
+/* link: rules */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/punish: sliding windows, escalation, sparing, and the ceiling. */
+/* rules/punish: sliding windows, escalation, sparing, and the ceiling. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/err.h"
-#include "ctl/punish.h"
+#include "rules/punish.h"
 
 static const struct punish peer = { .name = "peer",
 	.strikes = 5,

@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/map.h"
-#include "ctl/punish.h"
+#include "rules/punish.h"
 
 enum { MARKS_MAX = 24 };
 
