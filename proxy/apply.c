@@ -18,6 +18,7 @@
 #include "proxy/event.h"
 #include "proxy/keep.h"
 #include "proxy/leg.h"
+#include "proxy/relay.h"
 #include "proxy/session_close.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
@@ -196,4 +197,42 @@ void apply_failure(struct session *s, struct leg *from, const struct stanza *st,
 	log_warn("judge failed service=%s error=%s: forwarded unjudged (fail open)",
 		s->service->conf.name, err_text(code));
 	apply_forward(s, from, st, NULL);
+}
+
+/* ---- logins ---- */
+
+bool apply_login_failure(struct session *s, int code)
+{
+	metric_add(counters.judge_failed, 1);
+	if (!s->service->conf.fail_open)
+		session_fail(s, code, "judge");
+	return s->service->conf.fail_open;
+}
+
+/* The client hears that its login failed before it hears that it has to go; after a drop it hears
+ * neither. What needs a stanza ends the session, too: a chain of both may say so. */
+bool apply_login(struct session *s, const struct stanza *failure, const struct verdict *v)
+{
+	enum stream_error error = v->stream_error;
+
+	if (v->tarpit_ms) {
+		metric_add(counters.tarpitted, 1);
+		leg_tarpit(&s->client, v->tarpit_ms);
+	}
+	for (const struct verdict *w = v->would; w; w = w->next)
+		event_verdict(s, DIRECTION_IN, NULL, w);
+	if (verdict_is_notable(v))
+		event_verdict(s, DIRECTION_IN, NULL, v);
+	if (v->kind == VERDICT_ACCEPT)
+		return true;
+	metric_add(counters.login_closed, 1);
+	if (v->kind == VERDICT_DROP) {
+		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
+		return false;
+	}
+	if (v->kind != VERDICT_CLOSE)
+		error = STREAM_ERROR_POLICY_VIOLATION;
+	if (relay_write(s, &s->client, failure->root))
+		session_end(s, error, STREAM_ERROR_NONE, v->text);
+	return false;
 }

@@ -8,5 +8,9 @@
  * ledger true, reports. */
 void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v);
+/* The same on a login that failed; failure is the server's word for it, not yet sent on. True: it
+ * goes on as any nonza; false: the session has ended. */
+bool apply_login(struct session *s, const struct stanza *failure, const struct verdict *v);
+bool apply_login_failure(struct session *s, int code);
 /* There is no verdict (memory): fails closed, or open where the service says so. */
 void apply_failure(struct session *s, struct leg *from, const struct stanza *st, int code);

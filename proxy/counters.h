@@ -9,7 +9,8 @@ struct counters {
 	metric *session_opened, *session_closed, *session_active;
 	metric *stanza_in, *stanza_out, *bytes_in, *bytes_out;
 	metric *verdict[VERDICT_KINDS]; /* by enum verdict_kind */
-	metric *login_ok, *login_failed;
+	metric *login_ok, *login_failed, *login_evicted, *sasl_downgrade;
+	metric *login_closed; /* ended by a chain that hooks logins */
 	metric *tls_handshake, *tls_failed;
 	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct,
 		*listen_unknown;

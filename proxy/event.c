@@ -109,6 +109,16 @@ static void event_add_stanza(json_t *xmpp, const struct stanza *st, bool body)
 		event_add_body(xmpp, st);
 }
 
+/* The name of the account is an address, as "from" is of a stanza; nothing else of the exchange is
+ * known here. */
+static void event_add_login(json_t *xmpp, const struct session *s)
+{
+	event_set(xmpp, "kind", "login");
+	event_set(xmpp, "failure", s->login.failure);
+	event_set(xmpp, "account", s->login.account);
+	event_set(xmpp, "mechanism", s->mechanism);
+}
+
 static json_t *event_make(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v, const char *signature, const char *category)
 {
@@ -131,6 +141,8 @@ static json_t *event_make(struct session *s, enum direction direction, const str
 	event_set(xmpp, "ruleset", s->worker->gear ? policy_version(s->worker->gear->policy) : "");
 	if (st)
 		event_add_stanza(xmpp, st, v->log_body);
+	else if (s->login.failure)
+		event_add_login(xmpp, s);
 	json_object_set_new(eve, "xmpp", xmpp);
 	return eve;
 }

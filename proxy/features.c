@@ -56,6 +56,7 @@ static int strip_mechanisms(struct strip *st, struct xml_element *list)
 			return -ENOMEM;
 		if (!features_is_stripped(name, st->endpoint))
 			continue;
+		st->out->plus |= ends_with(name, "-PLUS");
 		element_remove(one);
 		st->out->stripped++;
 	}

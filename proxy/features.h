@@ -16,6 +16,7 @@ struct features_context {
 
 struct features_result {
 	bool endpoint;     /* -PLUS was left in for tls-server-end-point */
+	bool plus;         /* -PLUS was taken out */
 	unsigned stripped; /* elements taken out */
 };
 

@@ -73,7 +73,7 @@ static bool relay_is_forged(
 	       (*own.resource && *other.resource && strcmp(own.resource, other.resource) != 0);
 }
 
-static struct subject relay_subject(
+struct subject relay_subject(
 	const struct session *s, enum direction direction, const struct stanza *st)
 {
 	const struct tls_link *tls = &s->client.conn.tls;
@@ -96,6 +96,7 @@ static struct subject relay_subject(
 		.session_authenticated = s->authenticated,
 		.session_age_ms = uv_now(&s->worker->loop) - s->opened_ms,
 		.session_stanzas = s->stanzas[direction],
+		.login = &s->login,
 	};
 }
 
@@ -214,6 +215,7 @@ static enum nonza_fate server_features(struct session *s, const struct stanza *s
 		return NONZA_ENDED;
 	}
 	s->endpoint_kept = result.endpoint;
+	s->plus_stripped = result.plus;
 	return NONZA_FORWARD;
 }
 

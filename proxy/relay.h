@@ -12,6 +12,10 @@ bool relay_write(struct session *s, struct leg *to, const struct xml_element *e)
 /* Text of ours towards a side. false: the session ended over it. */
 bool relay_puts(struct session *s, struct leg *to, const char *text);
 
+/* What rules may ask about; st NULL: none. */
+struct subject relay_subject(
+	const struct session *s, enum direction direction, const struct stanza *st);
+
 void act_judge(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_nonza(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_space(struct session *s, struct leg *from, const struct stream_event *ev);

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "proxy/counters.h"
 #include "proxy/features.h"
+#include "proxy/login.h"
 #include "proxy/registry.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -136,6 +137,15 @@ static enum nonza_fate sasl_walk_inline(
 	return NONZA_FORWARD;
 }
 
+/* NULL: the server has to ask for it first. */
+static const char *sasl_first_message(const struct stanza *st, bool sasl2)
+{
+	const struct xml_element *e =
+		sasl2 ? element_child(st->root, NS_SASL2, "initial-response") : st->root;
+
+	return e ? element_text(e, st->arena) : NULL;
+}
+
 enum nonza_fate sasl_from_client(struct session *s, const struct stanza *st)
 {
 	bool sasl2 = strcmp(st->root->ns, NS_SASL2) == 0;
@@ -154,9 +164,12 @@ enum nonza_fate sasl_from_client(struct session *s, const struct stanza *st)
 			features_is_stripped(mechanism, s->endpoint_kept))
 			return sasl_refuse_mechanism(s, sasl2);
 		snprintf(s->mechanism, sizeof(s->mechanism), "%s", mechanism);
+		login_begin(s, st, sasl_first_message(st, sasl2));
 		if (sasl2 && sasl_walk_inline(s, &s->client, st) == NONZA_ENDED)
 			return NONZA_ENDED;
 	}
+	if (s->sasl_first && strcmp(st->root->name, "response") == 0)
+		login_begin(s, st, element_text(st->root, st->arena));
 	s->sasl_wait = true;
 	return NONZA_FORWARD;
 }
@@ -209,17 +222,22 @@ static enum nonza_fate sasl_success(struct session *s, const struct stanza *st, 
 enum nonza_fate sasl_from_server(struct session *s, const struct stanza *st)
 {
 	const char *name = st->root->name;
+	enum nonza_fate fate;
 	uint32_t unused;
 
 	s->sasl_wait = false;
 	if (strcmp(name, "success") == 0)
 		return sasl_success(s, st, strcmp(st->root->ns, NS_SASL2) == 0);
 	if (strcmp(name, "failure") == 0) {
-		metric_add(counters.login_failed, 1);
 		sm_failed(&s->sm);
 		sm_resume_failed(&s->sm, false, 0, &unused);
 		s->sm_refused = false;
+		if (s->mechanism[0] && !s->authenticated &&
+			(fate = login_failed(s, st)) != NONZA_FORWARD)
+			return fate;
 		s->mechanism[0] = '\0';
+	} else if (strcmp(name, "challenge") == 0) {
+		s->sasl_answered = true;
 	}
 	return NONZA_FORWARD;
 }
@@ -229,6 +247,7 @@ void sasl_succeeded(struct session *s, bool restart)
 	s->authenticated = true;
 	s->anonymous = strcasecmp(s->mechanism, "ANONYMOUS") == 0;
 	metric_add(counters.login_ok, 1);
+	login_succeeded(s);
 	stream_set_authenticated(s->client.in, true);
 	stream_set_authenticated(s->server.in, true);
 	if (!restart) {

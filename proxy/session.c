@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "proxy/counters.h"
 #include "proxy/leg.h"
+#include "proxy/login.h"
 #include "proxy/registry.h"
 #include "proxy/relay.h"
 #include "proxy/relay_sasl.h"
@@ -108,6 +109,7 @@ static void session_free(struct session *s)
 	else
 		w->sessions = s->next;
 	session_forget_jid(s);
+	login_forget(s);
 	registry_leave(s->service->conf.name, &s->peer.address);
 	metric_add(counters.session_closed, 1);
 	metric_sub(counters.session_active, 1);

@@ -55,12 +55,17 @@ struct session {
 	bool sasl_wait;     /* the client has spoken SASL, the server's answer is due */
 	bool sm_refused;    /* an inline <resume/> of an unknown session was taken out */
 	bool endpoint_kept; /* the features left tls-server-end-point in */
+	bool plus_stripped; /* and took -PLUS out */
+	bool sasl_first;    /* the client's first message is still to come */
+	bool sasl_yes;      /* it said "y" where -PLUS was taken out */
+	bool sasl_answered; /* the server went on with a challenge */
 	bool logged_in;     /* counted in the registry under jid */
 	char *domain;       /* the stream's "to" */
 	char *from, *lang;  /* of the client's header, NULL if absent */
 	char *jid;          /* full once bound; NULL before */
 	unsigned sasl_tries;
 	char mechanism[64], alpn[32];
+	struct subject_login login; /* account: of the exchange under way, owned */
 	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
 	struct sm sm;
 	uint64_t opened_ms, state_ms,

@@ -87,7 +87,7 @@ void check_service_name(struct checker *c, const char *name, struct loc at)
 
 	/* A file of rules alone does not say which services there are. */
 	if (c->names[ITEM_SERVICE].count == 0 || check_find(c, ITEM_SERVICE, name) ||
-		schema_has_word("c2s|s2s|component|any", name))
+		schema_has_word("c2s|s2s|component|any|login", name))
 		return;
 	hint = check_suggest(c, ITEM_SERVICE, name);
 	diag_error(c->diags, at, hint, "no such service '%s'", name);
@@ -104,6 +104,10 @@ static void items_check(struct checker *c)
 		if (i->kind == ITEM_INCLUDE || i->kind == ITEM_DEFINE)
 			continue;
 		check_settings(c, i);
+		if (i->kind == ITEM_SERVICE && strcmp(i->name, "login") == 0)
+			diag_error(c->diags, i->name_at, NULL,
+				"'hook login' stands for failed logins of all services; name the "
+				"service otherwise");
 		if (i->kind == ITEM_SET)
 			check_set_whole(c, i);
 		if (i->kind == ITEM_CHAIN)

@@ -56,6 +56,38 @@ static bool is_hooked(const struct ast_item *chain)
 	return false;
 }
 
+/* Does nothing but failed logins come here? */
+static bool is_login_chain(const struct ast_item *chain)
+{
+	bool login = false;
+
+	for (const struct ast_setting *s = chain->settings; s; s = s->next) {
+		if (strcmp(s->name, "hook") != 0)
+			continue;
+		for (const struct ast_value *v = s->values; v; v = v->next) {
+			if (!v->text || strcmp(v->text, "login") != 0)
+				return false;
+			login = true;
+		}
+	}
+	return login;
+}
+
+/* There is no stanza to answer, keep or change. */
+static void check_login_action(struct checker *c, const struct ast_action *a)
+{
+	static const char *const words[] = { [ACTION_REJECT] = "reject",
+		[ACTION_REDIRECT] = "redirect",
+		[ACTION_QUARANTINE] = "quarantine",
+		[ACTION_STRIP] = "strip",
+		[ACTION_REPLACE] = "replace",
+		[ACTION_REPORT] = "report" };
+
+	if ((size_t)a->kind < sizeof(words) / sizeof(*words) && words[a->kind])
+		diag_error(c->diags, a->at, "close, drop, tarpit, strike, ban",
+			"'%s' needs a stanza; a login that failed is none", words[a->kind]);
+}
+
 static void check_target(struct checker *c, struct ast_action *a)
 {
 	a->target = check_find(c, ITEM_CHAIN, a->word);
@@ -213,7 +245,7 @@ static const struct ast_action *check_actions(struct checker *c, struct ast_rule
 void check_chain(struct checker *c, struct ast_item *chain)
 {
 	const struct ast_rule *end = NULL;
-	bool warned = false;
+	bool warned = false, login = is_login_chain(chain);
 
 	for (const struct ast_setting *s = chain->settings; s && !is_hooked(chain); s = s->next)
 		if (strcmp(s->name, "priority") == 0)
@@ -223,6 +255,9 @@ void check_chain(struct checker *c, struct ast_item *chain)
 
 	for (struct ast_rule *rule = chain->rules; rule && !c->error; rule = rule->next) {
 		const struct ast_action *final = check_actions(c, rule);
+
+		for (const struct ast_action *a = login ? rule->actions : NULL; a; a = a->next)
+			check_login_action(c, a);
 
 		if (rule->cond)
 			check_cond(c, rule->cond);

@@ -295,6 +295,7 @@ static void compile_hook(struct compiler *c, struct chain *chain, const struct a
 			out = strcmp(v->text, "in") != 0;
 			continue;
 		}
+		chain->hooks[chain->n_hooks].login = strcmp(word, "login") == 0;
 		chain->hooks[chain->n_hooks++].service = compile_strdup(c, word);
 	}
 	for (unsigned i = first; i < chain->n_hooks; i++) {

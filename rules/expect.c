@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/ibb.h"
+#include "rules/login.h"
 #include "rules/match.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
@@ -30,6 +31,7 @@ struct expectation {
 	struct trial trial;
 	struct judge *judge;
 	struct verdict verdict;
+	struct subject_login login;
 	unsigned judged;
 };
 
@@ -78,8 +80,14 @@ static void subject_init(struct expectation *x, const struct options *options)
 	if (!s->session_jid && s->role == ROLE_C2S)
 		s->session_jid = s->direction == DIRECTION_IN ? e->from : e->to;
 	s->session_authenticated = true;
-	if (s->session_jid && jid_parse(&x->arena, span_of(s->session_jid), &jid) == 0)
+	if (s->session_jid && jid_parse(&x->arena, span_of(s->session_jid), &jid) == 0) {
 		s->session_domain = jid.domain;
+		x->login.account = jid_bare(&x->arena, &jid);
+	}
+	if (strcmp(s->service, "login") == 0) {
+		s->session_jid = NULL;
+		s->session_authenticated = false;
+	}
 }
 
 static int trial_init(struct expectation *x)
@@ -121,6 +129,15 @@ static void trial_fini(struct expectation *x)
 
 /* ---- the stanzas ---- */
 
+/* "service login": each stanza is the server's <failure/>, all of one address and one account. */
+static void login_fail(struct expectation *x, const struct stanza *stanza)
+{
+	x->login.failure = login_failure_word(stanza->root);
+	x->login.of_peer += login_failure_counts(x->login.failure);
+	x->login.of_account = x->login.account ? x->login.of_peer : 0;
+	x->subject.login = &x->login;
+}
+
 static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 {
 	const struct ast_expect *e = x->item->expect;
@@ -132,7 +149,10 @@ static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 		r = element_set_attr(stanza->arena, stanza->root, "to", e->to);
 	if (r < 0)
 		return r;
-	x->subject.stanza = stanza;
+	if (strcmp(x->subject.service, "login") == 0)
+		login_fail(x, stanza);
+	else
+		x->subject.stanza = stanza;
 	r = judge_program(x->judge, x->program, &x->subject, &x->trial, &x->verdict);
 	x->subject.stanza = NULL;
 	x->subject.session_stanzas = ++x->judged;

@@ -185,3 +185,29 @@ FIELD_GETTER(session_stanzas)
 	UNUSED(param);
 	return give_number(v->s->session_stanzas, index, out);
 }
+
+/* ---- logins ---- */
+
+FIELD_GETTER(login_failure)
+{
+	UNUSED(param);
+	return v->s->login && give_text(v->s->login->failure, index, out);
+}
+
+FIELD_GETTER(login_account)
+{
+	UNUSED(param);
+	return v->s->login && give_text(v->s->login->account, index, out);
+}
+
+FIELD_GETTER(login_failures_peer)
+{
+	UNUSED(param);
+	return v->s->login && give_number(v->s->login->of_peer, index, out);
+}
+
+FIELD_GETTER(login_failures_account)
+{
+	UNUSED(param);
+	return v->s->login && give_number(v->s->login->of_account, index, out);
+}

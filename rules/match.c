@@ -427,11 +427,14 @@ static bool chain_hooks(const struct chain *chain, const struct subject *s)
 		[ROLE_C2S] = "c2s", [ROLE_S2S] = "s2s", [ROLE_COMPONENT] = "component"
 	};
 	const char *service = s->service && *s->service ? s->service : roles[s->role];
+	bool login = s->login && s->login->failure;
 
 	for (unsigned i = 0; i < chain->n_hooks; i++) {
 		const struct hook *h = &chain->hooks[i];
-		if ((s->direction == DIRECTION_IN ? h->in : h->out) &&
-			(string_equal(h->service, service) || string_equal(h->service, "any")))
+		if (login != h->login)
+			continue;
+		if (login || ((s->direction == DIRECTION_IN ? h->in : h->out) &&
+			(string_equal(h->service, service) || string_equal(h->service, "any"))))
 			return true;
 	}
 	return false;

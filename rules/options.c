@@ -155,6 +155,8 @@ static void collect_daemon(struct collector *c, const struct ast_setting *settin
 		d->user = options_strdup(c, value_text(settings, "user"));
 	if (options_find(settings, "log"))
 		d->log_level = options_strdup(c, value_text(settings, "log"));
+	d->login_window_ms = value_ms(options_find(settings, "login-window"), d->login_window_ms);
+	d->login_entries = (unsigned)value_number(settings, "login-entries", d->login_entries);
 	d->events_max_bytes = value_number(settings, "events-max", d->events_max_bytes);
 	d->quarantine_entries =
 		(unsigned)value_number(settings, "quarantine-entries", d->quarantine_entries);
@@ -218,6 +220,8 @@ static void defaults_set(struct collector *c)
 		.mark = 0x584d0000,
 		.route_table = 22530,
 		.events_max_bytes = (uint64_t)100 << 20,
+		.login_window_ms = 600000,
+		.login_entries = 65536,
 		.quarantine_entries = 10000,
 		.quarantine_bytes = (uint64_t)64 << 20,
 		.quarantine_ms = (uint64_t)30 * 86400000,

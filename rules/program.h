@@ -141,6 +141,7 @@ struct rule {
 struct hook {
 	const char *service;
 	bool in, out;
+	bool login; /* the word "login": no stanzas, but logins that failed, at any service */
 };
 
 struct chain {

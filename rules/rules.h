@@ -28,6 +28,13 @@ struct peer_address {
 
 enum direction { DIRECTION_IN /* from the peer towards what we protect */, DIRECTION_OUT };
 
+/* A login that failed; or, of a session that has logged in, how many had failed by then. */
+struct subject_login {
+	const char *failure; /* the server's word, "not-authorized"; NULL: nothing failed now */
+	const char *account; /* bare JID it was for, NULL: not known */
+	uint64_t of_peer, of_account; /* failures in the window, this one included */
+};
+
 /* What the door knows about the session; strings are borrowed for the call, "" or NULL when unknown. */
 struct subject {
 	const struct stanza *stanza;
@@ -45,6 +52,8 @@ struct subject {
 	bool session_authenticated;
 	uint64_t session_age_ms;
 	uint64_t session_stanzas; /* judged before this one, this direction */
+	const struct subject_login *login; /* NULL: nobody counts. With a failure there is no stanza,
+					      and only chains that hook "login" judge */
 };
 
 /* ---- the verdict ---- */

@@ -92,6 +92,14 @@ static const struct schema_setting daemon_settings[] = {
 		.doc = "Where the clock hangs that the fields time and weekday look at: a name of "
 		       "the IANA database, such as Europe/Berlin." },
 	{ "log", WORD("debug|info|warn|error"), .initial = "info", .doc = "What is logged." },
+	{ "login-window", SHAPE_DURATION, "TIME", NULL, "10m",
+		.doc = "How long a failed login counts in login.failures.peer and .account (an eighth "
+		       "of it less, at most).",
+		RANGE(SECOND, 30 * DAY) },
+	{ "login-entries", SHAPE_NUMBER, "N", NULL, "65536",
+		.doc = "Addresses and, once more, accounts whose failed logins are remembered; beyond "
+		       "it those with the fewest are forgotten. A change takes effect with the next start.",
+		RANGE(1024, 4000000) },
 	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
 		.doc = "events.json is rotated at this size; one old file is kept.",
 		RANGE(MIB, 1024 * GIB) },

@@ -63,6 +63,8 @@ struct daemon_options {
 	uint32_t route_table;  /* default 22530 */
 	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
 	uint64_t events_max_bytes; /* rotate events.json at this size (default 100 MiB), one old file kept */
+	uint64_t login_window_ms; /* how long a failed login counts; default 10 minutes */
+	unsigned login_entries;   /* addresses, and accounts, remembered for it; default 65536 */
 	unsigned quarantine_entries; /* kept at most; default 10000 */
 	uint64_t quarantine_bytes;   /* default 64 MiB */
 	uint64_t quarantine_ms;      /* default 30 days */
