@@ -285,6 +285,20 @@ size_t channel_queued(const struct channel *ch)
 	return ch->queued;
 }
 
+int channel_fd(const struct channel *ch, const char **unread, size_t *len)
+{
+	*unread = buf_ptr(&ch->in);
+	*len = buf_len(&ch->in);
+	return ch->state == CHANNEL_OPEN && ch->in_fd < 0 ? ch->fd : -1;
+}
+
+int channel_resume(struct channel *ch, const char *unread, size_t len)
+{
+	if (len == 0)
+		return 0;
+	return memchr(unread, '\n', len) ? ERR_PROTO : buf_put(&ch->in, unread, len);
+}
+
 int channel_peer(const struct channel *ch, uid_t *uid, gid_t *gid, pid_t *pid)
 {
 	struct ucred cred;

@@ -133,11 +133,23 @@ static void on_worker_shadow(void *arg, json_t *msg)
 	shadows_hear(((struct daemon *)arg)->shadows, msg);
 }
 
-static void on_worker_down(void *arg)
+static void on_worker_settle(void *arg)
 {
-	observed_settle(((struct daemon *)arg)->observed);
-	traces_stop(((struct daemon *)arg)->traces);
-	shadows_stop(((struct daemon *)arg)->shadows);
+	struct daemon *d = arg;
+
+	observed_settle(d->observed);
+	traces_stop(d->traces);
+	shadows_stop(d->shadows);
+}
+
+static void on_worker_down(void *arg, bool serving, json_int_t left)
+{
+	struct daemon *d = arg;
+
+	if (left >= 0) /* a gauge of the children's: one that died left its own behind */
+		metric_set(metrics_find(d->metrics, "session.active"), (uint64_t)left);
+	if (serving)
+		on_worker_settle(arg);
 }
 
 /* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
@@ -389,7 +401,8 @@ static int start_doors(struct daemon *d, struct buf *why)
 {
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
-		on_worker_down, d, on_worker_trace, on_worker_shadow };
+		on_worker_down, d, on_worker_trace, on_worker_shadow,
+		on_worker_settle };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

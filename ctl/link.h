@@ -7,7 +7,7 @@
  *   policy    {"m","path","generation"} + memfd   bundle of sources (rules/source.h) to load and swap in
  *   listen    {"m","service","address","port","thread"} + socket  bound and listening; port as peers dial it
  *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
- *   start     {"m"}                               enter the sandbox, accept from now on
+ *   start     {"m","serial"}                      enter the sandbox, accept from now on; sessions are numbered behind serial
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
@@ -20,10 +20,14 @@
  *   observed  {"m","seq"}                       what did the limits see
  *   deliver   {"m","seq","jid","to","direction","xml"}  a stanza released from the quarantine: into the session that
  *             wrote it (direction "in"), else to whom it is for; never to two
+ *   retire    {"m","ms"}                          another child takes the new sessions: keep those you have for so long at
+ *             most, then exit; may come again with another time
  *   stop      {"m"}                               say system-shutdown to all, then exit
  *
  * worker -> daemon
- *   ready     {"m","sandbox"}                     after start
+ *   ready     {"m","sandbox","version"}           after start
+ *   count     {"m","sessions"}                    how many there are, when that changed, once a second at most
+ *   retired   {"m"}                               the time is over or nobody is left; it exits
  *   policy    {"m","generation","ok","error"}     the answer; the old one stays when not ok
  *   list      {"m","seq","ok","error"}
  *   limits    {"m","seq","ok","error"}

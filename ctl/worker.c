@@ -26,6 +26,7 @@ enum {
 	WORKER_BACKOFF_MAX_MS = 30000,
 	WORKER_STEADY_MS = 60000,     /* having lived so long, its death is the first again */
 	WORKER_START_MAX_MS = 180000, /* a large policy takes its time to compile */
+	WORKER_RETIRE_GRACE_MS = 10000,
 };
 
 struct worker {
@@ -36,9 +37,11 @@ struct worker {
 	struct channel *channel;
 	pid_t pid; /* 0: reaped */
 	bool wanted;
+	bool once; /* not started again */
+	bool retired, ended_well;
 	bool eof;
 	unsigned failures, restarts;
-	uint64_t since_ms;
+	uint64_t since_ms, until_ms;
 	char sandbox[128], trouble[200];
 };
 
@@ -122,8 +125,8 @@ static void worker_gone(struct worker *w)
 	w->channel = NULL;
 	uv_timer_stop(&w->timer);
 	worker_set_state(w, WORKER_DOWN);
-	w->spec.on_down(w->spec.arg, w);
-	if (!w->wanted)
+	w->spec.on_down(w->spec.arg, w); /* the owner may let go of it here */
+	if (!w->wanted || w->once)
 		return;
 	if (steady)
 		w->failures = 0;
@@ -144,6 +147,7 @@ void worker_reap(struct worker *w)
 	if (w->pid == 0 || waitpid(w->pid, &status, WNOHANG) != w->pid)
 		return;
 	w->pid = 0;
+	w->ended_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (w->wanted && WIFSIGNALED(status) && !(w->state == WORKER_STOPPING && *w->trouble))
 		worker_set_trouble(w, "it was killed by signal %d (%s)", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));
@@ -231,10 +235,17 @@ bool worker_send(struct worker *w, json_t *msg, int fd)
 
 /* ---- its start ---- */
 
-static int worker_spawn(struct worker *w)
+/* Takes fd. */
+static int worker_line(struct worker *w, int fd)
 {
 	static const struct channel_limits limits = { LINK_LINE_FROM_WORKER, LINK_QUEUE };
 	static const struct channel_handler handler = { on_channel_message, on_channel_close };
+
+	return channel_new(w->loop, fd, &limits, &handler, w, &w->channel);
+}
+
+static int worker_spawn(struct worker *w)
+{
 	char path[4096], *argv[] = { (char *)w->spec.name, NULL };
 	struct child_spec child = { path, argv, w->spec.metrics_fd };
 	int fd, r;
@@ -245,7 +256,7 @@ static int worker_spawn(struct worker *w)
 			r == -ENOENT ? " (is it installed? see --libexec-dir)" : "");
 		return r;
 	}
-	if ((r = channel_new(w->loop, fd, &limits, &handler, w, &w->channel)) == 0)
+	if ((r = worker_line(w, fd)) == 0)
 		return 0;
 	kill(w->pid, SIGKILL);
 	waitpid(w->pid, NULL, 0);
@@ -259,13 +270,15 @@ void worker_start(struct worker *w)
 	w->wanted = true;
 	if (w->state != WORKER_DOWN)
 		return;
-	w->eof = false;
+	w->eof = w->ended_well = false;
 	*w->sandbox = '\0';
 	w->pid = 0;
 	if (worker_spawn(w) < 0) {
 		log_error("event=worker-start worker=%s error=\"%s\"", w->spec.name, w->trouble);
+		bool once = w->once;
+
 		w->spec.on_down(w->spec.arg, w);
-		if (w->wanted)
+		if (!once && w->wanted)
 			worker_schedule(w);
 		return;
 	}
@@ -273,6 +286,17 @@ void worker_start(struct worker *w)
 	w->since_ms = clock_mono_ms();
 	uv_timer_start(&w->timer, on_start_timeout, WORKER_START_MAX_MS, 0);
 	w->spec.on_up(w->spec.arg, w);
+}
+
+void worker_start_once(struct worker *w)
+{
+	w->once = true;
+	worker_start(w);
+}
+
+void worker_keep(struct worker *w)
+{
+	w->once = false;
 }
 
 void worker_set_ready(struct worker *w, const char *sandbox)
@@ -309,7 +333,70 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	uv_timer_start(&w->timer, on_stop_timeout, grace_ms, 0);
 }
 
+void worker_retire(struct worker *w, uint64_t ms)
+{
+	json_t *retire = json_pack("{s:s,s:I}", "m", "retire", "ms", (json_int_t)ms);
+
+	w->once = w->retired = true;
+	w->until_ms = clock_mono_ms() + ms;
+	worker_send(w, retire, -1);
+	json_decref(retire);
+	if (w->state == WORKER_READY) /* it ends by itself; should it not: */
+		uv_timer_start(&w->timer, on_stop_timeout, ms + WORKER_RETIRE_GRACE_MS, 0);
+}
+
+void worker_expect_end(struct worker *w, uint64_t grace_ms)
+{
+	if (w->state != WORKER_READY && w->state != WORKER_STARTING)
+		return;
+	w->wanted = false;
+	worker_set_state(w, WORKER_STOPPING);
+	uv_timer_start(&w->timer, on_stop_timeout, grace_ms, 0);
+}
+
+/* ---- from one program of the daemon to the next ---- */
+
+bool worker_hold(const struct worker *w, struct worker_hold *hold, const char **unread, size_t *len)
+{
+	if (w->state != WORKER_READY || w->eof || w->pid == 0 || channel_queued(w->channel) > 0)
+		return false;
+	*hold = (struct worker_hold){ w->pid, channel_fd(w->channel, unread, len), w->sandbox,
+		w->retired, w->since_ms, w->until_ms, w->restarts };
+	return hold->fd >= 0;
+}
+
+int worker_adopt(struct worker *w, const struct worker_hold *hold, const char *unread, size_t len)
+{
+	uint64_t now = clock_mono_ms();
+	int r;
+
+	if ((r = worker_line(w, hold->fd)) < 0)
+		return r;
+	w->pid = hold->pid;
+	w->wanted = true;
+	w->once = w->retired = hold->retired;
+	w->since_ms = hold->since_ms;
+	w->until_ms = hold->until_ms;
+	w->restarts = hold->restarts;
+	snprintf(w->sandbox, sizeof w->sandbox, "%s", hold->sandbox);
+	worker_set_state(w, WORKER_READY);
+	if (w->retired)
+		uv_timer_start(&w->timer, on_stop_timeout,
+			(w->until_ms > now ? w->until_ms - now : 0) + WORKER_RETIRE_GRACE_MS, 0);
+	return channel_resume(w->channel, unread, len);
+}
+
 /* ---- looking ---- */
+
+bool worker_is_retired(const struct worker *w)
+{
+	return w->retired;
+}
+
+bool worker_ended_well(const struct worker *w)
+{
+	return w->ended_well;
+}
 
 enum worker_state worker_state(const struct worker *w)
 {
@@ -328,10 +415,17 @@ const char *worker_trouble(const struct worker *w)
 
 json_t *worker_status(const struct worker *w)
 {
-	return json_pack("{s:s,s:i,s:s,s:s,s:i,s:I}", "name", w->spec.name, "pid", (int)w->pid,
-		"state", state_texts[w->state], "sandbox",
+	bool up = w->state == WORKER_READY && w->retired;
+	uint64_t now = clock_mono_ms();
+	json_t *row = json_pack("{s:s,s:i,s:s,s:s,s:i,s:I}", "name", w->spec.name, "pid",
+		(int)w->pid, "state", up ? "retiring" : state_texts[w->state], "sandbox",
 		*w->sandbox ? w->sandbox : state_texts[w->state], "restarts", (int)w->restarts,
 		"age_ms",
-		w->state == WORKER_DOWN ? (json_int_t)0
-					: (json_int_t)(clock_mono_ms() - w->since_ms));
+		w->state == WORKER_DOWN ? (json_int_t)0 : (json_int_t)(now - w->since_ms));
+
+	if (row && w->retired)
+		json_object_set_new(row, "until",
+			json_integer(clock_wall_ms() +
+				     (w->until_ms > now ? (int64_t)(w->until_ms - now) : 0)));
+	return row;
 }

@@ -2,9 +2,9 @@
 /* The daemon's side of ctl/link.h. In: what the daemon wants of its workers, and the workers'
  * bounded messages, each checked for its shape before anything in it is used. Out: events and
  * orders to punish, answers to calls. A call ends when all workers that were up answered, went
- * down, or were out of time. List edits that meet a worker still compiling its policy wait, so that
- * they are never lost between two policies. It judges nothing and writes nothing down. Starting and
- * restarting is ctl/worker.c's. */
+ * down, or were out of time; where they differ, the one that serves counts. It judges nothing and
+ * writes nothing down. Which children there are is ctl/children.c's, the life of one
+ * ctl/worker.c's. */
 #include "ctl/workers.h"
 
 #include <errno.h>
@@ -26,106 +26,85 @@ enum {
 	CALL_LIST_MS = 5000,
 	CALL_LIMITS_MS = 5000,
 	CALL_POLICY_MS = 180000,
-	HELD_MAX = 10000, /* list edits waiting for a policy to compile */
 	STOP_GRACE_MS = 8000,
 };
+#define SERIALS_A_CHILD                                                                            \
+	((json_int_t)1000000000) /* no two children give a session the same number */
 
 /* ---- saying ---- */
 
-/* Takes fd. */
-static bool say_policy(struct workers *w, const struct config *c, int fd)
+static bool say_policy(struct child *c, const struct config *config, int fd)
 {
-	bool sent = fd >= 0 && workers_say(w,
-				       json_pack("{s:s,s:s,s:I}", "m", "policy", "path", c->path,
-					       "generation", (json_int_t)c->generation),
-				       fd);
-
-	if (fd >= 0)
-		close(fd);
-	if (sent)
-		w->awaited = c->generation;
-	return sent;
+	return fd >= 0 && child_say(c,
+				  json_pack("{s:s,s:s,s:I}", "m", "policy", "path", config->path,
+					  "generation", (json_int_t)config->generation),
+				  fd);
 }
 
-static void say_listen(struct workers *w, const struct listener *l)
+static void say_listen(struct child *c, const struct listener *l)
 {
-	workers_say(w,
+	child_say(c,
 		json_pack("{s:s,s:s,s:s,s:i,s:i}", "m", "listen", "service", l->service, "address",
 			l->address, "port", (int)l->port, "thread", (int)l->thread),
 		l->fd);
 }
 
-static void say_limits(struct workers *w, json_int_t seq)
+static json_t *limits_message(struct workers *w, json_int_t seq)
 {
-	workers_say(w,
-		json_pack("{s:s,s:I,s:o}", "m", "limits", "seq", seq, "set",
-			w->spec.limits(w->spec.arg)),
-		-1);
+	return json_pack(
+		"{s:s,s:I,s:o}", "m", "limits", "seq", seq, "set", w->spec.limits(w->spec.arg));
 }
 
-static void on_worker_up(void *arg, struct worker *worker)
+void workers_child_up(void *arg, struct worker *worker)
 {
-	struct workers *w = arg;
-	struct config *c = w->spec.config(w->spec.arg);
-	int fd = config_bundle(c);
+	struct child *c = arg;
+	struct workers *w = c->workers;
+	struct config *config = w->spec.config(w->spec.arg);
+	int fd = config_bundle(config);
+	bool said = say_policy(c, config, fd);
 
-	json_array_clear(w->held);
-	if (!say_policy(w, c, fd)) {
+	if (fd >= 0)
+		close(fd);
+	if (!said) {
 		worker_kill(worker, fd < 0 ? err_text(fd) : "it does not take its policy");
 		return;
 	}
-	say_limits(w, ++w->seq);
+	child_say(c, limits_message(w, ++w->seq), -1);
 	for (size_t i = 0; i < w->listeners.n; i++)
-		say_listen(w, &w->listeners.all[i]);
-	workers_say(w, json_pack("{s:s}", "m", "start"), -1);
+		say_listen(c, &w->listeners.all[i]);
+	child_say(
+		c, json_pack("{s:s,s:I}", "m", "start", "serial", w->born++ * SERIALS_A_CHILD), -1);
 }
 
-static void on_worker_down(void *arg, struct worker *worker)
+void workers_child_down(void *arg, struct worker *worker)
 {
-	struct workers *w = arg;
+	struct child *c = arg;
+	struct workers *w = c->workers;
+	json_int_t left = 0;
 
-	w->awaited = 0;
-	json_array_clear(w->held);
-	w->spec.on_down(w->spec.arg);
-	for (struct call *call = w->calls; call; call = call->next)
-		if (call->kind == CALL_POLICY) /* it may be what killed it */
-			call_end(call, ERR_CLOSED, "the worker ended while it took the policy");
-		else if (call->kind == CALL_DELIVER) /* it may have done it */
-			call_end(call, ERR_CLOSED, "the worker ended");
-		else
-			call_end(call, 0, ""); /* its next life gets all of it from the start */
-	if (w->stopping && worker_state(worker) == WORKER_DOWN && w->stopped) {
-		void (*stopped)(void *) = w->stopped;
-
-		w->stopped = NULL;
-		stopped(w->stopped_arg);
-		return;
-	}
-	if (!w->stopping)
+	(void)worker;
+	for (struct child *other = w->children; other; other = other->next)
+		left += other == c ? 0 : other->sessions;
+	calls_lose(w, c);
+	w->spec.on_down(
+		w->spec.arg, c->role == CHILD_SERVING, worker_ended_well(c->worker) ? -1 : left);
+	c->sessions = 0;
+	if (!child_down(c) && !w->stopping)
 		w->spec.on_change(w->spec.arg);
+	if (!w->stopping || !w->stopped)
+		return;
+	for (c = w->children; c; c = c->next)
+		if (worker_state(c->worker) != WORKER_DOWN)
+			return;
+	void (*stopped)(void *) = w->stopped;
+
+	w->stopped = NULL;
+	stopped(w->stopped_arg);
 }
 
 /* ---- hearing ---- */
 
-static int hear_ready(struct workers *w, json_t *msg)
-{
-	const char *sandbox = json_string_value(json_object_get(msg, "sandbox"));
-
-	worker_set_ready(w->proxy, sandbox ? sandbox : "");
-	w->spec.on_change(w->spec.arg);
-	return 0;
-}
-
-static void held_release(struct workers *w)
-{
-	json_t *msg;
-	size_t i;
-
-	json_array_foreach(w->held, i, msg) worker_send(w->proxy, msg, -1);
-	json_array_clear(w->held);
-}
-
-static int hear_policy(struct workers *w, json_t *msg)
+static int hear_policy(struct child *c, json_t *msg)
 {
 	json_t *generation = json_object_get(msg, "generation");
 	const char *error = json_string_value(json_object_get(msg, "error"));
@@ -134,21 +113,18 @@ static int hear_policy(struct workers *w, json_t *msg)
 
 	if (!json_is_integer(generation))
 		return ERR_PROTO;
-	if (json_integer_value(generation) == w->awaited) {
-		w->awaited = 0;
-		held_release(w);
-	}
-	w->refused = !ok;
-	snprintf(w->refusal, sizeof w->refusal, "%s", error ? error : "no reason given");
-	if ((call = call_find(w, CALL_POLICY, json_integer_value(generation))) != NULL)
-		call_end(call, ok ? 0 : ERR_REFUSED, ok ? "" : w->refusal);
-	else if (!ok && worker_state(w->proxy) == WORKER_STARTING)
-		worker_kill(w->proxy, "it refuses the policy that the daemon accepted");
+	c->refused = !ok;
+	snprintf(c->refusal, sizeof c->refusal, "%s", error ? error : "no reason given");
+	call = call_find(c->workers, CALL_POLICY, json_integer_value(generation));
+	if (call && call->asked & c->bit)
+		call_answered(call, c, ok ? 0 : ERR_REFUSED, ok ? "" : c->refusal);
+	else if (!ok && worker_state(c->worker) == WORKER_STARTING)
+		worker_kill(c->worker, "it refuses the policy that the daemon accepted");
 	return 0;
 }
 
 /* To a call that is asked with a number and answered with yes or no. */
-static int hear_answer(struct workers *w, enum call_kind kind, json_t *msg)
+static int hear_answer(struct child *c, enum call_kind kind, json_t *msg)
 {
 	const char *error = json_string_value(json_object_get(msg, "error"));
 	bool ok = json_is_true(json_object_get(msg, "ok"));
@@ -157,37 +133,42 @@ static int hear_answer(struct workers *w, enum call_kind kind, json_t *msg)
 
 	if (!json_is_integer(seq))
 		return ERR_PROTO;
-	if ((call = call_find(w, kind, json_integer_value(seq))) != NULL)
-		call_end(call, ok ? 0 : ERR_REFUSED, ok ? "" : error ? error : "no reason given");
+	call = call_find(c->workers, kind, json_integer_value(seq));
+	if (call && call->asked & c->bit)
+		call_answered(call, c, ok ? 0 : ERR_REFUSED,
+			ok      ? ""
+			: error ? error
+				: "no reason given");
 	return 0;
 }
 
-static int hear_list(struct workers *w, json_t *msg)
+static int hear_list(struct child *c, json_t *msg)
 {
-	return hear_answer(w, CALL_LIST, msg);
+	return hear_answer(c, CALL_LIST, msg);
 }
 
-static int hear_limits(struct workers *w, json_t *msg)
+static int hear_limits(struct child *c, json_t *msg)
 {
-	return hear_answer(w, CALL_LIMITS, msg);
+	return hear_answer(c, CALL_LIMITS, msg);
 }
 
-static int hear_event(struct workers *w, json_t *msg)
+static int hear_event(struct child *c, json_t *msg)
 {
 	json_t *event = json_object_get(msg, "event"), *act = json_object_get(msg, "act");
 
 	if (!json_is_object(event) || (act && !json_is_object(act)))
 		return ERR_PROTO;
-	w->spec.on_event(w->spec.arg, event, act);
+	c->workers->spec.on_event(c->workers->spec.arg, event, act);
 	return 0;
 }
 
-static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
+int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 {
 	static const struct {
 		const char *name;
-		int (*hear)(struct workers *w, json_t *msg);
+		int (*hear)(struct child *c, json_t *msg);
 	} table[] = {
+		{ "count", child_hear_count },
 		{ "deliver", workers_hear_deliver },
 		{ "event", hear_event },
 		{ "hits", workers_hear_hits },
@@ -196,7 +177,8 @@ static int on_worker_message(void *arg, struct worker *worker, json_t *msg)
 		{ "observed", workers_hear_observed },
 		{ "policy", hear_policy },
 		{ "quarantine", workers_hear_quarantine },
-		{ "ready", hear_ready },
+		{ "ready", child_hear_ready },
+		{ "retired", child_hear_retired },
 		{ "sessions", workers_hear_sessions },
 		{ "shadow", workers_hear_shadow },
 		{ "trace", workers_hear_trace },
@@ -220,13 +202,7 @@ int workers_new(uv_loop_t *loop, const struct workers_spec *spec, struct workers
 		return -ENOMEM;
 	w->loop = loop;
 	w->spec = *spec;
-	w->held = json_array();
-	w->proxy = worker_new(
-		loop, &(struct worker_spec){ "xmppwall-proxy", spec->libexec_dir, spec->metrics_fd,
-			      on_worker_up, on_worker_message, on_worker_down, w });
-	if (!w->proxy || !w->held) {
-		worker_free(w->proxy);
-		json_decref(w->held);
+	if (!(w->serving = child_new(w, CHILD_SERVING))) {
 		free(w);
 		return -ENOMEM;
 	}
@@ -241,7 +217,7 @@ void workers_start(struct workers *w, struct listeners *listeners)
 	if (w->listeners.n == 0)
 		return;
 	w->started = true;
-	worker_start(w->proxy);
+	worker_start(w->serving->worker);
 }
 
 const struct listeners *workers_listeners(const struct workers *w)
@@ -252,14 +228,25 @@ const struct listeners *workers_listeners(const struct workers *w)
 void workers_policy(struct workers *w, struct config *next, workers_done done, void *arg)
 {
 	struct call *call = call_new(w, CALL_POLICY, next->generation, CALL_POLICY_MS);
+	int fd = call ? config_bundle(next) : -ENOMEM;
 
-	if (!call) {
-		done(arg, -ENOMEM, err_text(-ENOMEM));
-		return;
+	if (fd < 0) {
+		if (call)
+			call_end(call, fd, err_text(fd));
+		else
+			done(arg, fd, err_text(fd));
 	}
+	if (!call)
+		return;
 	call->done = done;
 	call->arg = arg;
-	if (!workers_up(w) || !say_policy(w, next, config_bundle(next)))
+	if (fd < 0)
+		return;
+	for (struct child *c = w->children; c; c = c->next)
+		if (child_up(c) && say_policy(c, next, fd))
+			call->asked |= c->bit;
+	close(fd);
+	if (call->asked == 0)
 		call_end(call, 0, "");
 }
 
@@ -284,8 +271,7 @@ static bool port_is_changed(
 	return false;
 }
 
-static void say_unlisten(
-	struct workers *w, const struct listeners *old, const struct listeners *next)
+static void say_unlisten(struct child *c, const struct listeners *old, const struct listeners *next)
 {
 	for (size_t i = 0; i < old->n; i++) {
 		const struct listener *l = &old->all[i];
@@ -293,7 +279,7 @@ static void say_unlisten(
 
 		if (!listeners_has_port(&before, l->service, l->port) &&
 			port_is_changed(old, next, l))
-			workers_say(w,
+			child_say(c,
 				json_pack("{s:s,s:s,s:i}", "m", "unlisten", "service", l->service,
 					"port", (int)l->port),
 				-1);
@@ -306,47 +292,40 @@ void workers_listen(struct workers *w, struct listeners *listeners)
 
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
-	if (workers_up(w)) {
-		say_unlisten(w, &old, &w->listeners);
+	for (struct child *c = w->children; c; c = c->next) {
+		if (!child_up(c) || c->role == CHILD_RETIRING)
+			continue;
+		say_unlisten(c, &old, &w->listeners);
 		for (size_t i = 0; i < w->listeners.n; i++)
 			if (!listeners_has(&old, &w->listeners.all[i]) ||
 				port_is_changed(&old, &w->listeners, &w->listeners.all[i]))
-				say_listen(w, &w->listeners.all[i]);
+				say_listen(c, &w->listeners.all[i]);
 	}
 	listeners_close(&old);
 	if (!w->started && w->listeners.n > 0) {
 		w->started = true;
-		worker_start(w->proxy);
+		worker_start(w->serving->worker);
 	}
 }
 
+/* Not held back while one compiles a policy: it says to the next what it is told meanwhile. */
 void workers_list(
 	struct workers *w, const char *set, json_t *add, json_t *del, workers_done done, void *arg)
 {
 	struct call *call = call_new(w, CALL_LIST, ++w->seq, CALL_LIST_MS);
-	json_t *msg = json_pack("{s:s,s:I,s:s,s:O,s:O}", "m", "list", "seq", w->seq, "set", set,
-		"add", add, "del", del);
 
-	if (!call || !msg) {
-		json_decref(msg);
-		if (call)
-			call_end(call, -ENOMEM, err_text(-ENOMEM));
-		else
-			done(arg, -ENOMEM, err_text(-ENOMEM));
+	if (!call) {
+		done(arg, -ENOMEM, err_text(-ENOMEM));
 		return;
 	}
 	call->done = done;
 	call->arg = arg;
-	if (!workers_up(w))
-		call_end(call, 0, "");
-	else if (w->awaited == 0)
-		worker_send(w->proxy, msg, -1);
-	else if (json_array_size(w->held) >= HELD_MAX || json_array_append(w->held, msg) < 0)
-		worker_kill(w->proxy, "too many list edits wait for its policy");
-	json_decref(msg);
+	call_ask(call,
+		json_pack("{s:s,s:I,s:s,s:O,s:O}", "m", "list", "seq", w->seq, "set", set, "add",
+			add, "del", del),
+		false);
 }
 
-/* Not held back while it compiles a policy: what it says to the policy before, it says to the next. */
 void workers_limits(struct workers *w, workers_done done, void *arg)
 {
 	struct call *call = call_new(w, CALL_LIMITS, ++w->seq, CALL_LIMITS_MS);
@@ -357,62 +336,48 @@ void workers_limits(struct workers *w, workers_done done, void *arg)
 	}
 	call->done = done;
 	call->arg = arg;
-	if (workers_up(w))
-		say_limits(w, call->seq);
-	else
-		call_end(call, 0, "");
+	call_ask(call, limits_message(w, call->seq), false);
 }
 
 void workers_stop(struct workers *w, void (*done)(void *arg), void *arg)
 {
+	struct child *next;
+
 	w->stopping = true;
 	w->stopped = done;
 	w->stopped_arg = arg;
-	worker_stop(w->proxy, STOP_GRACE_MS);
+	for (struct child *c = w->children; c; c = next) {
+		next = c->next;
+		worker_stop(c->worker, STOP_GRACE_MS);
+	}
 }
 
 void workers_free(struct workers *w)
 {
+	struct child *next;
+
 	if (!w)
 		return;
 	calls_close(w);
-	worker_free(w->proxy);
+	for (struct child *c = w->children; c; c = next) {
+		next = c->next;
+		child_free(c);
+	}
 	listeners_close(&w->listeners);
-	json_decref(w->held);
 	free(w);
 }
 
 void workers_reap(struct workers *w)
 {
-	worker_reap(w->proxy);
+	struct child *next;
+
+	for (struct child *c = w->children; c; c = next) {
+		next = c->next;
+		worker_reap(c->worker);
+	}
 }
 
 bool workers_ready(const struct workers *w)
 {
-	return !w->started || worker_state(w->proxy) == WORKER_READY;
-}
-
-json_t *workers_status(const struct workers *w)
-{
-	json_t *all = json_array();
-
-	if (w->started)
-		json_array_append_new(all, worker_status(w->proxy));
-	return all;
-}
-
-void workers_attention(const struct workers *w, json_t *lines)
-{
-	const char *trouble = worker_trouble(w->proxy);
-
-	if (!w->started || w->stopping)
-		return;
-	if (worker_state(w->proxy) == WORKER_DOWN)
-		json_array_append_new(
-			lines, json_sprintf("%s is not running, nobody gets through: %s",
-				       worker_name(w->proxy),
-				       *trouble ? trouble : "it will be started in a moment"));
-	if (w->refused)
-		json_array_append_new(lines,
-			json_sprintf("%s refused a policy: %s", worker_name(w->proxy), w->refusal));
+	return !w->started || child_ready(w->serving);
 }

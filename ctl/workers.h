@@ -26,17 +26,20 @@ struct workers_spec {
 	int (*on_quarantine)(void *arg, json_t *stanza);
 	/* A child got ready, or went: tell systemd, status. */
 	void (*on_change)(void *arg);
-	/* One went. */
-	void (*on_down)(void *arg);
+	/* One went: the one that serves, or another. left: how many sessions the others have, -1
+	 * when it took its leave in order. */
+	void (*on_down)(void *arg, bool serving, json_int_t left);
 	void *arg;
 	/* A stanza of a trace; event is borrowed, its shape is the child's word. */
 	void (*on_trace)(void *arg, json_int_t id, json_t *event);
 	/* "shadow" of ctl/link.h, borrowed; its shape is the child's word. */
 	void (*on_shadow)(void *arg, json_t *msg);
+	/* Another one serves from now on: what was asked of the one before comes to its end. */
+	void (*on_settle)(void *arg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
- * loop, never from inside the call. */
+ * loop. */
 typedef void (*workers_done)(void *arg, int code, const char *text);
 
 int workers_new(uv_loop_t *loop, const struct workers_spec *spec, struct workers **out);
@@ -77,6 +80,11 @@ bool workers_shadow(
 void workers_unshadow(struct workers *w, json_int_t id);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
+/* A new child from the program on disk takes the place of the one that serves, which may keep its
+ * sessions for drain_ms. done with 0 when it serves; else nothing changed, and text says why. */
+void workers_upgrade(struct workers *w, uint64_t drain_ms, workers_done done, void *arg);
+/* How many keep old sessions. */
+unsigned workers_retiring(const struct workers *w);
 /* Ends all children; done when they are gone. */
 void workers_stop(struct workers *w, void (*done)(void *arg), void *arg);
 /* After workers_stop. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of the daemon's side of ctl/link.h, shared by workers.c (life, policy, lists) and
- * workers_ask.c (calls, questions). */
+/* The inside of the daemon's side of ctl/link.h, shared by workers.c (policy, lists), children.c
+ * (who serves, who retires), workers_ask.c (calls, questions) and workers_keep.c. */
 #pragma once
 
 #include "ctl/listeners.h"
@@ -8,10 +8,38 @@
 
 struct worker;
 
-enum call_kind { CALL_POLICY, CALL_LIST, CALL_LIMITS, CALL_SESSIONS, CALL_HITS, CALL_OBSERVED,
-	CALL_DELIVER };
+enum { CHILDREN_MAX = 16 };
 
-/* Something asked of the worker. */
+enum child_role {
+	CHILD_SERVING,  /* there is always one, though it may be down */
+	CHILD_COMING,   /* is to serve once it is ready */
+	CHILD_RETIRING, /* keeps the sessions it has */
+};
+
+/* One child and what it said of itself. */
+struct child {
+	struct child *next; /* younger ones first */
+	struct workers *workers;
+	struct worker *worker;
+	enum child_role role;
+	unsigned bit;        /* its own in calls' masks */
+	json_int_t sessions; /* as last told */
+	char version[64];
+	bool refused; /* the last policy */
+	char refusal[1024];
+};
+
+enum call_kind {
+	CALL_POLICY,
+	CALL_LIST,
+	CALL_LIMITS,
+	CALL_SESSIONS,
+	CALL_HITS,
+	CALL_OBSERVED,
+	CALL_DELIVER
+};
+
+/* Something asked of the children. */
 struct call {
 	struct call *next;
 	struct workers *workers;
@@ -19,6 +47,10 @@ struct call {
 	json_int_t seq; /* of a policy: its generation */
 	uv_timer_t timer;
 	bool ended;
+	unsigned asked; /* children that have not answered, by their bits */
+	unsigned tried; /* CALL_DELIVER: those that had it, one after the other */
+	json_t *msg;    /* CALL_DELIVER */
+	size_t max;     /* CALL_HITS */
 	int code;
 	char text[1024];
 	json_t *rows;
@@ -30,17 +62,43 @@ struct call {
 struct workers {
 	uv_loop_t *loop;
 	struct workers_spec spec;
-	struct worker *proxy;
+	struct child *children, *serving; /* serving is one of them */
+	unsigned bits;                    /* in use */
+	unsigned born;                    /* children there ever were */
 	struct listeners listeners;
 	struct call *calls;
 	json_int_t seq;
-	json_int_t awaited; /* generation that the worker is compiling; 0: none */
-	json_t *held;       /* list messages until then */
-	bool started, stopping, refused;
-	char refusal[1024];
+	bool started, stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
+	uint64_t drain_ms;     /* of the upgrade under way */
+	workers_done upgraded; /* NULL: none is */
+	void *upgraded_arg;
 };
+
+/* ---- children.c ---- */
+
+/* A child that is not started yet; NULL when out of memory or when there are too many. */
+struct child *child_new(struct workers *w, enum child_role role);
+/* It is down for good. */
+void child_free(struct child *c);
+/* Does it hear? */
+bool child_up(const struct child *c);
+bool child_ready(const struct child *c);
+/* It said so. */
+int child_hear_ready(struct child *c, json_t *msg);
+int child_hear_count(struct child *c, json_t *msg);
+int child_hear_retired(struct child *c, json_t *msg);
+/* Its end, from workers.c: true when it was one of several and is freed. */
+bool child_down(struct child *c);
+/* ---- workers.c ---- */
+
+/* What worker.c calls for a child. */
+void workers_child_up(void *child, struct worker *worker);
+int workers_child_message(void *child, struct worker *worker, json_t *msg);
+void workers_child_down(void *child, struct worker *worker);
+
+/* ---- calls ---- */
 
 /* A call that ends after ms at the latest; NULL when out of memory. */
 struct call *call_new(struct workers *w, enum call_kind kind, json_int_t seq, uint64_t ms);
@@ -48,17 +106,22 @@ struct call *call_new(struct workers *w, enum call_kind kind, json_int_t seq, ui
 void call_end(struct call *call, int code, const char *text);
 /* One that waits; NULL if there is none (any more). */
 struct call *call_find(const struct workers *w, enum call_kind kind, json_int_t seq);
+/* To all who hear (ready: who are ready): they are awaited. Takes msg (NULL: out of memory).
+ * Nobody: it ends with 0. */
+void call_ask(struct call *call, json_t *msg, bool ready);
+/* It is no longer awaited. A code below 0 counts when it is the one that serves. */
+void call_answered(struct call *call, const struct child *child, int code, const char *text);
+/* The child is gone: what calls make of it. */
+void calls_lose(struct workers *w, const struct child *child);
 /* None is answered any more; memory goes when the loop has run once more. */
 void calls_close(struct workers *w);
 /* Takes msg (NULL: false). */
-bool workers_say(struct workers *w, json_t *msg, int fd);
-/* Is there a child that hears? */
-bool workers_up(const struct workers *w);
+bool child_say(struct child *c, json_t *msg, int fd);
 /* Answers; 0 or ERR_PROTO. */
-int workers_hear_sessions(struct workers *w, json_t *msg);
-int workers_hear_quarantine(struct workers *w, json_t *msg);
-int workers_hear_deliver(struct workers *w, json_t *msg);
-int workers_hear_hits(struct workers *w, json_t *msg);
-int workers_hear_trace(struct workers *w, json_t *msg);
-int workers_hear_shadow(struct workers *w, json_t *msg);
-int workers_hear_observed(struct workers *w, json_t *msg);
+int workers_hear_sessions(struct child *c, json_t *msg);
+int workers_hear_quarantine(struct child *c, json_t *msg);
+int workers_hear_deliver(struct child *c, json_t *msg);
+int workers_hear_hits(struct child *c, json_t *msg);
+int workers_hear_trace(struct child *c, json_t *msg);
+int workers_hear_shadow(struct child *c, json_t *msg);
+int workers_hear_observed(struct child *c, json_t *msg);

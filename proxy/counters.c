@@ -68,8 +68,6 @@ void counters_init(struct metrics *m)
 	for (size_t i = 0; i < sizeof(counter_names) / sizeof(counter_names[0]); i++)
 		*(metric **)((char *)&counters + counter_names[i].offset) =
 			metrics_find(m, counter_names[i].name);
-	/* A gauge of this process: one that died before us left its own behind. */
-	metric_set(counters.session_active, 0);
 }
 
 void counters_add(const char *prefix, const char *name)

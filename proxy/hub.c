@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include "proxy/counters.h"
 
-enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ROWS, HUB_DELIVERY, HUB_GONE };
+enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ROWS, HUB_DELIVERY, HUB_GONE, HUB_EMPTY };
 
 struct hub_item {
 	struct hub_item *next;
@@ -43,6 +43,9 @@ static void hub_deliver(struct hub *h, struct hub_item *item)
 		break;
 	case HUB_GONE:
 		h->handler->on_gone(h->arg);
+		break;
+	case HUB_EMPTY:
+		h->handler->on_empty(h->arg);
 		break;
 	}
 }
@@ -169,4 +172,9 @@ void hub_rows(struct hub *h, json_int_t seq, json_t *rows)
 void hub_gone(struct hub *h)
 {
 	hub_put(h, HUB_GONE, 0, NULL);
+}
+
+void hub_empty(struct hub *h)
+{
+	hub_put(h, HUB_EMPTY, 0, NULL);
 }

@@ -19,6 +19,8 @@ struct hub_handler {
 	void (*on_delivery)(void *arg, json_int_t seq, bool delivered);
 	/* A worker has ended its loop. */
 	void (*on_gone)(void *arg);
+	/* A worker that was told to retire has no session any more. */
+	void (*on_empty)(void *arg);
 };
 
 int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, struct hub **out);
@@ -33,3 +35,4 @@ bool hub_keep(struct hub *h, json_t *message);
 void hub_delivery(struct hub *h, json_int_t seq, bool delivered);
 void hub_rows(struct hub *h, json_int_t seq, json_t *rows);
 void hub_gone(struct hub *h);
+void hub_empty(struct hub *h);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The line to the daemon: between ctl/'s worker handling and our workers, on the main thread.
- * In: the messages of ctl/link.h, each looked up in a table; a policy is compiled here, off the
- * workers' way. Out: answers, events, session rows; orders to the workers. Before "start" there are
- * no threads: listeners wait here. At "start" the sandbox is entered first, then the workers begin.
- * A daemon that speaks nonsense or goes away ends this process in order. It never touches a
- * session. */
+ * In: the messages of ctl/link.h. Out: answers, events, session rows; orders to the workers. Before
+ * "start" there are no threads: listeners wait here. At "start" the sandbox is entered first, then
+ * the workers begin. A daemon that speaks nonsense or goes away ends this process in order. It
+ * never touches a session. */
 #include "proxy/link.h"
 
 #include <errno.h>
@@ -21,6 +20,7 @@
 #include "proxy/hub.h"
 #include "proxy/keep.h"
 #include "proxy/link_int.h"
+#include "proxy/session.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LINK_TRIAL true
@@ -53,6 +53,7 @@ static void link_close(struct link *l)
 	l->n_workers = 0;
 	uv_close((uv_handle_t *)&l->settle, NULL);
 	link_shadow_fini(l);
+	link_retire_fini(l);
 	hub_free(l->hub);
 	if (l->channel)
 		channel_finish(l->channel);
@@ -86,62 +87,6 @@ void link_send(struct link *l, json_t *message)
 		log_warn("link send error=%s", err_text(r));
 }
 
-/* ---- policy ---- */
-
-static int link_load(struct link *l, const char *path, int fd, struct buf *why, struct gear **out)
-{
-	struct source_set sources;
-	int r;
-
-	source_init(&sources, false);
-	r = source_unbundle(fd, &sources);
-	if (r == 0)
-		r = gear_load(&sources, path, l->gear, l->metrics, why, out);
-	else
-		buf_puts(why, err_text(r));
-	source_fini(&sources);
-	return r;
-}
-
-static void link_use(struct link *l, struct gear *gear)
-{
-	enum log_level level;
-
-	if (log_parse_level(policy_daemon(gear->policy)->log_level, &level) == 0)
-		log_set_level(level);
-	for (unsigned i = 0; i < l->n_workers; i++)
-		worker_swap(l->workers[i], gear);
-	gear_unref(l->gear);
-	l->gear = gear;
-}
-
-static void on_policy(struct link *l, json_t *msg, int fd)
-{
-	struct gear *gear = NULL;
-	json_t *answer;
-	struct buf why;
-	int r;
-
-	if (fd < 0) {
-		link_nonsense(l, "policy without descriptor");
-		return;
-	}
-	buf_init(&why, 0);
-	r = link_load(l, text_of(msg, "path"), fd, &why, &gear);
-	if (r == 0)
-		link_use(l, gear);
-	else
-		log_error(
-			"policy refused error=%s", buf_len(&why) ? buf_string(&why) : err_text(r));
-	answer = json_pack("{s:s, s:I, s:b}", "m", "policy", "generation",
-		number_of(msg, "generation"), "ok", r == 0);
-	if (answer && r < 0)
-		json_object_set_new(answer, "error",
-			json_string(buf_len(&why) ? buf_string(&why) : err_text(r)));
-	link_send(l, answer);
-	buf_fini(&why);
-}
-
 /* ---- listeners ---- */
 
 static void on_listen(struct link *l, json_t *msg, int *fd)
@@ -155,6 +100,8 @@ static void on_listen(struct link *l, json_t *msg, int *fd)
 		link_nonsense(l, "listen");
 		return;
 	}
+	if (l->retiring)
+		return;
 	if (l->started) {
 		worker_listen(l->workers[(unsigned)thread % l->n_workers], take_fd(fd), service,
 			(uint16_t)port);
@@ -230,7 +177,7 @@ static int link_start_workers(struct link *l)
 	return r;
 }
 
-static void on_start(struct link *l)
+static void on_start(struct link *l, json_t *msg)
 {
 	/* For IP_TRANSPARENT and SO_MARK on upstream sockets. */
 	static const int keep[] = { CAP_NET_RAW, -1 };
@@ -243,6 +190,7 @@ static void on_start(struct link *l)
 		link_nonsense(l, "start");
 		return;
 	}
+	session_number_from((uint64_t)number_of(msg, "serial"));
 	spec.user = link_user(l);
 	if ((r = sandbox_enter(&spec)) < 0 || (r = link_start_workers(l)) < 0) {
 		log_error("start error=%s", err_text(r));
@@ -251,7 +199,8 @@ static void on_start(struct link *l)
 	}
 	l->started = true;
 	link_release_waiting(l);
-	link_send(l, json_pack("{s:s, s:s}", "m", "ready", "sandbox", sandbox_text()));
+	link_send(l, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
+			     "version", XMPPWALL_VERSION));
 }
 
 /* ---- from the workers ---- */
@@ -272,6 +221,11 @@ static void link_on_rows(void *arg, json_int_t seq, json_t *rows)
 static void link_on_delivery(void *arg, json_int_t seq, bool delivered)
 {
 	link_take_delivery(arg, seq, delivered);
+}
+
+static void link_on_empty(void *arg)
+{
+	link_take_empty(arg);
 }
 
 static void link_on_gone(void *arg)
@@ -299,13 +253,13 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	if (l->stopping)
 		return;
 	if (strcmp(m, "policy") == 0)
-		on_policy(l, msg, owned);
+		link_on_policy(l, msg, take_fd(&owned));
 	else if (strcmp(m, "listen") == 0)
 		on_listen(l, msg, &owned);
 	else if (strcmp(m, "unlisten") == 0)
 		on_unlisten(l, msg);
 	else if (strcmp(m, "start") == 0)
-		on_start(l);
+		on_start(l, msg);
 	else if (strcmp(m, "list") == 0)
 		link_on_list(l, msg);
 	else if (strcmp(m, "limits") == 0)
@@ -319,7 +273,7 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
 	else if (strcmp(m, "shadow") == 0)
-		link_on_shadow(l, msg, owned);
+		link_on_shadow(l, msg, take_fd(&owned));
 	else if (strcmp(m, "unshadow") == 0)
 		link_on_unshadow(l, msg);
 	else if (strcmp(m, "trace") == 0)
@@ -328,6 +282,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_untrace(l, msg);
 	else if (strcmp(m, "deliver") == 0)
 		link_on_deliver(l, msg);
+	else if (strcmp(m, "retire") == 0)
+		link_on_retire(l, msg);
 	else if (strcmp(m, "stop") == 0)
 		on_stop(l);
 	else
@@ -347,7 +303,7 @@ static void link_on_close(void *arg, struct channel *ch, int code)
 
 static const struct channel_handler channel_handler = { link_on_message, link_on_close };
 static const struct hub_handler hub_handler = { link_on_event, link_on_rows, link_on_delivery,
-	link_on_gone };
+	link_on_gone, link_on_empty };
 
 int link_run(int fd, struct metrics *metrics)
 {
@@ -356,7 +312,7 @@ int link_run(int fd, struct metrics *metrics)
 	int r;
 
 	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
-		(r = link_shadow_init(&l)) < 0 ||
+		(r = link_shadow_init(&l)) < 0 || (r = link_retire_init(&l)) < 0 ||
 		(r = hub_new(&l.loop, &hub_handler, &l, &l.hub)) < 0 ||
 		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {
 		log_error("start error=%s", err_text(r));

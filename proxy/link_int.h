@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The main thread's state, shared by link.c (life) and link_orders.c (lists, kill, rows). */
+/* The main thread's state, shared by link.c (life), link_policy.c, link_orders.c (lists, kill,
+ * rows) and the other link_*.c. */
 #pragma once
 
 #include <jansson.h>
@@ -9,6 +10,8 @@
 
 struct delivery;
 struct gather;
+struct load;
+struct shadow_load;
 struct waiting;
 
 struct link {
@@ -22,13 +25,18 @@ struct link {
 	struct gear *gear;
 	struct worker *workers[WORKER_THREADS_MAX];
 	unsigned n_workers, gone;
+	struct load *loads; /* policies being compiled; the first one runs */
 	struct waiting *waiting;
 	struct gather *gathers;
 	struct delivery *deliveries;
-	struct shadow *shadow; /* the policy that judges, too; NULL: none */
+	struct shadow *shadow;           /* the policy that judges, too; NULL: none */
+	struct shadow_load *shadow_load; /* it compiles */
 	json_int_t shadow_id;
 	uv_timer_t shadow_timer;
-	bool started, stopping;
+	uv_timer_t count, retire;
+	json_int_t counted; /* sessions, as last told */
+	unsigned empty;     /* retired workers without a session */
+	bool started, retiring, stopping;
 	int status;
 };
 
@@ -52,14 +60,25 @@ void link_nonsense(struct link *l, const char *what);
 void link_stop(struct link *l, int status);
 
 /* Messages. */
+void link_on_policy(struct link *l, json_t *msg, int fd); /* takes fd */
 void link_on_list(struct link *l, json_t *msg);
 void link_on_limits(struct link *l, json_t *msg);
+/* What they do to a gear; 0 or a negative code. */
+int link_edit_list(struct gear *gear, json_t *msg);
+int link_set_limits(struct gear *gear, json_t *msg);
+/* An edit (borrowed) that a policy being compiled must get, too. */
+void link_remember(struct link *l, json_t *msg);
 void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
 void link_on_hits(struct link *l, json_t *msg);
-void link_on_shadow(struct link *l, json_t *msg, int fd);
+void link_on_shadow(struct link *l, json_t *msg, int fd); /* takes fd */
 void link_on_unshadow(struct link *l, json_t *msg);
+void link_on_retire(struct link *l, json_t *msg);
+/* A retired worker has no session any more. */
+void link_take_empty(struct link *l);
+int link_retire_init(struct link *l);
+void link_retire_fini(struct link *l);
 int link_shadow_init(struct link *l);
 /* Once no worker runs. */
 void link_shadow_fini(struct link *l);

@@ -79,20 +79,28 @@ static void link_on_settle(uv_timer_t *timer)
 		policy_unref(l->settling.data);
 }
 
-void link_on_list(struct link *l, json_t *msg)
+int link_edit_list(struct gear *gear, json_t *msg)
 {
 	size_t n_add, n_del;
 	cleanup_free struct span *add = link_entries(json_object_get(msg, "add"), &n_add);
 	cleanup_free struct span *del = link_entries(json_object_get(msg, "del"), &n_del);
+
+	if (!add || !del)
+		return -ENOMEM;
+	return policy_list_edit(gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
+}
+
+void link_on_list(struct link *l, json_t *msg)
+{
 	json_t *answer;
-	int r = -ENOMEM;
+	int r;
 
 	if (!l->gear) {
 		link_nonsense(l, "list");
 		return;
 	}
-	if (add && del)
-		r = policy_list_edit(l->gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
+	link_remember(l, msg);
+	r = link_edit_list(l->gear, msg);
 	answer = json_pack(
 		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
 	if (answer && r < 0)
@@ -125,20 +133,26 @@ static const struct limit_rate *limit_of(json_t *set, const char *name, struct l
 }
 
 /* What is not named is as the policy says. */
-void link_on_limits(struct link *l, json_t *msg)
+int link_set_limits(struct gear *gear, json_t *msg)
 {
 	json_t *set = json_object_get(msg, "set");
 	const struct limit_info *all;
 	struct limit_rate rate;
-	size_t n;
+	size_t n = policy_limits(gear->policy, &all);
 
-	if (!l->gear || !json_is_array(set)) {
+	for (size_t i = 0; i < n; i++)
+		policy_limit_set(gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
+	return 0;
+}
+
+void link_on_limits(struct link *l, json_t *msg)
+{
+	if (!l->gear || !json_is_array(json_object_get(msg, "set"))) {
 		link_nonsense(l, "limits");
 		return;
 	}
-	n = policy_limits(l->gear->policy, &all);
-	for (size_t i = 0; i < n; i++)
-		policy_limit_set(l->gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
+	link_remember(l, msg);
+	link_set_limits(l->gear, msg);
 	link_send(l,
 		json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok", 1));
 }

@@ -4,6 +4,8 @@
  * their numbers, once. One at a time, and never a gear: no session meets it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -34,8 +36,35 @@ static void on_shadow_timer(uv_timer_t *timer)
 	shadow_end(timer->data);
 }
 
-static int shadow_load(struct link *l, const char *path, int fd, struct buf *why)
+/* ---- compiling: beside the line, which has kills and answers to carry ---- */
+
+struct shadow_load {
+	struct link *link;
+	uv_work_t work;
+	struct gear *gear; /* in force: what is alike is shared */
+	char *path;
+	int fd;
+	json_int_t id;
+	uint64_t ms;
+	struct shadow *shadow;
+	struct buf why;
+	int code;
+};
+
+static void load_free(struct shadow_load *load)
 {
+	if (load->fd >= 0)
+		close(load->fd);
+	shadow_unref(load->shadow);
+	gear_unref(load->gear);
+	buf_fini(&load->why);
+	free(load->path);
+	free(load);
+}
+
+static void load_work(uv_work_t *work)
+{
+	struct shadow_load *load = work->data;
 	struct policy *policy = NULL;
 	struct source_set sources;
 	struct diag_list diags;
@@ -43,52 +72,92 @@ static int shadow_load(struct link *l, const char *path, int fd, struct buf *why
 
 	source_init(&sources, false);
 	diag_init(&diags);
-	if ((r = source_unbundle(fd, &sources)) == 0)
-		r = policy_load(&sources, path, l->gear->policy, NULL, &diags, &policy);
+	if ((r = source_unbundle(take_fd(&load->fd), &sources)) == 0)
+		r = policy_load(&sources, load->path, load->gear->policy, NULL, &diags, &policy);
 	if (r < 0) {
 		cleanup_free char *text = diags.errors ? diag_string(&diags) : NULL;
 
-		buf_puts(why, text ? text : err_text(r));
+		buf_puts(&load->why, text ? text : err_text(r));
 	}
 	if (r == 0)
-		r = shadow_new(policy, &l->shadow);
+		r = shadow_new(policy, &load->shadow);
 	policy_unref(policy);
 	diag_fini(&diags);
 	source_fini(&sources);
-	return r;
+	load->code = r;
 }
 
+static void load_done(uv_work_t *work, int status)
+{
+	struct shadow_load *load = work->data;
+	struct link *l = load->link;
+
+	(void)status;
+	if (l->shadow_load != load || l->stopping) { /* no longer wanted */
+		load_free(load);
+		return;
+	}
+	l->shadow_load = NULL;
+	if (load->code == 0) {
+		l->shadow = shadow_ref(load->shadow);
+		for (unsigned i = 0; i < l->n_workers; i++)
+			if (worker_shadow(l->workers[i], l->shadow) < 0)
+				log_warn("shadow error=%s", err_text(-ENOMEM));
+		uv_timer_start(&l->shadow_timer, on_shadow_timer, load->ms, 0);
+	} else {
+		link_send(l, json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow", load->id,
+				     "ok", 0, "error",
+				     buf_len(&load->why) ? buf_string(&load->why)
+							 : err_text(load->code)));
+	}
+	load_free(load);
+}
+
+/* Takes fd. */
 void link_on_shadow(struct link *l, json_t *msg, int fd)
 {
 	json_int_t ms = number_of(msg, "ms");
-	struct buf why;
-	int r;
+	struct shadow_load *load;
 
 	if (fd < 0 || ms < 1 || ms > SHADOW_MS_MAX || !l->gear || !l->started) {
+		if (fd >= 0)
+			close(fd);
 		link_nonsense(l, "shadow");
 		return;
 	}
 	shadow_end(l);
 	l->shadow_id = number_of(msg, "shadow");
-	buf_init(&why, 0);
-	if ((r = shadow_load(l, text_of(msg, "path"), fd, &why)) == 0) {
-		for (unsigned i = 0; i < l->n_workers; i++)
-			if (worker_shadow(l->workers[i], l->shadow) < 0)
-				log_warn("shadow error=%s", err_text(-ENOMEM));
-		uv_update_time(&l->loop); /* compiling took its time */
-		uv_timer_start(&l->shadow_timer, on_shadow_timer, (uint64_t)ms, 0);
-	} else {
-		link_send(l,
-			json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow", l->shadow_id,
-				"ok", 0, "error", buf_len(&why) ? buf_string(&why) : err_text(r)));
+	if (!(load = calloc(1, sizeof(*load)))) {
+		close(fd);
+		link_stop(l, EXIT_FAILURE);
+		return;
 	}
-	buf_fini(&why);
+	*load = (struct shadow_load){ .link = l,
+		.gear = gear_ref(l->gear),
+		.fd = fd,
+		.path = strdup(text_of(msg, "path")),
+		.id = l->shadow_id,
+		.ms = (uint64_t)ms };
+	load->work.data = load;
+	buf_init(&load->why, 0);
+	l->shadow_load = load;
+	if (!load->path || uv_queue_work(&l->loop, &load->work, load_work, load_done) < 0) {
+		l->shadow_load = NULL;
+		load_free(load);
+		link_stop(l, EXIT_FAILURE);
+	}
 }
 
 void link_on_unshadow(struct link *l, json_t *msg)
 {
-	if (l->shadow && number_of(msg, "shadow") == l->shadow_id)
-		shadow_end(l);
+	if (number_of(msg, "shadow") != l->shadow_id)
+		return;
+	if (l->shadow_load) { /* as if it had judged nothing */
+		l->shadow_load = NULL;
+		link_send(l, json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow",
+				     l->shadow_id, "ok", 0, "error", "it was not wanted any more"));
+	}
+	shadow_end(l);
 }
 
 int link_shadow_init(struct link *l)

@@ -86,6 +86,8 @@ void session_handle(struct session *s, enum session_event event, const struct st
 void session_set_state(struct session *s, enum session_state state);
 /* Time passes: deadlines, idle memory. The session may be gone afterwards. */
 void session_tick(struct session *s, uint64_t now_ms);
+/* Sessions are numbered from here on, so that no two children give out the same number. */
+void session_number_from(uint64_t serial);
 /* An event from outside (EVENT_KILL, EVENT_STOP), then what follows from it. */
 void session_poke(struct session *s, enum session_event event);
 /* A row of "sessions" (ctl/link.h); NULL when out of memory. */

@@ -205,5 +205,12 @@ void act_stop(struct session *s, struct leg *from, const struct stream_event *ev
 {
 	(void)from;
 	(void)ev;
+	/* Another child serves already: whoever can resume loses nothing there. A stream error would
+	 * end the session for good (XEP-0198 5). */
+	if (s->worker->retiring && sm_is_on(&s->sm)) {
+		s->resumable = true;
+		session_drain(s);
+		return;
+	}
 	session_end(s, STREAM_ERROR_SYSTEM_SHUTDOWN, STREAM_ERROR_NONE, NULL);
 }

@@ -33,6 +33,7 @@ enum order_kind {
 	ORDER_UNFOLLOW,
 	ORDER_SHADOW,
 	ORDER_DELIVER,
+	ORDER_RETIRE,
 	ORDER_STOP
 };
 
@@ -127,7 +128,7 @@ static void worker_do(struct worker *w, struct order *o)
 
 	switch (o->kind) {
 	case ORDER_LISTEN:
-		if (w->stopping)
+		if (w->stopping || w->retiring)
 			close(o->fd);
 		else if ((r = listener_open(w, o->fd, o->text, o->port)) < 0)
 			log_error("listener service=%s error=%s", o->text, err_text(r));
@@ -158,6 +159,10 @@ static void worker_do(struct worker *w, struct order *o)
 		/* d may be gone as soon as it has its answer. */
 		seq = o->delivery->seq;
 		hub_delivery(w->hub, seq, keep_deliver(w, o->delivery));
+		break;
+	case ORDER_RETIRE:
+		w->retiring = true;
+		listener_close(w, NULL, 0);
 		break;
 	case ORDER_STOP:
 		worker_do_stop(w);
@@ -248,6 +253,10 @@ static void worker_on_tick(uv_timer_t *tick)
 	listener_resume(w);
 	if (w->index == 0 && ++w->ticks % SM_EXPIRE_TICKS == 0)
 		sm_expire(clock_mono_ms());
+	if (w->retiring && !w->sessions && !w->empty) {
+		w->empty = true;
+		hub_empty(w->hub);
+	}
 	if (w->stopping && !w->sessions)
 		worker_finish(w);
 }
@@ -409,6 +418,11 @@ int worker_unfollow(struct worker *w, json_int_t id)
 int worker_deliver(struct worker *w, const struct delivery *d)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_DELIVER, .delivery = d }, "");
+}
+
+int worker_retire(struct worker *w)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_RETIRE }, "");
 }
 
 int worker_stop(struct worker *w)

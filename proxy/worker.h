@@ -32,6 +32,8 @@ struct worker {
 	struct shadow *shadow; /* a policy that judges, too; NULL: none */
 	struct judge *shadow_judge;
 	unsigned crowd; /* most sessions since memory was given back */
+	bool retiring;  /* no new sessions */
+	bool empty;     /* ... and none left: told */
 	bool stopping;
 	uint64_t stop_ms; /* when what is left is cut off */
 	uv_thread_t thread;
@@ -61,6 +63,8 @@ struct delivery;
 /* It looks for a session that fits d's step and says through hub_delivery whether it delivered; d
  * is its to read until then. */
 int worker_deliver(struct worker *w, const struct delivery *d);
+/* Takes no new sessions; tells through hub_empty when the last one is gone. */
+int worker_retire(struct worker *w);
 /* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */
 int worker_stop(struct worker *w);
 /* After worker_stop: waits for the thread and frees. */
