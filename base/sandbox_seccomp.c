@@ -19,7 +19,12 @@
 #include "base/err.h"
 #include "base/log.h"
 
-enum call_roles { PROXY = 1 << SANDBOX_PROXY, NFQ = 1 << SANDBOX_NFQ, BOTH = PROXY | NFQ };
+enum call_roles {
+	PROXY = 1 << SANDBOX_PROXY,
+	NFQ = 1 << SANDBOX_NFQ,
+	REPORT = 1 << SANDBOX_REPORT, /* one connection, opened before */
+	ALL = PROXY | NFQ | REPORT,
+};
 
 /* Threads of this process only: what pthread_create asks for. */
 #define THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
@@ -30,28 +35,28 @@ static const struct {
 } allowed_calls[] = {
 	/* loop */
 	{ "epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll ppoll",
-		BOTH },
-	{ "eventfd2 pipe2", BOTH },
+		ALL },
+	{ "eventfd2 pipe2", ALL },
 	/* open descriptors; lists and certificates arrive as such over the channel */
-	{ "read write readv writev pread64 lseek close close_range fcntl fstat dup", BOTH },
-	{ "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg shutdown", BOTH },
-	{ "getsockname getpeername getsockopt setsockopt", BOTH },
+	{ "read write readv writev pread64 lseek close close_range fcntl fstat dup", ALL },
+	{ "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg shutdown", ALL },
+	{ "getsockname getpeername getsockopt setsockopt", ALL },
 	{ "connect bind listen accept4", PROXY },
 	/* memory */
-	{ "brk mmap munmap mremap mprotect madvise", BOTH },
+	{ "brk mmap munmap mremap mprotect madvise", ALL },
 	/* threads */
 	{ "futex set_robust_list rseq membarrier sched_yield sched_getaffinity sched_setaffinity",
-		BOTH },
-	{ "getpid gettid getppid tgkill exit exit_group getcpu", BOTH },
+		ALL },
+	{ "getpid gettid getppid tgkill exit exit_group getcpu", ALL },
 	/* signals */
-	{ "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait", BOTH },
-	{ "sigaltstack restart_syscall", BOTH },
+	{ "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait", ALL },
+	{ "sigaltstack restart_syscall", ALL },
 	/* time and chance */
 	{ "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom",
-		BOTH },
+		ALL },
 	/* who and where am I */
-	{ "getuid geteuid getgid getegid getresuid getresgid getgroups capget", BOTH },
-	{ "uname sysinfo getrlimit getrusage times", BOTH },
+	{ "getuid geteuid getgid getegid getresuid getresgid getgroups capget", ALL },
+	{ "uname sysinfo getrlimit getrusage times", ALL },
 };
 
 /* Libraries look for files lazily (time zone, locale, /proc); they get a refusal instead of a death
@@ -68,15 +73,15 @@ static const struct {
 } allowed_when[] = {
 	{ "socket", PROXY, { 0, SCMP_CMP_EQ, AF_INET, 0 } },
 	{ "socket", PROXY, { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
-	{ "ioctl", BOTH, { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
-	{ "ioctl", BOTH, { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
-	{ "ioctl", BOTH, { 1, SCMP_CMP_EQ, TCGETS, 0 } }, /* stdio asks whether it is a terminal */
-	{ "clone", BOTH, { 0, SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS } },
-	{ "prctl", BOTH, { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
-	{ "prctl", BOTH, { 0, SCMP_CMP_EQ, PR_GET_NAME, 0 } },
-	{ "prlimit64", BOTH, { 2, SCMP_CMP_EQ, 0, 0 } }, /* reading limits, not setting them */
-	{ "newfstatat", BOTH, { 3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
-	{ "statx", BOTH, { 2, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
+	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
+	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
+	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, TCGETS, 0 } }, /* stdio asks whether it is a terminal */
+	{ "clone", ALL, { 0, SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS } },
+	{ "prctl", ALL, { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
+	{ "prctl", ALL, { 0, SCMP_CMP_EQ, PR_GET_NAME, 0 } },
+	{ "prlimit64", ALL, { 2, SCMP_CMP_EQ, 0, 0 } }, /* reading limits, not setting them */
+	{ "newfstatat", ALL, { 3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
+	{ "statx", ALL, { 2, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
 };
 
 /* Calls answered with an error for certain arguments; the rest of them is in the table above. */

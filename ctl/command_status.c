@@ -18,6 +18,7 @@
 #include "ctl/limits.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
+#include "ctl/reports.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
@@ -131,6 +132,7 @@ static json_t *attention_json(struct daemon *d)
 				       (int)strcspn(d->reload_trouble, "\n"), d->reload_trouble));
 	watch_attention(d->watch, lines);
 	feeds_attention(d->feeds, lines);
+	reports_attention(d->reports, lines);
 	if (trouble)
 		json_array_append_new(lines, json_sprintf("since a list was edited, the next start "
 							  "or reload would be refused: %.*s",
@@ -168,7 +170,7 @@ void command_status(struct daemon *d, struct request *rq)
 	const struct policy *p = d->config->policy;
 
 	request_answer(
-		rq, json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "version",
+		rq, json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o*}", "version",
 			    XMPPWALL_VERSION, "policy", policy_version(p), "since",
 			    (json_int_t)d->since_ms, "uptime_ms",
 			    (json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
@@ -176,7 +178,8 @@ void command_status(struct daemon *d, struct request *rq)
 			    (int)policy_expectations(p), "services", services_json(p), "workers",
 			    workers_status(d->workers), "firewall", firewall_json(d), "counters",
 			    counters_json(d), "bans", (json_int_t)bans_count(d->bans), "attention",
-			    attention_json(d), "probation", probation_status(d->probation)));
+			    attention_json(d), "probation", probation_status(d->probation), "reports",
+			    reports_json(d->reports)));
 }
 
 /* ---- rules, lists ---- */

@@ -36,6 +36,7 @@
 #include "ctl/observed.h"
 #include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
+#include "ctl/reports.h"
 #include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
@@ -66,6 +67,8 @@ void daemon_event(struct daemon *d, json_t *event)
 	events_add(d->events, event);
 	if (d->control)
 		control_event(d->control, event);
+	if (d->reports)
+		reports_add(d->reports, event);
 }
 
 static void on_ban_event(void *arg, json_t *event)
@@ -210,6 +213,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->watch = NULL;
 	feeds_close(d->feeds);
 	d->feeds = NULL;
+	reports_close(d->reports);
+	d->reports = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)
@@ -410,7 +415,8 @@ static int start_doors(struct daemon *d, struct buf *why)
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
 	d->shadows = shadows_new(d);
-	if ((r = d->rehearsal && d->probation && d->traces && d->shadows ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+	d->reports = reports_new(d);
+	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;

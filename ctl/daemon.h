@@ -20,6 +20,7 @@ struct observed;
 struct probation;
 struct quarantine;
 struct rehearsal;
+struct reports;
 struct shadows;
 struct traces;
 struct watch;
@@ -64,6 +65,7 @@ struct daemon {
 	struct rehearsal *rehearsal;
 	struct watch *watch;
 	struct feeds *feeds;
+	struct reports *reports;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

@@ -129,8 +129,8 @@ static void act_report(struct import *im, struct turned *t, const char *value)
 		reason = "spam";
 	at += strcspn(at, " ");
 	at += strspn(at, " ");
-	import_differs(im, im->line, "xmppwallctl events -f --json feeds who is to be told",
-		"the report becomes an event; nothing is sent to '%.64s'", value);
+	import_differs(im, im->line, "a block 'reporter' names who gets them as messages",
+		"the report becomes an event; nothing is sent to '%.64s' yet", value);
 	order_add(t, *at ? import_format(im, "report %s %s", reason, import_quote(im, at))
 			 : import_format(im, "report %s", reason));
 }

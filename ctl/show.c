@@ -353,6 +353,13 @@ void show_status(FILE *out, const json_t *status, bool colour)
 								  : "not loaded");
 	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT "\n", "bans",
 		json_integer_value(json_object_get(status, "bans")));
+	if ((item = json_object_get(status, "reports")))
+		fprintf(out,
+			"%-12s%" JSON_INTEGER_FORMAT " delivered to %s, %" JSON_INTEGER_FORMAT
+			" waiting\n",
+			"reports", json_integer_value(json_object_get(item, "delivered")),
+			show_text(item, "to"),
+			json_integer_value(json_object_get(item, "waiting")));
 	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " since start\n",
 		"sessions", counter(status, "session.active"), counter(status, "session.opened"));
 	fprintf(out,

@@ -380,6 +380,20 @@ static void check_listen(const struct shape *x, const struct ast_value *v)
 	shape_end(x, v->next);
 }
 
+static void check_endpoint(const struct shape *x, const struct ast_value *v)
+{
+	struct peer_address address;
+	char host[64];
+	uint16_t port;
+
+	if (!v || v->kind != VALUE_ADDRESS ||
+		!options_split_port(v->text, host, sizeof(host), &port) || port == 0 ||
+		address_parse(span_of(host), &address) < 0)
+		shape_wrong(x, v, "such as 127.0.0.1:5347 or [2001:db8::7]:5347");
+	else
+		shape_end(x, v->next);
+}
+
 static void check_upstream(const struct shape *x, const struct ast_value *v)
 {
 	static const char transports[] = "plain|starttls|tls";
@@ -492,6 +506,7 @@ static void check_shape(const struct shape *x)
 		[SHAPE_ELEMENTS] = check_elements,
 		[SHAPE_LISTEN] = check_listen,
 		[SHAPE_UPSTREAM] = check_upstream,
+		[SHAPE_ENDPOINT] = check_endpoint,
 		[SHAPE_VERIFY] = check_verify,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_strikes,

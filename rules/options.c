@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "rules/options_int.h"
+#include "xmpp/jid.h"
 
 /* ---- values ---- */
 
@@ -177,6 +178,30 @@ static void collect_firewall(struct collector *c, const struct ast_setting *sett
 	d->block_set = options_strdup(c, value_text(settings, "block"));
 }
 
+static void collect_reporter(struct collector *c, const struct ast_setting *settings)
+{
+	struct reporter_options *r = &c->out->daemon.reporter;
+	struct jid to, component;
+	char host[64];
+
+	r->component = options_strdup(c, value_text(settings, "component"));
+	r->secret_file = options_strdup(c, value_text(settings, "secret-file"));
+	r->to = options_strdup(c, value_text(settings, "to"));
+	if (options_split_port(value_text(settings, "server"), host, sizeof(host), &r->port))
+		r->host = options_strdup(c, host);
+	r->every_ms = value_ms(options_find(settings, "every"), 10000);
+	r->keep = (unsigned)value_number(settings, "keep", 1000);
+	if (!r->to || !r->component)
+		return;
+	if (jid_parse(c->arena, span_of(r->to), &to) < 0)
+		diag_error(c->diags, options_find(settings, "to")->values->at, NULL,
+			"'%s' is no JID", r->to);
+	if (jid_parse(c->arena, span_of(r->component), &component) < 0 || *component.local ||
+		*component.resource)
+		diag_error(c->diags, options_find(settings, "component")->values->at,
+			"such as \"firewall.example.org\"", "a component's name is a domain");
+}
+
 static void collect_punish(struct collector *c, const struct ast_item *item)
 {
 	const struct ast_setting *strikes = options_find(item->settings, "strikes"),
@@ -205,6 +230,8 @@ static void collect_options(struct collector *c, const struct ast_item *item)
 		collect_daemon(c, item->settings);
 	else if (strcmp(item->name, "firewall") == 0)
 		collect_firewall(c, item->settings);
+	else if (strcmp(item->name, "reporter") == 0)
+		collect_reporter(c, item->settings);
 	else if (strcmp(item->name, "stream-limits") == 0)
 		options_limits(item->settings, &c->initial.limits);
 	else if (strcmp(item->name, "timeouts") == 0)

@@ -126,6 +126,29 @@ static const struct schema_setting firewall_settings[] = {
 	{ "block", SHAPE_SET, "@SET", NULL, "", .doc = "Set of addresses the kernel drops." },
 };
 
+static const struct schema_setting reporter_settings[] = {
+	{ "component", SHAPE_STRING, "\"DOMAIN\"", NULL, "",
+		.doc = "Name under which reports are sent; the server knows it as an external "
+		       "component (XEP-0114).",
+		.required = true },
+	{ "server", SHAPE_ENDPOINT, "ADDRESS:PORT", NULL, "",
+		.doc = "Where the server listens for components; in clear text, so on this host or "
+		       "a wire of your own.",
+		.required = true },
+	{ "secret-file", SHAPE_STRING, "\"PATH\"", NULL, "",
+		.doc = "File whose first line is the secret shared with the server; read at each "
+		       "delivery.",
+		.required = true },
+	{ "to", SHAPE_STRING, "\"JID\"", NULL, "", .doc = "Who gets the reports.",
+		.required = true },
+	{ "every", SHAPE_DURATION, "TIME", NULL, "10s",
+		.doc = "Time between deliveries; what comes meanwhile goes together.",
+		RANGE(SECOND, DAY) },
+	{ "keep", SHAPE_NUMBER, "N", NULL, "1000",
+		.doc = "Reports waiting at most, while the server is away; the oldest give way.",
+		RANGE(1, 100000) },
+};
+
 static const struct schema_setting stream_settings[] = {
 	{ "stanza", SHAPE_SIZE, "SIZE", NULL, "256k",
 		.doc = "One stanza after login (RFC 6120 13.12 wants 10000 at least).",
@@ -344,6 +367,9 @@ const struct schema_block schema_blocks[] = {
 		COUNT(daemon_settings) },
 	{ "firewall", ITEM_OPTIONS, false, false, "What is put into the kernel.", firewall_settings,
 		COUNT(firewall_settings) },
+	{ "reporter", ITEM_OPTIONS, false, false,
+		"Who gets the reports that rules order, as messages.", reporter_settings,
+		COUNT(reporter_settings) },
 	{ "stream-limits", ITEM_OPTIONS, false, true, "Ceilings of XMPP streams.", stream_settings,
 		COUNT(stream_settings) },
 	{ "timeouts", ITEM_OPTIONS, false, true, "How long to wait.", timeout_settings,

@@ -20,7 +20,11 @@ enum schema_shape {
 	SHAPE_BLOCK,    /* { settings of block } */
 	SHAPE_LISTEN,   /* tcp PORTS | on ADDRESS, ... */
 	SHAPE_UPSTREAM,
+	SHAPE_ENDPOINT, /* an address with a port */
 	SHAPE_VERIFY,
+	SHAPE_DOMAINS,  /* "NAME", "*.NAME", ... */
+	SHAPE_SERVERS,  /* ADDRESS:PORT | "NAME:PORT" with plain|starttls|tls, ... */
+	SHAPE_CHECK,    /* how servers of a backend are checked */
 	SHAPE_USER,     /* a word or a string */
 	SHAPE_STRIKES,  /* N strikes within TIME */
 	SHAPE_ESCALATE, /* xN to TIME */

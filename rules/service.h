@@ -54,6 +54,16 @@ struct service {
 	size_t buffer_max;         /* unsent bytes kept towards either side before reading stops (256 KiB) */
 };
 
+/* reporter { component "firewall.example.org"; server 127.0.0.1:5347; ... } */
+struct reporter_options {
+	const char *component; /* NULL: no reporter */
+	const char *host;      /* literal */
+	uint16_t port;
+	const char *secret_file, *to;
+	uint64_t every_ms;
+	unsigned keep; /* reports waiting at most */
+};
+
 /* daemon { threads 2; user "xmppwall"; log info; } firewall { mark 0x584d; table 2222; priority ...; } */
 struct daemon_options {
 	unsigned threads;      /* 0: one per core */
@@ -68,6 +78,7 @@ struct daemon_options {
 	unsigned quarantine_entries; /* kept at most; default 10000 */
 	uint64_t quarantine_bytes;   /* default 64 MiB */
 	uint64_t quarantine_ms;      /* default 30 days */
+	struct reporter_options reporter;
 };
 
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */

@@ -64,6 +64,10 @@ static void rig_fini(struct rig *g)
 
 /* ---- defaults ---- */
 
+/* What cannot be left out of a block, for no default could be right. */
+#define REPORTER                                                                                   \
+	"component \"f.example\"; server 127.0.0.1:5347; secret-file \"s\"; to \"a@b.example\";"
+
 #define PUT(s, member)      buf_putf(&b, #member "=%llu ", (unsigned long long)(s)->member)
 #define PUT_TEXT(s, member) buf_putf(&b, #member "=%s ", (s)->member ? (s)->member : "")
 
@@ -94,6 +98,7 @@ static char *snapshot(const char *text)
 	PUT(l, attribute_bytes), PUT(l, depth), PUT(l, elements), PUT(l, elements_preauth);
 	PUT(l, attributes), PUT(l, namespaces), PUT(l, names_bytes), PUT(l, space_run);
 	PUT(d, threads), PUT(d, mark), PUT(d, route_table), PUT(d, events_max_bytes);
+	PUT(d, reporter.every_ms), PUT(d, reporter.keep);
 	PUT_TEXT(d, user), PUT_TEXT(d, log_level), PUT_TEXT(d, allow_set), PUT_TEXT(d, block_set);
 	assert_non_null(taken = buf_take(&b));
 	buf_fini(&b);
@@ -114,7 +119,8 @@ static bool is_writable(const struct schema_setting *s)
 
 static void test_defaults(void **state)
 {
-	char *plain = snapshot("service c2s { listen tcp 5222; certificates \"x\"; }");
+	char *plain = snapshot(
+		"service c2s { listen tcp 5222; certificates \"x\"; } reporter { " REPORTER " }");
 	unsigned compared = 0;
 
 	(void)state;
@@ -132,10 +138,15 @@ static void test_defaults(void **state)
 				continue;
 			snprintf(text, sizeof(text),
 				"service c2s { listen tcp 5222; certificates \"x\"; %s%s %s%s } %s "
-				"{ %s %s; }",
+				"{ %s %s; } reporter { " REPORTER " }",
 				service ? s->name : "", "", service ? s->initial : "",
 				service ? ";" : "", service ? "daemon" : b->name,
 				service ? "threads" : s->name, service ? "0" : s->initial);
+			if (strcmp(b->name, "reporter") == 0)
+				snprintf(text, sizeof(text),
+					"service c2s { listen tcp 5222; certificates \"x\"; } "
+					"reporter { %s %s; " REPORTER " }",
+					s->name, s->initial);
 			written = snapshot(text);
 			assert_string_equal(plain, written);
 			free(written);

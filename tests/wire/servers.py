@@ -8,6 +8,7 @@ import shutil
 
 from lab import LabError, Process, wait_for
 
+SECRET = "two-can-keep-it"  # of the component firewall.DOMAIN, on port 5347
 START_PROSODY, START_EJABBERD = 20, 60
 
 
@@ -43,6 +44,7 @@ pidfile = "{folder}/prosody.pid"; data_path = "{folder}/data"; certificates = "{
 log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{log}" }} }}
 interfaces = {{ {interfaces} }}
 c2s_ports = {{ 5222 }}; c2s_direct_tls_ports = {{ 5223 }}; s2s_ports = {{ }}; http_ports = {{ }}; https_ports = {{ }}
+component_ports = {{ 5347 }}; component_interfaces = {{ {interfaces} }}
 c2s_direct_tls_ssl = {{ certificate = "{folder}/{domain}.crt"; key = "{folder}/{domain}.key" }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "carbons", "mam", "smacks", "ping", "presence", "message", "iq",
     "offline", "pep", "blocklist", "log_auth" }}
@@ -55,6 +57,8 @@ VirtualHost "{domain}"
     ssl = {{ certificate = "{folder}/{domain}.crt"; key = "{folder}/{domain}.key" }}
 Component "rooms.{domain}" "muc"
     restrict_room_creation = false; muc_room_locking = false
+Component "firewall.{domain}"
+    component_secret = "{secret}"
 """
 
     def __init__(self, *arguments):
@@ -62,7 +66,8 @@ Component "rooms.{domain}" "muc"
         self._accounts()
         config = self.folder / "prosody.cfg.lua"
         interfaces = ", ".join(f'"{a}"' for a in self.addresses.values())
-        config.write_text(self.CONFIG.format(folder=self.folder, domain=self.domain, log=self.log, interfaces=interfaces))
+        config.write_text(self.CONFIG.format(folder=self.folder, domain=self.domain, log=self.log, interfaces=interfaces,
+                                             secret=SECRET))
         self.process = Process(self.namespace, self.folder / "output.log", "prosody", "--config", config, "-F")
         wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223)),
                  START_PROSODY, f"Prosody to listen; see {self.log}", self.process.alive)
@@ -119,6 +124,8 @@ class Ejabberd(Server):
             common = {"ip": address, "module": "ejabberd_c2s", "max_stanza_size": 262144}
             listen += [dict(common, port=5222, starttls_required=True), dict(common, port=5223, tls=True),
                        dict(common, port=5322, starttls_required=True, use_proxy_protocol=True)]
+            listen.append({"ip": address, "port": 5347, "module": "ejabberd_service",
+                           "hosts": {f"firewall.{self.domain}": {"password": SECRET}}})
         listen.append({"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http",
                        "request_handlers": {"/api": "mod_http_api"}})
         return dict(self.CONFIG, hosts=[self.domain], certfiles=[str(self.folder / "both.pem")], listen=listen)
