@@ -98,6 +98,7 @@ struct ast_action {
 	const char *text; /* REJECT, CLOSE, QUARANTINE: text for the peer, or NULL; REPLACE: the mask; REDIRECT: the JID;
 	                   * REPORT: for the operator, or NULL */
 	uint64_t number;  /* STRIKE: how many (default 1); BAN, TARPIT: milliseconds */
+	const char *define; /* its text, number or element is written $define; define.c finds it */
 	struct ast_item *target; /* JUMP, GOTO: filled by check.c */
 };
 

@@ -130,6 +130,48 @@ static void cond_expand(struct definer *d, struct ast_cond *cond)
 	values_expand(d, &cond->operand, false);
 }
 
+/* An action takes over what the definition says, if it is of the kind that stands there. */
+static void action_take(struct definer *d, struct ast_action *a, const struct ast_value *v)
+{
+	bool text = v->kind == VALUE_STRING;
+
+	switch (a->kind) {
+	case ACTION_STRIKE:
+		a->number = v->number;
+		if (v->kind != VALUE_NUMBER)
+			diag_error(d->diags, a->word_at, NULL, "'$%s' is no number", a->define);
+		return;
+	case ACTION_BAN:
+	case ACTION_TARPIT:
+		a->number = v->number;
+		if (v->kind != VALUE_DURATION)
+			diag_error(d->diags, a->word_at, "times are written 250ms 90s 10m 1h 7d",
+				"'$%s' is no time", a->define);
+		return;
+	case ACTION_STRIP:
+		a->word = v->text;
+		break;
+	case ACTION_REDIRECT:
+		text |= v->kind == VALUE_WORD;
+		/* fall through */
+	default:
+		a->text = v->text;
+	}
+	if (!text)
+		diag_error(d->diags, a->word_at, NULL, "'$%s' is no string", a->define);
+}
+
+static void actions_expand(struct definer *d, struct ast_action *a)
+{
+	for (; a && !d->error; a = a->next) {
+		struct ast_value use = { .text = a->define, .at = a->word_at };
+		const struct ast_value *v = a->define ? value_defined(d, &use) : NULL;
+
+		if (v)
+			action_take(d, a, v);
+	}
+}
+
 static void define_add(struct definer *d, struct ast_item *item)
 {
 	size_t len = strlen(item->name);
@@ -156,7 +198,7 @@ int define_expand(struct ast *ast, struct diag_list *diags)
 			define_add(&d, i);
 		settings_expand(&d, i->settings);
 		for (struct ast_rule *rule = i->rules; rule; rule = rule->next)
-			cond_expand(&d, rule->cond);
+			cond_expand(&d, rule->cond), actions_expand(&d, rule->actions);
 	}
 	map_fini(&d.known, NULL);
 	return d.error;

@@ -73,9 +73,20 @@ static void take_word(struct parser *p, struct ast_action *a)
 	parse_step(p);
 }
 
+/* $NAME: what it stands for is put there by define.c. */
+static bool take_defined(struct parser *p, struct ast_action *a)
+{
+	if (!parse_is(p, TOKEN_DEFINED))
+		return false;
+	a->define = p->token.text;
+	a->word_at = p->token.at;
+	parse_step(p);
+	return true;
+}
+
 static void take_text(struct parser *p, struct ast_action *a)
 {
-	if (!parse_is(p, TOKEN_STRING))
+	if (take_defined(p, a) || !parse_is(p, TOKEN_STRING))
 		return;
 	a->text = p->token.text;
 	parse_step(p);
@@ -83,6 +94,8 @@ static void take_text(struct parser *p, struct ast_action *a)
 
 static bool parse_redirect(struct parser *p, struct ast_action *a)
 {
+	if (take_defined(p, a))
+		return true;
 	if (!parse_is(p, TOKEN_STRING) && !parse_is(p, TOKEN_WORD))
 		return parse_wrong(p, "where to redirect", "a JID such as \"abuse@example.org\"");
 	a->text = p->token.text;
@@ -94,6 +107,8 @@ static bool parse_redirect(struct parser *p, struct ast_action *a)
 static bool parse_time(
 	struct parser *p, struct ast_action *a, const char *what, const char *such_as)
 {
+	if (take_defined(p, a))
+		return true;
 	a->number = p->token.number;
 	a->word_at = p->token.at;
 	return parse_accept(p, TOKEN_DURATION) || parse_wrong(p, what, such_as);
@@ -134,6 +149,8 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 		return true;
 	case ACTION_STRIKE:
 		a->number = 1;
+		if (take_defined(p, a))
+			return true;
 		a->word_at = p->token.at;
 		if (parse_is(p, TOKEN_NUMBER))
 			a->number = p->token.number;
@@ -146,8 +163,11 @@ static bool parse_action_rest(struct parser *p, struct ast_action *a)
 	case ACTION_REDIRECT:
 		return parse_redirect(p, a);
 	case ACTION_STRIP:
+		if (take_defined(p, a))
+			return true;
 		if (!parse_is(p, TOKEN_STRING))
-			return parse_wrong(p, "what to strip", "an element such as \"{urn:x}name\"");
+			return parse_wrong(
+				p, "what to strip", "an element such as \"{urn:x}name\"");
 		take_word(p, a);
 		return true;
 	case ACTION_REPLACE:

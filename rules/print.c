@@ -390,12 +390,16 @@ static void put_action(struct printer *p, const struct ast_action *a)
 		put(p, " ");
 		put_cond(p, a->lookup);
 	}
-	if (a->word) {
+	if (a->word && !(a->define && a->kind == ACTION_STRIP)) {
 		put(p, " ");
 		if (a->kind == ACTION_STRIP)
 			put_string(p, a->word);
 		else
 			put(p, a->word);
+	}
+	if (a->define) {
+		put_format(p, " $%s", a->define);
+		return;
 	}
 	if (a->text) {
 		put(p, " ");

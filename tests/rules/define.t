@@ -37,3 +37,27 @@ define rate = 5/minute; limit l { rate $rate; key from.bare; } ; ok ; rate $rate
 define hooks = c2s; chain c { hook $hooks, s2s; } ; ok ; hook $hooks, s2s;
 define ports = { 5222, 5223 }; service c2s { listen tcp $ports; tls none; upstream 192.0.2.7 plain; } ; ok ; listen tcp $ports;
 define a = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }; define b = { $a, $a, $a, $a, $a, $a, $a, $a, $a, $a }; define c = { $b, $b, $b, $b, $b, $b, $b, $b, $b, $b }; define d = { $c, $c, $c, $c, $c, $c, $c, $c, $c, $c }; define e = { $d, $d, $d, $d, $d, $d, $d, $d, $d, $d }; define f = { $e, $e, $e, $e }; ; fail ; definitions come to more than 100000 values ; long lists belong into a set with a file
+:in define t = "no"; define d = 10m; define n = 3; define e = "{urn:x}y"; define j = abuse@example.org; define l = { "a" }; chain c { hook c2s; rule r { body contains "x" % } } 
+reject $t ; ok ; reject $t
+reject not-allowed $t, strike $n ; ok ; reject not-allowed $t, strike $n
+close $t ; ok ; close $t
+quarantine $t ; ok ; quarantine $t
+redirect $j ; ok ; redirect $j
+redirect $t ; ok ; redirect $t
+ban $d, tarpit 1s ; ok ; ban $d, tarpit 1s
+tarpit $d ; fail ; a tarpit holds between 1ms and 5m
+strip $e, replace $t ; ok ; strip $e, replace $t
+report spam $t, log ; ok ; report spam $t, log
+strip $t ; ok ; strip $t
+ban $n ; fail ; '$n' is no time ; times are written 250ms 90s 10m 1h 7d
+ban $t ; fail ; '$t' is no time
+strike $d ; fail ; '$d' is no number
+reject $d ; fail ; '$d' is no string
+reject $l ; fail ; '$l' is no string
+replace $n ; fail ; '$n' is no string
+redirect $d ; fail ; '$d' is no string
+reject $no ; fail ; '$no' is not defined above ; did you mean 'n'?
+reject $t $t ; fail ; expected ',' or '}', got '$t'
+strike $n 3 ; fail ; expected ',' or '}', got '3'
+mark $t ; fail ; expected a name for the mark, got '$t'
+reject $ ; fail ; '$' needs the name of a definition
