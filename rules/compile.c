@@ -387,8 +387,7 @@ static void compile_order(struct compiler *c)
 static const struct pattern_db *base_of(const struct program *previous, const struct scanner *s)
 {
 	for (const struct scanner *old = previous ? previous->scanners : NULL; old; old = old->next)
-		if (old->field == s->field && old->view == s->view &&
-			strcmp(old->param ? old->param : "", s->param ? s->param : "") == 0)
+		if (old->view == s->view && scanner_takes(old, &s->fields[0]))
 			return old->base;
 	return NULL;
 }
@@ -398,8 +397,10 @@ int compile_scanners(struct compiler *c)
 	int r = 0;
 
 	for (struct scanner *s = c->p->scanners; s && r == 0; s = s->next) {
-		s->first_group = c->p->n_groups;
-		c->p->n_groups += s->n_groups;
+		s->first_run = c->p->n_runs;
+		s->first_hit = c->p->n_hits;
+		c->p->n_runs += s->n_fields;
+		c->p->n_hits += s->n_fields * s->n_groups;
 		/* Reading the old base is safe: only settling changes it, and that waits here. */
 		if (c->previous)
 			pthread_mutex_lock(&c->previous->settling);

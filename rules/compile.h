@@ -31,6 +31,8 @@ void compile_limit_item(struct compiler *c, const struct ast_item *item);
 void compile_similar_item(struct compiler *c, const struct ast_item *item);
 /* A condition of the tree as nodes; NULL after an error. depth starts at 0. */
 struct node *compile_cond(struct compiler *c, const struct ast_cond *cond, unsigned depth);
+/* Do patterns looked for in that field belong to the scanner, as far as the field goes? */
+bool scanner_takes(const struct scanner *s, const struct scan_field *f);
 /* Prepares the databases of all scanners once all conditions are known. */
 int compile_scanners(struct compiler *c);
 /* Where the item of that name stands in the program. */

@@ -33,26 +33,52 @@ static struct node *node_new(struct compiler *c, enum node_kind kind, const stru
 
 /* ---- scanners ---- */
 
-static bool same_param(const char *a, const char *b)
+static bool same_field(const struct scan_field *a, const struct scan_field *b)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	return a->field == b->field &&
+	       (a->param == b->param ||
+		       (a->param && b->param && strcmp(a->param, b->param) == 0));
+}
+
+/* Texts of a message of which one is often all there is of the other. */
+static bool is_message_text(const struct scan_field *f)
+{
+	return f->field->type == FIELD_TEXT && !f->field->many && !f->field->param;
+}
+
+bool scanner_takes(const struct scanner *s, const struct scan_field *f)
+{
+	return same_field(&s->fields[0], f) ||
+	       (is_message_text(&s->fields[0]) && is_message_text(f));
+}
+
+/* The field's place in the scanner; n_fields if there is no room. */
+static unsigned scanner_field(struct scanner *s, const struct scan_field *f)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_fields; i++)
+		if (same_field(&s->fields[i], f))
+			return i;
+	if (i < SCAN_FIELDS_MAX)
+		s->fields[s->n_fields++] = *f;
+	return i;
 }
 
 static struct scanner *scanner_find(
 	struct compiler *c, const struct node *n, enum pattern_view view)
 {
+	const struct scan_field f = { n->field, n->param };
 	struct scanner **link = &c->p->scanners, *s;
 
 	for (; *link; link = &(*link)->next)
-		if ((*link)->field == n->field && (*link)->view == view &&
-			same_param((*link)->param, n->param))
+		if ((*link)->view == view && scanner_takes(*link, &f) &&
+			scanner_field(*link, &f) < SCAN_FIELDS_MAX)
 			return *link;
 	if (!(s = compile_alloc(c, sizeof(*s))))
 		return NULL;
-	s->field = n->field;
-	s->param = n->param;
+	s->fields[s->n_fields++] = f;
 	s->view = view;
-	s->index = c->p->n_scanners++;
 	return *link = s;
 }
 
@@ -78,8 +104,8 @@ static bool scanner_group(struct compiler *c, struct node *n, struct scanner *s,
 		}
 		s->groups[s->n_groups++] = (struct scan_group){ .list = list };
 	}
-	n->scans[n->n_scans].scanner = s;
-	n->scans[n->n_scans++].group = g;
+	n->scans[n->n_scans++] = (struct scan_ref){ s, g,
+		scanner_field(s, &(struct scan_field){ n->field, n->param }) };
 	return true;
 }
 

@@ -52,7 +52,8 @@ static uint64_t key_hash(const struct limit_key *key, const struct field_value *
 		return map_hash(a->bytes, address_is_v4(a) ? 16 : 8);
 	if (key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL)
 		return map_hash(&value->number, sizeof(value->number));
-	return map_hash(value->text.ptr, value->text.len);
+	return value->hash ? jid_hash(value->hash, value->text)
+			   : map_hash(value->text.ptr, value->text.len);
 }
 
 static bool key_get(struct judge *j, const struct limit_key *key, struct field_value *value)
@@ -165,9 +166,9 @@ static bool test_similar(struct judge *j, const struct node *n)
 static bool test_scan(struct judge *j, const struct node *n)
 {
 	for (unsigned i = 0; i < n->n_scans; i++) {
-		const struct scanner *s = n->scans[i].scanner;
-		const struct list *list = s->groups[n->scans[i].group].list;
-		const struct hit *hit = judge_scan(j, s, n->scans[i].group);
+		const struct scan_ref *ref = &n->scans[i];
+		const struct list *list = ref->scanner->groups[ref->group].list;
+		const struct hit *hit = judge_scan(j, ref);
 		const char *entry;
 		size_t start, end, size;
 		struct span text;

@@ -111,8 +111,7 @@ static void mask_range(void *arg, size_t start, size_t end)
 static void mask_scan(struct masking *m, const struct node *n)
 {
 	for (unsigned i = 0; i < n->n_scans && !m->j->error; i++)
-		judge_scan_each(
-			m->j, n->scans[i].scanner, n->scans[i].group, m->text, mask_range, m);
+		judge_scan_each(m->j, &n->scans[i], m->text, mask_range, m);
 }
 
 static void count_range(void *arg, size_t start, size_t end)
@@ -130,8 +129,7 @@ static bool value_fits(struct judge *j, const struct node *n, const struct field
 	if (n->kind != NODE_SCAN)
 		return value->text.len && test_value(j, n, value);
 	for (unsigned i = 0; i < n->n_scans && !found && !j->error; i++)
-		judge_scan_each(j, n->scans[i].scanner, n->scans[i].group, value->text, count_range,
-			&found);
+		judge_scan_each(j, &n->scans[i], value->text, count_range, &found);
 	return found;
 }
 

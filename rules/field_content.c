@@ -68,15 +68,18 @@ FIELD_GETTER(lang)
 /* ---- addresses ---- */
 
 /* A malformed address still exists and is shown as written; its parts do not. */
-static bool give_address(const struct view_address *a, unsigned index, struct field_value *out)
+static bool give_address(struct jid_known *a, unsigned index, struct field_value *out)
 {
-	return give_text(a->valid ? a->full : a->written, index, out);
+	if (!a->valid)
+		return give_span(a->written, index, out);
+	out->hash = &a->full_hash;
+	return give_span(a->full, index, out);
 }
 
-static bool give_part(
-	const struct view_address *a, const char *part, unsigned index, struct field_value *out)
+static bool give_bare(struct jid_known *a, unsigned index, struct field_value *out)
 {
-	return a->valid && give_text(part, index, out);
+	out->hash = &a->bare_hash;
+	return give_span(a->bare, index, out);
 }
 
 FIELD_GETTER(from)
@@ -87,34 +90,26 @@ FIELD_GETTER(from)
 
 FIELD_GETTER(from_bare)
 {
-	const struct view_address *a = view_address(v, VIEW_FROM);
-
 	UNUSED(param);
-	return give_part(a, a->bare, index, out);
+	return give_bare(view_address(v, VIEW_FROM), index, out);
 }
 
 FIELD_GETTER(from_local)
 {
-	const struct view_address *a = view_address(v, VIEW_FROM);
-
 	UNUSED(param);
-	return give_part(a, a->jid.local, index, out);
+	return give_span(view_address(v, VIEW_FROM)->local, index, out);
 }
 
 FIELD_GETTER(from_domain)
 {
-	const struct view_address *a = view_address(v, VIEW_FROM);
-
 	UNUSED(param);
-	return give_part(a, a->jid.domain, index, out);
+	return give_span(view_address(v, VIEW_FROM)->domain, index, out);
 }
 
 FIELD_GETTER(from_resource)
 {
-	const struct view_address *a = view_address(v, VIEW_FROM);
-
 	UNUSED(param);
-	return give_part(a, a->jid.resource, index, out);
+	return give_span(view_address(v, VIEW_FROM)->resource, index, out);
 }
 
 FIELD_GETTER(to)
@@ -125,34 +120,26 @@ FIELD_GETTER(to)
 
 FIELD_GETTER(to_bare)
 {
-	const struct view_address *a = view_address(v, VIEW_TO);
-
 	UNUSED(param);
-	return give_part(a, a->bare, index, out);
+	return give_bare(view_address(v, VIEW_TO), index, out);
 }
 
 FIELD_GETTER(to_local)
 {
-	const struct view_address *a = view_address(v, VIEW_TO);
-
 	UNUSED(param);
-	return give_part(a, a->jid.local, index, out);
+	return give_span(view_address(v, VIEW_TO)->local, index, out);
 }
 
 FIELD_GETTER(to_domain)
 {
-	const struct view_address *a = view_address(v, VIEW_TO);
-
 	UNUSED(param);
-	return give_part(a, a->jid.domain, index, out);
+	return give_span(view_address(v, VIEW_TO)->domain, index, out);
 }
 
 FIELD_GETTER(to_resource)
 {
-	const struct view_address *a = view_address(v, VIEW_TO);
-
 	UNUSED(param);
-	return give_part(a, a->jid.resource, index, out);
+	return give_span(view_address(v, VIEW_TO)->resource, index, out);
 }
 
 /* ---- texts ---- */
@@ -424,7 +411,7 @@ FIELD_GETTER(stranger)
 	if (!v->root || !v->pairs || !view_pair(v, &key, &bit))
 		return give_number(0, index, out);
 	known = pair_table_find(v->pairs, key);
-	if (strcmp(view_address(v, VIEW_FROM)->bare, view_address(v, VIEW_TO)->bare) == 0)
+	if (span_equal(view_address(v, VIEW_FROM)->bare, view_address(v, VIEW_TO)->bare))
 		return give_number(0, index, out);
 	return give_number(!(known & (bit ^ (PAIR_FORTH | PAIR_BACK))), index, out);
 }

@@ -120,10 +120,12 @@ FIELD_GETTER(sasl_mechanism)
 
 FIELD_GETTER(session_jid)
 {
-	const struct view_address *a = view_address(v, VIEW_SESSION);
+	struct jid_known *a = view_address(v, VIEW_SESSION);
 
 	UNUSED(param);
-	return give_text(a->valid ? a->full : a->written, index, out);
+	out->text = a->valid ? a->full : a->written;
+	out->hash = a->valid ? &a->full_hash : NULL;
+	return index == 0 && out->text.len > 0;
 }
 
 FIELD_GETTER(session_domain)

@@ -148,7 +148,8 @@ static bool same_guard(const struct node *a, const struct node *b)
 	if (guard_kind(a) != guard_kind(b))
 		return false;
 	if (a->kind == NODE_SCAN)
-		return a->scans[0].scanner == b->scans[0].scanner;
+		return a->scans[0].scanner == b->scans[0].scanner &&
+		       a->scans[0].field == b->scans[0].field;
 	return a->field == b->field &&
 	       (a->param == b->param || (a->param && b->param && strcmp(a->param, b->param) == 0));
 }
@@ -345,12 +346,10 @@ static void values_ask(struct judge *j, const struct guard *g, uint64_t *open)
 
 static void scan_ask(struct judge *j, const struct guard *g, uint64_t *open)
 {
-	const struct scanner *s = g->first->scans[0].scanner;
-
-	if (!judge_scan_any(j, s))
+	if (!judge_scan_any(j, &g->first->scans[0]))
 		return;
 	for (unsigned i = 0; i < g->n; i++)
-		if (judge_scan_maybe(j, s, g->entries[i].node->scans[0].group))
+		if (judge_scan_maybe(j, &g->entries[i].node->scans[0]))
 			bit_set(open, g->entries[i].rule);
 }
 

@@ -41,7 +41,13 @@ struct pending_match {
 	size_t start, end;
 };
 
+/* What a scanner found in one of its fields. */
 enum scan_done { SCAN_NOT_YET, SCAN_NOTHING, SCAN_SOMETHING };
+struct scan_run {
+	enum scan_done done;
+	struct span text; /* what was read, of a field with one value */
+	struct hit *hits; /* by group; if there is something */
+};
 
 /* What a similar block said of this stanza. */
 struct similar_seen {
@@ -52,11 +58,12 @@ struct similar_seen {
 struct judge {
 	struct arena arena;
 	struct pattern_scratch *scratch;
-	struct hit *hits;      /* by scanner->first_group + group */
-	unsigned char *scanned; /* by scanner: enum scan_done */
+	struct jid_cache *addresses;
+	struct hit *hits;      /* from scanner->first_hit on: by field, by group */
+	struct scan_run *runs; /* from scanner->first_run on: by field */
 	unsigned char *limits; /* by limit: LIMIT_UNKNOWN ... */
 	struct similar_seen *similars; /* by similar block */
-	unsigned cap_hits, cap_scanned, cap_limits, cap_similars;
+	unsigned cap_hits, cap_runs, cap_limits, cap_similars;
 
 	/* of the judgement going on */
 	struct program *program;
@@ -87,16 +94,18 @@ static inline uint64_t judge_now_ns(struct judge *j)
 	return j->mono_ns;
 }
 
-/* The hit of a scanner's group, scanning first if nobody did; NULL when there is none or on
- * j->error. */
-const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned group);
+/* What the test's scanner found for it, scanning first if nobody did; NULL when there is nothing or
+ * on j->error. */
+const struct hit *judge_scan(struct judge *j, const struct scan_ref *ref);
 /* Every match of the group in a text, as bytes of the text itself; what an expression could not finish
  * is the whole of it. Ranges may overlap. */
-void judge_scan_each(struct judge *j, const struct scanner *s, unsigned group, struct span text,
+void judge_scan_each(struct judge *j, const struct scan_ref *ref, struct span text,
 	void (*visit)(void *arg, size_t start, size_t end), void *arg);
-/* Is there anything at all for the scanner's groups? False on j->error. */
-bool judge_scan_any(struct judge *j, const struct scanner *s);
+/* Is there anything at all for the scanner in that field? False on j->error. */
+bool judge_scan_any(struct judge *j, const struct scan_ref *ref);
 /* After that was true: has the group a hit, or an expression that may be one? */
-bool judge_scan_maybe(const struct judge *j, const struct scanner *s, unsigned group);
+bool judge_scan_maybe(const struct judge *j, const struct scan_ref *ref);
+/* A text folded, once however often a judgement asks for it. NULL on j->error. */
+const struct folded *judge_fold(struct judge *j, struct span text);
 /* The text of a hit as it stood before folding, and where. */
 struct span hit_text(const struct hit *hit, size_t *start, size_t *end);

@@ -31,7 +31,8 @@ struct judge *judge_new(void)
 	if (!j)
 		return NULL;
 	arena_init(&j->arena, JUDGE_MEMORY_MAX);
-	if (!(j->scratch = pattern_scratch_new()) || text_fold_init() < 0) {
+	if (!(j->scratch = pattern_scratch_new()) || !(j->addresses = jid_cache_new()) ||
+		text_fold_init() < 0) {
 		judge_free(j);
 		return NULL;
 	}
@@ -43,9 +44,10 @@ void judge_free(struct judge *j)
 	if (!j)
 		return;
 	pattern_scratch_free(j->scratch);
+	jid_cache_free(j->addresses);
 	arena_fini(&j->arena);
 	free(j->hits);
-	free(j->scanned);
+	free(j->runs);
 	free(j->limits);
 	free(j->similars);
 	free(j);
@@ -66,13 +68,13 @@ static bool grow(void *array, unsigned *cap, unsigned need, size_t size)
 
 static int judge_fit(struct judge *j, const struct program *p)
 {
-	if (!grow(&j->hits, &j->cap_hits, p->n_groups, sizeof(*j->hits)) ||
-		!grow(&j->scanned, &j->cap_scanned, p->n_scanners, sizeof(*j->scanned)) ||
+	if (!grow(&j->hits, &j->cap_hits, p->n_hits, sizeof(*j->hits)) ||
+		!grow(&j->runs, &j->cap_runs, p->n_runs, sizeof(*j->runs)) ||
 		!grow(&j->limits, &j->cap_limits, p->n_limits, sizeof(*j->limits)) ||
 		!grow(&j->similars, &j->cap_similars, p->n_similars, sizeof(*j->similars)))
 		return -ENOMEM;
-	if (p->n_scanners)
-		memset(j->scanned, 0, p->n_scanners * sizeof(*j->scanned));
+	for (unsigned i = 0; i < p->n_runs; i++)
+		j->runs[i].done = SCAN_NOT_YET;
 	if (p->n_limits)
 		memset(j->limits, 0, p->n_limits * sizeof(*j->limits));
 	if (p->n_similars)
@@ -228,8 +230,8 @@ static void verdict_redirect(struct judge *j, struct verdict *v, const struct ac
 		v->condition = STANZA_ERROR_POLICY_VIOLATION;
 	} else if (strcmp(stanza_type(s->stanza), "error") == 0) {
 		v->kind = VERDICT_DROP;
-	} else if (strcmp(view_address(&j->view, VIEW_TO)->bare, a->word) != 0 &&
-		   strcmp(view_address(&j->view, VIEW_FROM)->bare, a->word) != 0) {
+	} else if (!span_is(view_address(&j->view, VIEW_TO)->bare, a->word) &&
+		   !span_is(view_address(&j->view, VIEW_FROM)->bare, a->word)) {
 		v->kind = VERDICT_REDIRECT;
 		v->redirect = a->text;
 	}
@@ -292,7 +294,7 @@ static void rule_show(struct judge *j, const struct rule *rule)
 		verdict_add_matches(j, body);
 		return;
 	}
-	memcpy(earlier, v->matches, sizeof(earlier));
+	memcpy(earlier, v->matches, n * sizeof(*earlier));
 	v->n_matches = 0;
 	verdict_add_matches(j, body);
 	for (unsigned i = 0; i < n && v->n_matches < VERDICT_MATCHES_MAX; i++)
@@ -476,12 +478,13 @@ static void remember_pair(struct judge *j, const struct subject *s)
 int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	const struct trial *trial, struct verdict *out)
 {
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, offsetof(struct verdict, marks));
 	out->kind = VERDICT_ACCEPT;
 	out->rule = out->chain = "";
 	verdict_make_id(out->id);
 	arena_reset(&j->arena);
 	pattern_scratch_rest(j->scratch);
+	jid_cache_rest(j->addresses);
 	j->program = p;
 	j->values = NULL;
 	j->n_values = 0;
@@ -491,6 +494,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->silent = j->n_pending = j->n_would = j->n_told = 0;
 	j->last_would = &out->would;
 	view_init(&j->view, s, &j->arena, trial ? trial->pairs : p->pairs);
+	j->view.cache = j->addresses;
 	j->view.wall_ms = trial ? trial->wall_ms : VIEW_NO_CLOCK;
 	j->view.verdict = out;
 	j->view.ibb = trial ? trial->ibb : p->ibb;

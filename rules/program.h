@@ -32,19 +32,34 @@ struct scan_group {
 	uint64_t base_edits; /* the base holds the set as it was at this edit counter */
 };
 
-/* All patterns looked for in one field in one view. */
-struct scanner {
-	struct scanner *next;
+/* A field that a scanner looks at. */
+struct scan_field {
 	const struct field *field;
 	const char *param;
+};
+
+enum { SCAN_FIELDS_MAX = 8 };
+
+/* All patterns looked for in one view of a field; of body, subject, text and their like together, for
+ * where they are the same text it is read once. */
+struct scanner {
+	struct scanner *next;
+	struct scan_field fields[SCAN_FIELDS_MAX];
+	unsigned n_fields;
 	enum pattern_view view;
-	unsigned index;       /* among the program's scanners */
-	unsigned first_group; /* its groups' place among all */
+	unsigned first_run; /* the place of its first field among all scanners' fields */
+	unsigned first_hit; /* the place of its hits among all: n_groups for each field */
 	struct scan_group *groups;
 	unsigned n_groups, cap_groups;
 	struct pattern_item *fixed; /* operands */
 	size_t n_fixed, cap_fixed;
 	struct pattern_db *base, *delta;
+};
+
+/* Where a test finds what the scanner found for it. */
+struct scan_ref {
+	struct scanner *scanner;
+	unsigned group, field; /* among the scanner's */
 };
 
 enum node_kind {
@@ -76,10 +91,7 @@ struct node {
 	const struct field *field;
 	const char *param;
 	enum ast_op op;
-	struct {
-		struct scanner *scanner;
-		unsigned group;
-	} scans[2];
+	struct scan_ref scans[2];
 	unsigned n_scans;
 	struct list *list;
 	struct literal *words;
@@ -167,7 +179,7 @@ struct program {
 	struct list **lists;
 	unsigned n_lists;
 	struct scanner *scanners;
-	unsigned n_scanners, n_groups;
+	unsigned n_runs, n_hits; /* fields of scanners; groups of each of those */
 	struct prefix_tree **trees; /* of NODE_NETWORKS, to be freed */
 	unsigned n_trees, cap_trees;
 	bool uses_stranger;

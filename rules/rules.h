@@ -109,18 +109,16 @@ struct verdict {
 	uint64_t tarpit_ms; /* what the client says next waits so long; 0: not at all */
 	const char *redirect; /* REDIRECT: the JID */
 	const char *report, *report_text; /* "spam" or "abuse", and a text or NULL; NULL: no report */
-	const char *marks[VERDICT_MARKS_MAX];
-	unsigned n_marks;
-	struct verdict_match matches[VERDICT_MATCHES_MAX];
-	unsigned n_matches;
-	struct verdict_field fields[VERDICT_FIELDS_MAX];
-	unsigned n_fields;
+	unsigned n_marks, n_matches, n_fields, n_strips; /* of the arrays below */
 	/* What has to change in the stanza if it goes on. */
 	struct verdict_mask *masks; /* in no order; they may overlap */
 	size_t n_masks;
-	const char *strips[VERDICT_STRIPS_MAX]; /* "{ns}name" of elements that are there */
-	unsigned n_strips;
 	char id[VERDICT_ID_SIZE]; /* unique, short, NUL-terminated: "k7f3-9q2m-04" ; set for every verdict */
+	/* Behind their numbers nothing is set: a judgement does not clear them. */
+	const char *marks[VERDICT_MARKS_MAX];
+	struct verdict_match matches[VERDICT_MATCHES_MAX];
+	struct verdict_field fields[VERDICT_FIELDS_MAX];
+	const char *strips[VERDICT_STRIPS_MAX]; /* "{ns}name" of elements that are there */
 };
 
 /* "accept" ... */

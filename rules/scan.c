@@ -16,6 +16,7 @@ enum {
 struct scan_state {
 	struct judge *j;
 	const struct scanner *s;
+	struct scan_run *run;
 	const struct scan_value *value;
 	unsigned found;
 };
@@ -24,12 +25,12 @@ static bool scan_visit(void *arg, const struct pattern_item *item, size_t start,
 {
 	struct scan_state *state = arg;
 	struct judge *j = state->j;
-	struct hit *hit = &j->hits[state->s->first_group + item->group];
+	struct hit *hit = &state->run->hits[item->group];
 	struct candidate *c;
 
-	if (j->scanned[state->s->index] != SCAN_SOMETHING) {
-		memset(&j->hits[state->s->first_group], 0, state->s->n_groups * sizeof(*j->hits));
-		j->scanned[state->s->index] = SCAN_SOMETHING;
+	if (state->run->done != SCAN_SOMETHING) {
+		memset(state->run->hits, 0, state->s->n_groups * sizeof(*hit));
+		state->run->done = SCAN_SOMETHING;
 	}
 	if (hit->item || (item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view))))
 		return true;
@@ -108,24 +109,53 @@ static int scan_text(struct scan_state *state, struct span raw)
 	return pattern_scan(j->scratch, state->s->delta, value_view(value), scan_visit, state);
 }
 
-static void scanner_run(struct judge *j, const struct scanner *s)
+/* What another field of the scanner gave is not read again. */
+static bool run_share(struct judge *j, const struct scanner *s, struct scan_run *run)
 {
-	struct scan_state state = { .j = j, .s = s };
+	const struct scan_run *other = &j->runs[s->first_run];
 
-	j->scanned[s->index] = SCAN_NOTHING; /* until something is: hits are cleared then */
+	for (unsigned i = 0; i < s->n_fields; i++, other++) {
+		if (other == run || other->done == SCAN_NOT_YET || !other->text.len ||
+			other->text.ptr != run->text.ptr || other->text.len != run->text.len)
+			continue;
+		run->done = other->done;
+		run->hits = other->hits;
+		return true;
+	}
+	return false;
+}
+
+static void scanner_run(
+	struct judge *j, const struct scanner *s, unsigned place, struct scan_run *run)
+{
+	const struct scan_field *f = &s->fields[place];
+	struct scan_state state = { .j = j, .s = s, .run = run };
+
+	run->done = SCAN_NOTHING; /* until something is: hits are cleared then */
+	run->text = (struct span){ NULL, 0 };
+	run->hits = &j->hits[s->first_hit + place * s->n_groups];
 	if (!s->base && !s->delta)
 		return;
 	for (unsigned i = 0; !j->error && state.found < s->n_groups; i++) {
-		struct field_value value = { 0 };
+		struct field_value value = { .text = { "", 0 } };
 		int r;
 
-		if (!s->field->get(&j->view, s->param, i, &value))
+		if (!f->field->get(&j->view, f->param, i, &value))
+			break;
+		if (!f->field->many)
+			run->text = value.text;
+		if (!f->field->many && run_share(j, s, run))
 			break;
 		if (value.text.len && (r = scan_text(&state, value.text)) < 0)
 			j->error = r;
-		if (!s->field->many)
+		if (!f->field->many)
 			break;
 	}
+}
+
+static struct scan_run *run_of(const struct judge *j, const struct scan_ref *ref)
+{
+	return &j->runs[ref->scanner->first_run + ref->field];
 }
 
 /* What runs into its limits counts as a match: the text is not let through because it is hard to
@@ -152,29 +182,42 @@ static void confirm(struct judge *j, struct hit *hit)
 	hit->candidates = NULL;
 }
 
-bool judge_scan_any(struct judge *j, const struct scanner *s)
+bool judge_scan_any(struct judge *j, const struct scan_ref *ref)
 {
-	if (j->scanned[s->index] == SCAN_NOT_YET)
-		scanner_run(j, s);
-	return j->scanned[s->index] == SCAN_SOMETHING && !j->error;
+	struct scan_run *run = run_of(j, ref);
+
+	if (run->done == SCAN_NOT_YET)
+		scanner_run(j, ref->scanner, ref->field, run);
+	return run->done == SCAN_SOMETHING && !j->error;
 }
 
-bool judge_scan_maybe(const struct judge *j, const struct scanner *s, unsigned group)
+bool judge_scan_maybe(const struct judge *j, const struct scan_ref *ref)
 {
-	const struct hit *hit = &j->hits[s->first_group + group];
+	const struct hit *hit = &run_of(j, ref)->hits[ref->group];
 
 	return hit->item || hit->candidates;
 }
 
-const struct hit *judge_scan(struct judge *j, const struct scanner *s, unsigned group)
+const struct hit *judge_scan(struct judge *j, const struct scan_ref *ref)
 {
-	struct hit *hit = &j->hits[s->first_group + group];
+	struct hit *hit;
 
-	if (!judge_scan_any(j, s))
+	if (!judge_scan_any(j, ref))
 		return NULL;
+	hit = &run_of(j, ref)->hits[ref->group];
 	if (hit->candidates)
 		confirm(j, hit);
 	return hit->item && !j->error ? hit : NULL;
+}
+
+const struct folded *judge_fold(struct judge *j, struct span text)
+{
+	struct scan_value *value;
+	int r = value_find(j, PATTERN_FOLDED, text, &value);
+
+	if (r < 0)
+		j->error = r;
+	return r < 0 ? NULL : &value->folded;
 }
 
 /* ---- every match ---- */
@@ -265,11 +308,12 @@ static void sweep_regex(const struct sweep *sweep, const struct regex *re)
 	}
 }
 
-void judge_scan_each(struct judge *j, const struct scanner *s, unsigned group, struct span text,
+void judge_scan_each(struct judge *j, const struct scan_ref *ref, struct span text,
 	void (*visit)(void *arg, size_t start, size_t end), void *arg)
 {
+	const struct scanner *s = ref->scanner;
 	struct scan_value value = { .raw = text };
-	struct sweep sweep = { j, group, &value, visit, arg, NULL };
+	struct sweep sweep = { j, ref->group, &value, visit, arg, NULL };
 	int r = 0;
 
 	if (j->error || !text.len || (!s->base && !s->delta))

@@ -4,19 +4,16 @@
  * or to too many. What is empty or short counts nowhere. */
 #include "rules/similar_count.h"
 
-#include <errno.h>
+#include "rules/jid_cache.h"
 
-#include "base/map.h"
-
-static uint64_t who(struct judge *j, const char *field)
+static uint64_t who(struct judge *j, enum view_jid which)
 {
-	const struct field *f = field_find(field);
-	struct field_value value = { .text = { "", 0 } };
+	struct jid_known *known = view_address(&j->view, which);
 	uint64_t hash;
 
-	if (!f || !f->get(&j->view, NULL, 0, &value) || !value.text.len)
+	if (!known->bare.len)
 		return 0;
-	hash = map_hash(value.text.ptr, value.text.len);
+	hash = jid_hash(&known->bare_hash, known->bare);
 	return hash ? hash : 1;
 }
 
@@ -29,15 +26,12 @@ static bool text_sign(struct judge *j, const struct similar *similar, struct sig
 	shingle_begin(&shingle, salt);
 	for (unsigned i = 0; !j->error; i++) {
 		struct field_value value = { .text = { "", 0 } };
-		struct folded folded;
-		int r;
+		const struct folded *folded;
 
 		if (!similar->field->get(&j->view, similar->param, i, &value))
 			break;
-		if (value.text.len && (r = text_fold(&j->arena, value.text, &folded)) < 0)
-			j->error = r;
-		else if (value.text.len)
-			shingle_add(&shingle, (struct span){ folded.text, folded.len });
+		if (value.text.len && (folded = judge_fold(j, value.text)))
+			shingle_add(&shingle, (struct span){ folded->text, folded->len });
 		if (!similar->field->many)
 			break;
 	}
@@ -51,7 +45,7 @@ bool similar_is_exceeded(struct judge *j, const struct similar *similar,
 
 	if (!text_sign(j, similar, &text))
 		return false;
-	similar_table_add(table, &text, who(j, "from.bare"), who(j, "to.bare"), judge_now_ns(j),
+	similar_table_add(table, &text, who(j, VIEW_FROM), who(j, VIEW_TO), judge_now_ns(j),
 		similar->evicted, count);
 	return (!similar->senders || count->senders > similar->senders) &&
 	       (!similar->recipients || count->recipients > similar->recipients);

@@ -18,7 +18,7 @@ enum { VIEW_URLS_MAX = 65536 };
 void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
 	struct pair_table *pairs)
 {
-	memset(v, 0, sizeof(*v));
+	memset(v, 0, offsetof(struct subject_view, texts));
 	v->s = s;
 	v->root = s->stanza ? s->stanza->root : NULL;
 	v->arena = arena;
@@ -55,54 +55,45 @@ static const char *address_written(struct subject_view *v, enum view_jid which)
 	return "";
 }
 
-const struct view_address *view_address(struct subject_view *v, enum view_jid which)
+static struct jid_known absent = {
+	false, { "", 0 }, { "", "", "" }, { "", 0 }, { "", 0 }, { "", 0 }, { "", 0 }, { "", 0 }, 0, 0
+};
+
+struct jid_known *view_address(struct subject_view *v, enum view_jid which)
 {
-	struct view_address *a = &v->jids[which];
+	struct jid_known *known = &absent;
+	const char *written;
 	int r;
 
-	if (a->ready)
-		return a;
-	a->ready = true;
-	a->written = address_written(v, which);
-	a->bare = a->full = "";
-	if (!*a->written)
-		return a;
-	r = jid_parse(v->arena, span_of(a->written), &a->jid);
-	if (r == 0) {
-		a->bare = jid_bare(v->arena, &a->jid);
-		a->full = jid_full(v->arena, &a->jid);
-		if (!a->bare || !a->full)
-			r = -ENOMEM;
-	}
-	if (r == -ENOMEM)
+	if (v->jids[which])
+		return v->jids[which];
+	written = address_written(v, which);
+	if (*written && (r = jid_cache_find(v->cache, v->arena, span_of(written), &known)) < 0) {
 		v->error = r;
-	a->valid = r == 0;
-	return a;
+		known = &absent;
+	}
+	return v->jids[which] = known;
 }
 
 bool view_pair(struct subject_view *v, uint64_t *key, unsigned *bit)
 {
-	const struct view_address *from = view_address(v, VIEW_FROM),
-				  *to = view_address(v, VIEW_TO);
-	const char *low, *high;
-	size_t n_low, n_high;
+	const struct jid_known *from = view_address(v, VIEW_FROM), *to = view_address(v, VIEW_TO);
+	struct span low, high;
 	char *joined;
 	int order;
 
 	if (!from->valid || !to->valid)
 		return false;
-	order = strcmp(from->bare, to->bare);
+	order = strcmp(from->bare.ptr, to->bare.ptr);
 	low = order <= 0 ? from->bare : to->bare;
 	high = order <= 0 ? to->bare : from->bare;
-	n_low = strlen(low);
-	n_high = strlen(high);
-	if (!(joined = arena_alloc(v->arena, n_low + n_high + 1))) {
+	if (!(joined = arena_alloc(v->arena, low.len + high.len + 1))) {
 		v->error = -ENOMEM;
 		return false;
 	}
-	memcpy(joined, low, n_low + 1);
-	memcpy(joined + n_low + 1, high, n_high);
-	*key = map_hash(joined, n_low + n_high + 1);
+	memcpy(joined, low.ptr, low.len + 1);
+	memcpy(joined + low.len + 1, high.ptr, high.len);
+	*key = map_hash(joined, low.len + high.len + 1);
 	*bit = order <= 0 ? PAIR_FORTH : PAIR_BACK;
 	return true;
 }
@@ -120,8 +111,8 @@ struct span view_text(struct subject_view *v, enum view_text which)
 	struct carrier_text t = { "", 0 };
 	int r = 0;
 
-	if (v->texts[which].ready)
-		return v->texts[which].text;
+	if (v->text_ready[which])
+		return v->texts[which];
 	if (!v->root)
 		r = 0;
 	else if (which == VIEW_ALL)
@@ -132,9 +123,9 @@ struct span view_text(struct subject_view *v, enum view_text which)
 		r = carriers_named(v->arena, v->s->stanza, names[which], &t);
 	if (r < 0)
 		v->error = r;
-	v->texts[which].ready = true;
-	v->texts[which].text = r < 0 ? (struct span){ "", 0 } : (struct span){ t.text, t.len };
-	return v->texts[which].text;
+	v->text_ready[which] = true;
+	v->texts[which] = r < 0 ? (struct span){ "", 0 } : (struct span){ t.text, t.len };
+	return v->texts[which];
 }
 
 struct url **view_urls(struct subject_view *v, unsigned *n)

@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "rules/country.h"
+#include "rules/jid_cache.h"
 #include "rules/limit.h"
 #include "rules/rules.h"
 #include "rules/zone.h"
-#include "xmpp/jid.h"
 #include "xmpp/url.h"
 
 enum view_jid { VIEW_FROM, VIEW_TO, VIEW_SESSION, VIEW_JIDS };
@@ -23,13 +23,6 @@ enum view_text {
 	VIEW_NICK,
 	VIEW_ALL,
 	VIEW_TEXTS
-};
-
-struct view_address {
-	bool ready, valid;
-	const char *written; /* "" if absent */
-	struct jid jid;      /* if valid */
-	const char *bare, *full;
 };
 
 struct view_file {
@@ -53,6 +46,7 @@ struct subject_view {
 	const struct subject *s;
 	const struct xml_element *root; /* NULL when there is no stanza */
 	struct arena *arena;
+	struct jid_cache *cache;  /* may be NULL */
 	struct pair_table *pairs; /* may be NULL: everyone is known */
 	struct ibb_table *ibb;    /* may be NULL: pieces stand alone */
 	metric *ibb_evicted;
@@ -62,11 +56,8 @@ struct subject_view {
 	const struct zone *zone;  /* where "time" and "weekday" are */
 	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
 
-	struct view_address jids[VIEW_JIDS];
-	struct {
-		bool ready;
-		struct span text;
-	} texts[VIEW_TEXTS];
+	struct jid_known *jids[VIEW_JIDS]; /* NULL: nobody asked yet */
+	bool text_ready[VIEW_TEXTS];
 	struct view_spans payload, payload_ns, encrypted;
 	struct {
 		bool ready;
@@ -80,6 +71,8 @@ struct subject_view {
 	} files;
 	struct view_spans ibb_pieces;
 	struct view_path *paths;
+	/* What is behind here is set before it is read. */
+	struct span texts[VIEW_TEXTS];
 	char address[64], time[8], country[COUNTRY_SIZE];
 };
 
@@ -91,7 +84,7 @@ void view_init(struct subject_view *v, const struct subject *s, struct arena *ar
 	struct pair_table *pairs);
 /* Never NULL; not valid when absent or malformed. "from" of a client's own stanza falls back to the
  * session, "to" of what goes out to it likewise (RFC 6120 8.1.2.1). */
-const struct view_address *view_address(struct subject_view *v, enum view_jid which);
+struct jid_known *view_address(struct subject_view *v, enum view_jid which);
 /* Joined text; len 0 if there is none. */
 struct span view_text(struct subject_view *v, enum view_text which);
 /* URLs of all text, in order. */

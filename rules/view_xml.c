@@ -247,16 +247,16 @@ const struct view_file *view_files(struct subject_view *v, unsigned *n)
 /* Each sender, recipient and sid is a stream. */
 static bool ibb_key(struct subject_view *v, const char *sid, uint64_t *key)
 {
-	const char *from = view_address(v, VIEW_FROM)->full, *to = view_address(v, VIEW_TO)->full;
-	size_t n_from = strlen(from) + 1, n_to = strlen(to) + 1, n_sid = strlen(sid);
+	struct span from = view_address(v, VIEW_FROM)->full, to = view_address(v, VIEW_TO)->full;
+	size_t n_from = from.len + 1, n_to = to.len + 1, n_sid = strlen(sid);
 	char *text = arena_alloc(v->arena, n_from + n_to + n_sid + 1);
 
 	if (!text) {
 		v->error = -ENOMEM;
 		return false;
 	}
-	memcpy(text, from, n_from);
-	memcpy(text + n_from, to, n_to);
+	memcpy(text, from.ptr, n_from);
+	memcpy(text + n_from, to.ptr, n_to);
 	memcpy(text + n_from + n_to, sid, n_sid);
 	*key = map_hash(text, n_from + n_to + n_sid);
 	return true;

@@ -19,6 +19,8 @@ struct join {
 	size_t len, cap;
 	bool apart; /* the next bytes begin a new part */
 	bool mapped;
+	bool mixed,
+		attrs; /* on the way elements were met that collect_mixed, collect_attrs see to */
 	struct carrier_piece *pieces;
 	size_t n_pieces, cap_pieces;
 	int error;
@@ -164,6 +166,8 @@ static bool is_stanza(const struct xml_element *e)
 {
 	const char *name = e->name;
 
+	if (*name != 'm' && *name != 'p' && *name != 'i')
+		return false;
 	return (string_equal(name, "message") || string_equal(name, "presence") ||
 		       string_equal(name, "iq")) &&
 	       (is_content_ns(e->ns) || (e->parent && string_equal(e->parent->ns, NS_FORWARD)));
@@ -210,41 +214,87 @@ static bool is_known_ns(const char *ns)
 	return is_content_ns(ns) || IS_IN(known, ns);
 }
 
-static bool is_protocol(const struct xml_element *e, const struct xml_attr *attr)
+/* Names of protocol attributes, by their first letter. */
+static bool is_protocol_name(const char *name)
 {
-	static const struct word names[] = { WORD("to"), WORD("from"), WORD("id"), WORD("type"),
-		WORD("jid"), WORD("by"), WORD("node"), WORD("ver"), WORD("hash"), WORD("var"),
-		WORD("stamp"), WORD("sid"), WORD("seq"), WORD("queryid"), WORD("code"),
-		WORD("affiliation"), WORD("role"), WORD("subscription"), WORD("ask"), WORD("h"),
-		WORD("max"), WORD("block-size"), WORD("cid"), WORD("mechanism"), WORD("action"),
-		WORD("initiator"), WORD("responder"), WORD("creator"), WORD("senders"),
-		WORD("algo"), WORD("sessionid"), WORD("status"), WORD("version"), WORD("previd"),
-		WORD("resume"), WORD("complete"), WORD("stable"), WORD("index"), WORD("bytes"),
-		WORD("height"), WORD("width"), WORD("rid"), WORD("kid"), WORD("keyid"), WORD("key"),
-		WORD("prekey"), WORD("namespace"), WORD("host"), WORD("port"), WORD("mode"),
-		WORD("maxstanzas"), WORD("maxchars"), WORD("seconds"), WORD("since") };
+	/* clang-format off */
+	static const char *const names[26][11] = {
+		['a' - 'a'] = { "affiliation", "ask", "action", "algo" },
+		['b' - 'a'] = { "by", "block-size", "bytes" },
+		['c' - 'a'] = { "code", "cid", "creator", "complete" },
+		['f' - 'a'] = { "from" },
+		['h' - 'a'] = { "hash", "h", "height", "host" },
+		['i' - 'a'] = { "id", "initiator", "index" },
+		['j' - 'a'] = { "jid" },
+		['k' - 'a'] = { "kid", "keyid", "key" },
+		['m' - 'a'] = { "max", "mechanism", "mode", "maxstanzas", "maxchars" },
+		['n' - 'a'] = { "node", "namespace" },
+		['p' - 'a'] = { "previd", "prekey", "port" },
+		['q' - 'a'] = { "queryid" },
+		['r' - 'a'] = { "role", "responder", "resume", "rid" },
+		['s' - 'a'] = { "stamp", "sid", "seq", "subscription", "senders", "sessionid", "status", "stable", "seconds", "since" },
+		['t' - 'a'] = { "to", "type" },
+		['v' - 'a'] = { "ver", "var", "version" },
+		['w' - 'a'] = { "width" },
+	};
+	/* clang-format on */
+	const char *const *list;
 
+	if (*name < 'a' || *name > 'z')
+		return false;
+	for (list = names[*name - 'a']; *list; list++) {
+		size_t i = 1;
+
+		while (name[i] && name[i] == (*list)[i])
+			i++;
+		if (name[i] == (*list)[i])
+			return true;
+	}
+	return false;
+}
+
+/* known: is the element's namespace one of those? */
+static bool is_protocol(const struct xml_attr *attr, bool known)
+{
 	if (attr->ns[0])
 		return string_equal(attr->ns, NS_XML);
-	return IS_IN(names, attr->name) && is_known_ns(e->ns);
+	return known && is_protocol_name(attr->name);
+}
+
+static bool has_text_attr(const struct xml_element *e)
+{
+	bool known;
+
+	if (!e->attrs)
+		return false;
+	known = is_known_ns(e->ns);
+	for (const struct xml_attr *attr = e->attrs; attr; attr = attr->next)
+		if (!is_protocol(attr, known))
+			return true;
+	return false;
 }
 
 /* ---- everything ---- */
 
 static void collect_text(struct join *j, const struct xml_element *e)
 {
-	bool flows = is_inline(e);
+	bool flows = is_inline(e), text = false, element = false;
 
 	if (!flows)
 		join_break(j);
 	for (const struct xml_node *n = e->children; n; n = n->next) {
-		if (n->element)
+		if (n->element) {
+			element = true;
 			collect_text(j, n->element);
-		else
+		} else {
+			text = text || !is_blank(n->text, n->len);
 			join_put(j, n->text, n->len);
+		}
 	}
 	if (!flows)
 		join_break(j);
+	j->mixed |= text && element;
+	j->attrs = j->attrs || has_text_attr(e);
 }
 
 /* All character data below e in one run. */
@@ -297,8 +347,10 @@ static void collect_mixed(struct join *j, const struct xml_element *e, bool oute
 
 static void collect_attrs(struct join *j, const struct xml_element *e)
 {
+	bool known = e->attrs && is_known_ns(e->ns);
+
 	for (const struct xml_attr *attr = e->attrs; attr; attr = attr->next)
-		if (!is_protocol(e, attr))
+		if (!is_protocol(attr, known))
 			join_part(j, attr->value, attr->len);
 	for (const struct xml_node *n = e->children; n; n = n->next)
 		if (n->element)
@@ -308,8 +360,10 @@ static void collect_attrs(struct join *j, const struct xml_element *e)
 static void collect_all(struct join *j, const struct stanza *s)
 {
 	collect_text(j, s->root);
-	collect_mixed(j, s->root, true);
-	collect_attrs(j, s->root);
+	if (j->mixed)
+		collect_mixed(j, s->root, true);
+	if (j->attrs)
+		collect_attrs(j, s->root);
 }
 
 int carriers_all(struct arena *a, const struct stanza *s, struct carrier_text *out)
@@ -327,13 +381,14 @@ typedef bool (*visit_message)(void *arg, const struct xml_element *message, unsi
 static bool each_below(const struct xml_element *e, unsigned level, visit_message visit, void *arg)
 {
 	for (const struct xml_node *n = e->children; n; n = n->next) {
-		bool stanza = n->element && is_stanza(n->element);
+		bool stanza;
 
 		if (!n->element)
 			continue;
+		stanza = is_stanza(n->element);
 		if (stanza && !visit(arg, n->element, level + 1))
 			return false;
-		if (!each_below(n->element, level + stanza, visit, arg))
+		if (n->element->children && !each_below(n->element, level + stanza, visit, arg))
 			return false;
 	}
 	return true;
@@ -350,15 +405,22 @@ void carriers_each_message(const struct stanza *s, visit_message visit, void *ar
 struct named {
 	struct join join;
 	const char *name;
+	bool body;
 };
 
 /* One text element, as it reads with and without what stands inside it. */
 static void put_text_element(struct join *j, const struct xml_element *e)
 {
+	bool element = false;
+
 	join_break(j);
-	put_direct(j, e);
+	for (const struct xml_node *n = e->children; n; n = n->next) {
+		element |= n->element != NULL;
+		if (!n->element)
+			join_put(j, n->text, n->len);
+	}
 	join_break(j);
-	if (element_first(e)) {
+	if (element) {
 		put_content(j, e);
 		join_break(j);
 	}
@@ -378,24 +440,34 @@ static void put_xhtml(struct join *j, const struct xml_element *message)
 static bool visit_named(void *arg, const struct xml_element *message, unsigned level)
 {
 	struct named *named = arg;
+	bool html = false;
 
 	(void)level;
 	for (const struct xml_node *n = message->children; n; n = n->next) {
 		const struct xml_element *e = n->element;
 
-		if (e && string_equal(e->name, named->name) &&
-			(string_equal(e->ns, message->ns) || is_content_ns(e->ns)))
+		if (!e)
+			continue;
+		html |= e->name[0] == 'h';
+		if (string_equal(e->name, named->name) &&
+			(e->ns == message->ns || string_equal(e->ns, message->ns) ||
+				is_content_ns(e->ns)))
 			put_text_element(&named->join, e);
 	}
-	if (string_equal(named->name, "body"))
+	if (html && named->body)
 		put_xhtml(&named->join, message);
 	return true;
+}
+
+static struct named named_start(struct arena *a, const char *name)
+{
+	return (struct named){ join_start(a), name, name && strcmp(name, "body") == 0 };
 }
 
 int carriers_named(
 	struct arena *a, const struct stanza *s, const char *name, struct carrier_text *out)
 {
-	struct named named = { join_start(a), name };
+	struct named named = named_start(a, name);
 
 	carriers_each_message(s, visit_named, &named);
 	return join_finish(&named.join, out);
@@ -404,7 +476,7 @@ int carriers_named(
 int carriers_map(struct arena *a, const struct stanza *s, const char *name,
 	struct carrier_text *out, struct carrier_map *map)
 {
-	struct named named = { join_start(a), name };
+	struct named named = named_start(a, name);
 	int r;
 
 	named.join.mapped = true;

@@ -346,6 +346,18 @@ static int other(int argc, char **argv)
 	return 0;
 }
 
+/* One policy and one text alone, so often, for a profiler that counts instructions. */
+static int loop(const struct shape *s, const struct text *t, unsigned times)
+{
+	struct party p;
+
+	judge_init(&p, t->xml, s);
+	for (unsigned i = 0; i < times; i++)
+		p.once(&p);
+	party_fini(&p);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct shape shapes[] = {
@@ -377,8 +389,11 @@ int main(int argc, char **argv)
 	pin();
 	if (argc > 1 && !quick && !digit)
 		return other(argc, argv);
-	if (one) { /* a single case, for a profiler */
+	if (one) { /* a single case: CASE [TEXT TIMES] */
 		must(one <= sizeof(shapes) / sizeof(*shapes));
+		if (argc == 4)
+			return loop(&shapes[one - 1], &texts[atoi(argv[2]) % 3],
+				(unsigned)atoi(argv[3]));
 		text_measure(&texts[0], &shapes[one - 1], 1);
 		return 0;
 	}

@@ -40,3 +40,19 @@ rule a { limit l exceeded and type is x drop } rule b { type is chat and limit l
 rule b { type is chat and limit l exceeded drop } ; accept - ; <message type='normal'/> <message type='chat'/>
 rule b { limit l exceeded and presence drop } rule c { limit l exceeded and message drop } ; drop c ; <message/> <message/>
 rule b { presence and limit l exceeded drop } rule c { message and limit l exceeded drop } ; drop c ; <presence/> <message/>
+# Texts of a message share a scanner (rules/scan.c): what is found in one counts in another only where both are the same text.
+:with set words { type keyword; elements = { casino, tea }; } set shapes { type regex; elements = { "/x\\d/", "/y\\d/f" }; }
+rule a { text contains @words mark text } rule b { body contains @words mark body } rule c { subject contains @words mark subject } ; accept - mark text mark body ; <message><body>tea</body></message>
+rule a { text contains @words mark text } rule b { body contains @words mark body } rule c { subject contains @words mark subject } ; accept - mark text mark subject ; <message><body>coffee</body><subject>casino</subject></message>
+rule a { text contains @words mark text } rule b { body contains @words mark body } rule c { subject contains @words mark subject } ; accept - mark text mark subject ; <message><subject>casino</subject></message>
+rule c { subject contains @words mark subject } rule b { body contains @words mark body } rule a { text contains @words mark text } ; accept - mark body mark text ; <message><body>tea</body></message>
+rule a { body contains "tea" drop } rule b { text contains "coffee" reject } ; reject policy-violation b ; <message><body>coffee</body></message>
+rule a { body contains "tea" drop } rule b { text contains "coffee" reject } ; accept - ; <message><body>cocoa</body><subject>tea</subject></message>
+rule a { body contains "tea" drop } rule b { text contains "tea" reject } ; reject policy-violation b ; <message><body>cocoa</body><subject>tea</subject></message>
+rule a { body matches @shapes mark body } rule b { text matches @shapes mark text } rule c { thread matches @shapes mark thread } ; accept - mark body mark text ; <message><body>Y1</body></message>
+rule a { body matches @shapes mark body } rule b { text matches @shapes mark text } rule c { thread matches @shapes mark thread } ; accept - mark text mark thread ; <message><body>z1</body><thread>x7</thread></message>
+rule a { nick contains @words mark nick } rule b { status contains @words mark status } rule c { text contains @words mark text } ; accept - mark status mark text ; <presence><status>tea</status></presence>
+rule a { nick contains @words mark nick } rule b { status contains @words mark status } rule c { text contains @words mark text } ; accept - mark nick mark text ; <presence><nick xmlns='http://jabber.org/protocol/nick'>casino</nick></presence>
+rule a { not (body contains @words) mark clean } rule b { text contains @words mark text } ; accept - mark clean mark text ; <message><body>coffee</body><x xmlns='urn:x' y='casino'/></message>
+rule a { body contains @words mark first } rule b { body contains @words mark second } ; accept - mark first mark second ; <message><subject>tea</subject></message> <message><body>tea</body></message>
+rule a { body contains @words mark first } rule b { text contains @words mark second } ; accept - ; <message><body>tea</body></message> <message><body>coffee</body></message>
