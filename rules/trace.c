@@ -144,6 +144,18 @@ static void key_add(struct judge *j, json_t *test, const struct limit *limit)
 	json_object_set_new(test, "values", values);
 }
 
+/* How many sent and got nearly this text; nobody is counted for a text too short to compare. */
+static void similar_add(struct judge *j, json_t *test, unsigned index)
+{
+	const struct similar_count *count = &j->similars[index].count;
+
+	json_object_set_new(test, "field", json_string("senders, recipients"));
+	json_object_set_new(test, "values",
+		count->senders ? json_pack("[o,o]", json_sprintf("%u", count->senders),
+					 json_sprintf("%u", count->recipients))
+			       : json_array());
+}
+
 void trace_hide(json_t *steps)
 {
 	json_t *step, *test;
@@ -179,6 +191,8 @@ void trace_test(struct judge *j, const struct node *n, bool held, unsigned first
 		return;
 	if (n->kind == NODE_LIMIT)
 		key_add(j, test, &j->program->limits[n->limit]);
+	else if (n->kind == NODE_SIMILAR)
+		similar_add(j, test, n->limit);
 	else if (n->field)
 		values_add(j, test, n->field, n->param);
 	if (held && !j->silent)
