@@ -224,7 +224,8 @@ class Contracts(unittest.TestCase):
         self.policy.write_text("similar same { senders 2; words 3; text body; }\n"
                                "chain c { hook c2s; rule bulk { similar same exceeded drop } }\n")
         lines = "".join(f"<message from='{who}@x.example' to='b@y.example'><body>{text}</body></message>"
-                        for who, text in (("a", "buy these now"), ("c", "buy these now"), ("c", "hi")))
+                        for who, text in (("a", "buy these wonderful things now"),
+                                          ("c", "buy these wonderful things now"), ("c", "hi")))
         counted = [json.loads(line)["trace"][0]["tests"][0]["values"]
                    for line in self.judge(lines, "--json", "--trace").stdout.splitlines()]
         self.assertEqual(counted, [["1", "1"], ["2", "1"], []])
