@@ -230,6 +230,7 @@ void workers_attention(const struct workers *w, json_t *lines)
 			lines, json_sprintf("%s is not running, nobody gets through: %s",
 				       worker_name(w->serving->worker),
 				       *trouble ? trouble : "it will be started in a moment"));
+	workers_backends_attention(w, lines);
 	for (const struct child *c = w->children; c; c = c->next)
 		if (c->refused)
 			json_array_append_new(lines,

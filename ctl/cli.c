@@ -21,6 +21,7 @@ static const struct cli_command commands[] = {
 		"another firewall's script as rules; tells line by line what could not be turned", cli_import },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
 	{ "sessions", "", "who is connected", cli_sessions },
+	{ "backends", "", "the servers behind 'upstream backend': which are up, and why not", cli_backends },
 	{ "rules", "", "the rules in force, with their hits", cli_rules },
 	{ "events", "[-n COUNT] [-f]", "the last verdicts and bans; -f follows", cli_events },
 	{ "explain", "VERDICT-ID", "why a stanza was stopped: rule, list entry, text", cli_explain },

@@ -54,6 +54,7 @@ int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);
 int cli_sessions(struct cli *cli);
+int cli_backends(struct cli *cli);
 int cli_rules(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_explain(struct cli *cli);

@@ -48,6 +48,16 @@ static void command_sessions(struct daemon *d, struct request *rq)
 	workers_sessions(d->workers, sessions_done, rq);
 }
 
+static void backends_done(void *arg, json_t *rows)
+{
+	request_answer(arg, json_pack("{s:O}", "backends", rows));
+}
+
+static void command_backends(struct daemon *d, struct request *rq)
+{
+	workers_backends(d->workers, backends_done, rq);
+}
+
 static void command_events(struct daemon *d, struct request *rq)
 {
 	const json_t *last = json_object_get(rq->args, "last");
@@ -235,6 +245,7 @@ static const struct command {
 	{ "status", ROLE_GROUP, command_status },
 	{ "rules", ROLE_GROUP, command_rules },
 	{ "sessions", ROLE_GROUP, command_sessions },
+	{ "backends", ROLE_GROUP, command_backends },
 	{ "events", ROLE_GROUP, command_events },
 	{ "explain", ROLE_GROUP, command_explain },
 	{ "trace", ROLE_GROUP, command_trace },

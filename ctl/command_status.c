@@ -41,12 +41,27 @@ static const char *const upstream_texts[] = {
 
 /* ---- services ---- */
 
+/* "backend north, south" */
+static json_t *upstream_backends(const struct service *s)
+{
+	json_t *text = json_sprintf("backend %s", s->backends[0]), *more;
+
+	for (unsigned i = 1; text && i < s->n_backends; i++) {
+		more = json_sprintf("%s, %s", json_string_value(text), s->backends[i]);
+		json_decref(text);
+		text = more;
+	}
+	return text;
+}
+
 static json_t *upstream_json(const struct service *s)
 {
 	const char *tls = upstream_texts[s->upstream_tls];
 
 	if (s->upstream_original)
 		return json_sprintf("original %s", tls);
+	if (s->n_backends > 0)
+		return upstream_backends(s);
 	if (!s->upstream_host)
 		return json_string("");
 	if (s->upstream_port == 0)

@@ -21,6 +21,7 @@ struct probation;
 struct quarantine;
 struct rehearsal;
 struct reports;
+struct resolver;
 struct shadows;
 struct traces;
 struct watch;
@@ -66,6 +67,7 @@ struct daemon {
 	struct watch *watch;
 	struct feeds *feeds;
 	struct reports *reports;
+	struct resolver *resolver;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

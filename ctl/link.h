@@ -12,6 +12,8 @@
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
+ *   backends  {"m","seq"}                         which servers are up
+ *   addresses {"m","name","addresses":[..],"error"}  what a name of a server means from now on; none: why not
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
  *   trace     {"m","trace","ms","bodies"} and one of "jid", "address" (A or A/LEN), "session"  follow their stanzas
  *   untrace   {"m","trace"}                       no longer
@@ -32,6 +34,8 @@
  *   list      {"m","seq","ok","error"}
  *   limits    {"m","seq","ok","error"}
  *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
+ *   backends  {"m","seq","rows":[{…}],"more"}     as of docs/CONTROL.md
+ *   down      {"m","rows":[{"backend","server","why"}]}  all servers that are down, whenever one goes or comes
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
  *   trace     {"m","trace","event":{…}}           a stanza's way through the rules (docs/CONTROL.md)
  *   shadow    {"m","shadow","ok","error"} or {"m","shadow","ok","report":{…}}  refused; or what differed (rules/shadow.h)

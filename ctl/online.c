@@ -203,6 +203,18 @@ int cli_sessions(struct cli *cli)
 	return show_rows(cli, "sessions", "sessions", COLUMNS(columns), "nobody is connected");
 }
 
+int cli_backends(struct cli *cli)
+{
+	static const struct show_column columns[] = {
+		{ "BACKEND", "backend", SHOW_TEXT }, { "SERVER", "server", SHOW_TEXT },
+		{ "TLS", "tls", SHOW_TEXT }, { "CHECK", "check", SHOW_TEXT },
+		{ "STATE", "state", SHOW_TEXT }, { "SINCE", "since_ms", SHOW_AGE },
+		{ "SESSIONS", "sessions", SHOW_NUMBER }, { "WHY", "why", SHOW_TEXT },
+	};
+
+	return show_rows(cli, "backends", "backends", COLUMNS(columns), "the policy has no backends");
+}
+
 int cli_rules(struct cli *cli)
 {
 	static const struct show_column columns[] = {

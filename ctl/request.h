@@ -10,6 +10,8 @@
  *                                           "firewall":{"loaded","tables","sets":{..}},"counters":{name:n},"bans":n,"attention":[text..]}
  *   rules     {}                           {"rules":[{"chain","name","hits","text"}]}
  *   sessions  {}                           {"sessions":[row of ctl/link.h]}
+ *   backends  {}                           {"backends":[{"backend","server","tls","check","state","why","since_ms","checked_ms",
+ *                                           "took_ms","checks","failures","sessions","addresses":[..]}]}
  *   events    {"last":20,"follow":false}   {"events":[EVE..]}
  *   explain   {"id"*}                      {"event":EVE,"rule":{"chain","name","text","hits"},"ruleset":{"version","in_force","same"},
  *                                           "entries":[{"set","entry","file","comment","until","history":[{"time","who","what"}]}],

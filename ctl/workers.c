@@ -70,6 +70,7 @@ void workers_child_up(void *arg, struct worker *worker)
 		return;
 	}
 	child_say(c, limits_message(w, ++w->seq), -1);
+	child_say_addresses(c);
 	for (size_t i = 0; i < w->listeners.n; i++)
 		say_listen(c, &w->listeners.all[i]);
 	child_say(
@@ -168,8 +169,10 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		const char *name;
 		int (*hear)(struct child *c, json_t *msg);
 	} table[] = {
+		{ "backends", workers_hear_backends },
 		{ "count", child_hear_count },
 		{ "deliver", workers_hear_deliver },
+		{ "down", workers_hear_down },
 		{ "event", hear_event },
 		{ "hits", workers_hear_hits },
 		{ "limits", hear_limits },
@@ -364,6 +367,7 @@ void workers_free(struct workers *w)
 		child_free(c);
 	}
 	listeners_close(&w->listeners);
+	json_decref(w->down);
 	free(w);
 }
 

@@ -36,6 +36,8 @@ struct workers_spec {
 	void (*on_shadow)(void *arg, json_t *msg);
 	/* Another one serves from now on: what was asked of the one before comes to its end. */
 	void (*on_settle)(void *arg);
+	/* What names of servers mean ("addresses" of ctl/link.h), an array: a new reference. */
+	json_t *(*addresses)(void *arg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
@@ -60,6 +62,10 @@ void workers_list(
 void workers_limits(struct workers *w, workers_done done, void *arg);
 /* done gets a borrowed array of session rows. */
 void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
+/* done gets a borrowed array of rows on the servers of backends (docs/CONTROL.md). */
+void workers_backends(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
+/* The message "addresses" of ctl/link.h, borrowed, to all. */
+void workers_addresses(struct workers *w, json_t *msg);
 /* done gets a borrowed array of {"entry","hits"}, most hits first, at most max (up to 10000); their
  * shape is the child's word. */
 void workers_hits(struct workers *w, const char *set, unsigned max,

@@ -193,7 +193,7 @@ void calls_lose(struct workers *w, const struct child *child)
 
 /* ---- rows ---- */
 
-static int hear_rows(struct child *c, enum call_kind kind, json_t *msg)
+int workers_hear_rows(struct child *c, enum call_kind kind, json_t *msg)
 {
 	json_t *seq = json_object_get(msg, "seq"), *rows = json_object_get(msg, "rows");
 	struct call *call;
@@ -212,17 +212,17 @@ static int hear_rows(struct child *c, enum call_kind kind, json_t *msg)
 
 int workers_hear_sessions(struct child *c, json_t *msg)
 {
-	return hear_rows(c, CALL_SESSIONS, msg);
+	return workers_hear_rows(c, CALL_SESSIONS, msg);
 }
 
 int workers_hear_hits(struct child *c, json_t *msg)
 {
-	return hear_rows(c, CALL_HITS, msg);
+	return workers_hear_rows(c, CALL_HITS, msg);
 }
 
 int workers_hear_observed(struct child *c, json_t *msg)
 {
-	return hear_rows(c, CALL_OBSERVED, msg);
+	return workers_hear_rows(c, CALL_OBSERVED, msg);
 }
 
 /* A call for rows; NULL after telling that there are none. */
@@ -251,19 +251,25 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
 		call_ask(call, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), true);
 }
 
-/* Of the one that serves only: what a retiring child counted until then was settled when it left.
- */
-void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
+void workers_ask_serving(struct workers *w, enum call_kind kind, const char *question,
+	void (*done)(void *arg, json_t *rows), void *arg)
 {
-	struct call *call = call_rows(w, CALL_OBSERVED, done, arg);
+	struct call *call = call_rows(w, kind, done, arg);
 
 	if (!call)
 		return;
 	if (child_ready(w->serving) &&
-		child_say(w->serving, json_pack("{s:s,s:I}", "m", "observed", "seq", w->seq), -1))
+		child_say(w->serving, json_pack("{s:s,s:I}", "m", question, "seq", w->seq), -1))
 		call->asked = w->serving->bit;
 	else
 		call_end(call, 0, "");
+}
+
+/* Of the one that serves only: what a retiring child counted until then was settled when it left.
+ */
+void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
+{
+	workers_ask_serving(w, CALL_OBSERVED, "observed", done, arg);
 }
 
 void workers_hits(struct workers *w, const char *set, unsigned max,

@@ -36,7 +36,8 @@ enum call_kind {
 	CALL_SESSIONS,
 	CALL_HITS,
 	CALL_OBSERVED,
-	CALL_DELIVER
+	CALL_DELIVER,
+	CALL_BACKENDS
 };
 
 /* Something asked of the children. */
@@ -68,6 +69,7 @@ struct workers {
 	struct listeners listeners;
 	struct call *calls;
 	json_int_t seq;
+	json_t *down; /* lines on servers of backends that are down; NULL: nothing was said */
 	bool started, stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -125,3 +127,12 @@ int workers_hear_hits(struct child *c, json_t *msg);
 int workers_hear_trace(struct child *c, json_t *msg);
 int workers_hear_shadow(struct child *c, json_t *msg);
 int workers_hear_observed(struct child *c, json_t *msg);
+/* workers_ask.c, for workers_backends.c: rows of an answer; a question to the one that serves. */
+int workers_hear_rows(struct child *c, enum call_kind kind, json_t *msg);
+void workers_ask_serving(struct workers *w, enum call_kind kind, const char *question,
+	void (*done)(void *arg, json_t *rows), void *arg);
+int workers_hear_backends(struct child *c, json_t *msg);
+int workers_hear_down(struct child *c, json_t *msg);
+void workers_backends_attention(const struct workers *w, json_t *lines);
+/* What names mean, to a child that starts. */
+void child_say_addresses(struct child *c);

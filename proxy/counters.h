@@ -15,6 +15,7 @@ struct counters {
 	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct,
 		*listen_unknown;
 	metric *upstream_connected, *upstream_failed;
+	metric *backend_up, *backend_down, *backend_failover, *backend_none;
 	metric *starttls_injection, *sasl_stripped, *killed, *tarpitted, *keep_refused,
 		*keep_delivered, *timeout, *limit_buffer, *limit_space, *judge_failed;
 	metric *event_lost, *sm_translated, *sm_unknown;

@@ -32,12 +32,14 @@ static size_t service_texts(struct service *s, const char ***texts)
 	texts[n++] = &s->verify_name;
 	for (unsigned i = 0; i < s->n_addresses; i++)
 		texts[n++] = &s->addresses[i];
+	for (unsigned i = 0; i < s->n_backends; i++)
+		texts[n++] = &s->backends[i];
 	return n;
 }
 
 static int service_copy(struct service *to, const struct service *from)
 {
-	const char **texts[5 + SERVICE_ADDRESSES_MAX];
+	const char **texts[5 + SERVICE_ADDRESSES_MAX + BACKENDS_MAX];
 	size_t n, i;
 	int r = 0;
 
@@ -61,7 +63,7 @@ struct gear_service *gear_service_ref(struct gear_service *s)
 
 void gear_service_unref(struct gear_service *s)
 {
-	const char **texts[5 + SERVICE_ADDRESSES_MAX];
+	const char **texts[5 + SERVICE_ADDRESSES_MAX + BACKENDS_MAX];
 	size_t n;
 
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
@@ -72,6 +74,7 @@ void gear_service_unref(struct gear_service *s)
 	SSL_CTX_free(s->server_ctx);
 	SSL_CTX_free(s->client_ctx);
 	certs_unref(s->certs);
+	backends_unref(s->backends);
 	free(s);
 }
 
@@ -133,7 +136,7 @@ static int service_check(const struct service *s, struct buf *why)
 		buf_puts(why, "'upstream original' needs 'intercept tproxy' or 'redirect'");
 		return ERR_UNSUPPORTED;
 	}
-	if (!s->upstream_original && !s->upstream_host) {
+	if (!s->upstream_original && !s->upstream_host && s->n_backends == 0) {
 		buf_puts(why, "no upstream");
 		return ERR_UNSUPPORTED;
 	}
@@ -151,6 +154,7 @@ static int gear_add(struct gear *g, const struct service *from, const struct gea
 		return -ENOMEM;
 	buf_init(&reason, 0);
 	atomic_init(&s->refs, 1);
+	s->backends = backends_ref(g->backends);
 	if ((r = service_copy(&s->conf, from)) == 0 &&
 		(r = service_check(&s->conf, &reason)) == 0 &&
 		(r = service_make_server(
@@ -192,13 +196,19 @@ int gear_load(struct source_set *sources, const char *path, struct gear *previou
 {
 	struct gear *g = calloc(1, sizeof(*g));
 	const struct service *services;
-	size_t n;
+	const struct backend *backends;
+	size_t n, n_backends;
 	int r;
 
 	if (!g)
 		return -ENOMEM;
 	atomic_init(&g->refs, 1);
-	if ((r = gear_load_policy(sources, path, previous, metrics, why, &g->policy)) < 0) {
+	if ((r = gear_load_policy(sources, path, previous, metrics, why, &g->policy)) == 0) {
+		backends = policy_backends(g->policy, &n_backends);
+		r = backends_new(
+			backends, n_backends, previous ? previous->backends : NULL, &g->backends);
+	}
+	if (r < 0) {
 		gear_unref(g);
 		return r;
 	}
@@ -230,6 +240,7 @@ void gear_unref(struct gear *g)
 	for (size_t i = 0; i < g->n; i++)
 		gear_service_unref(g->services[i]);
 	free(g->services);
+	backends_unref(g->backends);
 	policy_unref(g->policy);
 	free(g);
 }

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include "base/buf.h"
 #include "base/metrics.h"
+#include "proxy/backends.h"
 #include "proxy/certs.h"
 #include "rules/rules.h"
 
@@ -21,11 +22,13 @@ struct gear_service {
 	struct certs *certs;   /* NULL with "tls none" */
 	SSL_CTX *server_ctx;   /* what clients meet; NULL with "tls none" */
 	SSL_CTX *client_ctx;   /* NULL with "upstream plain" */
+	struct backends *backends; /* a reference: those of its policy */
 };
 
 struct gear {
 	_Atomic unsigned refs;
 	struct policy *policy;
+	struct backends *backends;
 	struct gear_service **services;
 	size_t n;
 };

@@ -32,7 +32,7 @@ static void leg_on_closed(struct conn *c)
 		s->redial = false;
 		leg->ended = false;
 		if (s->state == SESSION_DIAL)
-			session_dial(s);
+			session_connect(s);
 	}
 	session_run(s);
 }

@@ -52,6 +52,7 @@ static void link_close(struct link *l)
 		worker_join(l->workers[i]);
 	l->n_workers = 0;
 	uv_close((uv_handle_t *)&l->settle, NULL);
+	link_backends_fini(l);
 	link_shadow_fini(l);
 	link_retire_fini(l);
 	hub_free(l->hub);
@@ -198,6 +199,7 @@ static void on_start(struct link *l, json_t *msg)
 		return;
 	}
 	l->started = true;
+	link_backends_use(l);
 	link_release_waiting(l);
 	link_send(l, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
 			     "version", XMPPWALL_VERSION));
@@ -272,6 +274,10 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_sessions(l, msg);
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
+	else if (strcmp(m, "backends") == 0)
+		link_on_backends(l, msg);
+	else if (strcmp(m, "addresses") == 0)
+		link_on_addresses(l, msg);
 	else if (strcmp(m, "shadow") == 0)
 		link_on_shadow(l, msg, take_fd(&owned));
 	else if (strcmp(m, "unshadow") == 0)
@@ -312,7 +318,8 @@ int link_run(int fd, struct metrics *metrics)
 	int r;
 
 	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
-		(r = link_shadow_init(&l)) < 0 || (r = link_retire_init(&l)) < 0 ||
+		(r = link_shadow_init(&l)) < 0 || (r = link_backends_init(&l)) < 0 ||
+		(r = link_retire_init(&l)) < 0 ||
 		(r = hub_new(&l.loop, &hub_handler, &l, &l.hub)) < 0 ||
 		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {
 		log_error("start error=%s", err_text(r));

@@ -10,6 +10,7 @@
 
 struct delivery;
 struct gather;
+struct health;
 struct load;
 struct shadow_load;
 struct waiting;
@@ -23,6 +24,7 @@ struct link {
 	struct metrics *metrics;
 	struct hub *hub;
 	struct gear *gear;
+	struct health *health;
 	struct worker *workers[WORKER_THREADS_MAX];
 	unsigned n_workers, gone;
 	struct load *loads; /* policies being compiled; the first one runs */
@@ -72,6 +74,13 @@ void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
 void link_on_hits(struct link *l, json_t *msg);
+void link_on_backends(struct link *l, json_t *msg);
+void link_on_addresses(struct link *l, json_t *msg);
+/* link_backends.c: checks of servers; of the gear in force; no more; memory. */
+int link_backends_init(struct link *l);
+void link_backends_use(struct link *l);
+void link_backends_end(struct link *l);
+void link_backends_fini(struct link *l);
 void link_on_shadow(struct link *l, json_t *msg, int fd); /* takes fd */
 void link_on_unshadow(struct link *l, json_t *msg);
 void link_on_retire(struct link *l, json_t *msg);

@@ -128,6 +128,7 @@ static void load_end(struct load *load)
 			worker_swap(l->workers[i], load->gear);
 		gear_unref(l->gear);
 		l->gear = gear_ref(load->gear);
+		link_backends_use(l);
 	}
 	load_answer(load);
 }

@@ -55,6 +55,7 @@ void link_on_retire(struct link *l, json_t *msg)
 		if (worker_retire(l->workers[i]) < 0)
 			link_stop(l, EXIT_FAILURE);
 	l->retiring = true;
+	link_backends_end(l);
 }
 
 void link_take_empty(struct link *l)

@@ -113,6 +113,7 @@ static void session_free(struct session *s)
 		s->prev->next = s->next;
 	else
 		w->sessions = s->next;
+	backends_leave(&s->backend, &s->peer.address, s->resumable ? s->jid : NULL);
 	session_forget_jid(s);
 	login_forget(s);
 	registry_leave(s->service->conf.name, &s->peer.address);

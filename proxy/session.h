@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include "proxy/backends.h"
 #include "proxy/conn.h"
 #include "proxy/gear.h"
 #include "proxy/session_table.h"
@@ -45,6 +46,7 @@ struct session {
 	struct leg client, server;
 	struct endpoint peer, dest,
 		upstream; /* the client; where it wanted to go; where we went for it */
+	struct backend_choice backend; /* with "upstream backend": which server */
 	uint16_t dialled; /* the port it dialled, before interception */
 	bool queued, running;
 	bool direct;    /* TLS from the first byte */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
+#include "proxy/session_server.h"
 #include "proxy/worker.h"
 #include "rules/verdict.h"
 #include "xmpp/bounce.h"
@@ -132,6 +133,11 @@ void act_bad_client(struct session *s, struct leg *from, const struct stream_eve
 void act_bad_server(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	(void)from;
+	if (s->state <= SESSION_OPENING && session_fail_over(s)) {
+		log_warn("server passed over service=%s reason=%s", s->service->conf.name,
+			ev->kind == STREAM_BAD ? ev->reason : "session.order");
+		return;
+	}
 	if (ev->kind == STREAM_BAD)
 		session_refuse_server(s, ev->error, ev->reason);
 	else
@@ -176,6 +182,8 @@ static void close_timeout_server(struct session *s)
 	metric_add(counters.upstream_failed, 1);
 	log_warn("upstream timeout service=%s address=%s port=%u state=%s", s->service->conf.name,
 		address, s->upstream.port, session_state_text(s->state));
+	if (session_fail_over(s))
+		return;
 	session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
 }
 

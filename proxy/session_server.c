@@ -29,24 +29,108 @@ static void server_failed(struct session *s, const char *why)
 	log_warn("upstream failed service=%s address=%s port=%u state=%s why=%s",
 		s->service->conf.name, address, s->upstream.port, session_state_text(s->state),
 		log_quote(span_of(why)));
-	session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
+	if (!session_fail_over(s))
+		session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
+}
+
+/* ---- which server ---- */
+
+static enum backends_answer server_choose(struct session *s)
+{
+	enum backends_answer answer = backends_choose(s->service->backends, &s->service->conf,
+		s->domain, &s->peer.address, s->from, &s->backend);
+
+	if (answer == BACKENDS_CHOSEN)
+		s->upstream = s->backend.at;
+	return answer;
+}
+
+static enum upstream_tls server_tls(const struct session *s)
+{
+	return s->backend.server ? s->backend.tls : s->service->conf.upstream_tls;
+}
+
+/* What the former server said is forgotten. */
+static void server_forget(struct session *s)
+{
+	struct leg *server = &s->server;
+
+	stream_restart(server->in);
+	server->pushed = server->opened = server->closed_out = server->closed_in = false;
+	server->failed_in = false;
+	server->partial_ms = 0;
+	buf_clear(&server->conn.out);
+	buf_clear(&server->conn.prefix);
+}
+
+bool session_fail_over(struct session *s)
+{
+	if (!s->backend.server || s->state < SESSION_HEADER || s->state > SESSION_OPENING)
+		return false;
+	backends_doubt(&s->backend);
+	if (server_choose(s) != BACKENDS_CHOSEN)
+		return false;
+	metric_add(counters.backend_failover, 1);
+	server_forget(s);
+	s->phase_ms = uv_now(&s->worker->loop);
+	session_set_state(s, SESSION_DIAL);
+	if (!s->server.conn.open) {
+		session_connect(s);
+		return true;
+	}
+	s->redial = true; /* when the handle of this connection is gone */
+	conn_close(&s->server.conn, false);
+	return true;
+}
+
+/* ---- dialling ---- */
+
+/* False: the client has its answer. */
+static bool server_decide(struct session *s)
+{
+	const struct service *conf = &s->service->conf;
+	int r;
+
+	backends_leave(&s->backend, &s->peer.address, NULL);
+	s->backend.tried = 0;
+	if (conf->n_backends == 0) {
+		if ((r = upstream_choose(conf, &s->dest, s->dialled, &s->upstream)) < 0)
+			server_failed(s, err_text(r));
+		return r == 0;
+	}
+	switch (server_choose(s)) {
+	case BACKENDS_CHOSEN:
+		return true;
+	case BACKENDS_UNKNOWN:
+		session_refuse(s, STREAM_ERROR_HOST_UNKNOWN, "header.domain");
+		return false;
+	default:
+		metric_add(counters.backend_none, 1);
+		log_warn("no server is up service=%s domain=%s", conf->name,
+			log_quote(span_of(s->domain)));
+		session_end(s, STREAM_ERROR_REMOTE_CONNECTION_FAILED, STREAM_ERROR_NONE, NULL);
+		return false;
+	}
 }
 
 void session_dial(struct session *s)
 {
+	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its
+	 * handle is gone by the next turn of the loop, and a handshake takes several. */
+	if (s->server.conn.open)
+		session_fail(s, ERR_PROTO, "dial");
+	else if (server_decide(s))
+		session_connect(s);
+}
+
+void session_connect(struct session *s)
+{
 	const struct service *conf = &s->service->conf;
 	int fd, r;
 
-	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its
-	 * handle is gone by the next turn of the loop, and a handshake takes several. */
-	if (s->server.conn.open) {
-		session_fail(s, ERR_PROTO, "dial");
-		return;
-	}
 	s->phase_ms = uv_now(&s->worker->loop);
-	if ((r = upstream_choose(conf, &s->dest, s->dialled, &s->upstream)) < 0 ||
-		(r = upstream_dial(&s->upstream, conf->source_client ? &s->peer : NULL,
-			 s->service->mark, &fd)) < 0 ||
+	if ((r = upstream_dial(&s->upstream, conf->source_client ? &s->peer : NULL,
+		     s->service->mark, &fd)) < 0 ||
 		(r = conn_open(&s->server.conn, &s->worker->loop, fd, true)) < 0) {
 		server_failed(s, err_text(r));
 		return;
@@ -122,8 +206,8 @@ static bool server_mirrors(const struct session *s)
 {
 	const struct service *conf = &s->service->conf;
 
-	return conf->upstream_tls == UPSTREAM_STARTTLS && s->direct && !s->fell_back &&
-	       (conf->upstream_original || conf->upstream_port == 0) &&
+	return conf->n_backends == 0 && conf->upstream_tls == UPSTREAM_STARTTLS && s->direct &&
+	       !s->fell_back && (conf->upstream_original || conf->upstream_port == 0) &&
 	       atomic_load(&s->service->starttls_port) != s->upstream.port;
 }
 
@@ -143,7 +227,7 @@ void act_connected(struct session *s, struct leg *from, const struct stream_even
 	metric_add(counters.upstream_connected, 1);
 	if (s->service->conf.proxy_protocol && !server_introduce(s))
 		return;
-	switch (server_mirrors(s) ? UPSTREAM_TLS : s->service->conf.upstream_tls) {
+	switch (server_mirrors(s) ? UPSTREAM_TLS : server_tls(s)) {
 	case UPSTREAM_PLAIN:
 		session_forward_header(s, SESSION_OPENING);
 		break;

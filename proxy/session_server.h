@@ -7,6 +7,11 @@
 
 /* Starts connecting on behalf of the client, whose header is known. */
 void session_dial(struct session *s);
+/* Connects to where it was decided to go. */
+void session_connect(struct session *s);
+/* Its server could not be had, and the client has heard nothing yet: on to another one of the same
+ * backend. False where there is none. */
+bool session_fail_over(struct session *s);
 /* Sends the client's header on; the server's answer is awaited in next. */
 void session_forward_header(struct session *s, enum session_state next);
 

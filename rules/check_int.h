@@ -38,6 +38,10 @@ int check_set_of(const struct ast_item *set);
 void check_set_whole(struct checker *c, const struct ast_item *set);
 /* check_feed.c: the feeds of a set. */
 void check_feeds(struct checker *c, const struct ast_item *set);
+/* check_backend.c: SHAPE_DOMAINS, SHAPE_SERVERS and SHAPE_CHECK; the names behind "upstream backend". */
+void check_backend_setting(
+	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
+void check_upstream_backends(struct checker *c, const struct ast_value *backend);
 /* check_cond.c: fills field and target. */
 void check_cond(struct checker *c, struct ast_cond *cond);
 /* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */

@@ -394,6 +394,12 @@ static void check_endpoint(const struct shape *x, const struct ast_value *v)
 		shape_end(x, v->next);
 }
 
+static void check_backend_shape(const struct shape *x, const struct ast_value *v)
+{
+	(void)v;
+	check_backend_setting(x->c, x->known, x->s);
+}
+
 static void check_upstream(const struct shape *x, const struct ast_value *v)
 {
 	static const char transports[] = "plain|starttls|tls";
@@ -401,6 +407,10 @@ static void check_upstream(const struct shape *x, const struct ast_value *v)
 	char host[64];
 	uint16_t port;
 
+	if (is_word(v, "backend")) {
+		check_upstream_backends(x->c, v);
+		return;
+	}
 	if (!is_word(v, "original") &&
 		(!v || v->kind != VALUE_ADDRESS ||
 			!options_split_port(v->text, host, sizeof(host), &port) ||
@@ -508,6 +518,9 @@ static void check_shape(const struct shape *x)
 		[SHAPE_UPSTREAM] = check_upstream,
 		[SHAPE_ENDPOINT] = check_endpoint,
 		[SHAPE_VERIFY] = check_verify,
+		[SHAPE_DOMAINS] = check_backend_shape,
+		[SHAPE_SERVERS] = check_backend_shape,
+		[SHAPE_CHECK] = check_backend_shape,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_strikes,
 		[SHAPE_ESCALATE] = check_escalate,

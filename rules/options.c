@@ -271,15 +271,17 @@ static void defaults_set(struct collector *c)
 
 static int tables_new(struct collector *c)
 {
-	size_t services = 0, punishes = 0;
+	size_t services = 0, punishes = 0, backends = 0;
 
 	for (const struct ast_item *i = c->ast->items; i; i = i->next) {
 		services += i->kind == ITEM_SERVICE;
 		punishes += i->kind == ITEM_PUNISH;
+		backends += i->kind == ITEM_BACKEND;
 	}
+	c->out->backends = arena_zalloc(c->arena, (backends + 1) * sizeof(*c->out->backends));
 	c->out->services = arena_zalloc(c->arena, (services + 1) * sizeof(*c->out->services));
 	c->out->punishes = arena_zalloc(c->arena, (punishes + 1) * sizeof(*c->out->punishes));
-	return c->out->services && c->out->punishes ? 0 : -ENOMEM;
+	return c->out->services && c->out->punishes && c->out->backends ? 0 : -ENOMEM;
 }
 
 int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
@@ -296,6 +298,8 @@ int options_collect(const struct ast *ast, struct source_set *sources, struct ar
 	for (const struct ast_item *i = ast->items; i && !c.error; i = i->next)
 		if (i->kind == ITEM_OPTIONS)
 			collect_options(&c, i);
+		else if (i->kind == ITEM_BACKEND)
+			options_backend(&c, i);
 	for (const struct ast_item *i = ast->items; i && !c.error; i = i->next) {
 		if (i->kind == ITEM_SERVICE)
 			options_service(&c, i);

@@ -15,6 +15,8 @@ struct options {
 	size_t n_services;
 	struct punish *punishes;
 	size_t n_punishes;
+	struct backend *backends;
+	size_t n_backends;
 	struct daemon_options daemon; /* defaults where the files say nothing */
 };
 

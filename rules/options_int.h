@@ -23,5 +23,11 @@ const char *options_strdup(struct collector *c, const char *text);
 /* Takes over what a block names. */
 void options_limits(const struct ast_setting *settings, struct xmpp_limits *limits);
 void options_timeouts(const struct ast_setting *settings, struct service *s);
+/* options_backend.c: one backend; then, when all are known, those that a service names. */
+void options_backend(struct collector *c, const struct ast_item *item);
+void options_upstream_backends(
+	struct collector *c, struct service *s, const struct ast_setting *upstream);
+/* The way back to a client of an address behind our back does not exist on a loopback: says so. */
+void options_source_reach(struct collector *c, const struct service *s, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */
 void options_service(struct collector *c, const struct ast_item *item);

@@ -159,6 +159,10 @@ static void take_upstream(struct collector *c, struct service *s, const struct a
 	if (!v)
 		return;
 	s->upstream_original = strcmp(v->text, "original") == 0;
+	if (strcmp(v->text, "backend") == 0) {
+		options_upstream_backends(c, s, set);
+		return;
+	}
 	if (!s->upstream_original &&
 		options_split_port(v->text, host, sizeof(host), &s->upstream_port))
 		s->upstream_host = options_strdup(c, host);
@@ -255,6 +259,7 @@ void options_service(struct collector *c, const struct ast_item *item)
 	take_certificates(c, s, item);
 	take_upstream(c, s, item);
 	take_verify(c, s, item);
+	options_source_reach(c, s, item);
 	if (s->source_client && s->proxy_protocol)
 		diag_warn(c->diags, item->name_at, NULL,
 			"service '%s' tells the server the peer's address twice", item->name);

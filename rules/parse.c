@@ -295,6 +295,7 @@ static bool parse_named(struct parser *p, enum ast_item_kind kind)
 		[ITEM_SIMILAR] = "a name for what is similar",
 		[ITEM_CHAIN] = "a name for the chain",
 		[ITEM_PUNISH] = "a name for the punishment",
+		[ITEM_BACKEND] = "a name for the backend",
 	};
 	struct loc at = p->token.at, name_at;
 	struct ast_item *item;

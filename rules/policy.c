@@ -257,6 +257,12 @@ const struct punish *policy_punish(const struct policy *p, size_t *n)
 	return p->options.punishes;
 }
 
+const struct backend *policy_backends(const struct policy *p, size_t *n)
+{
+	*n = p->options.n_backends;
+	return p->options.backends;
+}
+
 size_t policy_rules(const struct policy *p, const struct rule_info **out)
 {
 	*out = p->rules;

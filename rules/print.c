@@ -206,7 +206,10 @@ static bool comma_before(const struct schema_setting *known, const struct ast_va
 	if (known->shape == SHAPE_HOOK)
 		return !hooked;
 	return known->shape == SHAPE_WORDS ||
-	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD) && v->comma);
+	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD ||
+			known->shape == SHAPE_UPSTREAM || known->shape == SHAPE_DOMAINS ||
+			known->shape == SHAPE_SERVERS) &&
+		       v->comma);
 }
 
 static void put_values(struct printer *p, const struct ast_setting *s,

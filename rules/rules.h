@@ -146,6 +146,7 @@ int policy_print(struct source_set *sources, const char *path, struct diag_list 
 const struct service *policy_services(const struct policy *p, size_t *n);
 const struct daemon_options *policy_daemon(const struct policy *p);
 const struct punish *policy_punish(const struct policy *p, size_t *n);
+const struct backend *policy_backends(const struct policy *p, size_t *n);
 /* Rules in file order, for "rules": name, chain, canonical text of the rule, hits. Strings are the policy's. */
 struct rule_info {
 	const char *chain, *name, *text;

@@ -42,11 +42,13 @@ static const struct schema_setting service_settings[] = {
 		.doc = "Folder of NAME.crt and NAME.key in PEM, chosen by server name or the "
 		       "stream's "
 		       "\"to\"; needed unless tls none." },
-	{ "upstream", SHAPE_UPSTREAM, "original|ADDRESS[:PORT] [plain|starttls|tls]", NULL,
+	{ "upstream", SHAPE_UPSTREAM,
+		"original|ADDRESS[:PORT] [plain|starttls|tls] | backend NAME, ...", NULL,
 		"original starttls",
 		.doc = "Where the server is: where the peer wanted to go, or an address; without a "
 		       "port, "
-		       "the one the peer dialled." },
+		       "the one the peer dialled. Or one of the backends named: the one that has "
+		       "the domain of the stream's \"to\"." },
 	{ "verify", SHAPE_VERIFY, "[default|system|off|file \"PEM\"] [name \"NAME\"]", NULL,
 		"default",
 		.doc = "Which certificate the server may show: a trusted one or the very one we "
@@ -316,6 +318,28 @@ static const struct schema_setting punish_settings[] = {
 		.doc = "shared: no ban on an address that other logged-in JIDs use, too." },
 };
 
+static const struct schema_setting backend_settings[] = {
+	{ "domains", SHAPE_DOMAINS, "\"NAME\", \"*.NAME\", ...", NULL, "all that no other has",
+		.doc = "Whose streams go here, up to 64: compared with the stream's \"to\" prepared "
+		       "as servers do. \"*.NAME\" stands for all names below NAME.",
+		.repeat = true },
+	{ "servers", SHAPE_SERVERS, "ADDRESS[:PORT] | \"NAME[:PORT]\" [plain|starttls|tls], ...",
+		NULL, "starttls; port 5222, with tls 5223",
+		.doc = "The servers of these domains, up to 16. Names are looked up by the daemon.",
+		.repeat = true, .required = true },
+	{ "balance", WORD("first|roundrobin|source"), .initial = "first",
+		.doc = "Which of the servers that are up: the first one, each in turn, or by the "
+		       "client's address." },
+	{ "check", SHAPE_CHECK,
+		"off|tcp|stream [every TIME] [timeout TIME] [rise N] [fall N] [to \"DOMAIN\"]", NULL,
+		"tcp every 5s timeout 3s rise 2 fall 3",
+		.doc = "How a server proves that it is up: it takes a connection, or it answers a "
+		       "stream for a domain (the first one, unless \"to\" names another) with "
+		       "features. So many checks in a row change what is held of it." },
+	{ "resolve", SHAPE_DURATION, "TIME", NULL, "1m", .doc = "How often names are looked up.",
+		RANGE(SECOND, DAY) },
+};
+
 static const struct schema_setting expect_settings[] = {
 	{ "from", SHAPE_EXPECT, "\"JID\"", NULL, "as the stanza says",
 		.doc = "The stanza's sender." },
@@ -360,6 +384,9 @@ const struct schema_block schema_blocks[] = {
 		chain_settings, COUNT(chain_settings) },
 	{ "punish", ITEM_PUNISH, true, false, "What becomes of peers that earn strikes.",
 		punish_settings, COUNT(punish_settings) },
+	{ "backend", ITEM_BACKEND, true, false,
+		"Servers of some domains, for services with \"upstream backend\".",
+		backend_settings, COUNT(backend_settings) },
 	{ "expect", ITEM_EXPECT, true, false,
 		"A test of the policy: it is loaded only if all of them hold.", expect_settings,
 		COUNT(expect_settings) },

@@ -20,6 +20,11 @@ enum upstream_verify {
 	VERIFY_OFF,      /* written by the operator, shown by status */
 };
 
+enum backend_balance { BALANCE_FIRST, BALANCE_ROUNDROBIN, BALANCE_SOURCE };
+enum backend_check { CHECK_OFF, CHECK_TCP, CHECK_STREAM };
+
+enum { BACKENDS_MAX = 32, BACKEND_SERVERS_MAX = 16, BACKEND_DOMAINS_MAX = 64 };
+
 enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000 };
 
 /* service c2s { listen tcp { 5222, 5223 }; ... } */
@@ -37,7 +42,9 @@ struct service {
 	bool upstream_original;   /* connect to where the peer wanted to go */
 	const char *upstream_host; /* else this address (literal) */
 	uint16_t upstream_port;    /* 0: the port the peer dialled */
-	enum upstream_tls upstream_tls;
+	const char *backends[BACKENDS_MAX]; /* or: upstream backend NAME, ...: by the stream's "to" */
+	unsigned n_backends;
+	enum upstream_tls upstream_tls; /* with backends each server has its own */
 	enum upstream_verify verify;
 	const char *verify_file;
 	const char *verify_name;  /* name expected in the certificate; NULL: the stream's "to" */
@@ -62,6 +69,30 @@ struct reporter_options {
 	const char *secret_file, *to;
 	uint64_t every_ms;
 	unsigned keep; /* reports waiting at most */
+};
+
+/* One of a backend's servers. */
+struct backend_server {
+	const char *text;  /* "198.51.100.10:5222", as it is shown */
+	const char *host;  /* an address or a name */
+	bool named;        /* a name: the daemon resolves it */
+	uint16_t port;
+	enum upstream_tls tls;
+};
+
+/* backend north { domains "a.example"; servers 192.0.2.1:5222 starttls; check stream every 5s; balance first; } */
+struct backend {
+	const char *name;
+	const char *domains[BACKEND_DOMAINS_MAX]; /* prepared, "*." kept in front; none: all */
+	unsigned n_domains;
+	struct backend_server servers[BACKEND_SERVERS_MAX];
+	unsigned n_servers;
+	enum backend_balance balance;
+	enum backend_check check;
+	const char *check_to; /* whom checks ask for; NULL: the first domain without "*." */
+	uint64_t every_ms, timeout_ms; /* of checks */
+	unsigned rise, fall;  /* so many checks one after the other change what is held of a server */
+	uint64_t resolve_ms;  /* names are looked up again */
 };
 
 /* daemon { threads 2; user "xmppwall"; log info; } firewall { mark 0x584d; table 2222; priority ...; } */
