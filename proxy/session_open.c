@@ -136,6 +136,12 @@ void session_start_tls(struct session *s)
 	struct span rest = stream_rest(client->in);
 	int r;
 
+	/* Some clients end the line behind <starttls/>. RFC 6120 5.4.3.3 has all clear text thrown
+	 * away; white space is the only one that may be there without being an attack. */
+	while (rest.len > 0 && strchr(" \t\r\n", *rest.ptr) && *rest.ptr) {
+		rest.ptr++;
+		rest.len--;
+	}
 	if (!hello_is_record(rest)) {
 		metric_add(counters.starttls_injection, 1);
 		session_refuse(s, STREAM_ERROR_POLICY_VIOLATION, "starttls.injection");

@@ -49,8 +49,9 @@ def client_address(number, version=4):
     return f"192.0.2.{number}" if version == 4 else f"2001:db8:1:{number}::{number}"
 
 
-def run(*command, check=True, text=None, timeout=60):
-    done = subprocess.run([str(c) for c in command], input=text, capture_output=True, text=True, timeout=timeout)
+def run(*command, check=True, text=None, timeout=60, environment=None):
+    done = subprocess.run([str(c) for c in command], input=text, capture_output=True, text=True, timeout=timeout,
+                          env=dict(os.environ, **environment) if environment else None)
     if check and done.returncode != 0:
         raise LabError(f"{' '.join(map(str, command))}: status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return done

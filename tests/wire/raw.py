@@ -62,7 +62,7 @@ class RawClient:
 
     def open(self):
         self.send(header(self.server.domain))
-        self.read_until("</stream:features>")
+        self.features = self.read_until("</stream:features>")
         return self
 
     def wrap(self):

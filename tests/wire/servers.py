@@ -37,7 +37,7 @@ class Server:
 
 
 class Prosody(Server):
-    name = "prosody"
+    name, ports = "prosody", (5222, 5223)
     CONFIG = """
 run_as_root = true; daemonize = false
 pidfile = "{folder}/prosody.pid"; data_path = "{folder}/data"; certificates = "{folder}"
@@ -69,11 +69,11 @@ Component "firewall.{domain}"
         config.write_text(self.CONFIG.format(folder=self.folder, domain=self.domain, log=self.log, interfaces=interfaces,
                                              secret=SECRET))
         self.process = Process(self.namespace, self.folder / "output.log", "prosody", "--config", config, "-F")
-        wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223)),
+        wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in self.ports),
                  START_PROSODY, f"Prosody to listen; see {self.log}", self.process.alive)
 
-    def _accounts(self):
-        folder = self.folder / "data" / self.domain.replace(".", "%2e").replace("-", "%2d") / "accounts"
+    def _accounts(self, domain=None):
+        folder = self.folder / "data" / (domain or self.domain).replace(".", "%2e").replace("-", "%2d") / "accounts"
         folder.mkdir(parents=True)
         for user, password in self.users.items():
             (folder / f"{user}.dat").write_text(f'return {{ ["password"] = "{password}"; }};\n')
@@ -123,7 +123,9 @@ class Ejabberd(Server):
         for address in self.addresses.values():
             common = {"ip": address, "module": "ejabberd_c2s", "max_stanza_size": 262144}
             listen += [dict(common, port=5222, starttls_required=True), dict(common, port=5223, tls=True),
-                       dict(common, port=5322, starttls_required=True, use_proxy_protocol=True)]
+                       dict(common, port=5322, starttls_required=True, use_proxy_protocol=True),
+                       dict(common, port=5422),  # clear text, for a firewall on the same host
+                       dict(common, port=5522, starttls_required=True, protocol_options=["no_tlsv1_3"])]
             listen.append({"ip": address, "port": 5347, "module": "ejabberd_service",
                            "hosts": {f"firewall.{self.domain}": {"password": SECRET}}})
         listen.append({"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http",
