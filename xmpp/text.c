@@ -271,41 +271,89 @@ static const char ascii_fold[128] = {
 };
 /* clang-format on */
 
-/* Folds ASCII from i on; returns where the first other byte stands. The output needs as many bytes
- * at most. */
-static size_t fold_ascii(struct folder *f, struct span in, size_t i)
+/* The same for casefolding: only letters change. */
+static inline char ascii_lower(unsigned char c)
 {
-	const unsigned char *s = (const unsigned char *)in.ptr;
-	char *text = f->text;
-	uint32_t *source = f->source;
-	size_t len = f->len;
-	size_t room = f->cap - f->len;
-	size_t end = in.len - i < room ? in.len : i + room;
-	char last = len ? text[len - 1] : 0;
-
-	for (; i < end && s[i] < 0x80; i++) {
-		char c = ascii_fold[s[i]];
-
-		if (!c || (c == ' ' && last == ' '))
-			continue;
-		source[len] = (uint32_t)i;
-		text[len++] = last = c;
-	}
-	f->len = len;
-	return i;
+	return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-static size_t casefold_ascii(struct folder *f, struct span in, size_t i)
+/* A character of two or three bytes; 0 if there is none such. */
+static inline size_t decode_short(const unsigned char *s, size_t left, uint32_t *cp)
 {
-	size_t room = f->cap - f->len;
-	size_t end = in.len - i < room ? in.len : i + room;
-
-	for (; i < end && (unsigned char)in.ptr[i] < 0x80; i++) {
-		char c = in.ptr[i];
-
-		f->source[f->len] = (uint32_t)i;
-		f->text[f->len++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+	if (left < 3 || s[0] < 0xc2 || s[0] >= 0xf0 || (s[1] & 0xc0) != 0x80)
+		return 0;
+	if (s[0] < 0xe0) {
+		*cp = (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+		return 2;
 	}
+	*cp = (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+	return (s[2] & 0xc0) == 0x80 && *cp >= 0x800 && *cp >> 11 != 0x1b ? 3 : 0;
+}
+
+/* Rows of the table that were read last. */
+struct row {
+	uint32_t page;
+	const struct text_entry *entries; /* NULL: none yet */
+};
+
+static inline const struct text_entry *row_entry(
+	struct row *row, const struct text_table *t, uint32_t cp)
+{
+	if (!row->entries || row->page != cp >> 8) {
+		row->page = cp >> 8;
+		row->entries = text_table_row(t, cp);
+	}
+	return row->entries ? &row->entries[cp & 0xff] : NULL;
+}
+
+/* Folds from i on what stands by itself, most of all letters; returns where something stands that
+ * does not: marks and what they join, white space outside ASCII, what the table has no room for,
+ * the rest of the text. An output character takes FAST_STEP bytes at most, and so many are written.
+ */
+enum { FAST_STEP = 8 };
+
+static size_t fold_fast(struct folder *f, struct span in, size_t i)
+{
+	const unsigned char *s = (const unsigned char *)in.ptr;
+	const struct text_table *table = f->table;
+	struct row row = { 0, NULL };
+	uint32_t *source = f->source;
+	char *text = f->text;
+	size_t len = f->len, last = f->cap - FAST_STEP;
+	bool fold = f->fold;
+	unsigned seen = 0;
+
+	while (i < in.len && len <= last) {
+		const struct text_entry *e;
+		uint32_t cp;
+		size_t n;
+
+		if (s[i] < 0x80) {
+			char c = fold ? ascii_fold[s[i]] : ascii_lower(s[i]);
+			bool goes = fold && (!c || (c == ' ' && len > 0 && text[len - 1] == ' '));
+
+			source[len] = (uint32_t)i++;
+			text[len] = c;
+			len += !goes;
+			continue;
+		}
+		if (!(n = decode_short(s + i, in.len - i, &cp)) ||
+			!(e = row_entry(&row, table, cp)) ||
+			(e->flags & ~(TEXT_SELF | TEXT_DISTANT)) || e->len > 3)
+			break;
+		seen |= e->flags;
+		source[len] = source[len + 1] = source[len + 2] = (uint32_t)i;
+		if (e->flags & TEXT_SELF) {
+			memcpy(text + len, s + i, 3);
+			len += n;
+		} else {
+			memcpy(text + len, e->bytes, 4);
+			len += e->len;
+		}
+		i += n;
+	}
+	f->len = len;
+	f->distant |= (seen & TEXT_DISTANT) != 0;
 	return i;
 }
 
@@ -328,9 +376,10 @@ static int folder_run(struct folder *f, struct span in)
 	while (i < in.len) {
 		if ((r = folder_reserve(f, in.len - i)) < 0)
 			return r;
-		if ((unsigned char)in.ptr[i] < 0x80) {
+		if ((unsigned char)in.ptr[i] < 0x80)
 			folder_close(f);
-			i = f->fold ? fold_ascii(f, in, i) : casefold_ascii(f, in, i);
+		if (!f->open && (n = fold_fast(f, in, i)) > i) {
+			i = n;
 			continue;
 		}
 		if ((n = text_decode(in, i, &cp)) == 0) {

@@ -20,19 +20,12 @@
 #include "xmpp/text_alike.h"
 #include "xmpp/text_compose.h"
 
-#define PAGES       0x1100 /* of 256 code points, to U+10FFFF */
-#define TARGET_MAX  128    /* UTF-16 units; the longest known is 18 */
-#define ROUNDS_MAX  8
-#define ENTRY_BYTES 6
-
-struct entry {
-	uint8_t len; /* bytes of the target */
-	uint8_t flags;
-	char bytes[ENTRY_BYTES]; /* the target, or where it stands in the pool (uint32_t) */
-};
+#define PAGES      0x1100 /* of 256 code points, to U+10FFFF */
+#define TARGET_MAX 128    /* UTF-16 units; the longest known is 18 */
+#define ROUNDS_MAX 8
 
 struct page {
-	struct entry entries[256];
+	struct text_entry entries[256];
 	char *pool;
 	size_t pool_len;
 };
@@ -209,13 +202,13 @@ static unsigned target_flags(const char *bytes, size_t len)
 	return 0;
 }
 
-static int entry_store(struct page *p, struct entry *e, const char *bytes, size_t len)
+static int entry_store(struct page *p, struct text_entry *e, const char *bytes, size_t len)
 {
 	uint32_t at = (uint32_t)p->pool_len;
 	char *pool;
 
 	e->len = (uint8_t)len;
-	if (len <= ENTRY_BYTES) {
+	if (len <= TEXT_ENTRY_BYTES) {
 		memcpy(e->bytes, bytes, len);
 		return 0;
 	}
@@ -244,7 +237,7 @@ static unsigned mixed_flags(UChar32 cp, const char *bytes, size_t len)
 
 static int entry_fill(const struct text_table *t, struct page *p, UChar32 cp)
 {
-	struct entry *e = &p->entries[cp & 0xff];
+	struct text_entry *e = &p->entries[cp & 0xff];
 	UErrorCode error = U_ZERO_ERROR;
 	char bytes[UINT8_MAX + 1], self[4];
 	struct target out;
@@ -309,19 +302,33 @@ static struct page *page_make(struct text_table *t, unsigned number)
 	return p;
 }
 
-int text_table_find(const struct text_table *t, uint32_t cp, struct span *target, unsigned *flags)
+static const struct page *page_find(const struct text_table *t, uint32_t cp)
 {
 	struct text_table *table = t->fold ? &fold_table : &case_table;
 	unsigned number = cp >> 8;
 	const struct page *p = atomic_load_explicit(&table->pages[number], memory_order_acquire);
-	const struct entry *e;
+
+	return p ? p : page_make(table, number);
+}
+
+const struct text_entry *text_table_row(const struct text_table *t, uint32_t cp)
+{
+	const struct page *p = page_find(t, cp);
+
+	return p ? p->entries : NULL;
+}
+
+int text_table_find(const struct text_table *t, uint32_t cp, struct span *target, unsigned *flags)
+{
+	const struct page *p = page_find(t, cp);
+	const struct text_entry *e;
 	uint32_t at;
 
-	if (!p && !(p = page_make(table, number)))
+	if (!p)
 		return -ENOMEM;
 	e = &p->entries[cp & 0xff];
 	*flags = e->flags;
-	if (e->len <= ENTRY_BYTES) {
+	if (e->len <= TEXT_ENTRY_BYTES) {
 		*target = (struct span){ e->bytes, e->len };
 		return 0;
 	}

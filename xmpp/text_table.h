@@ -17,6 +17,17 @@ enum text_flags {
 			      character */
 };
 
+/* What a character becomes, for those that read many: bytes are the target where len is at most
+ * TEXT_ENTRY_BYTES and flags do not say TEXT_SELF. */
+enum { TEXT_ENTRY_BYTES = 6 };
+struct text_entry {
+	uint8_t len; /* bytes of the target */
+	uint8_t flags;
+	char bytes[TEXT_ENTRY_BYTES]; /* the target, or where it stands in the pool (uint32_t) */
+};
+
+/* The 256 characters that cp is one of, from cp & ~0xff on; NULL when out of memory. */
+const struct text_entry *text_table_row(const struct text_table *t, uint32_t cp);
 /* The table of text_fold and that of text_casefold. 0, -ENOMEM or ERR_LIBRARY. */
 int text_table_fold(const struct text_table **out);
 int text_table_case(const struct text_table **out);

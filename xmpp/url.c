@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* URLs in running text. In comes the joined text of a stanza, out go links as a reader, a client or
- * a browser would take them, with the places where they stand. The text is first brought into a
- * plain copy (case-folded compatibility forms, defanged dots mended, unseen characters gone) that
- * keeps its offsets; then one walk over the copy finds schemes and names. A text with unseen
- * characters is walked twice, once as if they were not there and once as if they were spaces, since
- * clients differ. Hosts are judged by url_host.c. The walk never goes back, so the work is linear;
- * it fetches and resolves nothing. */
+ * a browser would take them, with the places where they stand. The words that could hold one
+ * (url_window.c) are first brought into a plain copy (case-folded compatibility forms, defanged
+ * dots mended, unseen characters gone) that keeps its offsets; then one walk over the copy finds
+ * schemes and names. A text with unseen characters is walked twice, once as if they were not there
+ * and once as if they were spaces, since clients differ. Hosts are judged by url_host.c. The walk
+ * never goes back, so the work is linear; it fetches and resolves nothing. */
 #include "xmpp/url.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include "xmpp/text.h"
-#include "xmpp/url_free.h"
 #include "xmpp/url_host.h"
+#include "xmpp/url_int.h"
 #include "xmpp/url_plain.h"
+#include "xmpp/url_window.h"
 
 #define SCHEME_MAX 32
 
@@ -521,7 +522,7 @@ static int walk_as(struct arena *a, struct span text, const struct folded *f, bo
 	return e;
 }
 
-int url_find(struct arena *a, struct span text, unsigned max, struct url **out)
+int url_find_in(struct arena *a, struct span text, unsigned max, struct url **out)
 {
 	struct url *spaced = NULL;
 	struct folded f;
@@ -530,8 +531,6 @@ int url_find(struct arena *a, struct span text, unsigned max, struct url **out)
 	int e;
 
 	*out = NULL;
-	if (max == 0 || url_is_free(text))
-		return 0;
 	if ((e = text_casefold(a, text, &f)) < 0 ||
 		(e = walk_as(a, text, &f, false, max, out, &unseen, &left)) < 0)
 		return e;
@@ -540,5 +539,26 @@ int url_find(struct arena *a, struct span text, unsigned max, struct url **out)
 	if ((e = walk_as(a, text, &f, true, max, &spaced, &unseen, &ignored)) < 0)
 		return e;
 	merge(out, spaced, left);
+	return 0;
+}
+
+int url_find(struct arena *a, struct span text, unsigned max, struct url **out)
+{
+	struct url_windows windows;
+	struct url_window w;
+	int e;
+
+	*out = NULL;
+	url_windows_init(&windows, text);
+	while (max > 0 && url_windows_next(&windows, &w)) {
+		struct span part = { text.ptr + w.start, w.end - w.start };
+
+		if ((e = url_find_in(a, part, max, out)) < 0)
+			return e;
+		for (; *out; out = &(*out)->next, max--) {
+			(*out)->start += w.start;
+			(*out)->end += w.start;
+		}
+	}
 	return 0;
 }

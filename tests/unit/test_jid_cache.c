@@ -55,8 +55,8 @@ static void known_check(const struct jid_known *k)
 
 	assert_int_equal(k->valid, jid_parse(&arena, k->written, &j) == 0);
 	if (!k->valid) {
-		assert_int_equal(k->bare.len + k->full.len + k->local.len + k->domain.len +
-					 k->resource.len,
+		assert_int_equal(
+			k->bare.len + k->full.len + k->local.len + k->domain.len + k->resource.len,
 			0);
 		return;
 	}
@@ -72,9 +72,10 @@ static void known_check(const struct jid_known *k)
 
 static void test_same(void **state)
 {
-	static const char *const texts[] = { "a@b", "A@B", "b", "b/r", "a@b/r", "A@b/R", "a@b/ r", "@b",
-		"a@", "/", "a b@c", "jos\u00e9@Stra\u00dfe.example/\u212b", "x@\uff41.example", "a@b/c@d/e",
-		"a@xn--mnchen-3ya.example", "romeo@montague.example/orchard" };
+	static const char *const texts[] = { "a@b", "A@B", "b", "b/r", "a@b/r", "A@b/R", "a@b/ r",
+		"@b", "a@", "/", "a b@c", "jos\u00e9@Stra\u00dfe.example/\u212b",
+		"x@\uff41.example", "a@b/c@d/e", "a@xn--mnchen-3ya.example",
+		"romeo@montague.example/orchard" };
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
