@@ -427,7 +427,9 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
-	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
+	workers.streams_fd = d->streams_fd =
+		startup_streams(d->config->policy, d->spec.run_dir);
+	d->rehearsal = rehearsal_new(&d->loop, d->spec.config, d->feeds_dir, d->cache);
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
 	d->shadows = shadows_new(d);
@@ -519,10 +521,12 @@ static void print_failure(const struct buf *why)
 
 int daemon_run(const struct daemon_spec *spec)
 {
-	struct daemon d = { .spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1 };
+	struct daemon d = { .spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1, .streams_fd = -1 };
 	struct buf why;
 	int r;
 
+	if (d->streams_fd >= 0)
+		close(d->streams_fd);
 	d.since_ms = clock_wall_ms();
 	d.since_mono_ms = clock_mono_ms();
 	signal(SIGPIPE, SIG_IGN);

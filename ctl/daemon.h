@@ -49,6 +49,7 @@ struct daemon {
 	int metrics_fd;
 	struct config *config; /* the policy in force */
 	unsigned generation;   /* the last one given out */
+	int streams_fd; /* the shelf of stream management; -1: none */
 	unsigned threads;
 	struct jobs *jobs;
 	struct events *events;

@@ -4,9 +4,11 @@
  * sibling is presumed hostile. Addresses are text, times are milliseconds.
  *
  * daemon -> worker
+ *   part      {"m"} + memfd                       something compiled (rules/part.h) for the policy or shadow that follows
  *   policy    {"m","path","generation"} + memfd   bundle of sources (rules/source.h) to load and swap in
  *   listen    {"m","service","address","port","thread"} + socket  bound and listening; port as peers dial it
  *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
+ *   streams   {"m"} + file or memfd               the shelf (base/shelf.h) with stream management's ledgers; before start
  *   start     {"m","serial"}                      enter the sandbox, accept from now on; sessions are numbered behind serial
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
@@ -50,6 +52,9 @@
 #pragma once
 
 #include "base/channel.h"
+
+/* Of the shelf of stream management: bytes of a slot, version of what is in it (proxy/sm.c). */
+enum { LINK_SM_SLOT = 2560, LINK_SM_VERSION = 1 };
 
 /* Daemon's ceiling for a line from a worker; worker's for a line from the daemon. */
 enum { LINK_LINE_FROM_WORKER = 256 * 1024, LINK_LINE_FROM_DAEMON = 16 * 1024 * 1024,

@@ -18,7 +18,13 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "base/shelf.h"
+#include "ctl/link.h"
 #include "rules/rules.h"
+
+/* More slots than sessions, for those that wait for their clients. */
+enum { STREAMS_SPARE = 4, STREAMS_MIN = 256, STREAMS_MAX = 262144 };
 
 static int folder_make(char *path, mode_t mode)
 {
@@ -124,6 +130,36 @@ int startup_capabilities(const struct policy *p, bool firewall, struct buf *why)
 		missing |= capability_missing(CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE",
 			"listening below port 1024", why);
 	return missing ? -EPERM : 0;
+}
+
+int startup_streams(const struct policy *p, const char *run_dir)
+{
+	const struct service *services;
+	char path[PATH_MAX];
+	size_t n, wanted = 0;
+	bool kept = false;
+	int fd = -1, r;
+
+	services = policy_services(p, &n);
+	for (size_t i = 0; i < n; i++)
+		wanted += services[i].mode == MODE_PROXY ? services[i].sessions_max : 0;
+	wanted += wanted / STREAMS_SPARE;
+	if (wanted < STREAMS_MIN)
+		wanted = STREAMS_MIN;
+	if (wanted > STREAMS_MAX)
+		wanted = STREAMS_MAX;
+	snprintf(path, sizeof path, "%s/streams.shelf", run_dir);
+	r = shelf_create(path, LINK_SM_VERSION, LINK_SM_SLOT, wanted, &fd, &kept);
+	if (r == 0) {
+		log_info("event=streams slots=%zu file=%s kept=%d", wanted, path, (int)kept);
+		return fd;
+	}
+	log_warn("event=streams file=%s error=\"%s\" note=\"streams cannot be resumed after a "
+		 "restart of xmppwalld\"", path, err_text(r));
+	r = shelf_create(NULL, LINK_SM_VERSION, LINK_SM_SLOT, wanted, &fd, &kept);
+	if (r < 0)
+		log_warn("event=streams error=\"%s\" note=\"nor after one of a child\"", err_text(r));
+	return r < 0 ? -1 : fd;
 }
 
 void startup_files(void)

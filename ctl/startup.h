@@ -17,5 +17,8 @@ int startup_lock(const char *folder, int *fd, struct buf *why);
 /* Capabilities that this policy needs and we lack: a line each in why, with what to do. 0 or
  * -EPERM. */
 int startup_capabilities(const struct policy *p, bool firewall, struct buf *why);
+/* The shelf of stream management (base/shelf.h) in the run directory, as big as the policy's sessions
+ * want it, or in memory where there is no room; -1 when there is none. */
+int startup_streams(const struct policy *p, const char *run_dir);
 /* As many open files as we may have: each session takes two. */
 void startup_files(void);

@@ -83,6 +83,8 @@ void workers_child_down(void *arg, struct worker *worker)
 	struct workers *w = c->workers;
 	json_int_t left = 0;
 
+	if (w->spec.streams_fd >= 0)
+		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
 	(void)worker;
 	for (struct child *other = w->children; other; other = other->next)
 		left += other == c ? 0 : other->sessions;

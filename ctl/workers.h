@@ -38,6 +38,7 @@ struct workers_spec {
 	void (*on_settle)(void *arg);
 	/* What names of servers mean ("addresses" of ctl/link.h), an array: a new reference. */
 	json_t *(*addresses)(void *arg);
+	int streams_fd; /* the shelf of stream management; -1: none */
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

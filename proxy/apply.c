@@ -9,6 +9,7 @@
  * is done. */
 #include "proxy/apply.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/err.h"
@@ -24,15 +25,24 @@
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
-/* One line of the ledger; at its bound the session cannot stay true and ends. */
-static bool apply_enter(
-	struct session *s, int (*enter)(struct sm *sm, enum direction d), enum direction d)
+/* A ledger that nobody acknowledges gets long. */
+static void apply_ask(struct session *s, struct leg *to, enum direction d)
 {
-	int r = enter(&s->sm, d);
+	if (sm_wants_ack(&s->sm, d) && !to->closed_out &&
+		buf_putf(&to->conn.out, "<r xmlns='%s'/>", sm_namespace(&s->sm)) < 0)
+		session_fail(s, -ENOMEM, "stream management");
+}
 
-	if (r < 0)
+/* A line of the ledger; at its bound the session cannot stay true and ends. */
+static bool apply_entered(struct session *s, int r)
+{
+	if (r < 0) {
 		session_fail(s, r, "stream management ledger");
-	return r == 0;
+		return false;
+	}
+	apply_ask(s, &s->server, DIRECTION_IN);
+	apply_ask(s, &s->client, DIRECTION_OUT);
+	return true;
 }
 
 /* Raw bytes may only stand in the other stream if they need none of their own stream's prefixes. */
@@ -71,13 +81,13 @@ static void apply_forward(
 	if (r < 0)
 		session_fail(s, r, "forward");
 	else
-		apply_enter(s, sm_forwarded, session_direction(s, from));
+		apply_entered(s, sm_forwarded(&s->sm, session_direction(s, from)));
 }
 
 static void apply_drop(struct session *s, struct leg *from)
 {
 	s->dropped++;
-	apply_enter(s, sm_dropped, session_direction(s, from));
+	apply_entered(s, sm_dropped(&s->sm, session_direction(s, from)));
 }
 
 /* May its sender be answered on the stream it came by? Towards the server an answer speaks for the
@@ -112,18 +122,39 @@ static void apply_reject(
 	int r = 0;
 
 	s->rejected++;
-	if (!apply_enter(s, sm_dropped, direction) || !apply_may_bounce(s, from, st))
-		return;
-	apply_account(s, account, sizeof(account));
-	snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "", v->text ? " " : "",
-		v->id);
-	r = bounce_write(&from->conn.out, st, v->condition, text,
-		direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
+	if (apply_may_bounce(s, from, st)) {
+		apply_account(s, account, sizeof(account));
+		snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "",
+			v->text ? " " : "", v->id);
+		r = bounce_write(&from->conn.out, st, v->condition, text,
+			direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
+	}
 	if (r < 0)
 		session_fail(s, r, "bounce");
-	else if (sent)
-		apply_enter(
-			s, sm_injected, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
+	else
+		apply_entered(s, sent ? sm_bounced(&s->sm, direction, v->condition)
+				      : sm_dropped(&s->sm, direction));
+}
+
+bool apply_repeated(struct session *s, struct leg *from, const struct stanza *st, bool *resent)
+{
+	struct verdict v = { .kind = VERDICT_REJECT };
+	unsigned condition = 0;
+	enum acks_again again = sm_again(&s->sm, session_direction(s, from), &condition);
+
+	*resent = again == ACKS_AGAIN;
+	if (again == ACKS_NEW)
+		return true;
+	metric_add(*resent ? counters.sm_again : counters.sm_repeated, 1);
+	if (again == ACKS_HANDLED) {
+		apply_entered(s, sm_dropped(&s->sm, session_direction(s, from)));
+	} else if (again == ACKS_BOUNCE) {
+		v.condition = condition < STANZA_ERROR_COUNT ? condition
+							     : STANZA_ERROR_POLICY_VIOLATION;
+		verdict_make_id(v.id);
+		apply_reject(s, from, st, &v);
+	}
+	return *resent;
 }
 
 /* Kept, it is lost to its sender, who is told only where the rule has a text. What cannot be kept

@@ -63,6 +63,16 @@ static const struct {
 	COUNTER("event.lost", event_lost),
 	COUNTER("sm.translated", sm_translated),
 	COUNTER("sm.unknown", sm_unknown),
+	COUNTER("sm.slots", sm_slots),
+	COUNTER("sm.evicted", sm_evicted),
+	COUNTER("sm.full", sm_full),
+	COUNTER("sm.orphaned", sm_orphaned),
+	COUNTER("sm.damaged", sm_damaged),
+	COUNTER("sm.adopted", sm_adopted),
+	COUNTER("sm.resumed", sm_resumed),
+	COUNTER("sm.again", sm_again),
+	COUNTER("sm.repeated", sm_repeated),
+	COUNTER("sm.lied", sm_lied),
 #undef COUNTER
 };
 

@@ -19,6 +19,8 @@ struct counters {
 	metric *starttls_injection, *sasl_stripped, *killed, *tarpitted, *keep_refused,
 		*keep_delivered, *timeout, *limit_buffer, *limit_space, *judge_failed;
 	metric *event_lost, *sm_translated, *sm_unknown;
+	metric *sm_slots, *sm_evicted, *sm_full, *sm_orphaned, *sm_damaged, *sm_adopted,
+		*sm_resumed, *sm_again, *sm_repeated, *sm_lied;
 };
 
 extern struct counters counters;

@@ -20,6 +20,7 @@
 #include "proxy/hub.h"
 #include "proxy/keep.h"
 #include "proxy/link_int.h"
+#include "proxy/sm.h"
 #include "proxy/session.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -54,6 +55,7 @@ static void link_close(struct link *l)
 	uv_close((uv_handle_t *)&l->settle, NULL);
 	link_backends_fini(l);
 	link_shadow_fini(l);
+	part_set_fini(&l->parts);
 	link_retire_fini(l);
 	hub_free(l->hub);
 	if (l->channel)
@@ -178,6 +180,21 @@ static int link_start_workers(struct link *l)
 	return r;
 }
 
+/* Without it sessions are resumable as long as this process lives. */
+static void on_streams(struct link *l, int fd)
+{
+	int r;
+
+	if (fd < 0 || l->started) {
+		if (fd >= 0)
+			close(fd);
+		link_nonsense(l, "streams");
+		return;
+	}
+	if ((r = sm_open(fd)) < 0)
+		log_warn("stream management ledger error=%s: kept by this process alone", err_text(r));
+}
+
 static void on_start(struct link *l, json_t *msg)
 {
 	/* For IP_TRANSPARENT and SO_MARK on upstream sockets. */
@@ -193,6 +210,8 @@ static void on_start(struct link *l, json_t *msg)
 	}
 	session_number_from((uint64_t)number_of(msg, "serial"));
 	spec.user = link_user(l);
+	if (!sm_is_open() && (r = sm_open(-1)) < 0)
+		log_warn("stream management ledger error=%s: no session is resumable", err_text(r));
 	if ((r = sandbox_enter(&spec)) < 0 || (r = link_start_workers(l)) < 0) {
 		log_error("start error=%s", err_text(r));
 		link_stop(l, EXIT_FAILURE);
@@ -260,6 +279,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		on_listen(l, msg, &owned);
 	else if (strcmp(m, "unlisten") == 0)
 		on_unlisten(l, msg);
+	else if (strcmp(m, "streams") == 0)
+		on_streams(l, take_fd(&owned));
 	else if (strcmp(m, "start") == 0)
 		on_start(l, msg);
 	else if (strcmp(m, "list") == 0)
@@ -272,6 +293,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		link_on_kill(l, msg);
 	else if (strcmp(m, "sessions") == 0)
 		link_on_sessions(l, msg);
+	else if (strcmp(m, "part") == 0)
+		link_on_part(l, owned);
 	else if (strcmp(m, "hits") == 0)
 		link_on_hits(l, msg);
 	else if (strcmp(m, "backends") == 0)

@@ -100,6 +100,17 @@ struct subject relay_subject(
 	};
 }
 
+/* It was sent before, judged, and got lost: what it did then is not done twice. */
+static void relay_spare(struct verdict *v)
+{
+	v->strikes = 0;
+	v->ban_ms = v->tarpit_ms = 0;
+	v->report = NULL;
+	v->would = NULL;
+	v->log = v->kind != VERDICT_ACCEPT;
+	v->n_marks = 0;
+}
+
 void act_judge(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	enum direction direction = session_direction(s, from);
@@ -107,6 +118,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	struct subject subject;
 	struct verdict v;
 	unsigned who = 0; /* follow this session */
+	bool resent;
 	int r;
 
 	/* In another content namespace servers disagree whether it is a stanza at all, and whether
@@ -131,7 +143,10 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	/* SASL2 without bind2 gives a bare one first. */
 	if (!s->jid || !strchr(s->jid, '/'))
 		sasl_watch_bind(s, from, st);
+	if (!apply_repeated(s, from, st, &resent))
+		return;
 	subject = relay_subject(s, direction, st);
+	subject.resent = resent;
 	if (s->worker->follows.n > 0)
 		who = follow_begin(s, st);
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
@@ -139,6 +154,8 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 		follow_end(s, who, direction, st, &v, r);
 	if (s->worker->shadow && r == 0)
 		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
+	if (r == 0 && resent)
+		relay_spare(&v);
 	s->stanzas[direction]++;
 	/* No answer will come to a bind that went no further. */
 	if (direction == DIRECTION_IN && r == 0 && v.kind != VERDICT_ACCEPT)
@@ -250,7 +267,7 @@ static const struct nonza_rule {
 	enum nonza_fate (*handle)(struct session *s, const struct stanza *st);
 } nonza_rules[] = {
 	{ NS_SM, NULL, true, client_sm },
-	{ "urn:xmpp:sm:2", NULL, true, client_sm },
+	{ NS_SM2, NULL, true, client_sm },
 	{ NS_SASL, NULL, true, sasl_from_client },
 	{ NS_SASL2, NULL, true, sasl_from_client },
 	{ NS_TLS, NULL, true, client_starttls },
@@ -259,7 +276,7 @@ static const struct nonza_rule {
 	{ "", NULL, true, client_unknown },
 	{ NS_STREAM, "features", true, client_unknown },
 	{ NS_SM, NULL, false, server_sm },
-	{ "urn:xmpp:sm:2", NULL, false, server_sm },
+	{ NS_SM2, NULL, false, server_sm },
 	{ NS_STREAM, "features", false, server_features },
 	{ NS_STREAM, "error", false, server_error },
 	{ NS_SASL, NULL, false, sasl_from_server },
@@ -319,6 +336,8 @@ void act_close(struct session *s, struct leg *from, const struct stream_event *e
 	from->closed_in = true;
 	/* After a stream error nobody has anything to add (RFC 6120 4.9.1.1). */
 	if (from->failed_in) {
+		/* It may be that the client is resuming elsewhere. */
+		s->resumable = from == &s->server;
 		session_end(s, STREAM_ERROR_NONE, STREAM_ERROR_NONE, NULL);
 		return;
 	}

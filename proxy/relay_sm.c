@@ -2,10 +2,10 @@
 /* XEP-0198 on its way through: one of relay.c's tables' ends; the arithmetic is in sm.c.
  * In: <enable/>, <enabled/>, <r/>, <a/>, <resume/>, <resumed/>, <failed/>, first-level or inside
  * SASL2. Out: the same with h in the count of whoever reads it. A session whose ledger is not here
- * (the proxy was restarted, it expired) cannot be resumed through us: its client hears
- * item-not-found and binds anew. "location" is taken out, it leads around us. Requests and answers
- * keep their order: nothing is ever answered for the other side out of turn. A peer that
- * acknowledges what was never sent lies and is refused, as servers do. */
+ * (it expired, it never was) cannot be resumed through us: its client hears item-not-found and
+ * binds anew. "location" is taken out, it leads around us. Requests and answers keep their order:
+ * nothing is ever answered for the other side out of turn. A peer that acknowledges what was never
+ * sent lies and is refused, as servers do. */
 #include "proxy/relay_sm.h"
 
 #include <errno.h>
@@ -13,16 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "proxy/counters.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"
 #include "proxy/worker.h"
+#include "xmpp/bounce.h"
 #include "xmpp/ns.h"
+#include "xmpp/write.h"
 
 enum sm_word { SM_OTHER, SM_ENABLE, SM_ENABLED, SM_R, SM_A, SM_RESUME, SM_RESUMED, SM_FAILED };
 
 bool sm_is_namespace(const char *ns)
 {
-	return strcmp(ns, NS_SM) == 0 || strcmp(ns, "urn:xmpp:sm:2") == 0;
+	return strcmp(ns, NS_SM) == 0 || strcmp(ns, NS_SM2) == 0;
 }
 
 static enum sm_word sm_word(const char *name)
@@ -62,22 +65,44 @@ static int sm_write_h(struct arena *a, struct xml_element *e, uint32_t h)
 	return element_set_attr(a, e, "h", text);
 }
 
-/* Of servers: said and ended. */
-static enum nonza_fate sm_refuse(struct session *s, const struct leg *from)
+static enum nonza_fate sm_refuse(struct session *s, const struct leg *from, const char *why)
 {
+	metric_add(counters.sm_lied, 1);
 	if (from == &s->client)
-		session_refuse(s, STREAM_ERROR_UNDEFINED_CONDITION, "sm.h");
+		session_refuse(s, STREAM_ERROR_UNDEFINED_CONDITION, why);
 	else
-		session_refuse_server(s, STREAM_ERROR_UNDEFINED_CONDITION, "sm.h");
+		session_refuse_server(s, STREAM_ERROR_UNDEFINED_CONDITION, why);
 	return NONZA_ENDED;
 }
 
-static enum nonza_fate sm_fate(struct session *s, const struct leg *from, int r)
+/* XEP-0198 4: who acknowledges more than was sent hears how much that was; but not of a session
+ * that may be somebody else's. */
+static enum nonza_fate sm_refuse_high(
+	struct session *s, struct leg *from, const struct xml_element *e)
+{
+	uint32_t sent = sm_sent(&s->sm, from == &s->client ? DIRECTION_OUT : DIRECTION_IN), h = 0;
+
+	(void)sm_read_h(e, &h);
+	if (sm_is_on(&s->sm) && from->opened && !from->closed_out &&
+		buf_putf(&from->conn.out,
+			"<stream:error><undefined-condition xmlns='" NS_STREAMS "'/>"
+			"<handled-count-too-high xmlns='%s' h='%u' send-count='%u'/>"
+			"</stream:error>",
+			e->ns, h, sent) == 0 &&
+		write_close(&from->conn.out) == 0)
+		from->closed_out = true;
+	return sm_refuse(s, from, "sm.h");
+}
+
+static enum nonza_fate sm_fate(
+	struct session *s, struct leg *from, const struct xml_element *e, int r)
 {
 	if (r == 0)
 		return NONZA_FORWARD;
-	if (r == ERR_RANGE || r == ERR_SYNTAX || r == ERR_NOTFOUND)
-		return sm_refuse(s, from);
+	if (r == ERR_RANGE)
+		return sm_refuse_high(s, from, e);
+	if (r == ERR_SYNTAX || r == ERR_NOTFOUND)
+		return sm_refuse(s, from, "sm.order");
 	session_fail(s, r, "stream management");
 	return NONZA_ENDED;
 }
@@ -109,7 +134,8 @@ static int sm_enabled_passes(struct session *s, struct xml_element *e)
 		else
 			at = &(*at)->next;
 	}
-	return sm_enabled(&s->sm, resumable ? id : NULL, max ? strtoull(max, NULL, 10) : 0, s->jid);
+	return sm_enabled(&s->sm, s->domain, resumable ? id : NULL,
+		max ? strtoull(max, NULL, 10) : 0, s->jid);
 }
 
 /* ERR_NOTFOUND: not ours to resume. */
@@ -125,7 +151,7 @@ static int sm_resume_passes(struct session *s, struct arena *a, struct xml_eleme
 		return ERR_SYNTAX;
 	/* Whether it is this client's is the server's to say: nothing changes hands before
 	 * <resumed/>. */
-	if ((r = sm_resume(&s->sm, previd, h, &said)) < 0)
+	if ((r = sm_resume(&s->sm, s->domain, previd, h, &said)) < 0)
 		return r;
 	s->phase_ms = uv_now(&s->worker->loop);
 	return sm_write_h(a, e, said);
@@ -139,9 +165,8 @@ static int sm_resumed_passes(struct session *s, struct arena *a, struct xml_elem
 
 	if (r < 0)
 		return r;
-	if ((r = sm_resumed(&s->sm, h, &said)) < 0)
+	if ((r = sm_resumed(&s->sm, h, &said, jid, sizeof(jid))) < 0)
 		return r;
-	sm_jid(&s->sm, jid, sizeof(jid));
 	if ((r = session_learn_jid(s, span_of(jid))) < 0)
 		return r;
 	return sm_write_h(a, e, said);
@@ -171,6 +196,8 @@ static int sm_passes(struct session *s, struct leg *from, struct arena *a, struc
 {
 	bool client = from == &s->client;
 
+	if (client && !sm_is_on(&s->sm))
+		s->sm.old = strcmp(e->ns, NS_SM2) == 0;
 	switch (sm_word(e->name)) {
 	case SM_ENABLE:
 		return client ? sm_enable(&s->sm) : ERR_SYNTAX;
@@ -195,7 +222,7 @@ enum nonza_fate sm_relay(struct session *s, struct leg *from, const struct stanz
 	char answer[256];
 
 	if (r != ERR_NOTFOUND || sm_word(st->root->name) != SM_RESUME)
-		return sm_fate(s, from, r);
+		return sm_fate(s, from, st->root, r);
 	snprintf(answer, sizeof(answer),
 		"<failed xmlns='%s'><item-not-found xmlns='" NS_STANZAS "'/></failed>",
 		st->root->ns);
@@ -208,7 +235,7 @@ enum nonza_fate sm_relay_inline(
 	int r = sm_passes(s, from, a, e);
 
 	if (r != ERR_NOTFOUND || sm_word(e->name) != SM_RESUME)
-		return sm_fate(s, from, r);
+		return sm_fate(s, from, e, r);
 	element_remove(e);
 	s->sm_refused = true;
 	return NONZA_SWALLOW;

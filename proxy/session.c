@@ -220,7 +220,7 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 		.state_ms = now,
 		.phase_ms = now };
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
-	sm_init(&s->sm, s->serial);
+	sm_init(&s->sm);
 	leg_init(&s->client, s);
 	leg_init(&s->server, s);
 	if (s->client.in && s->server.in) {
@@ -285,6 +285,10 @@ void session_tick(struct session *s, uint64_t now_ms)
 	if (session_is_late(s, now_ms) || (online && (leg_is_late(s, &s->client, now_ms) ||
 							     leg_is_late(s, &s->server, now_ms)))) {
 		session_poke(s, EVENT_TIMEOUT);
+		return;
+	}
+	if (online && sm_is_lost(&s->sm)) {
+		session_ousted(s);
 		return;
 	}
 	if (online) {

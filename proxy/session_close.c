@@ -151,8 +151,9 @@ void act_lost(struct session *s, struct leg *from, const struct stream_event *ev
 	struct leg *other = session_other(s, from);
 
 	(void)ev;
-	/* What was announced by a stream error is closed. */
-	s->resumable = !from->failed_in;
+	/* What the client announced by a stream error is closed. Of the server it may be that the
+	 * client has come back elsewhere: who takes the session up there will look at the ledger. */
+	s->resumable = !from->failed_in || from == &s->server;
 	if (from->failed_in)
 		leg_say_end(other, STREAM_ERROR_NONE, NULL);
 	session_drain(s);
@@ -209,13 +210,20 @@ void act_kill(struct session *s, struct leg *from, const struct stream_event *ev
 	session_end(s, STREAM_ERROR_POLICY_VIOLATION, STREAM_ERROR_NONE, NULL);
 }
 
+void session_ousted(struct session *s)
+{
+	s->server.closed_out = true; /* its stream goes on elsewhere */
+	session_end(s, STREAM_ERROR_CONFLICT, STREAM_ERROR_NONE, NULL);
+	session_run(s);
+}
+
 void act_stop(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	(void)from;
 	(void)ev;
-	/* Another child serves already: whoever can resume loses nothing there. A stream error would
-	 * end the session for good (XEP-0198 5). */
-	if (s->worker->retiring && sm_is_on(&s->sm)) {
+	/* Another child serves already, or the next daemon will: whoever can resume loses nothing
+	 * there. A stream error would end the session for good (XEP-0198 5). */
+	if (s->state == SESSION_ONLINE && sm_is_resumable(&s->sm)) {
 		s->resumable = true;
 		session_drain(s);
 		return;

@@ -15,6 +15,9 @@ void session_end(struct session *s, enum stream_error to_client, enum stream_err
 	const char *text);
 /* Our own failure (memory, a ceiling): counted nowhere, logged. */
 void session_fail(struct session *s, int code, const char *what);
+/* Another connection has taken up its stream management: the client hears conflict, the server
+ * nothing. The session may be gone afterwards. */
+void session_ousted(struct session *s);
 /* Everything is said: flush, close_notify, FIN, wait. */
 void session_drain(struct session *s);
 /* Our own stream header towards the client, if it has none yet. 0 or a negative code. */

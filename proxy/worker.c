@@ -21,7 +21,7 @@
 #include "proxy/sm.h"
 #include "rules/shadow.h"
 
-enum { TICK_MS = 250, STOP_MS = 3000, SM_EXPIRE_TICKS = 40, TRIM_CROWD = 64 };
+enum { TICK_MS = 250, STOP_MS = 3000, SM_BEAT_TICKS = 4, SM_EXPIRE_TICKS = 40, TRIM_CROWD = 64 };
 
 enum order_kind {
 	ORDER_LISTEN,
@@ -251,7 +251,9 @@ static void worker_on_tick(uv_timer_t *tick)
 	follow_tick(w, now);
 	worker_trim(w, n);
 	listener_resume(w);
-	if (w->index == 0 && ++w->ticks % SM_EXPIRE_TICKS == 0)
+	if (w->index == 0 && ++w->ticks % SM_BEAT_TICKS == 0)
+		sm_beat(clock_mono_ms());
+	if (w->index == 0 && w->ticks % SM_EXPIRE_TICKS == 0)
 		sm_expire(clock_mono_ms());
 	if (w->retiring && !w->sessions && !w->empty) {
 		w->empty = true;

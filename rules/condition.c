@@ -111,7 +111,7 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 	struct limit_table *table = j->trial ? j->trial->limits[index] : limit->table;
 	uint64_t key;
 
-	if (!limit_hash(j, limit, &key))
+	if (j->view.s->resent || !limit_hash(j, limit, &key))
 		return LIMIT_FINE;
 	if (!j->trial)
 		sketch_add(limit->sketch, key, judge_now_ns(j));

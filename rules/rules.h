@@ -52,6 +52,7 @@ struct subject {
 	bool session_authenticated;
 	uint64_t session_age_ms;
 	uint64_t session_stanzas; /* judged before this one, this direction */
+	bool resent; /* it was judged before and got lost (XEP-0198): limits and similar do not count it again */
 	const struct subject_login *login; /* NULL: nobody counts. With a failure there is no stanza,
 					      and only chains that hook "login" judge */
 };

@@ -20,6 +20,7 @@
 #define NS_STANZAS    "urn:ietf:params:xml:ns:xmpp-stanzas"
 #define NS_STREAMS    "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_SM         "urn:xmpp:sm:3"
+#define NS_SM2        "urn:xmpp:sm:2"
 #define NS_COMPRESS_FEATURE "http://jabber.org/features/compress"
 #define NS_COMPRESS   "http://jabber.org/protocol/compress"
 #define NS_IQ_AUTH    "jabber:iq:auth"

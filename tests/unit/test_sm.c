@@ -5,10 +5,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "base/clock.h"
 #include "base/err.h"
+#include "ctl/link.h"
 #include "proxy/counters.h"
 #include "proxy/sm.h"
 
@@ -16,14 +19,15 @@ static int setup(void **state)
 {
 	(void)state;
 	counters_init(NULL);
+	assert_int_equal(sm_open(-1), 0);
 	return 0;
 }
 
-static void start(struct sm *sm, uint64_t serial, const char *id)
+static void start(struct sm *sm, const char *id)
 {
-	sm_init(sm, serial);
+	sm_init(sm);
 	assert_int_equal(sm_enable(sm), 0);
-	assert_int_equal(sm_enabled(sm, id, 300, "u@d/r"), 0);
+	assert_int_equal(sm_enabled(sm, "d", id, 300, "u@d/r"), 0);
 	assert_true(sm_is_on(sm));
 }
 
@@ -40,7 +44,7 @@ static void nothing_is_counted_before_enable(void **state)
 	struct sm sm;
 
 	(void)state;
-	sm_init(&sm, 1);
+	sm_init(&sm);
 	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
 	assert_int_equal(sm_dropped(&sm, DIRECTION_OUT), 0);
 	expect_said(&sm, DIRECTION_IN, 7, 7);
@@ -53,11 +57,11 @@ static void stanzas_between_enable_and_enabled_count(void **state)
 	struct sm sm;
 
 	(void)state;
-	sm_init(&sm, 2);
+	sm_init(&sm);
 	assert_int_equal(sm_enable(&sm), 0);
 	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
 	assert_int_equal(sm_dropped(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_enabled(&sm, NULL, 0, NULL), 0);
+	assert_int_equal(sm_enabled(&sm, "d", NULL, 0, NULL), 0);
 	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
 	expect_said(&sm, DIRECTION_IN, 2, 3);
 	sm_fini(&sm, false);
@@ -69,7 +73,7 @@ static void drops_and_bounces_are_hidden(void **state)
 	uint32_t out;
 
 	(void)state;
-	start(&sm, 3, "hide");
+	start(&sm, "hide");
 	/* client: kept, dropped with a bounce, kept */
 	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
 	assert_int_equal(sm_dropped(&sm, DIRECTION_IN), 0);
@@ -91,7 +95,7 @@ static void a_lost_session_is_resumed_by_another(void **state)
 	uint32_t out;
 
 	(void)state;
-	start(&first, 10, "res-1");
+	start(&first, "res-1");
 	sm_forwarded(&first, DIRECTION_IN);
 	sm_dropped(&first, DIRECTION_IN);
 	sm_forwarded(&first, DIRECTION_IN);
@@ -99,13 +103,12 @@ static void a_lost_session_is_resumed_by_another(void **state)
 	sm_forwarded(&first, DIRECTION_OUT);
 	sm_fini(&first, true);
 
-	sm_init(&second, 11);
-	assert_int_equal(sm_resume(&second, "res-1", 2, &out), 0);
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "res-1", 2, &out), 0);
 	assert_int_equal(out, 1);
 	/* The server has the first only: the second was dropped by us, the third got lost. */
-	assert_int_equal(sm_resumed(&second, 1, &out), 0);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
 	assert_int_equal(out, 2);
-	sm_jid(&second, jid, sizeof(jid));
 	assert_string_equal(jid, "u@d/r");
 	/* It is sent again. */
 	sm_forwarded(&second, DIRECTION_IN);
@@ -118,14 +121,15 @@ static void a_lost_session_is_resumed_by_another(void **state)
 static void the_old_session_loses_its_ledger(void **state)
 {
 	struct sm first, second;
+	char jid[64];
 	uint32_t out;
 
 	(void)state;
-	start(&first, 20, "res-2");
+	start(&first, "res-2");
 	sm_forwarded(&first, DIRECTION_IN);
-	sm_init(&second, 21);
-	assert_int_equal(sm_resume(&second, "res-2", 0, &out), 0);
-	assert_int_equal(sm_resumed(&second, 1, &out), 0);
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "res-2", 0, &out), 0);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
 	assert_int_equal(sm_forwarded(&first, DIRECTION_IN), 0);
 	sm_forwarded(&second, DIRECTION_IN);
 	expect_said(&second, DIRECTION_IN, 2, 2);
@@ -133,9 +137,154 @@ static void the_old_session_loses_its_ledger(void **state)
 	assert_true(sm_is_on(&second));
 	expect_said(&second, DIRECTION_IN, 2, 2);
 	sm_fini(&second, true);
-	sm_init(&first, 22);
-	assert_int_equal(sm_resume(&first, "res-2", 0, &out), 0);
+	sm_init(&first);
+	assert_int_equal(sm_resume(&first, "d", "res-2", 0, &out), 0);
 	sm_fini(&first, false);
+}
+
+/* The whole of XEP-0198 5 with losses: what arrived is not sent on twice, what was paid for is not
+ * charged again, an error that got lost is written again, one that arrived is not. */
+static void what_comes_again_is_known(void **state)
+{
+	struct sm first, second;
+	unsigned condition;
+	char jid[64];
+	uint32_t out;
+
+	(void)state;
+	start(&first, "again");
+	sm_forwarded(&first, DIRECTION_IN);  /* 1 arrives */
+	sm_bounced(&first, DIRECTION_IN, 3); /* 2, its error arrives */
+	sm_forwarded(&first, DIRECTION_IN);  /* 3 is lost */
+	sm_dropped(&first, DIRECTION_IN);    /* 4 */
+	sm_bounced(&first, DIRECTION_IN, 5); /* 5, its error is lost */
+	sm_fini(&first, true);
+
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "D", "again", 1, &out), 0);
+	assert_int_equal(out, 0);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
+	assert_int_equal(out, 2);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_AGAIN);
+	sm_forwarded(&second, DIRECTION_IN);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_HANDLED);
+	sm_dropped(&second, DIRECTION_IN);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_BOUNCE);
+	assert_int_equal(condition, 5);
+	sm_bounced(&second, DIRECTION_IN, condition);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_NEW);
+	expect_said(&second, DIRECTION_IN, 2, 5);
+	expect_said(&second, DIRECTION_OUT, 2, 0);
+	sm_fini(&second, false);
+}
+
+/* An error lost behind an ack that was lost, too: the client is told less than was acknowledged,
+ * and what it sends again goes no further. */
+static void a_lost_error_comes_though_its_stanza_was_acknowledged(void **state)
+{
+	struct sm first, second;
+	unsigned condition;
+	char jid[64];
+	uint32_t out;
+
+	(void)state;
+	start(&first, "lost");
+	sm_bounced(&first, DIRECTION_IN, 7); /* 1 */
+	sm_forwarded(&first, DIRECTION_IN);  /* 2 arrives */
+	expect_said(&first, DIRECTION_IN, 1, 2);
+	sm_fini(&first, true);
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "lost", 0, &out), 0);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
+	assert_int_equal(out, 0);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_BOUNCE);
+	sm_bounced(&second, DIRECTION_IN, condition);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_HANDLED);
+	sm_dropped(&second, DIRECTION_IN);
+	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_NEW);
+	sm_forwarded(&second, DIRECTION_IN);
+	expect_said(&second, DIRECTION_IN, 2, 3);
+	sm_fini(&second, false);
+}
+
+/* Somebody else's <resume/> changes nothing, whatever the server says to it. */
+static void a_stranger_does_no_harm(void **state)
+{
+	struct sm owner, stranger;
+	uint32_t out;
+
+	(void)state;
+	start(&owner, "mine");
+	sm_forwarded(&owner, DIRECTION_IN);
+	sm_init(&stranger);
+	assert_int_equal(sm_resume(&stranger, "other.example", "mine", 0, &out), ERR_NOTFOUND);
+	assert_int_equal(sm_resume(&stranger, "d", "mine", 9, &out), ERR_RANGE);
+	assert_int_equal(sm_resume(&stranger, "d", "mine", 0, &out), 0);
+	assert_int_equal(sm_resume_failed(&stranger, true, 1, &out), 0);
+	assert_int_equal(sm_resume(&stranger, "d", "mine", 0, &out), 0);
+	sm_fini(&stranger, true);
+	assert_false(sm_is_lost(&owner));
+	sm_forwarded(&owner, DIRECTION_IN);
+	expect_said(&owner, DIRECTION_IN, 2, 2);
+	sm_fini(&owner, false);
+}
+
+/* A child is killed and the next one maps the same memory; one bit of it may have turned. */
+static void another_process_takes_it_up(void **state)
+{
+	struct sm first, second;
+	char jid[64];
+	uint32_t out;
+	bool kept;
+	int fd;
+
+	(void)state;
+	assert_int_equal(
+		shelf_create(NULL, LINK_SM_VERSION, LINK_SM_SLOT, SM_OWN_SLOTS, &fd, &kept), 0);
+	assert_int_equal(sm_open(dup(fd)), 0);
+	start(&first, "child");
+	sm_forwarded(&first, DIRECTION_IN);
+	sm_dropped(&first, DIRECTION_IN);
+	sm_forwarded(&first, DIRECTION_OUT);
+	assert_int_equal(sm_open(dup(fd)), 0); /* nothing was said to the first one */
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "child", 1, &out), 0);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
+	assert_int_equal(out, 2);
+	assert_string_equal(jid, "u@d/r");
+	sm_fini(&second, true);
+	close(fd);
+	assert_int_equal(sm_open(-1), 0);
+}
+
+static void floods_of_enable_evict_their_own(void **state)
+{
+	struct sm sm, other;
+	char id[32];
+	uint32_t out;
+
+	(void)state;
+	assert_int_equal(sm_open(-1), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "quiet-%u", i);
+		sm_init(&other);
+		assert_int_equal(sm_enable(&other), 0);
+		assert_int_equal(sm_enabled(&other, "d", id, 0, "quiet@d/r"), 0);
+		sm_fini(&other, true);
+	}
+	for (unsigned i = 0; i < 20 * SM_OWN_SLOTS; i++) {
+		snprintf(id, sizeof(id), "flood-%u", i);
+		start(&sm, id);
+		sm_fini(&sm, true);
+	}
+	assert_true(sm_records() <= SM_OWN_SLOTS);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "quiet-%u", i);
+		sm_init(&sm);
+		assert_int_equal(sm_resume(&sm, "d", id, 0, &out), 0);
+		sm_fini(&sm, false);
+	}
+	assert_int_equal(sm_open(-1), 0);
 }
 
 static void what_is_not_here_cannot_be_resumed(void **state)
@@ -144,13 +293,13 @@ static void what_is_not_here_cannot_be_resumed(void **state)
 	uint32_t out;
 
 	(void)state;
-	sm_init(&sm, 30);
-	assert_int_equal(sm_resume(&sm, "never", 0, &out), ERR_NOTFOUND);
+	sm_init(&sm);
+	assert_int_equal(sm_resume(&sm, "d", "never", 0, &out), ERR_NOTFOUND);
 	sm_fini(&sm, false);
-	start(&sm, 31, "closed");
+	start(&sm, "closed");
 	sm_fini(&sm, false); /* closed in order: not resumable */
-	sm_init(&sm, 32);
-	assert_int_equal(sm_resume(&sm, "closed", 0, &out), ERR_NOTFOUND);
+	sm_init(&sm);
+	assert_int_equal(sm_resume(&sm, "d", "closed", 0, &out), ERR_NOTFOUND);
 	sm_fini(&sm, false);
 }
 
@@ -160,10 +309,10 @@ static void an_h_never_sent_is_refused(void **state)
 	uint32_t out;
 
 	(void)state;
-	start(&first, 40, "liar");
+	start(&first, "liar");
 	sm_fini(&first, true);
-	sm_init(&second, 41);
-	assert_int_equal(sm_resume(&second, "liar", 5, &out), ERR_RANGE);
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "liar", 5, &out), ERR_RANGE);
 	sm_fini(&second, false);
 }
 
@@ -174,14 +323,14 @@ static void records_expire(void **state)
 	size_t before = sm_records();
 
 	(void)state;
-	start(&sm, 50, "old");
+	start(&sm, "old");
 	sm_fini(&sm, true);
 	assert_int_equal(sm_records(), before + 1);
 	sm_expire(clock_mono_ms() + SM_KEEP_MS - 1000);
 	assert_int_equal(sm_records(), before + 1);
 	sm_expire(clock_mono_ms() + 2 * SM_KEEP_MS);
-	sm_init(&sm, 51);
-	assert_int_equal(sm_resume(&sm, "old", 0, &out), ERR_NOTFOUND);
+	sm_init(&sm);
+	assert_int_equal(sm_resume(&sm, "d", "old", 0, &out), ERR_NOTFOUND);
 	sm_fini(&sm, false);
 }
 
@@ -193,6 +342,11 @@ int main(void)
 		cmocka_unit_test(drops_and_bounces_are_hidden),
 		cmocka_unit_test(a_lost_session_is_resumed_by_another),
 		cmocka_unit_test(the_old_session_loses_its_ledger),
+		cmocka_unit_test(what_comes_again_is_known),
+		cmocka_unit_test(a_lost_error_comes_though_its_stanza_was_acknowledged),
+		cmocka_unit_test(a_stranger_does_no_harm),
+		cmocka_unit_test(another_process_takes_it_up),
+		cmocka_unit_test(floods_of_enable_evict_their_own),
 		cmocka_unit_test(what_is_not_here_cannot_be_resumed),
 		cmocka_unit_test(an_h_never_sent_is_refused),
 		cmocka_unit_test(records_expire),
