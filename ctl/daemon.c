@@ -429,7 +429,7 @@ static int start_doors(struct daemon *d, struct buf *why)
 
 	workers.streams_fd = d->streams_fd =
 		startup_streams(d->config->policy, d->spec.run_dir);
-	d->rehearsal = rehearsal_new(&d->loop, d->spec.config, d->feeds_dir, d->cache);
+	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
 	d->shadows = shadows_new(d);
