@@ -88,6 +88,7 @@ static int config_make(const char *path, struct source_set *sources, struct conf
 	*why = NULL;
 	if (c) {
 		c->bundle_fd = -1;
+		c->cache = sources->cache;
 		c->loaded_ms = clock_wall_ms();
 		c->path = strdup(path);
 	}
@@ -103,14 +104,17 @@ static int config_make(const char *path, struct source_set *sources, struct conf
 	return r;
 }
 
-int config_load_fed(const char *path, const char *feeds_dir, struct config *previous,
-	struct metrics *metrics, struct config **out, char **why)
+int config_load_fed(const char *path, const char *feeds_dir, struct cache *cache,
+	struct config *previous, struct metrics *metrics, struct config **out, char **why)
 {
 	struct source_set sources;
 	int r = 0;
 
 	source_init(&sources, true);
-	if (feeds_dir && (r = feed_copies_add(feeds_dir, &sources)) < 0)
+	sources.cache = cache;
+	if (previous && (r = part_set_add_all(&sources.parts, policy_parts(previous->policy))) < 0)
+		*why = text_of("%s: %s\n", path, err_text(r));
+	else if (feeds_dir && (r = feed_copies_add(feeds_dir, &sources)) < 0)
 		*why = text_of("%s: %s\n", feeds_dir, err_text(r));
 	else
 		r = config_make(path, &sources, previous, metrics, out, why);
@@ -126,7 +130,7 @@ int config_load_fed(const char *path, const char *feeds_dir, struct config *prev
 int config_load(const char *path, struct config *previous, struct metrics *metrics,
 	struct config **out, char **why)
 {
-	return config_load_fed(path, NULL, previous, metrics, out, why);
+	return config_load_fed(path, NULL, NULL, previous, metrics, out, why);
 }
 
 /* Files of exceptions as they are now; one that cannot be read stays as it was. */
@@ -152,17 +156,31 @@ static int excepts_refresh(const struct policy *p, struct source_set *sources)
 	return r;
 }
 
-int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, struct config **out,
-	char **why)
+/* The sources of the bundle, with what people and feeds wrote since. */
+static int sources_restore(struct config *now, int bundle_fd, const struct part_set *parts,
+	struct source_set *sources)
+{
+	int r;
+
+	sources->cache = now->cache;
+	sources->rereads = true;
+	if ((r = source_unbundle(bundle_fd, sources)) < 0 ||
+		(r = part_set_add_all(&sources->parts, policy_parts(now->policy))) < 0 ||
+		(parts && (r = part_set_add_all(&sources->parts, parts)) < 0) ||
+		(r = lists_refresh_sources(now->lists, sources)) < 0 ||
+		(r = excepts_refresh(now->policy, sources)) < 0)
+		return r;
+	return now->feeds_dir ? feed_copies_add(now->feeds_dir, sources) : 0;
+}
+
+int config_restore(struct config *now, int bundle_fd, const struct part_set *parts,
+	struct metrics *metrics, struct config **out, char **why)
 {
 	struct source_set sources;
 	int r;
 
 	source_init(&sources, false);
-	if ((r = source_unbundle(bundle_fd, &sources)) == 0 &&
-		(r = lists_refresh_sources(now->lists, &sources)) == 0 &&
-		(r = excepts_refresh(now->policy, &sources)) == 0 &&
-		(!now->feeds_dir || (r = feed_copies_add(now->feeds_dir, &sources)) == 0))
+	if ((r = sources_restore(now, bundle_fd, parts, &sources)) == 0)
 		r = config_make(now->path, &sources, now, metrics, out, why);
 	else
 		*why = text_of("%s: %s\n", now->path, err_text(r));
@@ -177,7 +195,7 @@ int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, s
 
 int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why)
 {
-	return config_restore(now, now->bundle_fd, metrics, out, why);
+	return config_restore(now, now->bundle_fd, NULL, metrics, out, why);
 }
 
 void config_free(struct config *c)
@@ -198,9 +216,11 @@ int config_bundle(struct config *c)
 	struct source_set sources;
 	int fd = -1, r;
 
+	if (!lists_are_edited(c->lists))
+		return (fd = fcntl(c->bundle_fd, F_DUPFD_CLOEXEC, 0)) < 0 ? -errno : fd;
 	source_init(&sources, false);
 	if ((r = source_unbundle(c->bundle_fd, &sources)) == 0 &&
-		(r = lists_refresh_sources(c->lists, &sources)) == 0)
+		(r = lists_bundle_edits(c->lists, &sources)) == 0)
 		r = source_bundle(&sources, &fd);
 	source_fini(&sources);
 	return r < 0 ? r : fd;

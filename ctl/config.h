@@ -7,14 +7,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct cache;
 struct config;
 struct lists;
 struct metrics;
+struct part_set;
 struct policy;
 
 struct config {
 	char *path;
 	char *feeds_dir; /* NULL: none */
+	struct cache *cache; /* the daemon's; NULL: none */
 	struct policy *policy;
 	struct lists *lists;
 	int bundle_fd;       /* sources as loaded, certificates included */
@@ -27,16 +30,18 @@ struct config {
  * never NULL. Changes nothing; runs in any thread. */
 int config_load(const char *path, struct config *previous, struct metrics *metrics,
 	struct config **out, char **why);
-/* As config_load, with the copies of feeds in feeds_dir (NULL: without). */
-int config_load_fed(const char *path, const char *feeds_dir, struct config *previous,
-	struct metrics *metrics, struct config **out, char **why);
+/* As config_load, with the copies of feeds in feeds_dir (NULL: without), and with what was compiled
+ * before in cache (NULL: without; it outlives the config). */
+int config_load_fed(const char *path, const char *feeds_dir, struct cache *cache,
+	struct config *previous, struct metrics *metrics, struct config **out, char **why);
 /* The same policy, from the same sources but for the lists, feeds and exceptions as they are
  * now. As config_load. */
 int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why);
-/* The policy of a bundle kept from former times, with the lists as they are now. As config_load. */
-int config_restore(struct config *now, int bundle_fd, struct metrics *metrics, struct config **out,
-	char **why);
+/* The policy of a bundle and its parts kept from former times, with the lists as they are now. As
+ * config_load. */
+int config_restore(struct config *now, int bundle_fd, const struct part_set *parts,
+	struct metrics *metrics, struct config **out, char **why);
 void config_free(struct config *c);
 /* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
- * or a negative code. */
+ * or a negative code. What it leaves to parts is in policy_parts. */
 int config_bundle(struct config *c);

@@ -17,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@
 #include "ctl/traces.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
+#include "rules/cache.h"
 #include "rules/rules.h"
 
 enum {
@@ -343,6 +345,22 @@ static void daemon_watch(struct daemon *d)
 
 /* ---- the start ---- */
 
+/* Without one each start compiles everything. */
+static void start_cache(struct daemon *d)
+{
+	cleanup_free char *dir = NULL;
+	struct buf why;
+	int r;
+
+	buf_init(&why, 0);
+	if (asprintf(&dir, "%s/cache", d->spec.state_dir) < 0)
+		dir = NULL;
+	else if ((r = startup_folder(d->spec.state_dir, 0700, &why)) < 0 ||
+		 (r = cache_open(dir, d->metrics, &d->cache)) < 0)
+		log_warn("event=cache note=\"there is none: %s: %s\"", dir, err_text(r));
+	buf_fini(&why);
+}
+
 /* May fail for the operator's reasons; changes nothing but directories. */
 static int start_ground(struct daemon *d, struct buf *why)
 {
@@ -355,7 +373,8 @@ static int start_ground(struct daemon *d, struct buf *why)
 	}
 	if (asprintf(&d->feeds_dir, "%s/feeds", d->spec.state_dir) < 0)
 		d->feeds_dir = NULL;
-	if ((r = config_load_fed(d->spec.config, d->feeds_dir, NULL, d->metrics, &d->config,
+	start_cache(d);
+	if ((r = config_load_fed(d->spec.config, d->feeds_dir, d->cache, NULL, d->metrics, &d->config,
 		     &diagnostics)) < 0) {
 		buf_puts(why, diagnostics);
 		free(diagnostics);
@@ -423,13 +442,13 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
 		on_worker_down, d, on_worker_trace, on_worker_shadow,
-		on_worker_settle, on_worker_addresses };
+		on_worker_settle, on_worker_addresses, -1 };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
 	workers.streams_fd = d->streams_fd =
 		startup_streams(d->config->policy, d->spec.run_dir);
-	d->rehearsal = rehearsal_new(&d->loop, d->spec.config);
+	d->rehearsal = rehearsal_new(&d->loop, d->spec.config, d->feeds_dir, d->cache);
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
 	d->shadows = shadows_new(d);
@@ -476,6 +495,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 		return r;
 	}
 	malloc_trim(0); /* compiling needs much more than keeping */
+	cache_prune(d->cache, policy_parts(d->config->policy));
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
 	lists_warm(d->config->lists);
@@ -502,8 +522,11 @@ static void daemon_fini(struct daemon *d)
 	observed_free(d->observed);
 	limits_free(d->limits);
 	config_free(d->config);
+	cache_close(d->cache);
 	quarantine_close(d->quarantine);
 	metrics_free(d->metrics);
+	if (d->streams_fd >= 0)
+		close(d->streams_fd);
 	free(d->reload_trouble);
 	free(d->feeds_dir);
 	if (d->lock_run >= 0)
@@ -525,8 +548,6 @@ int daemon_run(const struct daemon_spec *spec)
 	struct buf why;
 	int r;
 
-	if (d->streams_fd >= 0)
-		close(d->streams_fd);
 	d.since_ms = clock_wall_ms();
 	d.since_mono_ms = clock_mono_ms();
 	signal(SIGPIPE, SIG_IGN);

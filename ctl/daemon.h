@@ -8,6 +8,7 @@
 #include <uv.h>
 
 struct bans;
+struct cache;
 struct config;
 struct control;
 struct events;
@@ -38,6 +39,7 @@ struct daemon {
 	struct daemon_spec spec;
 	enum daemon_state state;
 	char *feeds_dir; /* copies of feeds */
+	struct cache *cache; /* of compiled parts; NULL: none */
 	uv_loop_t loop;
 	uv_signal_t signals[4]; /* TERM, INT, HUP, CHLD */
 	uv_timer_t tick;        /* settles lists; when stopping: are we done? */
@@ -47,9 +49,9 @@ struct daemon {
 	int lock_state, lock_run;
 	struct metrics *metrics;
 	int metrics_fd;
+	int streams_fd; /* the shelf of stream management; -1: none */
 	struct config *config; /* the policy in force */
 	unsigned generation;   /* the last one given out */
-	int streams_fd; /* the shelf of stream management; -1: none */
 	unsigned threads;
 	struct jobs *jobs;
 	struct events *events;

@@ -15,11 +15,11 @@
 
 enum { FIELD_MAX = 64 };
 
-enum part { WHOLE, BARE, LOCAL, DOMAIN, RESOURCE, ADDRESS };
+enum event_part { WHOLE, BARE, LOCAL, DOMAIN, RESOURCE, ADDRESS };
 
 static const struct known {
 	const char *field, *path;
-	enum part part;
+	enum event_part part;
 } table[] = {
 	{ "peer.address", "src_ip", ADDRESS },
 	{ "peer.port", "src_port", WHOLE },
@@ -99,7 +99,7 @@ static bool address_get(const char *text, struct buf *out)
 	return true;
 }
 
-static bool jid_part(const char *text, enum part part, struct buf *out)
+static bool jid_part(const char *text, enum event_part part, struct buf *out)
 {
 	size_t before = buf_len(out);
 	struct arena arena;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "ctl/list_book.h"
+#include "rules/feed.h"
 #include "rules/list.h"
 #include "rules/list_look.h"
 #include "rules/rules.h"
@@ -383,15 +384,25 @@ static int one_put_policy(const struct lists *l, const struct lists_one *one, st
 	return r < 0 ? r : to.r;
 }
 
-/* What is about to be in force. */
+/* The file's own bytes, so that the next start finds what is made of them. */
+static int one_put_bytes(const struct lists_one *one, struct source_set *sources)
+{
+	const struct source_file *file;
+	struct source_set disk;
+	int r;
+
+	source_init(&disk, true);
+	if ((r = source_find(&disk, NULL, one->info->path, &file)) == 0)
+		r = source_add(sources, one->info->path, file->bytes, file->len);
+	source_fini(&disk);
+	return r;
+}
+
+/* Lines of the file that another hand was at: not all may be good. */
 static int one_put_file(const struct lists *l, const struct lists_one *one, struct buf *all)
 {
 	struct list_line line;
 	const char *why;
-	struct stat st;
-	/* No other hand was at it since it was found good: no line needs another look. */
-	bool good = !one->wrong && stat(one->info->path, &st) == 0 &&
-		    lists_stat_equal(&st, &one->followed);
 	int r = list_book_refresh(one->book);
 
 	for (size_t at = 0; r == 0 && list_book_each(one->book, &at, &line);) {
@@ -399,10 +410,19 @@ static int one_put_file(const struct lists *l, const struct lists_one *one, stru
 
 		if (!text)
 			r = -ENOMEM;
-		else if (good || policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
+		else if (policy_list_check(l->policy, one->info->name, span_of(text), &why) == 0)
 			r = buf_putf(all, "%s\n", text);
 	}
 	return r;
+}
+
+/* What is about to be in force. */
+static bool file_is_good(const struct lists_one *one)
+{
+	struct stat st;
+
+	return !one->wrong && stat(one->info->path, &st) == 0 &&
+	       lists_stat_equal(&st, &one->followed);
 }
 
 static int one_refresh(
@@ -411,6 +431,8 @@ static int one_refresh(
 	struct buf all;
 	int r;
 
+	if (one->ahead && file_is_good(one))
+		return one_put_bytes(one, sources);
 	buf_init(&all, (size_t)512 << 20);
 	r = one->ahead ? one_put_file(l, one, &all) : one_put_policy(l, one, &all);
 	if (r == 0)
@@ -418,6 +440,17 @@ static int one_refresh(
 			buf_len(&all));
 	buf_fini(&all);
 	return r;
+}
+
+/* Feeds that changed are merged with the text of the set's file, which the bundle may not have. */
+static bool one_needs_text(
+	const struct lists *l, const struct lists_one *one, const struct source_set *sources)
+{
+	const struct source_file *file = source_peek(sources, one->info->path);
+	size_t n_feeds;
+
+	(void)policy_feeds(l->policy, one->info->name, &n_feeds, NULL, NULL);
+	return n_feeds > 0 && file && file->elided;
 }
 
 int lists_refresh_sources(struct lists *l, struct source_set *sources)
@@ -429,8 +462,67 @@ int lists_refresh_sources(struct lists *l, struct source_set *sources)
 	for (size_t at = 0; r == 0 && map_each(&l->by_name, &at, &entry);) {
 		struct lists_one *one = entry->value;
 
-		if (one->edited)
+		if (one->edited || one_needs_text(l, one, sources))
 			r = one_refresh(l, one, sources);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return r;
+}
+
+bool lists_are_edited(struct lists *l)
+{
+	struct map_entry *entry;
+	bool edited = false;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t at = 0; map_each(&l->by_name, &at, &entry);)
+		edited |= ((struct lists_one *)entry->value)->edited;
+	pthread_mutex_unlock(&l->lock);
+	return edited;
+}
+
+static bool edit_put(void *arg, bool add, const struct list_look *look)
+{
+	struct look_arg *to = arg;
+	struct list_line line = { span_of(look->text), { NULL, 0 }, add ? look->until_ms : 0 };
+	cleanup_free char *text = list_line_format(&line, false);
+
+	to->r = text ? buf_putf(to->all, "%c%s\n", add ? '+' : '-', text) : -ENOMEM;
+	return to->r == 0;
+}
+
+static int one_bundle(
+	const struct lists *l, const struct lists_one *one, struct source_set *sources)
+{
+	char path[LIST_EDITS_PATH_MAX];
+	struct buf all;
+	struct look_arg to = { &all, 0 };
+	int r;
+
+	buf_init(&all, (size_t)512 << 20);
+	r = policy_list_edits(l->policy, one->info->name, edit_put, &to);
+	if (r == ERR_UNSUPPORTED) { /* it is no pack */
+		buf_fini(&all);
+		return one_refresh(l, one, sources);
+	}
+	list_edits_path(one->info->name, path);
+	if (r == 0 && (r = to.r) == 0)
+		r = source_add(sources, path, buf_len(&all) ? buf_ptr(&all) : "", buf_len(&all));
+	buf_fini(&all);
+	return r;
+}
+
+int lists_bundle_edits(struct lists *l, struct source_set *sources)
+{
+	struct map_entry *entry;
+	int r = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t at = 0; r == 0 && map_each(&l->by_name, &at, &entry);) {
+		struct lists_one *one = entry->value;
+
+		if (one->edited)
+			r = one_bundle(l, one, sources);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return r;

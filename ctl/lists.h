@@ -63,9 +63,13 @@ int lists_find(struct lists *l, const char *name, const char *entry, json_t **ou
 int lists_show(struct lists *l, const char *name, struct buf *error, json_t **out);
 /* "list-export": what is from the set's file, as the text of one. As lists_show. */
 int lists_export(struct lists *l, const char *name, struct buf *error, json_t **out);
-/* The list files edited since they were loaded, as what is in force (or about to be), put over
- * those in the set. 0 or -ENOMEM, ERR_LIMIT. */
+/* Was any edited since it was loaded? */
+bool lists_are_edited(struct lists *l);
+/* For a policy that is made anew: the files of the lists that were edited since, as what is in force
+ * (or about to be), put over those in the set. 0 or -ENOMEM, ERR_LIMIT. */
 int lists_refresh_sources(struct lists *l, struct source_set *sources);
+/* For a child that starts: the same; of a list that is a pack, only the edits, beside it. As above. */
+int lists_bundle_edits(struct lists *l, struct source_set *sources);
 /* The policy that edits asked for (edit->renew) was not to be had: what is in force stays. */
 void lists_renew_refused(struct lists *l);
 

@@ -16,12 +16,14 @@
 #include "base/log.h"
 #include "ctl/config.h"
 #include "ctl/daemon.h"
+#include "rules/part.h"
 #include "rules/rules.h"
 
 struct probation {
 	struct daemon *d;
 	uv_timer_t timer;
 	int bundle; /* -1: none */
+	struct part_set parts;
 	bool armed;
 	int64_t until_ms;
 	char former[32]; /* its version */
@@ -67,12 +69,16 @@ static void on_timer(uv_timer_t *timer)
 
 int probation_prepare(struct probation *p, struct config *former)
 {
-	int fd = config_bundle(former);
+	int fd = config_bundle(former), r;
 
 	if (fd < 0)
 		return fd;
 	probation_end(p);
 	p->bundle = fd;
+	if ((r = part_set_add_all(&p->parts, policy_parts(former->policy))) < 0) {
+		probation_end(p);
+		return r;
+	}
 	snprintf(p->former, sizeof p->former, "%s", policy_version(former->policy));
 	return 0;
 }
@@ -96,6 +102,7 @@ void probation_end(struct probation *p)
 	p->armed = false;
 	if (p->bundle >= 0)
 		close(take_fd(&p->bundle));
+	part_set_fini(&p->parts);
 	free(p->trouble);
 	p->trouble = NULL;
 }
@@ -105,6 +112,11 @@ void probation_fail(struct probation *p, const char *why)
 	uv_timer_stop(&p->timer);
 	free(p->trouble);
 	p->trouble = strndup(why, strcspn(why, "\n"));
+}
+
+const struct part_set *probation_parts(const struct probation *p)
+{
+	return &p->parts;
 }
 
 int probation_bundle(const struct probation *p)

@@ -9,6 +9,7 @@
 
 struct config;
 struct daemon;
+struct part_set;
 struct probation;
 
 enum { PROBATION_MIN_MS = 1000, PROBATION_MAX_MS = 86400000 };
@@ -27,8 +28,9 @@ void probation_end(struct probation *p);
 /* A rollback did not succeed: why is told until the end, which another rollback or confirm brings.
  */
 void probation_fail(struct probation *p, const char *why);
-/* Sources of the policy before, borrowed; -1 if nothing waits. */
+/* Sources of the policy before, borrowed; -1 if nothing waits. Its parts, too. */
 int probation_bundle(const struct probation *p);
+const struct part_set *probation_parts(const struct probation *p);
 /* {"until":unix ms,"former":version}, or null. */
 json_t *probation_status(const struct probation *p);
 /* Appends lines for the operator. */

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ctl/config.h"
+#include "rules/cache.h"
+#include "rules/rules.h"
 
 enum { REHEARSAL_SOON_MS = 2000, REHEARSAL_EVERY_MS = 60000 };
 
@@ -19,13 +21,15 @@ struct rehearsal {
 	uv_loop_t *loop;
 	uv_timer_t timer;
 	uv_work_t work;
-	const char *path;
+	const char *path, *feeds_dir;
+	struct cache *cache;
 	bool runs, stale; /* stale: what is being found out is about an older state */
 	uint64_t last_ms;
 	char *found, *trouble;
 };
 
-struct rehearsal *rehearsal_new(uv_loop_t *loop, const char *path)
+struct rehearsal *rehearsal_new(
+	uv_loop_t *loop, const char *path, const char *feeds_dir, struct cache *cache)
 {
 	struct rehearsal *r = calloc(1, sizeof *r);
 
@@ -33,6 +37,8 @@ struct rehearsal *rehearsal_new(uv_loop_t *loop, const char *path)
 		return NULL;
 	r->loop = loop;
 	r->path = path;
+	r->feeds_dir = feeds_dir;
+	r->cache = cache;
 	r->work.data = r;
 	uv_timer_init(loop, &r->timer);
 	r->timer.data = r;
@@ -59,8 +65,10 @@ static void rehearse(uv_work_t *work)
 	struct config *c = NULL;
 
 	r->found = NULL;
-	if (config_load(r->path, NULL, NULL, &c, &r->found) == 0)
+	if (config_load_fed(r->path, r->feeds_dir, r->cache, NULL, NULL, &c, &r->found) == 0) {
+		cache_prune(r->cache, policy_parts(c->policy));
 		config_free(c);
+	}
 	malloc_trim(0);
 }
 

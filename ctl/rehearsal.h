@@ -6,10 +6,13 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct cache;
 struct rehearsal;
 
-/* For the configuration of that path. NULL when out of memory. */
-struct rehearsal *rehearsal_new(uv_loop_t *loop, const char *path);
+/* For the configuration of that path, feeds and cache as for config_load_fed; borrowed. What is
+ * compiled for it is there for the next start. NULL when out of memory. */
+struct rehearsal *rehearsal_new(
+	uv_loop_t *loop, const char *path, const char *feeds_dir, struct cache *cache);
 /* Only when it does not run. */
 void rehearsal_free(struct rehearsal *r);
 bool rehearsal_runs(const struct rehearsal *r);

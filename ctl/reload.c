@@ -33,6 +33,7 @@
 #include "ctl/resolver.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
+#include "rules/cache.h"
 #include "rules/rules.h"
 
 struct reload {
@@ -44,6 +45,7 @@ struct reload {
 	int code;
 	struct config *next;
 	int former;        /* RELOAD_BACK: its sources */
+	struct part_set former_parts;
 	char *diagnostics; /* of config_load */
 	struct listeners listeners;
 	struct buf why;
@@ -95,6 +97,7 @@ static void reload_end(struct reload *reload, int code, bool changed)
 	listeners_close(&reload->listeners);
 	config_free(reload->next);
 	free(reload->diagnostics);
+	part_set_fini(&reload->former_parts);
 	buf_fini(&reload->why);
 	free(reload);
 }
@@ -167,6 +170,7 @@ static void reload_swap(struct reload *reload)
 	if (reload->how.confirm_ms)
 		probation_arm(d->probation, reload->how.confirm_ms);
 	rehearsal_reset(d->rehearsal);
+	cache_prune(d->cache, policy_parts(d->config->policy));
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	feeds_policy_changed(d->feeds);
 	resolver_use(d->resolver, d->config->policy);
@@ -223,12 +227,12 @@ static void reload_work(void *arg)
 			d->config, d->metrics, &reload->next, &reload->diagnostics);
 		break;
 	case RELOAD_BACK:
-		reload->code = config_restore(d->config, reload->former, d->metrics, &reload->next,
-			&reload->diagnostics);
+		reload->code = config_restore(d->config, reload->former, &reload->former_parts,
+			d->metrics, &reload->next, &reload->diagnostics);
 		break;
 	case RELOAD_FILES:
 	case RELOAD_CHECK:
-		reload->code = config_load_fed(d->spec.config, d->feeds_dir, d->config,
+		reload->code = config_load_fed(d->spec.config, d->feeds_dir, d->cache, d->config,
 			reload->how.kind == RELOAD_CHECK ? NULL : d->metrics, &reload->next,
 			&reload->diagnostics);
 		break;
@@ -299,6 +303,9 @@ void daemon_change(struct daemon *d, const struct reload_how *how,
 		reload->former = how->kind == RELOAD_BACK
 					 ? fcntl(probation_bundle(d->probation), F_DUPFD_CLOEXEC, 0)
 					 : -1;
+		if (how->kind == RELOAD_BACK)
+			(void)part_set_add_all(
+				&reload->former_parts, probation_parts(d->probation));
 		reload->done = done;
 		reload->arg = arg;
 		buf_init(&reload->why, 0);

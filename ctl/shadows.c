@@ -87,7 +87,8 @@ static void load_work(void *arg)
 {
 	struct shadows *s = arg;
 
-	s->code = config_load(s->d->spec.config, s->d->config, NULL, &s->next, &s->why);
+	s->code = config_load_fed(s->d->spec.config, s->d->feeds_dir, s->d->cache, s->d->config,
+		NULL, &s->next, &s->why);
 	if (s->code == 0)
 		s->diff = compare_policies(s->d->config->policy, s->next->policy);
 }

@@ -33,9 +33,19 @@ enum {
 
 /* ---- saying ---- */
 
+bool child_say_parts(struct child *c, const struct config *config)
+{
+	const struct part_set *parts = policy_parts(config->policy);
+	bool said = true;
+
+	for (size_t i = 0; i < parts->n && said; i++)
+		said = child_say(c, json_pack("{s:s}", "m", "part"), parts->all[i]->fd);
+	return said;
+}
+
 static bool say_policy(struct child *c, const struct config *config, int fd)
 {
-	return fd >= 0 && child_say(c,
+	return fd >= 0 && child_say_parts(c, config) && child_say(c,
 				  json_pack("{s:s,s:s,s:I}", "m", "policy", "path", config->path,
 					  "generation", (json_int_t)config->generation),
 				  fd);
@@ -73,6 +83,8 @@ void workers_child_up(void *arg, struct worker *worker)
 	child_say_addresses(c);
 	for (size_t i = 0; i < w->listeners.n; i++)
 		say_listen(c, &w->listeners.all[i]);
+	if (w->spec.streams_fd >= 0)
+		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
 	child_say(
 		c, json_pack("{s:s,s:I}", "m", "start", "serial", w->born++ * SERIALS_A_CHILD), -1);
 }
@@ -83,8 +95,6 @@ void workers_child_down(void *arg, struct worker *worker)
 	struct workers *w = c->workers;
 	json_int_t left = 0;
 
-	if (w->spec.streams_fd >= 0)
-		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
 	(void)worker;
 	for (struct child *other = w->children; other; other = other->next)
 		left += other == c ? 0 : other->sessions;

@@ -305,7 +305,7 @@ void workers_untrace(struct workers *w, json_int_t id)
 bool workers_shadow(
 	struct workers *w, const struct config *c, int bundle_fd, json_int_t id, uint64_t ms)
 {
-	return child_ready(w->serving) &&
+	return child_ready(w->serving) && child_say_parts(w->serving, c) &&
 	       child_say(w->serving,
 		       json_pack("{s:s,s:I,s:s,s:I}", "m", "shadow", "shadow", id, "path", c->path,
 			       "ms", (json_int_t)ms),

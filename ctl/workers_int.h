@@ -117,6 +117,8 @@ void call_answered(struct call *call, const struct child *child, int code, const
 void calls_lose(struct workers *w, const struct child *child);
 /* None is answered any more; memory goes when the loop has run once more. */
 void calls_close(struct workers *w);
+/* What the policy has in memory that a child can map, for the message that follows. */
+bool child_say_parts(struct child *c, const struct config *config);
 /* Takes msg (NULL: false). */
 bool child_say(struct child *c, json_t *msg, int fd);
 /* Answers; 0 or ERR_PROTO. */

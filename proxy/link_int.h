@@ -27,6 +27,7 @@ struct link {
 	struct health *health;
 	struct worker *workers[WORKER_THREADS_MAX];
 	unsigned n_workers, gone;
+	struct part_set parts; /* for the policy that follows */
 	struct load *loads; /* policies being compiled; the first one runs */
 	struct waiting *waiting;
 	struct gather *gathers;
@@ -62,6 +63,9 @@ void link_nonsense(struct link *l, const char *what);
 void link_stop(struct link *l, int status);
 
 /* Messages. */
+void link_on_part(struct link *l, int fd);
+/* Those that came for the policy at hand; the caller's. */
+struct part_set link_take_parts(struct link *l);
 void link_on_policy(struct link *l, json_t *msg, int fd); /* takes fd */
 void link_on_list(struct link *l, json_t *msg);
 void link_on_limits(struct link *l, json_t *msg);

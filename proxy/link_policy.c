@@ -29,6 +29,7 @@ struct load {
 	struct gear *previous, *gear;
 	struct buf why;
 	int code;
+	struct part_set parts;
 	json_t *said; /* edits of lists and limits since */
 };
 
@@ -40,6 +41,7 @@ static void load_free(struct load *load)
 	gear_unref(load->gear);
 	buf_fini(&load->why);
 	json_decref(load->said);
+	part_set_fini(&load->parts);
 	free(load->path);
 	free(load);
 }
@@ -58,6 +60,7 @@ static struct load *load_new(struct link *l, json_t *msg, int fd)
 	load->fd = fd;
 	load->work.data = load;
 	load->path = strdup(text_of(msg, "path"));
+	load->parts = link_take_parts(l);
 	load->said = json_array();
 	load->generation = number_of(msg, "generation");
 	if (load->path && load->said)
@@ -71,7 +74,9 @@ static void load_run(struct load *load)
 	struct source_set sources;
 
 	source_init(&sources, false);
-	load->code = source_unbundle(take_fd(&load->fd), &sources);
+	load->code = source_unbundle(load->fd, &sources);
+	if (load->code == 0)
+		load->code = part_set_add_all(&sources.parts, &load->parts);
 	if (load->code == 0)
 		load->code = gear_load(&sources, load->path, load->previous, load->link->metrics,
 			&load->why, &load->gear);

@@ -46,6 +46,7 @@ struct shadow_load {
 	int fd;
 	json_int_t id;
 	uint64_t ms;
+	struct part_set parts;
 	struct shadow *shadow;
 	struct buf why;
 	int code;
@@ -58,6 +59,7 @@ static void load_free(struct shadow_load *load)
 	shadow_unref(load->shadow);
 	gear_unref(load->gear);
 	buf_fini(&load->why);
+	part_set_fini(&load->parts);
 	free(load->path);
 	free(load);
 }
@@ -72,7 +74,8 @@ static void load_work(uv_work_t *work)
 
 	source_init(&sources, false);
 	diag_init(&diags);
-	if ((r = source_unbundle(take_fd(&load->fd), &sources)) == 0)
+	if ((r = source_unbundle(load->fd, &sources)) == 0 &&
+		(r = part_set_add_all(&sources.parts, &load->parts)) == 0)
 		r = policy_load(&sources, load->path, load->gear->policy, NULL, &diags, &policy);
 	if (r < 0) {
 		cleanup_free char *text = diags.errors ? diag_string(&diags) : NULL;
@@ -135,6 +138,7 @@ void link_on_shadow(struct link *l, json_t *msg, int fd)
 	*load = (struct shadow_load){ .link = l,
 		.gear = gear_ref(l->gear),
 		.fd = fd,
+		.parts = link_take_parts(l),
 		.path = strdup(text_of(msg, "path")),
 		.id = l->shadow_id,
 		.ms = (uint64_t)ms };

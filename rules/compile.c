@@ -15,7 +15,6 @@
 #include "base/err.h"
 #include "rules/edit.h"
 #include "rules/guard.h"
-#include "rules/list_hits.h"
 #include "rules/ibb.h"
 #include "rules/live.h"
 #include "xmpp/jid.h"
@@ -54,7 +53,7 @@ const struct ast_setting *compile_setting(const struct ast_item *item, const cha
 	return NULL;
 }
 
-static const char *setting_text(const struct ast_item *item, const char *name)
+const char *compile_setting_text(const struct ast_item *item, const char *name)
 {
 	const struct ast_setting *s = compile_setting(item, name);
 
@@ -62,16 +61,16 @@ static const char *setting_text(const struct ast_item *item, const char *name)
 }
 
 /* Values of a setting, whether written "a, b" or "{ a, b }". */
-static const struct ast_value *setting_values(const struct ast_setting *s)
+const struct ast_value *compile_setting_values(const struct ast_setting *s)
 {
 	if (!s || !s->values)
 		return NULL;
 	return s->values->kind == VALUE_LIST ? s->values->items : s->values;
 }
 
-static bool setting_has(const struct ast_item *item, const char *name, const char *word)
+bool compile_setting_has(const struct ast_item *item, const char *name, const char *word)
 {
-	for (const struct ast_value *v = setting_values(compile_setting(item, name)); v;
+	for (const struct ast_value *v = compile_setting_values(compile_setting(item, name)); v;
 		v = v->next)
 		if (v->text && strcmp(v->text, word) == 0)
 			return true;
@@ -79,116 +78,6 @@ static bool setting_has(const struct ast_item *item, const char *name, const cha
 }
 
 /* ---- sets ---- */
-
-static void set_element(struct compiler *c, struct list *l, const struct ast_value *v)
-{
-	const char *text = v->text ? v->text : "", *why;
-	char *written = NULL;
-	struct list_entry *e;
-	int r;
-
-	if (v->kind == VALUE_REGEX &&
-		asprintf(&written, "/%s/%s", v->text, v->flags ? v->flags : "") < 0) {
-		c->error = -ENOMEM;
-		return;
-	}
-	if (v->mark && !written && asprintf(&written, "%s : %s", text, v->mark) < 0) {
-		c->error = -ENOMEM;
-		return;
-	}
-	r = list_entry_new(l, span_of(written ? written : text), 0, &e, &why);
-	free(written);
-	if (r == ERR_SYNTAX)
-		diag_error(c->diags, v->at, NULL, "bad %s in set '%s': %s", list_type_text(l->type),
-			l->name, why);
-	else if (r == 0)
-		e->from = LIST_FROM_POLICY;
-	if (r < 0 ? r != ERR_SYNTAX : (r = list_put(l, e)) < 0)
-		c->error = r;
-}
-
-void compile_elements(struct compiler *c, struct list *l, const struct ast_setting *s)
-{
-	for (const struct ast_value *v = setting_values(s); v; v = v->next)
-		set_element(c, l, v);
-}
-
-void compile_list_file(struct compiler *c, struct list *l, const struct ast_setting *s)
-{
-	const struct source_file *file;
-	struct loc at = s->values->at;
-	char *path = source_resolve(at.file ? at.file->path : NULL, s->values->text);
-	int r = path ? source_find(
-			       c->sources, at.file ? at.file->path : NULL, s->values->text, &file)
-		     : -ENOMEM;
-
-	if (r == 0) {
-		free(l->path);
-		l->path = take_ptr(path);
-		r = list_load(l, file, clock_wall_ms(), c->diags);
-		if (r < 0 && r != ERR_SYNTAX)
-			c->error = r;
-	} else {
-		diag_error(
-			c->diags, at, NULL, "cannot read '%s': %s", s->values->text, err_text(r));
-	}
-	free(path);
-}
-
-static void set_inherit(struct compiler *c, struct list *l)
-{
-	struct list *old = c->previous ? program_find_list(c->previous, l->name) : NULL;
-
-	if (!old)
-		return;
-	pthread_rwlock_rdlock(&c->previous->lock);
-	list_hits_inherit(l, old);
-	pthread_rwlock_unlock(&c->previous->lock);
-}
-
-static void set_hash(struct compiler *c, struct list *l, const struct ast_item *item)
-{
-	const char *of = setting_text(item, "of"), *salt = setting_text(item, "salt");
-
-	if (l->type != LIST_HASH)
-		return;
-	l->of = of ? (enum list_type)list_type_find(of) : LIST_JID;
-	if (!salt)
-		return;
-	free(l->salt);
-	if (!(l->salt = strdup(salt)))
-		c->error = -ENOMEM;
-}
-
-static void compile_set(struct compiler *c, const struct ast_item *item)
-{
-	const struct ast_setting *file = compile_setting(item, "file");
-	const char *type_name = setting_text(item, "type");
-	int type = type_name ? list_type_find(type_name) : -1;
-	struct list *l;
-
-	if (type < 0) {
-		diag_error(c->diags, item->name_at, NULL, "set '%s' has no known type", item->name);
-		return;
-	}
-	if (!(l = list_new(item->name, (enum list_type)type))) {
-		c->error = -ENOMEM;
-		return;
-	}
-	c->p->lists[c->p->n_lists++] = l;
-	l->fold = setting_has(item, "flags", "fold");
-	l->nocase = setting_has(item, "flags", "nocase");
-	l->substring = setting_has(item, "flags", "substring");
-	l->map = item->map;
-	l->suffix = setting_has(item, "flags", "suffix");
-	l->hits = compile_counter(c, "set.%s.hits%s", item->name, "");
-	set_hash(c, l, item);
-	compile_elements(c, l, compile_setting(item, "elements"));
-	if (file && file->values && file->values->text)
-		compile_list_file(c, l, file);
-	compile_feeds(c, item, l);
-	set_inherit(c, l);
-}
 
 struct list *program_find_list(const struct program *p, const char *name)
 {
@@ -286,7 +175,7 @@ static void compile_hook(struct compiler *c, struct chain *chain, const struct a
 	bool in = true, out = true;
 	unsigned first = chain->n_hooks;
 
-	for (const struct ast_value *v = setting_values(s); v; v = v->next) {
+	for (const struct ast_value *v = compile_setting_values(s); v; v = v->next) {
 		const char *word = v->text ? v->text : "";
 
 		if (strcmp(word, "direction") == 0 && v->next && v->next->text) {
@@ -332,7 +221,7 @@ static void compile_chain(struct compiler *c, struct chain *chain)
 	const struct ast_item *item = chain->item;
 
 	for (const struct ast_setting *s = item->settings; s; s = s->next)
-		for (const struct ast_value *v = strcmp(s->name, "hook") == 0 ? setting_values(s)
+		for (const struct ast_value *v = strcmp(s->name, "hook") == 0 ? compile_setting_values(s)
 									      : NULL;
 			v; v = v->next)
 			hooks++;
@@ -404,7 +293,7 @@ int compile_scanners(struct compiler *c)
 		/* Reading the old base is safe: only settling changes it, and that waits here. */
 		if (c->previous)
 			pthread_mutex_lock(&c->previous->settling);
-		r = scanner_build(s, base_of(c->previous, s));
+		r = scanner_build(s, base_of(c->previous, s), c->sources);
 		if (c->previous)
 			pthread_mutex_unlock(&c->previous->settling);
 	}
@@ -551,6 +440,7 @@ void program_free(struct program *p)
 		similar_table_unref(p->similars[i].table);
 	for (unsigned i = 0; i < p->n_trees; i++)
 		prefix_tree_fini(p->trees[i]);
+	part_set_fini(&p->parts);
 	pair_table_unref(p->pairs);
 	ibb_table_unref(p->ibb);
 	country_unref(p->countries);

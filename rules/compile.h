@@ -3,6 +3,7 @@
 #pragma once
 
 #include "rules/diag.h"
+#include "rules/hash.h"
 #include "rules/program.h"
 
 struct compiler {
@@ -21,11 +22,22 @@ const char *compile_strdup(struct compiler *c, const char *text);
 metric *compile_counter(struct compiler *c, const char *format, const char *a, const char *b);
 /* NULL if the item does not have it. */
 const struct ast_setting *compile_setting(const struct ast_item *item, const char *name);
-/* The feeds of a set and what they name (compile_feed.c). */
-void compile_feeds(struct compiler *c, const struct ast_item *item, struct list *l);
-/* Entries written in a setting, or in the file it names. */
+/* The text of its only value; its values, whether written "a, b" or "{ a, b }"; is the word among them? */
+const char *compile_setting_text(const struct ast_item *item, const char *name);
+const struct ast_value *compile_setting_values(const struct ast_setting *s);
+bool compile_setting_has(const struct ast_item *item, const char *name, const char *word);
+/* The next of the program's sets (compile_set.c). */
+void compile_set(struct compiler *c, const struct ast_item *item);
+/* The feeds of a set and, with merge, what they name (compile_feed.c). */
+void compile_feeds(struct compiler *c, const struct ast_item *item, struct list *l, bool merge);
+/* How many bytes their copies have; all that has a say in what they put into the set. */
+size_t compile_feeds_size(const struct compiler *c, const struct ast_item *item);
+void compile_feeds_key(struct compiler *c, const struct ast_item *item, struct hash_state *h);
+/* Entries written in a setting; the list file that one names, NULL after an error; its entries. */
 void compile_elements(struct compiler *c, struct list *l, const struct ast_setting *s);
-void compile_list_file(struct compiler *c, struct list *l, const struct ast_setting *s);
+struct source_file *compile_list_find(
+	struct compiler *c, struct list *l, const struct ast_setting *s);
+void compile_list_file(struct compiler *c, struct list *l, struct source_file *file);
 /* The next of the program's limits (compile_limit.c), of its similar blocks (compile_similar.c). */
 void compile_limit_item(struct compiler *c, const struct ast_item *item);
 void compile_similar_item(struct compiler *c, const struct ast_item *item);

@@ -79,32 +79,101 @@ static void compile_except(struct compiler *c, const struct ast_item *item, stru
 {
 	const struct ast_setting *elements = compile_setting(item, "except"),
 				 *file = compile_setting(item, "except-file");
+	struct source_file *found;
 
 	if (elements && except_new(c, l) == 0)
 		compile_elements(c, l->except, elements);
-	if (file && file->values && except_new(c, l) == 0)
-		compile_list_file(c, l->except, file);
+	if (file && file->values && except_new(c, l) == 0 &&
+		(found = compile_list_find(c, l->except, file)))
+		compile_list_file(c, l->except, found);
 }
 
-void compile_feeds(struct compiler *c, const struct ast_item *item, struct list *l)
+/* The copy of the feed that the setting is about; NULL if there is none. */
+static struct source_file *feed_copy(
+	const struct compiler *c, const struct ast_item *item, const struct ast_setting *s)
 {
-	const struct source_file *files[FEEDS_MAX] = { NULL };
-	const struct ast_setting *votes = compile_setting(item, "votes");
 	char path[FEED_PATH_MAX];
+
+	if (c->sources->without_feeds)
+		return NULL;
+	feed_source_path(item->name, s->values->text, path);
+	return source_peek(c->sources, path);
+}
+
+static const struct ast_setting *feed_next(const struct ast_setting *s)
+{
+	while (s && strcmp(s->name, "feed") != 0)
+		s = s->next;
+	return s;
+}
+
+size_t compile_feeds_size(const struct compiler *c, const struct ast_item *item)
+{
+	size_t bytes = 0;
+
+	for (const struct ast_setting *s = feed_next(item->settings); s; s = feed_next(s->next)) {
+		const struct source_file *copy = feed_copy(c, item, s);
+
+		if (copy)
+			bytes += copy->elided ? LIST_PACK_BYTES : copy->len;
+	}
+	return bytes;
+}
+
+void compile_feeds_key(struct compiler *c, const struct ast_item *item, struct hash_state *h)
+{
+	const struct ast_setting *votes = compile_setting(item, "votes"),
+				 *file = compile_setting(item, "except-file");
+	struct source_file *copy;
+
+	hash_add_number(h, votes && votes->values ? votes->values->number : 1);
+	for (const struct ast_value *v =
+			compile_setting_values(compile_setting(item, "except"));
+		v; v = v->next) {
+		hash_add_span(h, span_of(v->text));
+		hash_add_span(h, span_of(v->mark));
+	}
+	hash_add_number(h, UINT64_MAX);
+	if (file && file->values &&
+		source_find_list(c->sources,
+			file->values->at.file ? file->values->at.file->path : NULL,
+			file->values->text, &copy) == 0)
+		hash_add(h, source_digest(copy), HASH_SIZE);
+	for (const struct ast_setting *s = feed_next(item->settings); s; s = feed_next(s->next)) {
+		copy = feed_copy(c, item, s);
+		hash_add_number(h, number_of(s->block, "weight", 1));
+		hash_add(h, copy ? (const void *)source_digest(copy) : "none", copy ? HASH_SIZE : 4);
+	}
+}
+
+static int copies_merge(struct compiler *c, struct list *l, struct source_file *const *files)
+{
+	for (unsigned i = 0; i < l->n_feeds; i++) {
+		int r = files[i] ? source_text(c->sources, files[i]) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return feed_merge(l, (const struct source_file *const *)files, clock_wall_ms());
+}
+
+void compile_feeds(struct compiler *c, const struct ast_item *item, struct list *l, bool merge)
+{
+	struct source_file *files[FEEDS_MAX] = { NULL };
+	const struct ast_setting *votes = compile_setting(item, "votes");
+	bool packed = !merge || l->building;
 	int r;
 
 	l->votes = votes && votes->values ? (unsigned)votes->values->number : 1;
 	compile_except(c, item, l);
 	l->feeds = compile_alloc(c, FEEDS_MAX * sizeof(*l->feeds));
-	for (const struct ast_setting *s = item->settings; s && l->feeds && !c->error;
-		s = s->next) {
-		if (strcmp(s->name, "feed") != 0 || l->n_feeds == FEEDS_MAX)
-			continue;
+	for (const struct ast_setting *s = feed_next(item->settings);
+		s && l->feeds && !c->error && l->n_feeds < FEEDS_MAX; s = feed_next(s->next)) {
 		feed_fill(c, s, &l->feeds[l->n_feeds]);
-		feed_source_path(l->name, s->values->text, path);
-		files[l->n_feeds++] =
-			c->sources->without_feeds ? NULL : source_peek(c->sources, path);
+		if ((files[l->n_feeds] = feed_copy(c, item, s)))
+			files[l->n_feeds]->packed |= packed;
+		l->n_feeds++;
 	}
-	if (!c->error && l->n_feeds && (r = feed_merge(l, files, clock_wall_ms())) < 0)
+	if (merge && !c->error && l->n_feeds && (r = copies_merge(c, l, files)) < 0)
 		c->error = r;
 }

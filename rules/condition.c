@@ -32,13 +32,13 @@ static void note_value(
 		note(j, n->field->name, entry, set, text, text, 0, text.len);
 }
 
-static void set_hit(struct judge *j, const struct list *l, const struct list_entry *e)
+static void set_hit(
+	struct judge *j, const struct list *l, const struct list_entry *e, uint32_t at)
 {
 	if (j->trial)
 		return;
 	metric_add(l->hits, 1);
-	if (e)
-		list_entry_hit(e);
+	list_hit(l, e, at);
 }
 
 /* ---- limits ---- */
@@ -106,6 +106,49 @@ static struct span limit_text(struct judge *j, const struct limit *limit)
 	return all;
 }
 
+/* What the key's value counts as. */
+static struct span key_text(struct judge *j, const struct limit_key *key)
+{
+	struct field_value value = { .text = { "", 0 } };
+	char shown[INET6_ADDRSTRLEN + 8];
+	struct peer_address net;
+	char *text;
+
+	if (!key_get(j, key, &value))
+		return value.text;
+	if (key->field->type == FIELD_ADDRESS && value.address && !address_is_v4(value.address)) {
+		net = *(const struct peer_address *)value.address;
+		memset(net.bytes + 8, 0, 8);
+		address_format(&net, shown, sizeof(shown) - 4);
+		strcat(shown, "/64");
+	} else if (!value.text.len) {
+		snprintf(shown, sizeof(shown), "%lld", (long long)value.number);
+	} else {
+		return value.text;
+	}
+	text = arena_strdup(&j->arena, shown);
+	return text ? span_of(text) : value.text;
+}
+
+static void limit_tell(struct judge *j, const struct limit *limit)
+{
+	struct buf all;
+
+	buf_init(&all, 0);
+	for (unsigned i = 0; i < limit->n_keys; i++)
+		if ((i > 0 && buf_puts(&all, ", ") < 0) || buf_put_span(&all, key_text(j, &limit->keys[i])) < 0)
+			break;
+	j->watch(j->watch_arg, buf_span(&all));
+	buf_fini(&all);
+}
+
+void judge_watch_limit(struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg)
+{
+	j->watched = name;
+	j->watch = seen;
+	j->watch_arg = arg;
+}
+
 static unsigned char limit_count(struct judge *j, const struct limit *limit, unsigned index)
 {
 	struct limit_table *table = j->trial ? j->trial->limits[index] : limit->table;
@@ -113,6 +156,8 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 
 	if (j->view.s->resent || !limit_hash(j, limit, &key))
 		return LIMIT_FINE;
+	if (j->watched && strcmp(j->watched, limit->name) == 0)
+		limit_tell(j, limit);
 	if (!j->trial)
 		sketch_add(limit->sketch, key, judge_now_ns(j));
 	if (!limit_table_count(table, key, judge_now_ns(j), limit->rate.period_ns,
@@ -186,7 +231,7 @@ static bool test_scan(struct judge *j, const struct node *n)
 		note(j, n->field->name, entry, list ? list->name : "", hit->value->raw, text, start,
 			end);
 		if (list)
-			set_hit(j, list, hit->item->entry);
+			set_hit(j, list, hit->item->entry, hit->item->at);
 		return true;
 	}
 	return false;
@@ -194,20 +239,20 @@ static bool test_scan(struct judge *j, const struct node *n)
 
 /* ---- values compared whole ---- */
 
-static const struct list_entry *find_keyword(
-	struct judge *j, const struct list *l, struct span text)
+static bool find_keyword(
+	struct judge *j, const struct list *l, struct span text, struct list_item *out)
 {
 	struct folded f;
 	int r;
 
 	if (list_view(l) == PATTERN_RAW)
-		return list_find(l, text, view_wall_ms(&j->view));
+		return list_find(l, text, view_wall_ms(&j->view), out);
 	r = l->fold ? text_fold(&j->arena, text, &f) : text_casefold(&j->arena, text, &f);
 	if (r < 0) {
 		j->error = r;
-		return NULL;
+		return false;
 	}
-	return list_find(l, (struct span){ f.text, f.len }, view_wall_ms(&j->view));
+	return list_find(l, (struct span){ f.text, f.len }, view_wall_ms(&j->view), out);
 }
 
 /* The domain in a JID's text, for "from in @domains". */
@@ -225,8 +270,8 @@ static struct span domain_of(enum field_type type, struct span text)
 }
 
 /* What the set's hashes are of, in this value. */
-static const struct list_entry *find_hash(
-	struct judge *j, const struct node *n, const struct field_value *value)
+static bool find_hash(struct judge *j, const struct node *n, const struct field_value *value,
+	struct list_item *out)
 {
 	const struct list *l = n->list;
 	struct span text = value->text;
@@ -245,45 +290,48 @@ static const struct list_entry *find_hash(
 	}
 	if (!text.ptr) {
 		j->error = -ENOMEM;
-		return NULL;
+		return false;
 	}
-	return list_find_hash(l, text, view_wall_ms(&j->view));
+	return list_find_hash(l, text, view_wall_ms(&j->view), out);
 }
 
 static bool value_in_list(struct judge *j, const struct node *n, const struct field_value *value)
 {
 	const struct list *l = n->list;
-	const struct list_entry *e = NULL;
+	int64_t now = view_wall_ms(&j->view);
+	struct list_item item;
+	bool in = false;
 
 	switch (l->type) {
 	case LIST_KEYWORD:
-		e = find_keyword(j, l, value->text);
+		in = find_keyword(j, l, value->text, &item);
 		break;
 	case LIST_DOMAIN:
-		e = list_find_domain(l, domain_of(n->field->type, value->text), view_wall_ms(&j->view));
+		in = list_find_domain(l, domain_of(n->field->type, value->text), now, &item);
 		break;
 	case LIST_JID:
-		e = list_find_jid(l, value->text, view_wall_ms(&j->view));
+		in = list_find_jid(l, value->text, now, &item);
 		break;
 	case LIST_ADDRESS:
-		e = value->address ? list_find_address(l, value->address, view_wall_ms(&j->view)) : NULL;
+		in = value->address && list_find_address(l, value->address, now, &item);
 		break;
 	case LIST_COUNTRY:
 	case LIST_NAMESPACE:
-		e = list_find(l, value->text, view_wall_ms(&j->view));
+		in = list_find(l, value->text, now, &item);
 		break;
 	case LIST_HASH:
-		e = find_hash(j, n, value);
+		in = find_hash(j, n, value, &item);
 		break;
 	case LIST_URL:
 	case LIST_REGEX:
 		break; /* compiled as a scan */
 	}
-	if (!e)
+	if (!in)
 		return false;
-	j->found = e;
-	note_value(j, n, e->text, l->name, value->text);
-	set_hit(j, l, e);
+	j->found = l;
+	j->found_mark = item.mark;
+	note_value(j, n, item.text, l->name, value->text);
+	set_hit(j, l, item.entry, item.at);
 	return true;
 }
 

@@ -10,6 +10,40 @@
 
 #include "xmpp/url.h"
 
+static struct sha256_ctx *context(struct hash_state *h)
+{
+	_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct hash_state), "it fits");
+
+	return (struct sha256_ctx *)h->room;
+}
+
+void hash_begin(struct hash_state *h)
+{
+	sha256_init(context(h));
+}
+
+void hash_add(struct hash_state *h, const void *bytes, size_t len)
+{
+	if (len)
+		sha256_update(context(h), len, bytes);
+}
+
+void hash_add_number(struct hash_state *h, uint64_t number)
+{
+	hash_add(h, &number, sizeof(number));
+}
+
+void hash_add_span(struct hash_state *h, struct span text)
+{
+	hash_add_number(h, text.len);
+	hash_add(h, text.ptr, text.len);
+}
+
+void hash_end(struct hash_state *h, uint8_t out[HASH_SIZE])
+{
+	sha256_digest(context(h), HASH_SIZE, out);
+}
+
 void hash_salted(const char *salt, struct span text, uint8_t out[HASH_SIZE])
 {
 	struct sha256_ctx sha;

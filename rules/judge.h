@@ -76,12 +76,16 @@ struct judge {
 	int error;
 	unsigned silent; /* inside how many "not" */
 	struct trace *trace; /* who follows; NULL: nobody */
+	const char *watched; /* limit whose keys are told; NULL: none */
+	void (*watch)(void *arg, struct span key);
+	void *watch_arg;
 	const struct node *looked[LOOKED_MAX]; /* tests made for the rule being tried */
 	const struct node *told[LOOKED_MAX];   /* those that the verdict is explained with */
 	unsigned n_looked, n_told;
 	struct pending_match pending[VERDICT_MATCHES_MAX];
 	unsigned n_pending;
-	const struct list_entry *found; /* by the last set or map that was looked up with success */
+	const struct list *found; /* the last set or map that was looked up with success, ... */
+	const char *found_mark;   /* ... and the mark of what was found; NULL: none */
 	const struct verdict **last_would; /* where the next of the dry rules goes */
 	unsigned n_would;
 };

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sets in memory. Entries come in from rules/compile.c (elements and files) and rules/live.c
- * (edits) as text, are prepared here (text folding, JID preparation, PCRE2, networks) and are found
- * by hash or by prefix tree; keywords and expressions are also handed to the scanners. Removed
- * entries keep their memory until no scanner can report them any more. It never opens a file, never
- * locks, and never judges. */
+/* Sets in memory. Entries come in from rules/compile_set.c (elements and files) and rules/live.c
+ * (edits), prepared by rules/list_prepare.c, and are found by hash or by prefix tree; keywords and
+ * expressions are also handed to the scanners. A large set is a pack (rules/pack.c) with the edits
+ * made since beside it. Removed entries keep their memory until no scanner can report them any more.
+ * It never opens a file, never locks, and never judges. */
 #include "rules/list.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "rules/hash.h"
-#include "xmpp/jid.h"
-#include "xmpp/text.h"
-
-enum { MARK_MAX = 63, LETTERS = 53 /* what a mark may begin with: A-Z a-z _ */ };
+#include "rules/pack.h"
+#include "rules/pack_build.h"
+#include "rules/part.h"
 
 static const char *const type_names[] = {
 	[LIST_KEYWORD] = "keyword",
@@ -85,12 +85,22 @@ struct list *list_like(const struct list *l)
 	return like;
 }
 
+static size_t hits_size(const struct pack *p)
+{
+	return (p->head.n + 1) * sizeof(uint64_t);
+}
+
 void list_free(struct list *l)
 {
 	if (!l)
 		return;
 	for (size_t i = 0; i < l->n_entries; i++)
 		list_entry_free(l->entries[i]);
+	if (l->pack_hits)
+		munmap(l->pack_hits, hits_size(l->pack));
+	free(l->pack_gone);
+	pack_free(l->pack);
+	pack_build_free(l->building);
 	free(l->entries);
 	map_fini(&l->by_key, NULL);
 	prefix_tree_fini(&l->tree);
@@ -106,279 +116,94 @@ enum pattern_view list_view(const struct list *l)
 	return l->fold ? PATTERN_FOLDED : l->nocase ? PATTERN_CASEFOLD : PATTERN_RAW;
 }
 
-/* ---- preparing an entry ---- */
-
-static int prepare_keyword(
-	const struct list *l, struct arena *a, struct span text, const char **key, const char **why)
+bool list_type_packs(enum list_type type)
 {
-	struct folded f = { 0 };
-	int r = 0;
+	return type != LIST_ADDRESS && type != LIST_REGEX && type != LIST_COUNTRY;
+}
 
-	if (list_view(l) == PATTERN_RAW) {
-		*key = arena_strndup(a, text.ptr, text.len);
-	} else {
-		r = l->fold ? text_fold(a, text, &f) : text_casefold(a, text, &f);
-		/* White space at the edges would ask for white space around the word. */
-		while (r == 0 && f.len && f.text[0] == ' ')
-			f.text++, f.len--;
-		while (r == 0 && f.len && f.text[f.len - 1] == ' ')
-			f.len--;
-		*key = r == 0 ? arena_strndup(a, f.text, f.len) : NULL;
+uint32_t list_shape(const struct list *l)
+{
+	return (uint32_t)l->type | (uint32_t)l->of << 8 | (uint32_t)l->fold << 16 |
+	       (uint32_t)l->nocase << 17 | (uint32_t)l->suffix << 18 | (uint32_t)l->map << 19;
+}
+
+/* ---- the pack ---- */
+
+bool list_packed_is_gone(const struct list *l, uint32_t at)
+{
+	return l->pack_gone[at / 8] >> at % 8 & 1;
+}
+
+static void pack_take_out(struct list *l, uint32_t at)
+{
+	l->pack_gone[at / 8] |= (uint8_t)(1 << at % 8);
+	l->n_pack_gone++;
+	l->n_live--;
+	l->edits++;
+}
+
+int list_take_pack(struct list *l, struct pack *pack)
+{
+	void *hits;
+
+	assert(l->n_entries == 0 && !l->pack);
+	/* The kernel gives memory only for pages that are written: to count hits of few costs little. */
+	hits = mmap(NULL, hits_size(pack), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hits == MAP_FAILED)
+		return -ENOMEM;
+	if (!(l->pack_gone = calloc(pack->head.n / 8 + 1, 1))) {
+		munmap(hits, hits_size(pack));
+		return -ENOMEM;
 	}
-	if (r == 0 && *key && **key == '\0') {
-		*why = "nothing is left of it after folding";
-		return ERR_SYNTAX;
-	}
-	return r < 0 ? r : *key ? 0 : -ENOMEM;
+	l->pack_hits = hits;
+	l->pack = pack;
+	l->n_live = pack->head.n;
+	return 0;
 }
 
-static int prepare_regex(
-	struct arena *a, struct span text, struct regex **re, const char **key, const char **why)
+/* The place of the key in the pack, if it is still in. */
+static uint32_t packed_find(const struct list *l, struct span key)
 {
-	static _Thread_local char reason[160];
-	const char *slash = text.ptr[0] == '/' && text.len > 1
-				    ? memrchr(text.ptr + 1, '/', text.len - 1)
-				    : NULL;
-	struct span pattern = text;
-	char flags[8] = "";
-	size_t offset;
-	int r;
+	uint32_t at = l->pack ? pack_find(l->pack, key) : PACK_NONE;
 
-	if (slash && text.len - (size_t)(slash - text.ptr) - 1 < sizeof(flags)) {
-		pattern = (struct span){ text.ptr + 1, (size_t)(slash - text.ptr) - 1 };
-		memcpy(flags, slash + 1, text.len - pattern.len - 2);
-	}
-	r = regex_new(pattern, flags, reason, sizeof(reason), &offset, re);
-	*why = reason;
-	if (r < 0)
-		return r;
-	*key = arena_strdup(a, regex_text(*re));
-	return *key ? 0 : -ENOMEM;
+	return at != PACK_NONE && list_packed_is_gone(l, at) ? PACK_NONE : at;
 }
 
-static int prepare_jid(struct arena *a, struct span text, const char **key, const char **why)
+static uint32_t packed_like(const struct list *l, const struct list_entry *e)
 {
-	struct jid jid;
-	int r = jid_parse(a, text, &jid);
-
-	if (r == ERR_SYNTAX)
-		*why = "not a JID";
-	if (r < 0)
-		return r;
-	*key = jid_full(a, &jid);
-	return *key ? 0 : -ENOMEM;
+	return packed_find(l, (struct span){ e->key, e->key_len });
 }
 
-static int prepare_domain(
-	const struct list *l, struct arena *a, struct span text, const char **key, const char **why)
+bool list_packed_is_live(const struct list *l, uint32_t at, int64_t now_ms)
 {
-	int r;
+	int64_t expires;
 
-	/* "*.example.org" and ".example.org" are what people write for a suffix. */
-	if (l->suffix && text.len > 2 && memcmp(text.ptr, "*.", 2) == 0)
-		text.ptr += 2, text.len -= 2;
-	else if (l->suffix && text.len > 1 && text.ptr[0] == '.')
-		text.ptr++, text.len--;
-	r = jid_prep_domain(a, text, key);
-	if (r == ERR_SYNTAX)
-		*why = "not a domain name";
-	return r;
+	if (list_packed_is_gone(l, at))
+		return false;
+	expires = l->pack->head.n_expiring ? pack_expires(l->pack, at) : 0;
+	return expires == 0 || expires > now_ms;
 }
 
-static int prepare_country(struct arena *a, struct span text, const char **key, const char **why)
+/* An entry of the pack that is about to change becomes one of its own; NULL when out of memory. */
+static struct list_entry *packed_entry(const struct list *l, uint32_t at)
 {
-	char *letters = arena_strndup(a, text.ptr, text.len);
+	struct list_item item;
+	struct list_entry *e;
+	const char *why;
 
-	*why = "not the two letters of a country, such as DE";
-	if (text.len != 2)
-		return ERR_SYNTAX;
-	for (char *c = letters; c && *c; c++) {
-		*c &= (char)~0x20;
-		if (*c < 'A' || *c > 'Z')
-			return ERR_SYNTAX;
-	}
-	*key = letters;
-	return letters ? 0 : -ENOMEM;
-}
-
-static int entry_prepare(const struct list *l, struct arena *a, struct span text, struct regex **re,
-	const char **key, const char **why)
-{
-	switch (l->type) {
-	case LIST_KEYWORD:
-		return prepare_keyword(l, a, text, key, why);
-	case LIST_REGEX:
-		return prepare_regex(a, text, re, key, why);
-	case LIST_DOMAIN:
-		return prepare_domain(l, a, text, key, why);
-	case LIST_JID:
-		return prepare_jid(a, text, key, why);
-	case LIST_COUNTRY:
-		return prepare_country(a, text, key, why);
-	case LIST_ADDRESS: /* entry_new_address */
-	case LIST_HASH:    /* entry_new_hash */
-	case LIST_URL:
-	case LIST_NAMESPACE:
-		break;
-	}
-	*key = arena_strndup(a, text.ptr, text.len);
-	return *key ? 0 : -ENOMEM;
-}
-
-static struct list_entry *entry_alloc(
-	struct span text, const void *key, size_t key_len, const struct prefix *p, size_t n)
-{
-	struct list_entry *e = calloc(1, sizeof(*e) + n * sizeof(*e->places));
-
-	if (!e)
+	pack_get(l->pack, at, &item);
+	if (list_entry_new(l, span_of(item.text), item.expires_ms, &e, &why) < 0)
 		return NULL;
-	e->text = strndup(text.ptr, text.len);
-	e->key = calloc(1, key_len + 1);
-	if (!e->text || !e->key) {
-		list_entry_free(e);
-		return NULL;
-	}
-	memcpy(e->key, key, key_len);
-	e->key_len = key_len;
-	e->n_places = n;
-	for (size_t i = 0; i < n; i++)
-		e->places[i] = (struct list_place){ p[i], e, NULL };
+	e->from = item.from;
+	e->feeds = item.feeds;
 	return e;
 }
 
-/* Equal ranges may be written in several ways: the key is the first and the last address. */
-static int entry_new_address(struct span text, struct list_entry **out, const char **why)
+static void packed_replace(struct list *l, struct list_entry *e)
 {
-	struct prefix p[ADDRESS_RANGE_PREFIXES_MAX];
-	struct peer_address ends[2];
-	size_t n;
-	int r = address_parse_prefixes(text, p, ADDRESS_RANGE_PREFIXES_MAX, &n);
-
-	if (r < 0) {
-		*why = r == ERR_RANGE ? "not a usable range of addresses"
-				      : "not an address, network or range";
-		return ERR_SYNTAX;
-	}
-	ends[0] = p[0].address;
-	ends[1] = p[n - 1].address;
-	for (unsigned bit = p[n - 1].len; bit < ADDRESS_BITS; bit++)
-		ends[1].bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	*out = entry_alloc(text, ends, sizeof(ends), p, n);
-	return *out ? 0 : -ENOMEM;
-}
-
-static int entry_new_hash(struct span text, struct list_entry **out, const char **why)
-{
-	uint8_t hash[HASH_SIZE];
-
-	*why = "not a SHA-256 of 64 hexadecimal digits";
-	if (!hash_parse(text, hash))
-		return ERR_SYNTAX;
-	*out = entry_alloc(text, hash, sizeof(hash), NULL, 0);
-	return *out ? 0 : -ENOMEM;
-}
-
-static int entry_new(
-	const struct list *l, struct span text, struct list_entry **out, const char **why)
-{
-	struct regex *re = NULL;
-	const char *key = NULL;
-	struct arena a;
-	int r;
-
-	if (l->type == LIST_ADDRESS)
-		return entry_new_address(text, out, why);
-	if (l->type == LIST_HASH)
-		return entry_new_hash(text, out, why);
-	arena_init(&a, 0);
-	r = entry_prepare(l, &a, text, &re, &key, why);
-	if (r == 0 && (*out = entry_alloc(text, key, strlen(key), NULL, 0)))
-		(*out)->re = re;
-	else
-		regex_free(re);
-	arena_fini(&a);
-	return r < 0 ? r : *out ? 0 : -ENOMEM;
-}
-
-/* "ENTRY : MARK", white space on both sides of the colon, for IPv6 has colons, too. Without one there
- * is no mark. */
-static bool mark_split(struct span *entry, struct span *mark)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-";
-	size_t at = entry->len;
-
-	while (at >= 3 && !(entry->ptr[at - 2] == ':' && strchr(" \t", entry->ptr[at - 3]) &&
-				  strchr(" \t", entry->ptr[at - 1])))
-		at--;
-	if (at < 3)
-		return true;
-	*mark = (struct span){ entry->ptr + at, entry->len - at };
-	for (entry->len = at - 2; entry->len && strchr(" \t", entry->ptr[entry->len - 1]);)
-		entry->len--;
-	while (mark->len && strchr(" \t", mark->ptr[0]))
-		mark->ptr++, mark->len--;
-	if (!entry->len || !mark->len || mark->len > MARK_MAX ||
-		strchr(letters + LETTERS, mark->ptr[0]))
-		return false;
-	for (size_t i = 0; i < mark->len; i++)
-		if (!mark->ptr[i] || !strchr(letters, mark->ptr[i]))
-			return false;
-	return true;
-}
-
-/* The text is kept as written, with the mark. */
-static int entry_finish(
-	struct list_entry *e, struct span text, struct span mark, int64_t expires_ms)
-{
-	e->expires_ms = expires_ms;
-	if (!mark.len)
-		return 0;
-	free(e->text);
-	e->text = strndup(text.ptr, text.len);
-	e->mark = strndup(mark.ptr, mark.len);
-	if (e->text && e->mark)
-		return 0;
-	list_entry_free(e);
-	return -ENOMEM;
-}
-
-int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
-	struct list_entry **out, const char **why)
-{
-	struct span entry = text, mark = { NULL, 0 };
-	int r = ERR_SYNTAX;
-
-	*why = "empty";
-	if (text.len == 0)
-		return r;
-	*why = "longer than 1024 bytes";
-	if (text.len > LIST_ENTRY_MAX)
-		return r;
-	*why = "not valid UTF-8 without control characters";
-	if (text_valid(text.ptr, text.len, NULL) != text.len || memchr(text.ptr, '\n', text.len) ||
-		memchr(text.ptr, '\r', text.len))
-		return r;
-	if (l->map && !mark_split(&entry, &mark)) {
-		*why = "a mark is a name behind ' : '";
-		return r;
-	}
-	if ((r = entry_new(l, entry, out, why)) == 0)
-		r = entry_finish(*out, text, mark, expires_ms);
-	if (r < 0 && r != ERR_SYNTAX)
-		*out = NULL;
-	return r;
-}
-
-void list_entry_free(struct list_entry *e)
-{
-	if (!e)
-		return;
-	regex_free(e->re);
-	free(e->text);
-	free(e->mark);
-	free(e->key);
-	free(e);
+	if (list_put(l, e) < 0)
+		list_entry_free(e);
 }
 
 /* ---- in and out ---- */
@@ -426,6 +251,8 @@ static void index_take(struct list *l, const struct list_entry *e)
 int list_put(struct list *l, struct list_entry *e)
 {
 	const struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
+	uint32_t at = old ? PACK_NONE : packed_like(l, e);
+	struct list_item item;
 	int r;
 
 	if (l->n_entries == l->cap_entries) {
@@ -446,29 +273,127 @@ int list_put(struct list *l, struct list_entry *e)
 		index_take(l, e);
 		return r;
 	}
+	if (at != PACK_NONE) {
+		pack_get(l->pack, at, &item);
+		e->from |= item.from;
+		e->feeds |= item.feeds;
+		e->hits = __atomic_load_n(&l->pack_hits[at], __ATOMIC_RELAXED);
+		pack_take_out(l, at);
+	}
 	e->added = ++l->edits;
 	l->entries[l->n_entries++] = e;
 	l->n_live++;
 	return 0;
 }
 
+int list_fill(struct list *l, struct arena *a, struct span text, int64_t expires_ms, uint32_t from,
+	const char **why)
+{
+	struct list_prepared prepared;
+	struct list_entry *e;
+	int r;
+
+	if (!l->building) {
+		if ((r = list_entry_new(l, text, expires_ms, &e, why)) < 0)
+			return r;
+		e->from = from;
+		if ((r = list_put(l, e)) < 0)
+			list_entry_free(e);
+		return r;
+	}
+	if ((r = list_prepare(l, a, text, &prepared, why)) == 0)
+		r = pack_build_put(l->building, &prepared, expires_ms, from, 0);
+	arena_reset(a);
+	return r;
+}
+
+int list_fill_begin(struct list *l, size_t bytes)
+{
+	if (bytes < LIST_PACK_BYTES || !list_type_packs(l->type))
+		return 0;
+	l->building = pack_build_new(l->type == LIST_HASH ? HASH_SIZE : 0);
+	return l->building ? 0 : -ENOMEM;
+}
+
+int list_fill_end(struct list *l, const uint8_t key[])
+{
+	static const uint8_t nobody[PART_KEY];
+	struct pack_build *b = take_ptr(l->building);
+	struct part *part = NULL;
+	struct pack *pack = NULL;
+	int r = b ? pack_build_finish(b, list_shape(l), key ? key : nobody, &part) : 0;
+
+	pack_build_free(b);
+	if (r == 0 && part && (r = pack_open(part, list_shape(l), &pack)) == 0 &&
+		(r = list_take_pack(l, pack)) < 0)
+		pack_free(pack);
+	part_unref(part);
+	return r;
+}
+
+/* What the policy or a feed wants for ever does not end because a file names it, too. */
+static int64_t renewed_end(int64_t expires_ms, uint32_t feeds, uint32_t from, int64_t wanted_ms)
+{
+	return expires_ms || !(feeds || (from & LIST_FROM_POLICY)) ? wanted_ms : expires_ms;
+}
+
+static bool packed_renew(struct list *l, const struct list_entry *e, uint32_t at)
+{
+	struct list_entry *own;
+	struct list_item item;
+	int64_t end;
+
+	pack_get(l->pack, at, &item);
+	end = renewed_end(item.expires_ms, item.feeds, item.from, e->expires_ms);
+	if (!list_marks_equal(item.mark, e->mark))
+		return false;
+	if (end == item.expires_ms && (item.from | e->from) == item.from)
+		return true;
+	if (!(own = packed_entry(l, at)))
+		return false;
+	own->expires_ms = end;
+	own->from |= e->from;
+	packed_replace(l, own);
+	return true;
+}
+
 bool list_renew(struct list *l, const struct list_entry *e)
 {
 	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
+	uint32_t at = old ? PACK_NONE : packed_like(l, e);
 
-	if (!old || !list_marks_equal(old, e))
+	if (at != PACK_NONE)
+		return packed_renew(l, e, at);
+	if (!old || !list_marks_equal(old->mark, e->mark))
 		return false;
-	/* What the policy or a feed wants for ever does not end because a file names it, too. */
-	if (old->expires_ms || !(old->feeds || (old->from & LIST_FROM_POLICY)))
-		old->expires_ms = e->expires_ms;
+	old->expires_ms = renewed_end(old->expires_ms, old->feeds, old->from, e->expires_ms);
 	old->from |= e->from;
 	return true;
+}
+
+static void packed_drop(struct list *l, uint32_t at)
+{
+	struct list_entry *own = NULL;
+	struct list_item item;
+
+	pack_get(l->pack, at, &item);
+	if (item.feeds)
+		own = packed_entry(l, at);
+	pack_take_out(l, at);
+	if (!own)
+		return;
+	own->from &= ~(uint32_t)LIST_FROM_FILE;
+	own->expires_ms = 0;
+	packed_replace(l, own);
 }
 
 void list_drop(struct list *l, const struct list_entry *e)
 {
 	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
+	uint32_t at = old ? PACK_NONE : packed_like(l, e);
 
+	if (at != PACK_NONE)
+		packed_drop(l, at);
 	if (!old)
 		return;
 	old->from &= ~(uint32_t)LIST_FROM_FILE;
@@ -481,20 +406,51 @@ void list_drop(struct list *l, const struct list_entry *e)
 bool list_remove(struct list *l, const struct list_entry *e)
 {
 	struct list_entry *old = map_find(&l->by_key, e->key, e->key_len);
+	uint32_t at = old ? PACK_NONE : packed_like(l, e);
 
+	if (at != PACK_NONE)
+		pack_take_out(l, at);
 	if (!old)
-		return false;
+		return at != PACK_NONE;
 	index_take(l, old);
 	old->removed = ++l->edits;
 	l->n_live--;
 	return true;
 }
 
+bool list_has_ended(const struct list *l, int64_t now_ms)
+{
+	for (uint32_t at = 0; l->pack && l->pack->head.n_expiring && at < l->pack->head.n; at++)
+		if (!list_packed_is_gone(l, at) && !list_packed_is_live(l, at, now_ms))
+			return true;
+	for (size_t i = 0; i < l->n_entries; i++)
+		if (!l->entries[i]->removed && !list_entry_is_live(l->entries[i], now_ms))
+			return true;
+	return false;
+}
+
+void list_expire(struct list *l, int64_t now_ms)
+{
+	for (uint32_t at = 0; l->pack && l->pack->head.n_expiring && at < l->pack->head.n; at++)
+		if (!list_packed_is_gone(l, at) && !list_packed_is_live(l, at, now_ms))
+			pack_take_out(l, at);
+	for (size_t i = 0; i < l->n_entries; i++)
+		if (!l->entries[i]->removed && !list_entry_is_live(l->entries[i], now_ms))
+			list_remove(l, l->entries[i]);
+}
+
+size_t list_removed(const struct list *l)
+{
+	size_t packed = l->pack ? l->pack->head.n - l->n_pack_gone : 0;
+
+	return l->n_entries - (l->n_live - packed);
+}
+
 void list_sweep(struct list *l, uint64_t upto)
 {
 	size_t kept = 0;
 
-	if (l->n_live == l->n_entries)
+	if (list_removed(l) == 0)
 		return;
 	for (size_t i = 0; i < l->n_entries; i++) {
 		struct list_entry *e = l->entries[i];
@@ -508,9 +464,9 @@ void list_sweep(struct list *l, uint64_t upto)
 
 /* ---- looking up ---- */
 
-bool list_marks_equal(const struct list_entry *a, const struct list_entry *b)
+bool list_marks_equal(const char *a, const char *b)
 {
-	return strcmp(a->mark ? a->mark : "", b->mark ? b->mark : "") == 0;
+	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
 bool list_entry_is_live(const struct list_entry *e, int64_t now_ms)
@@ -518,50 +474,82 @@ bool list_entry_is_live(const struct list_entry *e, int64_t now_ms)
 	return !e->removed && (e->expires_ms == 0 || e->expires_ms > now_ms);
 }
 
-const struct list_entry *list_find(const struct list *l, struct span key, int64_t now_ms)
+static void entry_item(const struct list_entry *e, struct list_item *out)
 {
-	const struct list_entry *e = map_find(&l->by_key, key.ptr ? key.ptr : "", key.len);
-
-	return e && list_entry_is_live(e, now_ms) ? e : NULL;
+	*out = (struct list_item){ e->text, e->mark, e->key, e->key_len, e->expires_ms, e->feeds,
+		e->from, e, PACK_NONE };
 }
 
-const struct list_entry *list_find_domain(const struct list *l, struct span domain, int64_t now_ms)
+bool list_each(const struct list *l, size_t *at, struct list_item *out)
 {
-	const struct list_entry *e = list_find(l, domain, now_ms);
+	size_t packed = l->pack ? l->pack->head.n : 0;
 
-	while (!e && l->suffix && domain.len) {
+	for (; *at < packed; ++*at)
+		if (!list_packed_is_gone(l, (uint32_t)*at)) {
+			pack_get(l->pack, (uint32_t)(*at)++, out);
+			return true;
+		}
+	for (; *at - packed < l->n_entries; ++*at)
+		if (!l->entries[*at - packed]->removed) {
+			entry_item(l->entries[(*at)++ - packed], out);
+			return true;
+		}
+	return false;
+}
+
+bool list_find(const struct list *l, struct span key, int64_t now_ms, struct list_item *out)
+{
+	const struct list_entry *e =
+		l->by_key.count ? map_find(&l->by_key, key.ptr ? key.ptr : "", key.len) : NULL;
+	uint32_t at;
+
+	if (e) {
+		entry_item(e, out);
+		return list_entry_is_live(e, now_ms);
+	}
+	if ((at = packed_find(l, key)) == PACK_NONE || !list_packed_is_live(l, at, now_ms))
+		return false;
+	pack_get(l->pack, at, out);
+	return true;
+}
+
+bool list_find_domain(const struct list *l, struct span domain, int64_t now_ms, struct list_item *out)
+{
+	bool found = list_find(l, domain, now_ms, out);
+
+	while (!found && l->suffix && domain.len) {
 		const char *dot = memchr(domain.ptr, '.', domain.len);
 		if (!dot)
 			break;
 		domain.len -= (size_t)(dot + 1 - domain.ptr);
 		domain.ptr = dot + 1;
-		e = list_find(l, domain, now_ms);
+		found = list_find(l, domain, now_ms, out);
 	}
-	return e;
+	return found;
 }
 
-const struct list_entry *list_find_jid(const struct list *l, struct span jid, int64_t now_ms)
+bool list_find_jid(const struct list *l, struct span jid, int64_t now_ms, struct list_item *out)
 {
-	const struct list_entry *e = list_find(l, jid, now_ms);
-	const char *slash = !e && jid.len ? memchr(jid.ptr, '/', jid.len) : NULL;
+	const char *slash;
 
-	if (slash)
-		e = list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms);
-	return e;
+	if (list_find(l, jid, now_ms, out))
+		return true;
+	slash = jid.len ? memchr(jid.ptr, '/', jid.len) : NULL;
+	return slash && list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms, out);
 }
 
-const struct list_entry *list_find_hash(const struct list *l, struct span text, int64_t now_ms)
+bool list_find_hash(const struct list *l, struct span text, int64_t now_ms, struct list_item *out)
 {
-	const struct list_entry *e;
 	const char *dot;
 	uint8_t hash[HASH_SIZE];
 
 	for (;;) {
 		hash_salted(l->salt, text, hash);
-		e = list_find(l, (struct span){ (const char *)hash, sizeof(hash) }, now_ms);
-		dot = !e && l->suffix && text.len ? memchr(text.ptr, '.', text.len) : NULL;
+		if (list_find(l, (struct span){ (const char *)hash, sizeof(hash) }, now_ms, out))
+			return true;
+		dot = l->suffix && text.len ? memchr(text.ptr, '.', text.len) : NULL;
 		if (!dot)
-			return e;
+			return false;
 		text.len -= (size_t)(dot + 1 - text.ptr);
 		text.ptr = dot + 1;
 	}
@@ -579,8 +567,13 @@ static bool value_is_live(const void *value, void *arg)
 	return list_place_live(value, *(const int64_t *)arg) != NULL;
 }
 
-const struct list_entry *list_find_address(
-	const struct list *l, const struct peer_address *a, int64_t now_ms)
+bool list_find_address(const struct list *l, const struct peer_address *a, int64_t now_ms,
+	struct list_item *out)
 {
-	return list_place_live(prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
+	const struct list_entry *e = list_place_live(
+		prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
+
+	if (e)
+		entry_item(e, out);
+	return e != NULL;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/diag.h"
@@ -97,10 +98,9 @@ bool list_parse_line(enum list_type type, struct span line, struct span *entry, 
 	return true;
 }
 
-static int line_load(
-	struct list *l, struct span line, struct loc at, int64_t now_ms, struct diag_list *diags)
+static int line_load(struct list *l, struct arena *a, struct span line, struct loc at,
+	int64_t now_ms, struct diag_list *diags)
 {
-	struct list_entry *e;
 	struct span entry;
 	const char *why;
 	int64_t expires;
@@ -116,14 +116,10 @@ static int line_load(
 	}
 	if (expires && expires <= now_ms)
 		return 0;
-	if ((r = list_entry_new(l, entry, expires, &e, &why)) == ERR_SYNTAX)
+	r = list_fill(l, a, entry, expires, LIST_FROM_FILE, &why);
+	if (r == ERR_SYNTAX)
 		diag_error(diags, at, NULL, "bad %s in set '%s': %s", list_type_text(l->type),
 			l->name, why);
-	if (r < 0)
-		return r;
-	e->from = LIST_FROM_FILE;
-	if ((r = list_put(l, e)) < 0)
-		list_entry_free(e);
 	return r;
 }
 
@@ -132,23 +128,23 @@ int list_load(
 {
 	struct loc at = { .file = file, .line = 0 };
 	size_t i = 0;
-	int result = 0;
+	struct arena a;
+	int result = 0, r = 0;
 
 	/* A byte order mark is what some editors leave behind. */
 	if (file->len >= 3 && memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0)
 		i = 3;
-	while (i < file->len) {
+	arena_init(&a, 0);
+	while (i < file->len && (r == 0 || r == ERR_SYNTAX)) {
 		const char *end = memchr(file->bytes + i, '\n', file->len - i);
 		size_t len = end ? (size_t)(end - file->bytes) - i : file->len - i;
-		int r;
 
 		at.line++;
-		r = line_load(l, (struct span){ file->bytes + i, len }, at, now_ms, diags);
-		if (r < 0 && r != ERR_SYNTAX)
-			return r;
+		r = line_load(l, &a, (struct span){ file->bytes + i, len }, at, now_ms, diags);
 		if (r < 0)
 			result = r;
 		i += len + 1;
 	}
+	arena_fini(&a);
 	return result;
 }

@@ -10,8 +10,9 @@ struct list;
 struct list_entry;
 struct policy;
 
-/* One more, from any thread; e is in a set that is locked for reading. */
-void list_entry_hit(const struct list_entry *e);
+/* One more for the entry at a place of the set's pack or, entry not NULL, for that. From any thread; the set
+ * is locked for reading. */
+void list_hit(const struct list *l, const struct list_entry *entry, uint32_t at);
 /* Entries of l that the old set had, too, go on counting. The old one is locked for reading by the
  * caller, l is nobody else's yet. */
 void list_hits_inherit(struct list *l, const struct list *old);

@@ -6,15 +6,22 @@
 #include "rules/list_look.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "rules/list.h"
+#include "rules/pack.h"
 #include "rules/policy.h"
 
-static struct list_look look_at(const struct list_entry *e)
+static struct list_look look_at(const struct list_item *item)
 {
-	return (struct list_look){ e->text, e->expires_ms, e->from, e->feeds };
+	return (struct list_look){ item->text, item->expires_ms, item->from, item->feeds };
+}
+
+static bool item_is_live(const struct list_item *item, int64_t now)
+{
+	return item->expires_ms == 0 || item->expires_ms > now;
 }
 
 int policy_list_each(const struct policy *p, const char *set,
@@ -22,16 +29,16 @@ int policy_list_each(const struct policy *p, const char *set,
 {
 	const struct list *l = program_find_list(p->program, set);
 	int64_t now = clock_wall_ms();
-	bool more = true;
+	struct list_item item;
 
 	if (!l)
 		return ERR_NOTFOUND;
 	pthread_rwlock_rdlock(&p->program->lock);
-	for (size_t i = 0; i < l->n_entries && more; i++) {
-		struct list_look look = look_at(l->entries[i]);
+	for (size_t at = 0; list_each(l, &at, &item);) {
+		struct list_look look = look_at(&item);
 
-		if (list_entry_is_live(l->entries[i], now))
-			more = visit(arg, &look);
+		if (item_is_live(&item, now) && !visit(arg, &look))
+			break;
 	}
 	pthread_rwlock_unlock(&p->program->lock);
 	return 0;
@@ -43,40 +50,34 @@ static bool ends_equal(int64_t a, int64_t b)
 	return (a == 0) == (b == 0) && (a + 999) / 1000 == (b + 999) / 1000;
 }
 
-/* What the file has and the set has not from it. */
-static bool compare_added(const struct list *l, const struct list *file, int64_t now,
-	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg)
+/* Has the set from its file what stands there? */
+static bool file_entry_is_in(const struct list *l, const struct list_item *e, int64_t now)
 {
-	for (size_t i = 0; i < file->n_entries; i++) {
-		const struct list_entry *e = file->entries[i], *old;
-		struct list_look look = look_at(e);
+	struct list_item old;
 
-		if (e->removed)
-			continue;
-		old = list_find(l, (struct span){ e->key, e->key_len }, now);
-		if (old && (old->from & LIST_FROM_FILE) && list_marks_equal(old, e) &&
-			(ends_equal(old->expires_ms, e->expires_ms) || old->feeds ||
-				(old->from & LIST_FROM_POLICY)))
-			continue;
-		if (!visit(arg, true, &look))
-			return false;
-	}
-	return true;
+	return list_find(l, (struct span){ e->key, e->key_len }, now, &old) &&
+	       (old.from & LIST_FROM_FILE) && list_marks_equal(old.mark, e->mark) &&
+	       (ends_equal(old.expires_ms, e->expires_ms) || old.feeds ||
+		       (old.from & LIST_FROM_POLICY));
 }
 
 static void compare(const struct list *l, const struct list *file,
 	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg)
 {
 	int64_t now = clock_wall_ms();
+	struct list_item e, other;
 
-	if (!compare_added(l, file, now, visit, arg))
-		return;
-	for (size_t i = 0; i < l->n_entries; i++) {
-		const struct list_entry *e = l->entries[i];
-		struct list_look look = look_at(e);
+	for (size_t at = 0; list_each(file, &at, &e);) {
+		struct list_look look = look_at(&e);
 
-		if (e->from != LIST_FROM_FILE || !list_entry_is_live(e, now) ||
-			list_find(file, (struct span){ e->key, e->key_len }, now))
+		if (!file_entry_is_in(l, &e, now) && !visit(arg, true, &look))
+			return;
+	}
+	for (size_t at = 0; list_each(l, &at, &e);) {
+		struct list_look look = look_at(&e);
+
+		if (e.from != LIST_FROM_FILE || !item_is_live(&e, now) ||
+			list_find(file, (struct span){ e.key, e.key_len }, now, &other))
 			continue;
 		if (!visit(arg, false, &look))
 			return;
@@ -91,8 +92,9 @@ int policy_list_compare(const struct policy *p, const char *set, const struct so
 	struct list *like = l ? list_like(l) : NULL;
 	int r = !l ? ERR_NOTFOUND : !like ? -ENOMEM : 0;
 
-	if (r == 0)
-		r = list_load(like, file, clock_wall_ms(), diags);
+	if (r == 0 && (r = list_fill_begin(like, file->len)) == 0 &&
+		(r = list_load(like, file, clock_wall_ms(), diags)) == 0)
+		r = list_fill_end(like, NULL);
 	if (r == 0) {
 		pthread_rwlock_rdlock(&p->program->lock);
 		compare(l, like, visit, arg);
@@ -100,4 +102,47 @@ int policy_list_compare(const struct policy *p, const char *set, const struct so
 	}
 	list_free(like);
 	return r;
+}
+
+void list_edits_path(const char *set, char path[LIST_EDITS_PATH_MAX])
+{
+	snprintf(path, LIST_EDITS_PATH_MAX, "/:edits/%s", set);
+}
+
+/* What became of an entry that is not in the pack any more. */
+static bool visit_gone(const struct list *l, const struct list_item *was,
+	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg)
+{
+	struct list_item now;
+	bool there = list_find(l, (struct span){ was->key, was->key_len }, INT64_MIN, &now) &&
+		     (now.from & LIST_FROM_FILE);
+	struct list_look look = look_at(there ? &now : was);
+
+	return visit(arg, there, &look);
+}
+
+int policy_list_edits(const struct policy *p, const char *set,
+	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg)
+{
+	const struct list *l = program_find_list(p->program, set);
+	struct list_item item;
+	bool more = true;
+
+	if (!l || !l->pack)
+		return l ? ERR_UNSUPPORTED : ERR_NOTFOUND;
+	pthread_rwlock_rdlock(&p->program->lock);
+	for (uint32_t at = 0; more && l->n_pack_gone && at < l->pack->head.n; at++)
+		if (list_packed_is_gone(l, at)) {
+			pack_get(l->pack, at, &item);
+			more = visit_gone(l, &item, visit, arg);
+		}
+	for (size_t at = l->pack->head.n; more && list_each(l, &at, &item);) {
+		struct list_look look = look_at(&item);
+
+		if ((item.from & LIST_FROM_FILE) &&
+			pack_find(l->pack, (struct span){ item.key, item.key_len }) == PACK_NONE)
+			more = visit(arg, true, &look);
+	}
+	pthread_rwlock_unlock(&p->program->lock);
+	return 0;
 }

@@ -24,3 +24,11 @@ int policy_list_each(const struct policy *p, const char *set,
 int policy_list_compare(const struct policy *p, const char *set, const struct source_file *file,
 	struct diag_list *diags, bool (*visit)(void *arg, bool add, const struct list_look *look),
 	void *arg);
+/* How a set that is a pack differs from it: visits what to add (or give another end) and, with add
+ * false, delete, so that a process that maps the pack has the same. ERR_NOTFOUND, ERR_UNSUPPORTED:
+ * it is none. */
+int policy_list_edits(const struct policy *p, const char *set,
+	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg);
+/* Under which path those are among the sources: lines "+ENTRY until TIME", "-ENTRY". */
+enum { LIST_EDITS_PATH_MAX = 192 };
+void list_edits_path(const char *set, char path[LIST_EDITS_PATH_MAX]);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "rules/pack.h"
 
 /* ---- what a scanner looks for ---- */
 
@@ -20,6 +21,11 @@ static bool group_wants(const struct scanner *s, const struct list *l, const str
 	if (e->removed)
 		return false;
 	return l->type == LIST_REGEX ? regex_view(e->re) == s->view : list_view(l) == s->view;
+}
+
+static size_t list_size(const struct list *l)
+{
+	return l->n_entries + (l->pack ? l->pack->head.n : 0);
 }
 
 struct items {
@@ -32,10 +38,31 @@ static int items_init(struct items *items, const struct scanner *s)
 	size_t max = s->n_fixed + 1;
 
 	for (unsigned g = 0; g < s->n_groups; g++)
-		max += s->groups[g].list ? s->groups[g].list->n_entries : 0;
+		max += s->groups[g].list ? list_size(s->groups[g].list) : 0;
 	items->n = 0;
 	items->all = malloc(max * sizeof(*items->all));
 	return items->all ? 0 : -ENOMEM;
+}
+
+/* What is still in of the set's pack; it is older than all edits. */
+static void items_add_pack(struct items *items, const struct scanner *s, unsigned group)
+{
+	const struct list *l = s->groups[group].list;
+	struct list_item item;
+
+	if (!l->pack || list_view(l) != s->view)
+		return;
+	for (size_t at = 0; at < l->pack->head.n && list_each(l, &at, &item);)
+		if (!item.entry)
+			items->all[items->n++] = (struct pattern_item){
+				.group = group,
+				.at = item.at,
+				.word = !l->substring,
+				.bytes = item.key,
+				.len = item.key_len,
+				.text = item.text,
+				.packed_in = l,
+			};
 }
 
 /* The set's entries added after the given edit. They stand in that order, so the walk starts at the
@@ -79,22 +106,30 @@ static int items_collect(
 			continue;
 		if (snapshot)
 			snapshot[g] = s->groups[g].list->edits;
+		if (!after)
+			items_add_pack(items, s, g);
 		items_add_set(items, s, g, after ? after[g] : 0);
 	}
 	return 0;
 }
 
 static int database_new(const struct scanner *s, uint64_t *snapshot, const uint64_t *after,
-	const struct pattern_db *share, struct pattern_db **out)
+	const struct pattern_db *share, struct source_set *sources, struct pattern_db **out)
 {
 	struct items items;
 	int r = items_collect(&items, s, snapshot, after);
 
 	if (r < 0)
 		return r;
-	r = pattern_db_new(items.all, items.n, share, out);
+	r = pattern_db_make(items.all, items.n, share, sources, out);
 	free(items.all);
 	return r;
+}
+
+/* Entries of the set's pack that were taken out. */
+static size_t group_gone(const struct scan_group *g)
+{
+	return g->list ? g->list->n_pack_gone : 0;
 }
 
 static uint64_t *edits_new(const struct scanner *s)
@@ -106,13 +141,16 @@ static uint64_t *edits_new(const struct scanner *s)
 	return edits;
 }
 
-int scanner_build(struct scanner *s, const struct pattern_db *share)
+int scanner_build(
+	struct scanner *s, const struct pattern_db *share, struct source_set *sources)
 {
 	uint64_t *edits = edits_new(s);
-	int r = edits ? database_new(s, edits, NULL, share, &s->base) : -ENOMEM;
+	int r = edits ? database_new(s, edits, NULL, share, sources, &s->base) : -ENOMEM;
 
-	for (unsigned g = 0; r == 0 && g < s->n_groups; g++)
+	for (unsigned g = 0; r == 0 && g < s->n_groups; g++) {
 		s->groups[g].base_edits = edits[g];
+		s->groups[g].base_gone = group_gone(&s->groups[g]);
+	}
 	free(edits);
 	return r;
 }
@@ -173,7 +211,7 @@ static int deltas_update(struct program *p, struct list *l, bool *used)
 		*used = true;
 		if (!(after = edits_new(s)))
 			return -ENOMEM;
-		r = database_new(s, NULL, after, NULL, &delta);
+		r = database_new(s, NULL, after, NULL, NULL, &delta);
 		free(after);
 		if (r == 0)
 			scanner_swap(p, s, NULL, NULL, &delta);
@@ -262,22 +300,23 @@ static size_t scanner_drift(const struct scanner *s)
 
 	for (unsigned g = 0; g < s->n_groups; g++)
 		if (s->groups[g].list)
-			n += s->groups[g].list->n_entries - s->groups[g].list->n_live;
+			n += list_removed(s->groups[g].list) + group_gone(&s->groups[g]) -
+			     s->groups[g].base_gone;
 	return n;
 }
 
+/* Only edits change sets, and they wait: who judges needs to wait only if there is something. */
 static void expire(struct program *p)
 {
 	int64_t now = clock_wall_ms();
 
-	pthread_rwlock_wrlock(&p->lock);
-	for (unsigned i = 0; i < p->n_lists; i++)
-		for (size_t k = 0; k < p->lists[i]->n_entries; k++) {
-			struct list_entry *e = p->lists[i]->entries[k];
-			if (!e->removed && !list_entry_is_live(e, now))
-				list_remove(p->lists[i], e);
-		}
-	pthread_rwlock_unlock(&p->lock);
+	for (unsigned i = 0; i < p->n_lists; i++) {
+		if (!list_has_ended(p->lists[i], now))
+			continue;
+		pthread_rwlock_wrlock(&p->lock);
+		list_expire(p->lists[i], now);
+		pthread_rwlock_unlock(&p->lock);
+	}
 }
 
 /* What no base can report any more. */
@@ -301,11 +340,14 @@ static int scanner_settle(struct program *p, struct scanner *s)
 {
 	struct pattern_db *base = NULL, *delta = NULL;
 	uint64_t *edits = edits_new(s);
+	size_t *gone = calloc(s->n_groups + 1, sizeof(*gone));
 	struct items items = { 0 };
-	int r = edits ? 0 : -ENOMEM;
+	int r = edits && gone ? 0 : -ENOMEM;
 
 	if (r == 0) {
 		pthread_mutex_lock(&p->editing);
+		for (unsigned g = 0; g < s->n_groups; g++)
+			gone[g] = group_gone(&s->groups[g]);
 		r = items_collect(&items, s, edits, NULL);
 		pthread_mutex_unlock(&p->editing);
 	}
@@ -315,12 +357,15 @@ static int scanner_settle(struct program *p, struct scanner *s)
 	free(items.all);
 	if (r == 0) {
 		pthread_mutex_lock(&p->editing);
-		if ((r = database_new(s, NULL, edits, NULL, &delta)) == 0)
+		if ((r = database_new(s, NULL, edits, NULL, NULL, &delta)) == 0)
 			scanner_swap(p, s, &base, edits, &delta);
+		for (unsigned g = 0; r == 0 && g < s->n_groups; g++)
+			s->groups[g].base_gone = gone[g];
 		pthread_mutex_unlock(&p->editing);
 	}
 	pattern_db_free(base);
 	pattern_db_free(delta);
+	free(gone);
 	free(edits);
 	return r;
 }
@@ -335,7 +380,7 @@ int live_settle(struct program *p)
 	for (unsigned i = 0; i < p->n_lists && r == 0; i++) {
 		bool used;
 		/* Deltas must not hold what sweep() frees. */
-		if (p->lists[i]->n_live < p->lists[i]->n_entries)
+		if (list_removed(p->lists[i]))
 			r = deltas_update(p, p->lists[i], &used);
 	}
 	pthread_mutex_unlock(&p->editing);

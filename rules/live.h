@@ -9,9 +9,10 @@ enum {
 		2000 /* more changes than this are folded into the base by the next settle */
 };
 
-/* Compiles the base of s from its operands and sets. share as for pattern_db_new. 0, -ENOMEM,
- * ERR_LIBRARY. */
-int scanner_build(struct scanner *s, const struct pattern_db *share);
+/* Compiles the base of s from its operands and sets, or finds it. share, sources as for
+ * pattern_db_make. 0, -ENOMEM, ERR_LIBRARY. */
+int scanner_build(
+	struct scanner *s, const struct pattern_db *share, struct source_set *sources);
 void scanner_fini(struct scanner *s);
 /* See policy_list_edit and policy_list_settle. */
 int live_edit(struct program *p, struct list *l, const struct span *add, size_t n_add,

@@ -154,10 +154,10 @@ static const char *mark_find(struct judge *j, const struct node *lookup)
 	const char *mark;
 
 	j->found = NULL;
-	if (!test_node(j, lookup) || !j->found || !j->found->mark)
+	if (!test_node(j, lookup) || !j->found || !j->found_mark)
 		return NULL;
 	j->n_pending = shown;
-	if (!(mark = arena_strdup(&j->arena, j->found->mark)))
+	if (!(mark = arena_strdup(&j->arena, j->found_mark)))
 		j->error = -ENOMEM;
 	return mark;
 }

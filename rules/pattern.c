@@ -5,8 +5,6 @@
  * word, under limits on steps, depth, heap and processor time, since peers write the text and may
  * know the expression. It never decides what a match means and never sees a stanza. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "rules/pattern.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <hs/hs.h>
@@ -22,6 +20,7 @@
 #include "base/map.h"
 #include "rules/pattern_case.h"
 #include "rules/pattern_cost.h"
+#include "rules/pattern_int.h"
 #include "xmpp/text.h"
 
 enum {
@@ -36,17 +35,6 @@ enum {
 };
 
 /* ---- regular expressions ---- */
-
-struct regex {
-	pcre2_code *code;
-	char *pattern;
-	char *text;
-	size_t len;
-	unsigned hs_flags;
-	bool scannable;          /* cheap enough for Vectorscan to be asked */
-	bool extended, caseless; /* caseless: somewhere in it */
-	enum pattern_view view;
-};
 
 static int flags_parse(const char *flags, struct regex *re, uint32_t *options)
 {
@@ -142,257 +130,6 @@ const char *regex_text(const struct regex *re)
 	return re->text;
 }
 
-/* ---- databases ---- */
-
-/* The compiled form, shared by policy versions that look for the same patterns. */
-struct pattern_code {
-	_Atomic unsigned refs;
-	uint64_t serial; /* for the scratch's memory of what it fits */
-	uint64_t digest;
-	hs_database_t *hs; /* NULL when nothing can be scanned for */
-	bool *unscannable; /* by item; NULL when all can */
-	size_t n, n_unscannable, n_caseless;
-};
-
-struct pattern_db {
-	struct pattern_code *code;
-	size_t n;
-	struct pattern_item items[];
-};
-
-static void code_unref(struct pattern_code *code)
-{
-	if (!code || atomic_fetch_sub(&code->refs, 1) != 1)
-		return;
-	hs_free_database(code->hs);
-	free(code->unscannable);
-	free(code);
-}
-
-/* Everything that makes the compiled form what it is, as one run of bytes; its keyed hash is the
- * digest. */
-static int items_digest(const struct pattern_item *items, size_t n, uint64_t *digest)
-{
-	struct buf b;
-	int r = 0;
-
-	buf_init(&b, SIZE_MAX / 4);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct pattern_item *it = &items[i];
-		size_t len = it->re ? strlen(it->re->text) : it->len;
-		char kind = it->re ? 'r' : it->word ? 'w' : 's';
-		if ((r = buf_put(&b, &kind, 1)) == 0 && (r = buf_put(&b, &len, sizeof(len))) == 0)
-			r = buf_put(&b, it->re ? it->re->text : it->bytes, len);
-	}
-	*digest = r == 0 ? map_hash(buf_ptr(&b), buf_len(&b)) : 0;
-	buf_fini(&b);
-	return r;
-}
-
-/* Vectorscan takes literals beside expressions in one database only as expressions: escape all that
- * could mean something. */
-static int literal_write(struct buf *out, const char *bytes, size_t len)
-{
-	static const char hex[] = "0123456789abcdef";
-	char *p;
-	int r;
-
-	if ((r = buf_reserve(out, len * 4 + 1, &p)) < 0)
-		return r;
-	char *start = p;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)bytes[i];
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
-			*p++ = (char)c;
-			continue;
-		}
-		*p++ = '\\';
-		*p++ = 'x';
-		*p++ = hex[c >> 4];
-		*p++ = hex[c & 15];
-	}
-	*p++ = '\0';
-	buf_commit(out, (size_t)(p - start));
-	return 0;
-}
-
-struct sources {
-	struct buf text;
-	size_t *offsets;
-	const char **patterns;
-	unsigned *flags, *ids;
-	unsigned n;
-};
-
-static void sources_fini(struct sources *s)
-{
-	buf_fini(&s->text);
-	free(s->offsets);
-	free(s->patterns);
-	free(s->flags);
-	free(s->ids);
-}
-
-static int sources_add(struct sources *s, const struct pattern_item *it, unsigned id)
-{
-	int r;
-
-	s->offsets[s->n] = buf_len(&s->text);
-	s->ids[s->n] = id;
-	if (it->re) {
-		s->flags[s->n] = it->re->hs_flags;
-		r = buf_putf(&s->text, "%s%s", it->re->extended ? "(?x)" : "", it->re->pattern);
-		if (r == 0)
-			r = buf_put(&s->text, "", 1);
-	} else {
-		/* A word may fail at its edges here and stand whole further on: every occurrence
-		 * counts. */
-		s->flags[s->n] = it->word ? 0 : HS_FLAG_SINGLEMATCH;
-		r = literal_write(&s->text, it->bytes, it->len);
-	}
-	s->n++;
-	return r;
-}
-
-static int sources_init(
-	struct sources *s, const struct pattern_code *code, const struct pattern_item *items)
-{
-	int r = 0;
-
-	memset(s, 0, sizeof(*s));
-	buf_init(&s->text, SIZE_MAX / 4);
-	s->offsets = calloc(code->n, sizeof(*s->offsets));
-	s->patterns = calloc(code->n, sizeof(*s->patterns));
-	s->flags = calloc(code->n, sizeof(*s->flags));
-	s->ids = calloc(code->n, sizeof(*s->ids));
-	if (!s->offsets || !s->patterns || !s->flags || !s->ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < code->n && r == 0; i++)
-		if (!code->unscannable[i])
-			r = sources_add(s, &items[i], (unsigned)i);
-	for (unsigned i = 0; i < s->n; i++)
-		s->patterns[i] = buf_ptr(&s->text) + s->offsets[i];
-	return r;
-}
-
-static void code_set_apart(struct pattern_code *code, size_t i)
-{
-	code->unscannable[i] = true;
-	code->n_unscannable++;
-}
-
-/* The expression that Vectorscan names, or, when they were too much together, all of them. False
- * when there was none. */
-static bool set_apart_failed(struct pattern_code *code, const struct pattern_item *items,
-	const struct sources *s, int failed)
-{
-	unsigned before = (unsigned)code->n_unscannable;
-
-	for (unsigned i = 0; i < s->n; i++)
-		if (items[s->ids[i]].re && (failed < 0 || (unsigned)failed == i))
-			code_set_apart(code, s->ids[i]);
-	return code->n_unscannable > before;
-}
-
-/* One attempt; *again when an expression turned out to be beyond Vectorscan and was set apart. */
-static int code_compile_once(
-	struct pattern_code *code, const struct pattern_item *items, bool *again)
-{
-	hs_compile_error_t *error = NULL;
-	struct sources s;
-	int r;
-
-	*again = false;
-	if ((r = sources_init(&s, code, items)) == 0 && s.n > 0 &&
-		hs_compile_multi(s.patterns, s.flags, s.ids, s.n, HS_MODE_BLOCK, NULL, &code->hs,
-			&error) != HS_SUCCESS) {
-		*again = error && set_apart_failed(code, items, &s, error->expression);
-		r = *again ? 0 : ERR_LIBRARY;
-		hs_free_compile_error(error);
-	}
-	sources_fini(&s);
-	return r;
-}
-
-static int code_new(
-	const struct pattern_item *items, size_t n, uint64_t digest, struct pattern_code **out)
-{
-	static _Atomic uint64_t serials;
-	struct pattern_code *code = calloc(1, sizeof(*code));
-	bool again = true;
-	int r = 0;
-
-	if (!code || !(code->unscannable = calloc(n, sizeof(bool)))) {
-		free(code);
-		return -ENOMEM;
-	}
-	atomic_init(&code->refs, 1);
-	code->serial = atomic_fetch_add(&serials, 1) + 1;
-	code->digest = digest;
-	code->n = n;
-	for (size_t i = 0; i < n; i++) {
-		const struct regex *re = items[i].re;
-
-		code->n_caseless += re && re->caseless;
-		if (re && (!re->scannable ||
-				  (re->caseless && pattern_names_late_letter(re->pattern))))
-			code_set_apart(code, i);
-	}
-	while (again && r == 0)
-		r = code_compile_once(code, items, &again);
-	if (r < 0) {
-		code_unref(code);
-		return r;
-	}
-	*out = code;
-	return 0;
-}
-
-int pattern_db_new(const struct pattern_item *items, size_t n, const struct pattern_db *share,
-	struct pattern_db **out)
-{
-	struct pattern_db *db;
-	uint64_t digest;
-	int r;
-
-	*out = NULL;
-	if (n == 0)
-		return 0;
-	if ((r = items_digest(items, n, &digest)) < 0)
-		return r;
-	if (!(db = calloc(1, sizeof(*db) + n * sizeof(*items))))
-		return -ENOMEM;
-	db->n = n;
-	memcpy(db->items, items, n * sizeof(*items));
-	if (share && share->n == n && share->code->digest == digest) {
-		db->code = share->code;
-		atomic_fetch_add(&db->code->refs, 1);
-	} else if ((r = code_new(items, n, digest, &db->code)) < 0) {
-		free(db);
-		return r;
-	}
-	*out = db;
-	return 0;
-}
-
-void pattern_db_free(struct pattern_db *db)
-{
-	if (!db)
-		return;
-	code_unref(db->code);
-	free(db);
-}
-
-size_t pattern_db_count(const struct pattern_db *db)
-{
-	return db ? db->n : 0;
-}
-
-size_t pattern_db_unscannable(const struct pattern_db *db)
-{
-	return db ? db->code->n_unscannable : 0;
-}
-
 /* ---- scratch ---- */
 
 struct pattern_scratch {
@@ -449,8 +186,9 @@ static int scratch_fit(struct pattern_scratch *s, const struct pattern_code *cod
 
 	if (*known == code->serial)
 		return 0;
-	if ((e = hs_alloc_scratch(code->hs, &s->hs)) != HS_SUCCESS)
-		return e == HS_NOMEM ? -ENOMEM : ERR_LIBRARY;
+	for (unsigned i = 0; i < code->n_hs; i++)
+		if ((e = hs_alloc_scratch(code->hs[i], &s->hs)) != HS_SUCCESS)
+			return e == HS_NOMEM ? -ENOMEM : ERR_LIBRARY;
 	*known = code->serial;
 	return 0;
 }
@@ -492,12 +230,11 @@ int pattern_scan(struct pattern_scratch *s, const struct pattern_db *db, struct 
 		return 0;
 	if (text.len > UINT32_MAX)
 		return ERR_LIBRARY;
-	if (db->code->hs) {
-		if ((r = scratch_fit(s, db->code)) < 0)
-			return r;
-		e = hs_scan(db->code->hs, text.len ? text.ptr : "", (unsigned)text.len, 0, s->hs,
-			scan_on_match, &scan);
-	}
+	if (db->code->n_hs && (r = scratch_fit(s, db->code)) < 0)
+		return r;
+	for (unsigned i = 0; i < db->code->n_hs && e == HS_SUCCESS; i++)
+		e = hs_scan(db->code->hs[i], text.len ? text.ptr : "", (unsigned)text.len, 0,
+			s->hs, scan_on_match, &scan);
 	if (e == HS_SCAN_TERMINATED)
 		return 0;
 	if (e != HS_SUCCESS)

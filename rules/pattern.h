@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include "base/span.h"
 
+struct list;
 struct list_entry;
+struct source_set;
 
 /* Which form of a text is looked at. */
 enum pattern_view { PATTERN_RAW, PATTERN_CASEFOLD, PATTERN_FOLDED };
@@ -33,12 +35,14 @@ const char *regex_text(const struct regex *re);
 /* What is looked for. bytes are borrowed until the database is freed; entry and re too. */
 struct pattern_item {
 	uint32_t group; /* the caller's number for what belongs together: a set, or one operand */
+	uint32_t at;    /* the place in packed_in's pack */
 	bool word;      /* literal: counts only as a whole word */
 	const char *bytes; /* literal in the form of the view; NULL for a regex */
 	size_t len;
 	const struct regex *re;
 	const char *text;               /* as written, for people */
-	const struct list_entry *entry; /* NULL when it stands in a rule */
+	const struct list_entry *entry; /* both NULL when it stands in a rule */
+	const struct list *packed_in;
 };
 
 struct pattern_db;
@@ -47,6 +51,11 @@ struct pattern_db;
  * reused when it was made of the same patterns. 0, -ENOMEM, ERR_LIBRARY. */
 int pattern_db_new(const struct pattern_item *items, size_t n, const struct pattern_db *share,
 	struct pattern_db **out);
+/* As pattern_db_new; a large one is looked for among the sources' parts, or becomes one of them. */
+int pattern_db_make(const struct pattern_item *items, size_t n, const struct pattern_db *share,
+	struct source_set *sources, struct pattern_db **out);
+/* What compiled forms depend on beside the patterns: the library, the processor. Static. */
+const char *pattern_library(void);
 void pattern_db_free(struct pattern_db *db);
 size_t pattern_db_count(const struct pattern_db *db);
 /* How many of its expressions the scanner cannot express, so that PCRE2 runs on every text. */

@@ -117,12 +117,13 @@ static void version_set(struct policy *p, const struct source_set *sources)
 	size_t at = 0;
 
 	while (map_each(&sources->files, &at, &e)) {
-		const struct source_file *f = e->value;
+		struct source_file *f = e->value;
 		if (ends_with(e->key, ".key") || ends_with(e->key, ".crt") ||
 			ends_with(e->key, ".pem"))
 			continue;
-		sum += digest_add(
-			digest_add(0xcbf29ce484222325u, e->key, e->key_len), f->bytes, f->len);
+		sum += digest_add(digest_add(0xcbf29ce484222325u, e->key, e->key_len),
+			f->packed ? (const void *)source_digest(f) : f->bytes,
+			f->packed ? sizeof(f->digest) : f->len);
 	}
 	snprintf(p->version, sizeof(p->version), "%012llx",
 		(unsigned long long)(sum ^ sum >> 48) & 0xffffffffffff);
@@ -151,7 +152,7 @@ static int policy_fill(struct policy *p, const struct ast *ast, struct source_se
 		(r = outline_make(ast, &p->arena, &p->items, &p->n_items)) < 0)
 		return r;
 	version_set(p, sources);
-	return 0;
+	return part_set_add_all(&p->program->parts, &sources->used);
 }
 
 static int policy_make(struct source_set *sources, const char *path, struct policy *previous,
@@ -307,6 +308,11 @@ void policy_limit_observed(
 	struct policy *p, size_t index, struct sketch_counts *ended, struct sketch_counts *running)
 {
 	sketch_take(p->program->limits[index].sketch, clock_mono_ns(), ended, running);
+}
+
+const struct part_set *policy_parts(const struct policy *p)
+{
+	return &p->program->parts;
 }
 
 const char *policy_version(const struct policy *p)

@@ -29,7 +29,8 @@ enum {
 /* What belongs together among a scanner's patterns: a set, or one operand written in a rule. */
 struct scan_group {
 	struct list *list;   /* NULL: an operand */
-	uint64_t base_edits; /* the base holds the set as it was at this edit counter */
+	uint64_t base_edits; /* the base holds the set as it was at this edit counter, ... */
+	size_t base_gone;    /* ... when so many of its pack were taken out */
 };
 
 /* A field that a scanner looks at. */
@@ -178,6 +179,7 @@ struct program {
 	unsigned n_similars;
 	struct list **lists;
 	unsigned n_lists;
+	struct part_set parts; /* packs and databases in it that other processes can map, too */
 	struct scanner *scanners;
 	unsigned n_runs, n_hits; /* fields of scanners; groups of each of those */
 	struct prefix_tree **trees; /* of NODE_NETWORKS, to be freed */

@@ -185,6 +185,9 @@ void policy_limit_observed(
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
 int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);
+/* What of it was compiled into memory that other processes can map, too. */
+struct part_set;
+const struct part_set *policy_parts(const struct policy *p);
 /* A one-line digest of all sources ("v3 2f9c…"), the ruleset version that explain shows. */
 const char *policy_version(const struct policy *p);
 /* How many expectations were run (all held, or the policy would not have loaded). */
@@ -210,6 +213,9 @@ void judge_free(struct judge *j);
 /* Fills *out; strings in it live until the next judge_stanza on j or the end of the stanza's arena. Counting (limits) happens
  * once per stanza per limit. 0 or -ENOMEM (the door fails closed then). */
 int judge_stanza(struct judge *j, struct policy *p, const struct subject *s, struct verdict *out);
+/* From now on seen hears, for each stanza that the limit of that name counts, by which key (as text; an IPv6 address as
+ * its /64; "" where one bucket serves all). Both are borrowed; NULL ends it. */
+void judge_watch_limit(struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg);
 /* The verdict as the stable JSON object of design.md, one line without newline ("judge --json"). */
 int verdict_format_json(const struct verdict *v, struct buf *out);
 

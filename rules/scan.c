@@ -21,6 +21,14 @@ struct scan_state {
 	unsigned found;
 };
 
+/* Was it taken out since, or has it ended? */
+static bool item_is_dead(struct judge *j, const struct pattern_item *item)
+{
+	if (item->packed_in)
+		return !list_packed_is_live(item->packed_in, item->at, view_wall_ms(&j->view));
+	return item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view));
+}
+
 static bool scan_visit(void *arg, const struct pattern_item *item, size_t start, size_t end)
 {
 	struct scan_state *state = arg;
@@ -32,7 +40,7 @@ static bool scan_visit(void *arg, const struct pattern_item *item, size_t start,
 		memset(state->run->hits, 0, state->s->n_groups * sizeof(*hit));
 		state->run->done = SCAN_SOMETHING;
 	}
-	if (hit->item || (item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view))))
+	if (hit->item || item_is_dead(j, item))
 		return true;
 	if (!item->re) {
 		hit->item = item;
@@ -265,8 +273,7 @@ static bool sweep_visit(void *arg, const struct pattern_item *item, size_t start
 	struct judge *j = sweep->j;
 	struct candidate *c;
 
-	if (item->group != sweep->group ||
-		(item->entry && !list_entry_is_live(item->entry, view_wall_ms(&j->view))))
+	if (item->group != sweep->group || item_is_dead(j, item))
 		return true;
 	if (!item->re) {
 		sweep_tell(sweep, start, end);

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "rules/hash.h"
 
 enum { SOURCE_READ_STEP = 65536 };
 static const size_t source_total_max = (size_t)512 << 20;
@@ -41,6 +42,8 @@ void source_init(struct source_set *set, bool from_disk)
 void source_fini(struct source_set *set)
 {
 	map_fini(&set->files, file_free);
+	part_set_fini(&set->parts);
+	part_set_fini(&set->used);
 	set->total = 0;
 }
 
@@ -54,7 +57,7 @@ static unsigned count_lines(const char *bytes, size_t len)
 }
 
 /* Takes bytes (len of them, a NUL behind), also on failure. path is already resolved. */
-static int source_take(struct source_set *set, const char *path, char *bytes, size_t len, const struct source_file **out)
+static int source_take(struct source_set *set, const char *path, char *bytes, size_t len)
 {
 	struct source_file *old = map_find(&set->files, path, strlen(path));
 	size_t others = set->total - (old ? old->len : 0);
@@ -63,7 +66,8 @@ static int source_take(struct source_set *set, const char *path, char *bytes, si
 	int r = -ENOMEM;
 
 	if (file) {
-		*file = (struct source_file){ strdup(path), bytes, len, count_lines(bytes, len) };
+		*file = (struct source_file){ .path = strdup(path), .bytes = bytes, .len = len };
+		file->lines = count_lines(bytes, len);
 		bytes = NULL;
 	}
 	if (!file || !file->path)
@@ -75,8 +79,6 @@ static int source_take(struct source_set *set, const char *path, char *bytes, si
 		goto fail;
 	file_free(previous);
 	set->total = others + len;
-	if (out)
-		*out = file;
 	return 0;
 fail:
 	free(bytes);
@@ -96,7 +98,7 @@ int source_add(struct source_set *set, const char *path, const void *bytes, size
 	if (len)
 		memcpy(copy, bytes, len);
 	copy[len] = '\0';
-	return source_take(set, where, copy, len, NULL);
+	return source_take(set, where, copy, len);
 }
 
 /* All bytes until the end, whatever kind of file it is; at most max. */
@@ -121,7 +123,7 @@ static int read_all(int fd, size_t max, struct buf *into)
 	return 0;
 }
 
-static int source_read(struct source_set *set, const char *path, const struct source_file **out)
+static int source_read(struct source_set *set, const char *path)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	size_t room = set->total_max - set->total, len;
@@ -143,26 +145,80 @@ static int source_read(struct source_set *set, const char *path, const struct so
 	buf_fini(&all);
 	if (r < 0)
 		return r;
-	return bytes ? source_take(set, path, bytes, len, out) : -ENOMEM;
+	return bytes ? source_take(set, path, bytes, len) : -ENOMEM;
 }
 
-const struct source_file *source_peek(const struct source_set *set, const char *path)
+struct source_file *source_peek(const struct source_set *set, const char *path)
 {
 	return map_find(&set->files, path, strlen(path));
 }
 
-int source_find(struct source_set *set, const char *base_path, const char *path, const struct source_file **out)
+int source_find_list(
+	struct source_set *set, const char *base_path, const char *path, struct source_file **out)
 {
 	cleanup_free char *where = source_resolve(base_path, path);
-	const struct source_file *file;
+	int r;
 
 	if (!where)
 		return -ENOMEM;
-	if ((file = map_find(&set->files, where, strlen(where)))) {
-		*out = file;
+	if ((*out = source_peek(set, where)))
 		return 0;
+	if (!set->from_disk)
+		return -ENOENT;
+	if ((r = source_read(set, where)) == 0)
+		*out = source_peek(set, where);
+	return r;
+}
+
+int source_find(struct source_set *set, const char *base_path, const char *path, const struct source_file **out)
+{
+	struct source_file *file;
+	int r = source_find_list(set, base_path, path, &file);
+
+	if (r == 0 && (r = source_text(set, file)) == 0) {
+		file = source_peek(set, file->path);
+		file->plain = true;
+		*out = file;
 	}
-	return set->from_disk ? source_read(set, where, out) : -ENOENT;
+	return r;
+}
+
+int source_text(struct source_set *set, struct source_file *file)
+{
+	struct source_set disk;
+	struct source_file *now;
+	int r;
+
+	if (!file->elided)
+		return 0;
+	if (!set->rereads)
+		return ERR_PROTO;
+	source_init(&disk, true);
+	if ((r = source_find_list(&disk, NULL, file->path, &now)) == 0) {
+		char *bytes = file->bytes;
+
+		file->bytes = now->bytes;
+		now->bytes = bytes;
+		file->len = now->len;
+		file->lines = now->lines;
+		file->elided = file->hashed = false;
+		set->total += file->len;
+	}
+	source_fini(&disk);
+	return r;
+}
+
+const unsigned char *source_digest(struct source_file *file)
+{
+	struct hash_state h;
+
+	if (!file->hashed) {
+		hash_begin(&h);
+		hash_add(&h, file->bytes, file->len);
+		hash_end(&h, file->digest);
+		file->hashed = true;
+	}
+	return file->digest;
 }
 
 /* ---- paths ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A source set as one run of bytes and back: how the children get every file the daemon read without opening any. In: the
  * set, or a descriptor the daemon sent. Out: a sealed memfd, or the set again. Layout, in host order since both ends are one
- * machine: magic, then for each file path length, byte length, path, bytes. What a sibling sends is checked, not trusted:
+ * machine: magic, then for each file its head, path, bytes. What a sibling sends is checked, not trusted:
  * anything that does not add up is ERR_PROTO. It never keeps the descriptor. */
 #include "rules/source.h"
 
@@ -17,12 +17,20 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-static const char bundle_magic[8] = "xwsrc1\n";
+static const char bundle_magic[8] = "xwsrc2\n";
 enum { BUNDLE_PATH_MAX = 4096 };
 
 struct bundle_head {
 	uint64_t path_len, len;
+	uint64_t elided; /* 1: len is 0, and this is what the bytes hash to */
+	uint8_t digest[32];
 };
+
+/* A list that is packed, and that nobody else reads, is not sent as text. */
+static bool is_elided(const struct source_file *file)
+{
+	return file->elided || (file->packed && !file->plain);
+}
 
 static int write_all(int fd, const void *data, size_t len)
 {
@@ -65,10 +73,16 @@ static int bundle_write(int fd, struct source_file *const *files)
 	int r = write_all(fd, bundle_magic, sizeof(bundle_magic));
 
 	for (; r == 0 && *files; files++) {
-		struct bundle_head head = { strlen((*files)->path), (*files)->len };
+		struct bundle_head head = { .path_len = strlen((*files)->path) };
 
+		if (is_elided(*files)) {
+			head.elided = 1;
+			memcpy(head.digest, source_digest(*files), sizeof(head.digest));
+		} else {
+			head.len = (*files)->len;
+		}
 		if ((r = write_all(fd, &head, sizeof(head))) == 0 && (r = write_all(fd, (*files)->path, head.path_len)) == 0)
-			r = write_all(fd, (*files)->bytes, (*files)->len);
+			r = write_all(fd, (*files)->bytes, head.len);
 	}
 	return r;
 }
@@ -91,6 +105,18 @@ int source_bundle(const struct source_set *set, int *fd)
 	return 0;
 }
 
+static void file_elide(struct source_set *set, const char *path, const uint8_t digest[32])
+{
+	char *where = source_resolve(NULL, path);
+	struct source_file *file = where ? source_peek(set, where) : NULL;
+
+	free(where);
+	if (!file)
+		return;
+	file->elided = file->hashed = file->packed = true;
+	memcpy(file->digest, digest, sizeof(file->digest));
+}
+
 static int bundle_read(const char *at, size_t left, struct source_set *set)
 {
 	struct bundle_head head;
@@ -108,12 +134,15 @@ static int bundle_read(const char *at, size_t left, struct source_set *set)
 		at += sizeof(head);
 		left -= sizeof(head);
 		if (head.path_len == 0 || head.path_len > BUNDLE_PATH_MAX || head.path_len > left ||
-			head.len > left - head.path_len)
+			head.len > left - head.path_len || head.elided > 1 ||
+			(head.elided && head.len))
 			return ERR_PROTO;
 		memcpy(path, at, head.path_len);
 		path[head.path_len] = '\0';
 		if ((r = source_add(set, path, at + head.path_len, head.len)) < 0)
 			return r;
+		if (head.elided)
+			file_elide(set, path, head.digest);
 		at += head.path_len + head.len;
 		left -= head.path_len + head.len;
 	}
