@@ -48,9 +48,9 @@ static int setup(void **state)
 	f->s.jid = "u@local.example/r";
 	conn_init(&f->s.client.conn, 262144, &f->s.client, NULL, NULL);
 	conn_init(&f->s.server.conn, 262144, &f->s.server, NULL, NULL);
-	sm_init(&f->s.sm, 1);
+	sm_init(&f->s.sm);
 	assert_int_equal(sm_enable(&f->s.sm), 0);
-	assert_int_equal(sm_enabled(&f->s.sm, NULL, 0, NULL), 0);
+	assert_int_equal(sm_enabled(&f->s.sm, "d", NULL, 0, NULL), 0);
 	f->v.rule = f->v.chain = "";
 	strcpy(f->v.id, "test-id");
 	*state = f;
