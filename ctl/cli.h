@@ -50,6 +50,7 @@ int cli_answer_json(json_t *result);
 int cli_check(struct cli *cli);
 int cli_print(struct cli *cli);
 int cli_judge(struct cli *cli);
+int cli_replay(struct cli *cli);
 int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);

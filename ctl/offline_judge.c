@@ -12,10 +12,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "ctl/cli.h"
-#include "ctl/show.h"
 #include "ctl/show_trace.h"
 #include "rules/rules.h"
 #include "rules/trace.h"
+#include "rules/verdict_text.h"
 #include "xmpp/ns.h"
 
 static const char bare_header[] =
@@ -41,33 +41,6 @@ static bool brings_header(struct span head)
 	}
 	return (head.len >= 5 && memcmp(head.ptr, "<?xml", 5) == 0) ||
 	       (head.len >= 8 && memcmp(head.ptr, "<stream:", 8) == 0);
-}
-
-static void print_verdict(const struct verdict *v)
-{
-	printf("%s%s", v->dry ? "  would " : "", verdict_kind_text(v->kind));
-	if (v->kind == VERDICT_REJECT)
-		printf(" %s", stanza_error_text(v->condition));
-	if (v->kind == VERDICT_CLOSE)
-		printf(" %s", stream_error_text(v->stream_error));
-	if (v->kind == VERDICT_REDIRECT)
-		printf(" to %s", v->redirect);
-	if (*v->rule)
-		printf(" by %s/%s", v->chain, v->rule);
-	else if (*v->chain)
-		printf(" by policy of %s", v->chain);
-	for (unsigned i = 0; i < v->n_matches; i++)
-		printf("%s%s \"%s\" is \"%s\"%s%s", i == 0 ? ": " : ", ", v->matches[i].field,
-			show_safe(v->matches[i].text, 60), show_safe(v->matches[i].entry, 60),
-			*v->matches[i].set ? " of @" : "", v->matches[i].set);
-	if (v->strikes)
-		printf(", strike %u", v->strikes);
-	if (v->dry)
-		printf(" (dry)\n");
-	else
-		printf(" [%s]\n", v->id);
-	for (const struct verdict *w = v->would; w; w = w->next)
-		print_verdict(w);
 }
 
 /* The verdict's object with the steps in it; takes nothing. */
@@ -105,7 +78,7 @@ static int judge_one(struct judging *run, const struct stanza *stanza)
 		return r;
 	if (run->cli->json)
 		return print_json(run, &verdict);
-	print_verdict(&verdict);
+	verdict_print(stdout, &verdict);
 	if (run->follows)
 		show_steps(stdout, run->trace.steps, run->trace.cut, run->cli->colour);
 	return 0;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmppwallctl limit simulate: a rate tried on what happened, without a daemon. In: events.json or lines of TIME KEY, and
- * the limit's key from the policy (or told). Out: who would have been limited. Lines that tell no time or no key are
- * counted, not guessed at. */
+/* xmppwallctl limit simulate: a rate tried on what happened, without a daemon. In: events.json, lines of TIME KEY or a
+ * capture (which the inspector turns into such lines), and the limit's key from the policy (or told). Out: who would have
+ * been limited. Lines that tell no time or no key are counted, not guessed at. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "ctl/cli.h"
 #include "ctl/event_key.h"
+#include "ctl/inspector.h"
 #include "ctl/limit_words.h"
 #include "ctl/show.h"
 #include "ctl/show_histogram.h"
@@ -187,17 +189,12 @@ static int run_line(struct run *run, char *line)
 	return key_ready(run) ? line_event(run, line, len) : ERR_NOTFOUND;
 }
 
-static int run_file(struct run *run)
+static int run_lines(struct run *run, FILE *in)
 {
-	FILE *in = strcmp(run->from, "-") == 0 ? stdin : fopen(run->from, "r");
 	char *line = NULL;
 	size_t size = 0;
 	int r = 0;
 
-	if (!in) {
-		fprintf(stderr, "xmppwallctl %s: cannot read %s: %s\n", run->cli->command, run->from, strerror(errno));
-		return ERR_NOTFOUND;
-	}
 	while (r == 0 && getline(&line, &size, in) >= 0)
 		r = run_line(run, line);
 	if (r == 0 && ferror(in)) {
@@ -207,6 +204,64 @@ static int run_file(struct run *run)
 	if (r == -ENOMEM)
 		fprintf(stderr, "xmppwallctl %s: %s\n", run->cli->command, err_text(r));
 	free(line);
+	return r;
+}
+
+/* The inspector reads it and tells each stanza that the limit would count: by the policy's own conditions, or every stanza by
+ * a key of any fields. */
+static int run_capture(struct run *run)
+{
+	char *argv[INSPECTOR_ARGUMENTS_MAX] = { NULL, (char *)"--replay", (char *)(run->key ? "--key" : "--rules"),
+		run->key ? run->key : (char *)(uintptr_t)run->rules, (char *)(run->key ? "--" : "--limit"),
+		(char *)(uintptr_t)(run->key ? run->from : run->name), (char *)(run->key ? NULL : "--"),
+		(char *)(uintptr_t)(run->key ? NULL : run->from) };
+	pid_t pid;
+	FILE *in = inspector_start(run->cli->command, argv, &pid);
+	int r;
+
+	if (!in)
+		return ERR_NOTFOUND;
+	r = run_lines(run, in);
+	return inspector_finish(in, pid) == EXIT_DONE ? r : ERR_NOTFOUND;
+}
+
+/* By its first bytes; only a file can be read again from there. */
+static bool is_capture(FILE *in)
+{
+	static const unsigned char magics[][4] = { { 0x0a, 0x0d, 0x0d, 0x0a }, { 0xd4, 0xc3, 0xb2, 0xa1 }, { 0xa1, 0xb2, 0xc3, 0xd4 },
+		{ 0x4d, 0x3c, 0xb2, 0xa1 }, { 0xa1, 0xb2, 0x3c, 0x4d } };
+	unsigned char first[4];
+	struct stat st;
+	bool whole;
+
+	if (fstat(fileno(in), &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	whole = fread(first, 1, sizeof first, in) == sizeof first;
+	rewind(in);
+	for (size_t i = 0; whole && i < sizeof magics / sizeof *magics; i++)
+		if (memcmp(first, magics[i], sizeof first) == 0)
+			return true;
+	return false;
+}
+
+static int run_file(struct run *run)
+{
+	FILE *in = strcmp(run->from, "-") == 0 ? stdin : fopen(run->from, "r");
+	const char *field;
+	int r;
+
+	if (!in) {
+		fprintf(stderr, "xmppwallctl %s: cannot read %s: %s\n", run->cli->command, run->from, strerror(errno));
+		return ERR_NOTFOUND;
+	}
+	if (in != stdin && is_capture(in)) {
+		r = run_capture(run);
+	} else if (run->key && !event_key_known(run->key, &field)) {
+		cli_usage_error(run->cli, "events do not tell '%s'", field);
+		r = ERR_SYNTAX;
+	} else {
+		r = run_lines(run, in);
+	}
 	if (in != stdin)
 		fclose(in);
 	return r;
@@ -266,7 +321,7 @@ static int run_answer(const struct run *run)
 int cli_limit_simulate(struct cli *cli)
 {
 	struct run run = { .cli = cli, .rules = cli->config };
-	const char *key = NULL, *field;
+	const char *key = NULL;
 	struct limit_words words;
 	int r;
 
@@ -279,12 +334,11 @@ int cli_limit_simulate(struct cli *cli)
 		return cli_usage_error(cli, "needs --from FILE");
 	if ((r = limit_words_parse(cli, 1, &words)) != EXIT_DONE)
 		return r;
-	if (key && !event_key_known(key, &field))
-		return cli_usage_error(cli, "events do not tell '%s'", field);
 	run.name = cli->argv[0];
 	run.key = key ? strdup(key) : NULL;
 	run.simulation = simulation_new(&words.rate);
-	r = run.simulation && run_file(&run) == 0 ? run_answer(&run) : EXIT_NO;
+	r = run.simulation ? run_file(&run) : -ENOMEM;
+	r = r == 0 ? run_answer(&run) : r == ERR_SYNTAX ? EXIT_WRONG_USAGE : EXIT_NO;
 	simulation_free(run.simulation);
 	free(run.key);
 	return r;

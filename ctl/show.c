@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "ctl/show.h"
-#include "xmpp/text.h"
+#include "xmpp/safe.h"
 
 enum { CELL = 512, COLUMNS_MAX = 12 };
 
@@ -45,36 +45,7 @@ const char *show_text(const json_t *object, const char *dotted)
 
 const char *show_safe(const char *text, size_t width)
 {
-	static char buffers[4][2048];
-	static unsigned turn;
-	char *out = buffers[turn++ % 4], *o = out;
-	struct span all = span_of(text);
-	size_t used = 0;
-
-	for (size_t i = 0; i < all.len && o < out + 2048 - 16;) {
-		uint32_t cp = 0;
-		size_t n = text_decode(all, i, &cp);
-
-		if (width && used >= width) {
-			o = stpcpy(o, "…");
-			break;
-		}
-		if (n == 0) {
-			o += sprintf(o, "\\x%02x", (unsigned char)text[i]);
-			n = 1;
-		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ||
-			   (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x202a && cp <= 0x202e) ||
-			   (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || cp == 0xad) {
-			o += sprintf(o, "\\u{%" PRIx32 "}", cp); /* unseen, and bidi could lie */
-		} else {
-			memcpy(o, text + i, n);
-			o += n;
-		}
-		i += n;
-		used++;
-	}
-	*o = '\0';
-	return out;
+	return safe_text(text, width);
 }
 
 static void format_wall(int64_t ms, char *text, size_t size)

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between packet.c and inspect.c: whose packet is it, and would its receiver take it?
+ * In: parsed packets in the order they were seen. Out: for each connection two runs of bytes with
+ * their gaps and ends. As the endpoint does (Linux; RFC 9293, 5961, 7323), a segment is passed over
+ * when its checksum is wrong, it lacks the ACK flag, carries a signature nobody agreed on or a
+ * timestamp from the past; a reset counts only at exactly the next byte; a SYN inside a connection
+ * counts only once the other side answers it. So decoys that an endpoint ignores are ignored here.
+ * The table is bounded: the connection that was silent longest gives way, and that is counted. It
+ * never looks at a payload and reads no clock but the packets'. */
+#include "nfq-filter/flow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/map.h"
+
+const struct flow_limits flow_limits_default = {
+	.flows = 65536,
+	.pool_bytes = (size_t)256 << 20,
+	.idle_ns = 30000000000u,
+	.closed_ns = 60000000000u,
+	.gap_packets = 16,
+	.gap_ns = 1000000000u,
+	.deaf_ns = 3000000000u,
+	.reassembly = {
+		.held_bytes = 1 << 20,
+		.held_segments = 2048,
+		.kept_bytes = 256 << 10,
+		.window = 16 << 20,
+	},
+};
+
+/* From the one not heard of longest to the last heard. */
+struct flow_list {
+	struct flow *oldest, *newest;
+};
+
+struct flow_table {
+	const struct flow_limits *limits;
+	struct flow_hooks hooks;
+	struct counts *counts;
+	struct map flows;
+	struct flow_list busy, idle;
+	struct reassembly_pool pool;
+	uint64_t now_ns, number;
+};
+
+struct flow_key {
+	struct endpoint low, high;
+};
+
+struct flow_table *flow_table_new(
+	const struct flow_limits *limits, const struct flow_hooks *hooks, struct counts *counts)
+{
+	struct flow_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->limits = limits;
+	t->hooks = *hooks;
+	t->counts = counts;
+	t->pool.max = limits->pool_bytes;
+	map_init(&t->flows);
+	return t;
+}
+
+size_t flow_table_count(const struct flow_table *t)
+{
+	return t->flows.count;
+}
+
+/* ---- the lists ---- */
+
+static void list_remove(struct flow_table *t, struct flow *f)
+{
+	struct flow_list *l = f->is_idle ? &t->idle : &t->busy;
+
+	if (f->newer)
+		f->newer->older = f->older;
+	else
+		l->newest = f->older;
+	if (f->older)
+		f->older->newer = f->newer;
+	else
+		l->oldest = f->newer;
+	f->newer = f->older = NULL;
+}
+
+static void list_append(struct flow_table *t, struct flow *f, bool idle)
+{
+	struct flow_list *l = idle ? &t->idle : &t->busy;
+
+	f->is_idle = idle;
+	f->older = l->newest;
+	if (l->newest)
+		l->newest->newer = f;
+	else
+		l->oldest = f;
+	l->newest = f;
+}
+
+/* ---- coming and going ---- */
+
+static struct flow_key key_of(const struct endpoint *a, const struct endpoint *b)
+{
+	return memcmp(a, b, sizeof(*a)) <= 0 ? (struct flow_key){ *a, *b }
+					     : (struct flow_key){ *b, *a };
+}
+
+/* Its user hears the rest and goes; the connection stays known for a while. */
+static void flow_close(struct flow_table *t, struct flow *f)
+{
+	if (f->closed)
+		return;
+	f->last_call = true;
+	t->hooks.forget(t->hooks.arg, f);
+	f->user = NULL;
+	f->closed = true;
+	for (unsigned i = 0; i < FLOW_SIDES; i++)
+		reassembly_fini(&f->half[i].in);
+}
+
+static void flow_remove(struct flow_table *t, struct flow *f)
+{
+	struct flow_key key = key_of(&f->client, &f->server);
+
+	flow_close(t, f);
+	list_remove(t, f);
+	map_take(&t->flows, &key, sizeof(key));
+	free(f);
+}
+
+void flow_table_clear(struct flow_table *t)
+{
+	while (t->idle.oldest)
+		flow_remove(t, t->idle.oldest);
+	while (t->busy.oldest)
+		flow_remove(t, t->busy.oldest);
+}
+
+void flow_table_free(struct flow_table *t)
+{
+	if (!t)
+		return;
+	flow_table_clear(t);
+	map_fini(&t->flows, NULL);
+	free(t);
+}
+
+/* Who was silent long enough gives back memory; who ended long ago leaves. */
+static void sweep(struct flow_table *t)
+{
+	struct flow *f;
+
+	while ((f = t->idle.oldest) && f->closed && t->now_ns - f->last_ns >= t->limits->closed_ns)
+		flow_remove(t, f);
+	while ((f = t->busy.oldest) && t->now_ns - f->last_ns >= t->limits->idle_ns) {
+		list_remove(t, f);
+		list_append(t, f, true);
+		if (f->closed)
+			continue;
+		for (unsigned i = 0; i < FLOW_SIDES; i++)
+			reassembly_shrink(&f->half[i].in);
+		t->hooks.idle(t->hooks.arg, f);
+	}
+}
+
+/* The client is who asks: who sent SYN, else who speaks to a port that somebody serves. */
+static bool is_from_client(const struct flow_table *t, const struct packet *p)
+{
+	bool to, from;
+
+	if (p->flags & TCP_SYN)
+		return !(p->flags & TCP_ACK);
+	to = t->hooks.serves(t->hooks.arg, p->dst.port);
+	from = t->hooks.serves(t->hooks.arg, p->src.port);
+	return to != from ? to : p->dst.port <= p->src.port;
+}
+
+static int flow_new(struct flow_table *t, const struct packet *p, struct flow **out)
+{
+	struct flow_key key = key_of(&p->src, &p->dst);
+	bool client = is_from_client(t, p);
+	struct flow *f;
+	int r;
+
+	if (t->flows.count >= t->limits->flows) {
+		f = t->idle.oldest ? t->idle.oldest : t->busy.oldest;
+		counts_add(t->counts, COUNT_FLOW_EVICTED, !f->closed);
+		flow_remove(t, f);
+	}
+	if (!(f = calloc(1, sizeof(*f))))
+		return -ENOMEM;
+	if ((r = map_put(&t->flows, &key, sizeof(key), f, NULL)) < 0) {
+		free(f);
+		return r;
+	}
+	f->client = client ? p->src : p->dst;
+	f->server = client ? p->dst : p->src;
+	f->number = ++t->number;
+	f->first_ns = f->last_ns = t->now_ns;
+	f->midstream = !(p->flags & TCP_SYN);
+	for (unsigned i = 0; i < FLOW_SIDES; i++)
+		reassembly_init(&f->half[i].in, &t->limits->reassembly, &t->pool);
+	list_append(t, f, false);
+	counts_add(t->counts, COUNT_FLOW, 1);
+	counts_add(t->counts, COUNT_FLOW_MIDSTREAM, f->midstream);
+	*out = f;
+	return 0;
+}
+
+static enum flow_side side_of(const struct flow *f, const struct packet *p)
+{
+	return memcmp(&p->src, &f->client, sizeof(p->src)) == 0 ? FLOW_CLIENT : FLOW_SERVER;
+}
+
+/* ---- what a receiver takes ---- */
+
+/* What both ends agreed on with their SYN; of a connection that was joined later: what is usual
+ * there. */
+static void learn_options(struct flow_half *h, const struct packet *p)
+{
+	if (h->seen)
+		return;
+	h->seen = true;
+	h->is_signed = p->is_signed;
+	h->stamped = p->has_stamp;
+	h->stamp = p->stamp;
+}
+
+static bool is_refused(struct flow_table *t, const struct flow *f, const struct flow_half *h,
+	const struct packet *p)
+{
+	enum count why = COUNT_MAX;
+
+	if (p->checksum == CHECKSUM_WRONG && !t->limits->any_checksum)
+		why = COUNT_PACKET_CHECKSUM;
+	else if (!(p->flags & (TCP_ACK | TCP_SYN | TCP_RST)))
+		why = COUNT_TCP_NO_ACK;
+	else if (p->is_signed && h->seen && !h->is_signed)
+		why = COUNT_TCP_SIGNED;
+	else if (p->has_stamp && f->half[0].stamped && f->half[1].stamped &&
+		 !(p->flags & TCP_RST) && (int32_t)(p->stamp - h->stamp) < 0)
+		why = COUNT_TCP_STAMP;
+	if (why == COUNT_MAX)
+		return false;
+	counts_add(t->counts, why, 1);
+	return true;
+}
+
+/* A reset is believed where the next byte would be, or what its receiver last said it wants. */
+static void take_reset(
+	struct flow_table *t, struct flow *f, struct flow_half *h, const struct packet *p)
+{
+	int64_t at = reassembly_position(&h->in, p->seq);
+
+	if (h->in.started && at != (int64_t)h->in.next && at != (int64_t)h->in.acked) {
+		counts_add(t->counts, COUNT_TCP_RST_IGNORED, 1);
+		return;
+	}
+	f->reset = true;
+}
+
+/* Where streams begin. True when the packet's data may be taken. */
+static bool take_syn(
+	struct flow_table *t, struct flow *f, enum flow_side side, const struct packet *p)
+{
+	struct flow_half *h = &f->half[side], *other = &f->half[!side];
+
+	if (!h->in.started) {
+		reassembly_start(&h->in, p->seq + 1);
+		h->syn = true;
+		if ((p->flags & TCP_ACK) && !other->in.started)
+			reassembly_start(&other->in, p->ack);
+		return true;
+	}
+	if (h->syn && h->in.next == 0 && h->in.next_seq == p->seq + 1)
+		return true;
+	/* Sent again, late, it is no surprise. */
+	counts_add(t->counts, COUNT_TCP_SYN_IGNORED, reassembly_position(&h->in, p->seq + 1) != 0);
+	return false;
+}
+
+/* A connection begun anew between the same ports: once both have said so, or after the old one. */
+static bool is_reborn(struct flow_table *t, struct flow *f, const struct packet *p)
+{
+	enum flow_side side = side_of(f, p);
+
+	if (!(p->flags & TCP_SYN))
+		return false;
+	if (!(p->flags & TCP_ACK)) {
+		if (f->closed || f->half[0].ended || f->half[1].ended ||
+			t->now_ns - f->last_ns >= t->limits->closed_ns)
+			return !f->half[side].in.started || f->closed ||
+			       reassembly_position(&f->half[side].in, p->seq + 1) != 0;
+		f->syn_again = side == FLOW_CLIENT;
+		f->syn_seq = p->seq;
+		return false;
+	}
+	return f->closed || (f->syn_again && side == FLOW_SERVER && p->ack == f->syn_seq + 1 &&
+				    reassembly_position(&f->half[FLOW_CLIENT].in, p->ack) != 0);
+}
+
+static void take_fin(struct flow_half *h, const struct packet *p)
+{
+	int64_t at = reassembly_position(&h->in, p->seq + (uint32_t)(p->len + p->missing));
+
+	if (!h->in.started || h->fin || at < (int64_t)h->in.next ||
+		at > (int64_t)(h->in.next + h->in.limits->window))
+		return;
+	h->fin = true;
+	h->fin_at = (uint64_t)at;
+}
+
+static int take_bytes(struct flow_table *t, struct flow_half *h, const struct packet *p)
+{
+	struct reassembly_result result;
+	uint32_t seq = p->seq + !!(p->flags & TCP_SYN);
+	int64_t at;
+	int r;
+
+	if (!h->in.started)
+		reassembly_start(&h->in, seq);
+	at = reassembly_position(&h->in, seq);
+	if (p->len <= 1 && at == (int64_t)h->in.next - 1 && at >= 0) {
+		counts_add(t->counts, COUNT_TCP_KEEPALIVE, 1);
+		return 0;
+	}
+	if (p->flags & TCP_URG) {
+		counts_add(t->counts, COUNT_TCP_URGENT, 1);
+		if (!reassembly_urgent(&h->in, seq + p->urgent - (p->urgent > 0)))
+			counts_add(t->counts, COUNT_TCP_LIMIT, 1);
+	}
+	if ((r = reassembly_push(&h->in, seq, p->payload, p->len, &result)) < 0)
+		return r;
+	h->conflicts += result.conflicts;
+	counts_add(t->counts, COUNT_TCP_CONFLICT, result.conflicts);
+	counts_add(t->counts, COUNT_PACKET_CUT, p->missing > 0);
+	if (p->len == 0 || result.fate == REASSEMBLY_NEW)
+		return 0;
+	h->full = h->full || result.fate == REASSEMBLY_FULL;
+	counts_add(t->counts,
+		result.fate == REASSEMBLY_HELD      ? COUNT_TCP_HELD
+		: result.fate == REASSEMBLY_OUTSIDE ? COUNT_TCP_OUTSIDE
+		: result.fate == REASSEMBLY_FULL    ? COUNT_TCP_LIMIT
+						    : COUNT_TCP_OLD,
+		1);
+	return 0;
+}
+
+/* Since when is there a hole, and since when is it known to be lost? */
+static void watch_hole(const struct flow_table *t, struct flow_half *h)
+{
+	if (h->in.n_held == 0)
+		h->hole_ns = 0;
+	else if (h->hole_ns == 0)
+		h->hole_ns = t->now_ns;
+	if (!reassembly_is_lost(&h->in)) {
+		h->lost_packets = 0;
+		h->lost_ns = 0;
+		return;
+	}
+	if (h->lost_ns == 0)
+		h->lost_ns = t->now_ns;
+	h->lost_packets++;
+}
+
+static int flow_take(struct flow_table *t, struct flow *f, const struct packet *p)
+{
+	enum flow_side side = side_of(f, p);
+	struct flow_half *h = &f->half[side], *other = &f->half[!side];
+	bool data = true;
+	int r = 0;
+
+	learn_options(h, p);
+	h->packets++;
+	h->bytes += p->len;
+	if (p->flags & TCP_RST) {
+		take_reset(t, f, h, p);
+		return 0;
+	}
+	if (p->flags & TCP_SYN)
+		data = take_syn(t, f, side, p);
+	if (p->flags & TCP_ACK)
+		reassembly_ack(&other->in, p->ack);
+	if (data && (p->len > 0 || p->missing > 0 || (p->flags & TCP_FIN)) && !(h->fin && h->ended))
+		r = take_bytes(t, h, p);
+	if (p->has_stamp && h->in.started &&
+		reassembly_position(&h->in, p->seq) <= (int64_t)h->in.next &&
+		(int32_t)(p->stamp - h->stamp) > 0)
+		h->stamp = p->stamp;
+	if (data && r == 0 && (p->flags & TCP_FIN))
+		take_fin(h, p);
+	watch_hole(t, h);
+	watch_hole(t, other);
+	return r;
+}
+
+int flow_push(struct flow_table *t, const struct packet *p, struct flow **out)
+{
+	struct flow_key key = key_of(&p->src, &p->dst);
+	struct flow *f;
+	int r;
+
+	*out = NULL;
+	if (p->time_ns > t->now_ns)
+		t->now_ns = p->time_ns;
+	sweep(t);
+	f = map_find(&t->flows, &key, sizeof(key));
+	if (f && is_refused(t, f, &f->half[side_of(f, p)], p))
+		return 0;
+	if (f && is_reborn(t, f, p)) {
+		flow_remove(t, f);
+		f = NULL;
+	}
+	if (!f) {
+		static const struct flow none;
+
+		/* The tail of something that ended, or a scan. */
+		if (!(p->flags & TCP_SYN) && (p->len == 0 || (p->flags & TCP_RST)))
+			return 0;
+		if (is_refused(t, &none, &none.half[0], p))
+			return 0;
+		if ((r = flow_new(t, p, &f)) < 0)
+			return r;
+	}
+	list_remove(t, f);
+	list_append(t, f, false);
+	f->last_ns = t->now_ns;
+	if (f->closed)
+		return 0;
+	*out = f;
+	return flow_take(t, f, p);
+}
+
+/* ---- out ---- */
+
+static bool gap_is_due(const struct flow_table *t, const struct flow *f, const struct flow_half *h,
+	const struct flow_half *other)
+{
+	if (h->in.n_held == 0)
+		return false;
+	if (f->last_call || f->reset || h->full)
+		return true;
+	if (h->lost_ns && (h->lost_packets >= t->limits->gap_packets ||
+				  t->now_ns - h->lost_ns >= t->limits->gap_ns))
+		return true;
+	return !other->seen && t->now_ns - h->hole_ns >= t->limits->deaf_ns;
+}
+
+void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct flow_event *out)
+{
+	struct flow_half *h = &f->half[side];
+
+	*out = (struct flow_event){ .kind = FLOW_NOTHING };
+	if (f->closed || h->ended)
+		return;
+	if (reassembly_next(&h->in, &out->bytes, &out->position)) {
+		out->kind = FLOW_BYTES;
+		return;
+	}
+	if (gap_is_due(t, f, h, &f->half[!side])) {
+		out->kind = FLOW_GAP;
+		out->lost = reassembly_skip(&h->in);
+		h->full = false;
+		h->lost_packets = 0;
+		h->lost_ns = h->hole_ns = 0;
+		watch_hole(t, h);
+		counts_add(t->counts, COUNT_TCP_GAP, 1);
+		counts_add(t->counts, COUNT_TCP_GAP_BYTES, out->lost);
+		return;
+	}
+	if ((h->fin && h->in.given >= h->fin_at) || f->reset) {
+		h->ended = true;
+		out->kind = FLOW_END;
+	}
+}
+
+void flow_settle(struct flow_table *t, struct flow *f)
+{
+	if (f->reset || (f->half[FLOW_CLIENT].ended && f->half[FLOW_SERVER].ended))
+		flow_close(t, f);
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between flow.c and the rules: bytes in order become stanzas, stanzas get their verdicts.
+ * In: both directions' bytes with their positions, gaps and ends. Out: through hooks, each verdict
+ * with the bytes it is about, and what cannot be read: TLS, compression, other protocols, a broken
+ * stream. The stream machine, its ceilings and the rules are those of the proxy. A direction joined
+ * in its middle, or cut by missing packets, is read again from the next place where a stanza
+ * begins. It acts on nothing and holds no packet. */
+#include "nfq-filter/inspect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "nfq-filter/detect.h"
+#include "nfq-filter/inspect_login.h"
+#include "xmpp/ns.h"
+
+enum { WAIT_MAX = 65536, SEEK_MAX = 65536 };
+
+static int half_drain(struct inspection *i, enum flow_side side);
+
+struct inspection *inspection_new(struct inspector *of, const struct flow *f)
+{
+	struct inspection *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return NULL;
+	i->of = of;
+	i->client = f->client;
+	i->server = f->server;
+	i->midstream = f->midstream;
+	i->first_ns = of->now_ns;
+	i->conf = detect_service(of->policy, f->server.port);
+	i->role = detect_role(of->policy, f->server.port);
+	i->service = i->conf ? i->conf->name : detect_role_name(i->role);
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		i->half[s].stage = f->midstream ? STAGE_SEEK : STAGE_NEW;
+	return i;
+}
+
+static void half_account(struct inspection *i, struct inspect_half *h)
+{
+	size_t now = h->in ? stream_memory(h->in) : 0;
+
+	i->of->memory += now - h->memory;
+	h->memory = now;
+}
+
+static void half_close(struct inspection *i, struct inspect_half *h, enum inspect_stage stage)
+{
+	stream_free(h->in);
+	h->in = NULL;
+	h->stage = stage;
+	half_account(i, h);
+}
+
+void inspection_free(struct inspection *i)
+{
+	if (!i)
+		return;
+	if (i->number)
+		i->of->hooks.ended(i->of->hooks.arg, i);
+	for (unsigned s = 0; s < FLOW_SIDES; s++) {
+		half_close(i, &i->half[s], STAGE_ENDED);
+		free(i->half[s].header.from);
+		free(i->half[s].header.to);
+	}
+	free(i->jid);
+	free(i);
+}
+
+static void note(struct inspection *i, enum flow_side side, const char *what)
+{
+	i->of->hooks.noted(i->of->hooks.arg, i, side, what);
+}
+
+/* ---- what it is ---- */
+
+static void becomes_stream(struct inspection *i)
+{
+	i->speaks = SPEAKS_XMPP;
+	if (i->number)
+		return;
+	i->number = ++i->of->streams;
+	counts_add(i->of->counts, COUNT_STREAM, 1);
+}
+
+static void becomes_other(struct inspection *i, enum flow_side side, enum inspect_speaks speaks)
+{
+	i->speaks = speaks;
+	counts_add(i->of->counts,
+		speaks == SPEAKS_TLS    ? COUNT_STREAM_TLS
+		: speaks == SPEAKS_HTTP ? COUNT_STREAM_HTTP
+					: COUNT_STREAM_OTHER,
+		1);
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		half_close(i, &i->half[s], STAGE_OPAQUE);
+	if (speaks != SPEAKS_OTHER)
+		note(i, side, speaks == SPEAKS_TLS ? "tls" : "http");
+}
+
+static int half_begin(struct inspection *i, enum flow_side side)
+{
+	struct inspect_half *h = &i->half[side];
+
+	if (h->in)
+		stream_restart(h->in);
+	else if (!(h->in = stream_new(i->conf ? &i->conf->limits : &xmpp_limits_default)))
+		return -ENOMEM;
+	/* The small ceilings before a login are for strangers; a server's features may be long. */
+	stream_set_authenticated(
+		h->in, side == FLOW_SERVER || i->authenticated || i->midstream || i->serverless);
+	h->stage = STAGE_XML;
+	return 0;
+}
+
+static void keep_text(char **where, const char *text)
+{
+	free(*where);
+	*where = text && *text ? strdup(text) : NULL;
+}
+
+/* The namespace says more than the port. */
+static void learn_role(struct inspection *i, const char *ns)
+{
+	if (strcmp(ns, NS_SERVER) == 0)
+		i->role = ROLE_S2S;
+	else if (strcmp(ns, NS_COMPONENT) == 0 || strcmp(ns, NS_COMPONENT_CONNECT) == 0)
+		i->role = ROLE_COMPONENT;
+	else if (strcmp(ns, NS_CLIENT) == 0)
+		i->role = ROLE_C2S;
+	if (detect_service(i->of->policy, i->server.port))
+		return;
+	i->conf = detect_service_role(i->of->policy, i->role);
+	i->service = i->conf ? i->conf->name : detect_role_name(i->role);
+}
+
+static void on_open(struct inspection *i, enum flow_side side, const struct stream_header *header)
+{
+	struct inspect_half *h = &i->half[side];
+
+	becomes_stream(i);
+	h->opened = true;
+	keep_text(&h->header.from, header->from);
+	keep_text(&h->header.to, header->to);
+	learn_role(i, header->content_ns);
+	/* XEP-0174: both name themselves, on a port of their own choice, and nobody logs in. */
+	if (side == FLOW_CLIENT && i->role == ROLE_C2S && *header->from && *header->to &&
+		(i->server.port == 5298 || !detect_is_served(i->of->policy, i->server.port))) {
+		i->serverless = true;
+		keep_text(&i->jid, header->from);
+		for (unsigned s = 0; s < FLOW_SIDES; s++)
+			if (i->half[s].in)
+				stream_set_authenticated(i->half[s].in, true);
+	}
+}
+
+/* ---- judging ---- */
+
+static struct subject subject_of(
+	const struct inspection *i, enum flow_side side, const struct stanza *st)
+{
+	const char *domain = i->half[FLOW_CLIENT].header.to;
+
+	return (struct subject){
+		.stanza = st,
+		.service = i->service,
+		.role = i->role,
+		.direction = side == FLOW_CLIENT ? DIRECTION_IN : DIRECTION_OUT,
+		.peer = i->client.address,
+		.peer_port = i->client.port,
+		.sasl_mechanism = i->mechanism,
+		.session_jid = i->jid,
+		.session_domain = domain,
+		.session_anonymous = i->anonymous,
+		.session_authenticated = i->authenticated || i->midstream,
+		.session_age_ms = (i->of->now_ns - i->first_ns) / 1000000u,
+		.session_stanzas = i->half[side].stanzas,
+	};
+}
+
+static int on_stanza(struct inspection *i, enum flow_side side, const struct stanza *st)
+{
+	struct inspect_half *h = &i->half[side];
+	struct subject subject;
+	struct verdict verdict;
+	struct inspect_verdict told = { .side = side, .subject = &subject, .verdict = &verdict };
+	int r;
+
+	login_stanza(i, side, st);
+	subject = subject_of(i, side, st);
+	if ((r = judge_stanza(i->of->judge, i->of->policy, &subject, &verdict)) < 0)
+		return r;
+	h->stanzas++;
+	h->stanza_bytes += st->raw.len;
+	i->verdicts[verdict.kind]++;
+	told.end = h->position - stream_rest(h->in).len;
+	told.start = told.end - (st->raw.len < told.end ? st->raw.len : told.end);
+	i->of->hooks.judged(i->of->hooks.arg, i, &told);
+	return 0;
+}
+
+/* ---- turns of a stream ---- */
+
+/* From here on TLS is to come; what is there already tells whether it does. */
+static void expect_tls(struct inspection *i)
+{
+	i->starttls = true;
+	note(i, FLOW_SERVER, "starttls");
+	for (unsigned s = 0; s < FLOW_SIDES; s++) {
+		struct inspect_half *h = &i->half[s];
+		struct span rest = h->in ? stream_rest(h->in) : (struct span){ NULL, 0 };
+
+		h->waits = false;
+		h->expects_tls = true;
+		if (rest.len > 0 && detect_is_tls(rest)) {
+			h->expects_tls = false;
+			counts_add(i->of->counts, COUNT_STREAM_TLS, s == FLOW_CLIENT);
+			half_close(i, h, STAGE_OPAQUE);
+		}
+	}
+}
+
+static void take_step(struct inspection *i, enum login_step step)
+{
+	if (step == LOGIN_TLS)
+		expect_tls(i);
+	if (step == LOGIN_COMPRESS) {
+		i->compressed = true;
+		counts_add(i->of->counts, COUNT_STREAM_COMPRESSED, 1);
+		note(i, FLOW_SERVER, "compressed");
+	}
+	for (unsigned s = 0; s < FLOW_SIDES; s++) {
+		struct inspect_half *h = &i->half[s];
+
+		if (step == LOGIN_COMPRESS)
+			half_close(i, h, STAGE_OPAQUE);
+		if (step == LOGIN_RESTART && h->in) {
+			stream_restart_keep(h->in);
+			h->opened = h->said_sasl = h->waits = false;
+		}
+	}
+}
+
+/* Where the server is not seen, its success is told by the client's new stream. True: wait for
+ * more. */
+static bool restart_unseen(struct inspection *i, struct inspect_half *h)
+{
+	bool maybe;
+	struct span rest;
+
+	if (!h->said_sasl || h->waits || i->half[FLOW_SERVER].opened || i->authenticated)
+		return false;
+	rest = stream_rest(h->in);
+	if (rest.len == 0)
+		return true;
+	if (!detect_is_header(rest, &maybe))
+		return maybe;
+	i->authenticated = true;
+	h->said_sasl = h->opened = false;
+	stream_set_authenticated(h->in, true);
+	stream_restart_keep(h->in);
+	return false;
+}
+
+static void on_bad(struct inspection *i, enum flow_side side, const struct stream_event *ev)
+{
+	struct inspect_half *h = &i->half[side];
+	enum stream_error error = ev->error;
+	const char *reason = ev->reason;
+
+	if (h->picked_up) {
+		/* We guessed where a stanza begins. */
+		stream_restart(h->in);
+		h->stage = STAGE_SEEK;
+		h->sought = 0;
+		return;
+	}
+	if (i->speaks == SPEAKS_UNKNOWN && !detect_is_served(i->of->policy, i->server.port)) {
+		becomes_other(i, side, SPEAKS_OTHER);
+		return;
+	}
+	becomes_stream(i);
+	counts_add(i->of->counts, COUNT_STREAM_BAD, 1);
+	half_close(i, h, STAGE_BAD);
+	i->of->hooks.broken(i->of->hooks.arg, i, side, error, reason);
+}
+
+static int half_event(struct inspection *i, enum flow_side side, struct stream_event *ev)
+{
+	switch (ev->kind) {
+	case STREAM_OPEN:
+		on_open(i, side, &ev->header);
+		return 0;
+	case STREAM_STANZA:
+		return on_stanza(i, side, &ev->stanza);
+	case STREAM_ELEMENT:
+		take_step(i, login_element(i, side, &ev->stanza));
+		return 0;
+	case STREAM_CLOSE:
+		half_close(i, &i->half[side], STAGE_ENDED);
+		return 0;
+	case STREAM_BAD:
+		on_bad(i, side, ev);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Everything that is complete. */
+static int half_drain(struct inspection *i, enum flow_side side)
+{
+	struct inspect_half *h = &i->half[side];
+	struct stream_event ev;
+	int r = 0;
+
+	while (r == 0 && h->stage == STAGE_XML) {
+		if (h->waits && stream_rest(h->in).len <= WAIT_MAX)
+			return 0;
+		if (side == FLOW_CLIENT && restart_unseen(i, h))
+			break;
+		if ((r = stream_next(h->in, &ev)) < 0 || ev.kind == STREAM_MORE)
+			break;
+		r = half_event(i, side, &ev);
+	}
+	half_account(i, h);
+	if (r == 0 && i->of->memory > i->of->memory_max && h->in) {
+		counts_add(i->of->counts, COUNT_STREAM_MEMORY, 1);
+		half_close(i, h, STAGE_BAD);
+	}
+	return r;
+}
+
+/* ---- bytes ---- */
+
+static int take_xml(struct inspection *i, enum flow_side side, struct span bytes)
+{
+	bool waited = i->half[FLOW_CLIENT].waits;
+	int r = stream_push(i->half[side].in, bytes.ptr, bytes.len);
+
+	if (r < 0 || (r = half_drain(i, side)) < 0)
+		return r;
+	/* The server's answer lets the client go on. */
+	if (side == FLOW_SERVER && waited && !i->half[FLOW_CLIENT].waits)
+		r = half_drain(i, FLOW_CLIENT);
+	return r;
+}
+
+static int take_first(struct inspection *i, enum flow_side side, struct span bytes)
+{
+	int r;
+
+	switch (detect_first(bytes)) {
+	case DETECT_MORE:
+		return 0;
+	case DETECT_XML:
+		return (r = half_begin(i, side)) < 0 ? r : take_xml(i, side, bytes);
+	case DETECT_TLS:
+		becomes_other(i, side, SPEAKS_TLS);
+		return 0;
+	case DETECT_HTTP:
+		becomes_other(i, side, SPEAKS_HTTP);
+		return 0;
+	default:
+		becomes_other(i, side, SPEAKS_OTHER);
+		return 0;
+	}
+}
+
+/* In the middle of a stream: from the next stanza on. */
+static int take_middle(struct inspection *i, enum flow_side side, struct span bytes)
+{
+	struct inspect_half *h = &i->half[side];
+	const char *header = detect_header(i->role);
+	size_t at;
+	bool maybe;
+	int r;
+
+	if (detect_is_header(bytes, &maybe)) {
+		h->picked_up = false;
+		return (r = half_begin(i, side)) < 0 ? r : take_xml(i, side, bytes);
+	}
+	if (i->speaks == SPEAKS_UNKNOWN) {
+		enum detect_kind kind = detect_first(bytes);
+
+		if (kind == DETECT_HTTP || kind == DETECT_TLS) {
+			becomes_other(i, side, kind == DETECT_TLS ? SPEAKS_TLS : SPEAKS_HTTP);
+			return 0;
+		}
+	}
+	at = detect_stanza(bytes);
+	h->sought += at;
+	counts_add(i->of->counts, COUNT_STREAM_SKIPPED_BYTES, i->speaks == SPEAKS_XMPP ? at : 0);
+	if (at == bytes.len) {
+		if (h->sought > SEEK_MAX && i->speaks == SPEAKS_UNKNOWN &&
+			!detect_is_served(i->of->policy, i->server.port))
+			becomes_other(i, side, SPEAKS_OTHER);
+		return 0;
+	}
+	becomes_stream(i);
+	h->picked_up = true;
+	counts_add(i->of->counts, COUNT_STREAM_PICKED_UP, 1);
+	if ((r = half_begin(i, side)) < 0 || (r = stream_push(h->in, header, strlen(header))) < 0)
+		return r;
+	return take_xml(i, side, (struct span){ bytes.ptr + at, bytes.len - at });
+}
+
+/* After <proceed/>: TLS, or somebody who only wanted us to believe it. */
+static bool is_switched(struct inspection *i, enum flow_side side, struct span bytes)
+{
+	struct inspect_half *h = &i->half[side];
+
+	if (!h->expects_tls || bytes.len == 0 || (h->in && stream_rest(h->in).len > 0))
+		return false;
+	h->expects_tls = false;
+	if (detect_is_tls(bytes)) {
+		counts_add(i->of->counts, COUNT_STREAM_TLS, side == FLOW_CLIENT);
+		half_close(i, h, STAGE_OPAQUE);
+		return true;
+	}
+	counts_add(i->of->counts, COUNT_STREAM_FALSE_PROCEED, 1);
+	note(i, side, "false-proceed");
+	/* A new stream, or the old one goes on: both are read. */
+	if (h->in && detect_is_header(bytes, &(bool){ false }))
+		stream_restart(h->in);
+	return false;
+}
+
+int inspection_push(struct inspection *i, enum flow_side side, struct span bytes, uint64_t position)
+{
+	struct inspect_half *h = &i->half[side];
+
+	h->bytes += bytes.len;
+	h->position = position + bytes.len;
+	if (is_switched(i, side, bytes))
+		return 0;
+	switch (h->stage) {
+	case STAGE_NEW:
+		return take_first(i, side, bytes);
+	case STAGE_XML:
+		return take_xml(i, side, bytes);
+	case STAGE_SEEK:
+		return take_middle(i, side, bytes);
+	default:
+		return 0;
+	}
+}
+
+void inspection_gap(struct inspection *i, enum flow_side side)
+{
+	struct inspect_half *h = &i->half[side];
+
+	if (h->stage != STAGE_NEW && h->stage != STAGE_XML)
+		return;
+	if (h->in)
+		stream_restart(h->in);
+	h->waits = h->said_sasl = false;
+	h->stage = STAGE_SEEK;
+	h->sought = 0;
+	/* The answer to a login may be what is missing. */
+	i->midstream = true;
+	half_account(i, h);
+	note(i, side, "gap");
+}
+
+int inspection_end(struct inspection *i, enum flow_side side)
+{
+	struct inspect_half *h = &i->half[side];
+	int r = 0;
+
+	h->waits = h->said_sasl = false;
+	if (h->stage == STAGE_XML)
+		r = half_drain(i, side);
+	if (h->stage == STAGE_XML && stream_is_partial(h->in) && i->speaks == SPEAKS_XMPP) {
+		counts_add(i->of->counts, COUNT_STREAM_UNFINISHED, 1);
+		note(i, side, "unfinished");
+	}
+	if (h->stage != STAGE_OPAQUE && h->stage != STAGE_BAD)
+		half_close(i, h, STAGE_ENDED);
+	return r;
+}
+
+void inspection_shrink(struct inspection *i)
+{
+	for (unsigned s = 0; s < FLOW_SIDES; s++) {
+		if (!i->half[s].in)
+			continue;
+		stream_shrink(i->half[s].in);
+		half_account(i, &i->half[s]);
+	}
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One connection read as XMPP: ordered bytes of both directions in, verdicts out. The same stream
+ * machine and the same rules as the proxy's; positions in the stream are kept, so that whoever
+ * holds the packets knows which bytes a verdict is about. */
+#pragma once
+
+#include "nfq-filter/counts.h"
+#include "nfq-filter/flow.h"
+#include "rules/rules.h"
+
+enum inspect_speaks {
+	SPEAKS_UNKNOWN, /* nothing seen yet */
+	SPEAKS_XMPP,
+	SPEAKS_TLS, /* from its first byte */
+	SPEAKS_HTTP,
+	SPEAKS_OTHER,
+};
+
+enum inspect_stage {
+	STAGE_NEW, /* nothing seen yet */
+	STAGE_XML,
+	STAGE_SEEK,   /* in the middle: looking for a stanza */
+	STAGE_OPAQUE, /* TLS, compressed, or none of ours: not looked at */
+	STAGE_BAD,    /* broke a rule of RFC 6120: not read further */
+	STAGE_ENDED,
+};
+
+struct inspect_half {
+	struct stream *in;
+	enum inspect_stage stage;
+	bool opened, picked_up, waits, expects_tls, said_sasl;
+	uint64_t position; /* behind the last byte taken */
+	uint64_t sought;   /* bytes passed over in STAGE_SEEK */
+	uint64_t stanzas, stanza_bytes, bytes;
+	size_t memory;
+	struct { /* of the header */
+		char *from, *to;
+	} header;
+};
+
+struct inspection {
+	struct inspector *of;
+	uint64_t number; /* of the stream, from 1; 0 as long as it is none */
+	struct endpoint client, server;
+	enum inspect_speaks speaks;
+	enum service_role role;
+	const struct service *conf; /* NULL when no service of the policy fits */
+	const char *service;        /* name; never NULL */
+	bool serverless, midstream, starttls, compressed;
+	bool authenticated, anonymous;
+	char mechanism[64];
+	char *jid;
+	uint64_t bind_hash; /* of the id asked with; 0: none */
+	uint64_t first_ns;
+	uint64_t verdicts[VERDICT_KINDS];
+	struct inspect_half half[FLOW_SIDES];
+	void *user; /* of the hooks */
+};
+
+struct inspect_verdict {
+	enum flow_side side;
+	const struct subject *subject;
+	const struct verdict *verdict;
+	uint64_t start, end; /* positions of the stanza's first byte and behind its last */
+};
+
+struct inspect_hooks {
+	void *arg;
+	/* A stanza was judged; everything is borrowed. */
+	void (*judged)(void *arg, struct inspection *i, const struct inspect_verdict *v);
+	/* A direction broke RFC 6120 or a ceiling: what a peer would get, and the reason's name. */
+	void (*broken)(void *arg, struct inspection *i, enum flow_side side,
+		enum stream_error error, const char *reason);
+	/* Something worth a line: "starttls", "tls", "compressed", "false-proceed", "gap",
+	 * "unfinished". */
+	void (*noted)(void *arg, struct inspection *i, enum flow_side side, const char *what);
+	/* The last of it. */
+	void (*ended)(void *arg, struct inspection *i);
+};
+
+struct inspector {
+	struct policy *policy;
+	struct judge *judge;
+	struct counts *counts;
+	struct inspect_hooks hooks;
+	uint64_t now_ns;           /* set by the caller: of the packet */
+	size_t memory, memory_max; /* of all streams */
+	uint64_t streams;
+};
+
+/* NULL when out of memory. */
+struct inspection *inspection_new(struct inspector *of, const struct flow *f);
+/* Tells "ended" if it was a stream. */
+void inspection_free(struct inspection *i);
+/* 0 or a negative code of the machine. */
+int inspection_push(
+	struct inspection *i, enum flow_side side, struct span bytes, uint64_t position);
+/* Packets are missing here. */
+void inspection_gap(struct inspection *i, enum flow_side side);
+/* The side says no more. */
+int inspection_end(struct inspection *i, enum flow_side side);
+/* Idle for a while: gives memory back. */
+void inspection_shrink(struct inspection *i);

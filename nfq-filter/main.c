@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xmppwall-nfq: the inspector. For now it reads captures: `xmppwallctl replay` and `limit simulate`
+ * execute it with
+ * --replay; nobody types that name. In: a policy and a capture, named on the command line. Out:
+ * lines and a summary on standard output, complaints on standard error, an exit status as
+ * xmppwallctl's. Everything that is opened is opened before the first byte of the capture is read;
+ * then the sandbox closes: a capture is a stranger's file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "nfq-filter/replay.h"
+#include "xmpp/text.h"
+
+/* The sanitizers want calls at the end that the sandbox has no reason to allow. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANDBOXED = 0 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { SANDBOXED = 0 };
+#else
+enum { SANDBOXED = 1 };
+#endif
+#else
+enum { SANDBOXED = 1 };
+#endif
+
+enum { STATUS_DONE = 0, STATUS_NO = 1, STATUS_USAGE = 2, TOP_JSON = 1000 };
+
+struct arguments {
+	const char *rules, *capture, *key;
+	struct replay_options replay;
+	bool is_replay;
+};
+
+static int usage(void)
+{
+	fputs("usage: xmppwall-nfq --replay (--rules FILE [--limit NAME] | --key FIELD,...) "
+	      "[--json] [--summary | --notable]\n"
+	      "                    [--any-checksum] CAPTURE\n"
+	      "Executed by xmppwallctl replay and xmppwallctl limit simulate.\n",
+		stderr);
+	return STATUS_USAGE;
+}
+
+static bool parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	static const struct option options[] = {
+		{ "replay", no_argument, NULL, 'r' },
+		{ "rules", required_argument, NULL, 'f' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "summary", no_argument, NULL, 's' },
+		{ "notable", no_argument, NULL, 'n' },
+		{ "any-checksum", no_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (c) {
+		case 'r':
+			a->is_replay = true;
+			break;
+		case 'f':
+			a->rules = optarg;
+			break;
+		case 'l':
+			a->replay.limit = optarg;
+			break;
+		case 'k':
+			a->key = optarg;
+			break;
+		case 'j':
+			a->replay.json = true;
+			break;
+		case 's':
+			a->replay.lines = TELL_NOTHING;
+			break;
+		case 'n':
+			a->replay.lines = TELL_NOTABLE;
+			break;
+		case 'c':
+			a->replay.any_checksum = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	if (optind != argc - 1)
+		return false;
+	a->capture = argv[optind];
+	return a->is_replay && !a->rules != !a->key;
+}
+
+/* A policy that does nothing but count by the key told: what is asked of it is asked of each
+ * stanza. */
+static int add_key_policy(struct source_set *sources, struct arguments *a)
+{
+	static const char name[] = "--key";
+	char text[1024];
+	int len = snprintf(text, sizeof(text),
+		"limit simulated { rate 1/second; burst 1; key %s; }\n"
+		"chain simulation { hook any; policy accept; rule counted { limit simulated "
+		"exceeded accept } }\n",
+		a->key);
+
+	if (len >= (int)sizeof(text))
+		return ERR_RANGE;
+	a->rules = name;
+	a->replay.limit = "simulated";
+	return source_add(sources, name, text, (size_t)len);
+}
+
+static int load_policy(struct arguments *a, struct metrics *metrics, struct policy **policy)
+{
+	struct source_set sources;
+	struct diag_list diags;
+	int r = 0;
+
+	source_init(&sources, true);
+	diag_init(&diags);
+	if (a->key)
+		r = add_key_policy(&sources, a);
+	if (r == 0)
+		r = policy_load(&sources, a->rules, NULL, metrics, &diags, policy);
+	if (r < 0) /* warnings are for check */
+		diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+	if (r < 0 && diags.errors == 0)
+		fprintf(stderr, "xmppwallctl replay: %s: %s\n", a->rules, err_text(r));
+	diag_fini(&diags);
+	source_fini(&sources);
+	return r;
+}
+
+static int open_capture(struct arguments *a)
+{
+	struct stat st;
+	int fd = strcmp(a->capture, "-") == 0 ? STDIN_FILENO
+					      : open(a->capture, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		fprintf(stderr, "xmppwallctl replay: cannot read %s: %s\n", a->capture,
+			strerror(errno));
+		return -1;
+	}
+	if (S_ISREG(st.st_mode))
+		a->replay.size = (uint64_t)st.st_size;
+	a->replay.progress = isatty(STDERR_FILENO) && !a->replay.limit;
+	/* Lines on the same terminal would tear it. */
+	if (isatty(STDOUT_FILENO) && a->replay.lines != TELL_NOTHING)
+		a->replay.progress = false;
+	return fd;
+}
+
+static bool limit_is_known(const struct policy *policy, const char *name)
+{
+	const struct limit_info *limits;
+	size_t n = policy_limits(policy, &limits);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(limits[i].name, name) == 0)
+			return true;
+	fprintf(stderr,
+		"xmppwallctl limit simulate: the rules have no limit '%s'; --key FIELD tells what "
+		"to count by\n",
+		name);
+	return false;
+}
+
+static int run(struct arguments *a, struct policy *policy, int fd)
+{
+	static const int keep[] = { -1 };
+	struct sandbox_spec spec = { .role = SANDBOX_NFQ, .keep_caps = keep };
+	int r;
+
+	if (a->replay.limit && !limit_is_known(policy, a->replay.limit))
+		return STATUS_NO;
+	if (SANDBOXED && (r = sandbox_enter(&spec)) < 0) {
+		fprintf(stderr, "xmppwallctl replay: no sandbox, no replay: %s\n", err_text(r));
+		return STATUS_NO;
+	}
+	r = replay_run(&a->replay, policy, fd, stdout);
+	if (r < 0)
+		fprintf(stderr, "xmppwallctl replay: %s: %s\n", a->capture, err_text(r));
+	if (r == REPLAY_DAMAGED)
+		fprintf(stderr, "xmppwallctl replay: %s is no capture, or damaged\n", a->capture);
+	return r == REPLAY_DONE ? STATUS_DONE : STATUS_NO;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = { .replay = { .top = TOP_JSON } };
+	struct metrics *metrics = NULL;
+	struct policy *policy = NULL;
+	int fd, metrics_fd, status = STATUS_NO;
+
+	log_init("xmppwall-nfq", LOG_LEVEL_ERROR);
+	if (!parse_arguments(argc, argv, &a))
+		return usage();
+	json_object_seed(0);
+	if (metrics_new(&metrics, &metrics_fd) < 0 || text_fold_init() < 0) {
+		fprintf(stderr, "xmppwallctl replay: %s\n", err_text(-ENOMEM));
+		return STATUS_NO;
+	}
+	if ((fd = open_capture(&a)) >= 0 && load_policy(&a, metrics, &policy) == 0)
+		status = run(&a, policy, fd);
+	policy_unref(policy);
+	metrics_free(metrics);
+	return status;
+}
