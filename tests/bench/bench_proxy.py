@@ -22,7 +22,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SINK, WALL, HAPROXY = 15299, 15523, 15524
+SINK, WALL, HAPROXY, HAPROXY_HELLO = 15299, 15523, 15524, 15525
 PROXY_CORE, LOAD_CORE = "1", "0"
 CASES = [  # title, connections, in flight, body bytes, messages/s asked (0: as many as go)
     ("one in flight, 200-byte bodies", 50, 1, 200, 0),
@@ -90,10 +90,35 @@ defaults
 frontend in
     bind 127.0.0.1:{HAPROXY} ssl crt {folder}/both.pem
     default_backend out
+frontend hello
+    bind 127.0.0.1:{HAPROXY_HELLO} ssl crt {folder}/both.pem
+    tcp-request inspect-delay 5s
+    tcp-request content accept if {{ req.len gt 0 }}
+    default_backend out
 backend out
     server sink 127.0.0.1:{SINK} ssl verify none sni str(bench.example)
 """)
     return len(rules)
+
+
+IDLE = 1000  # sessions that say nothing
+
+
+def idle_kib(load, port, pid):
+    """What one session that is logged in and silent adds to the proxy's resident memory."""
+    before = memory_kib(pid)
+    client = start(LOAD_CORE, load, "client", "127.0.0.1", port, IDLE, 0, 12, 0, 0, stdout=subprocess.PIPE, text=True)
+    client.stdout.readline()
+    time.sleep(9)  # both give back what they do not need after some seconds
+    added = memory_kib(pid) - before
+    client.communicate(timeout=60)
+    return added / IDLE
+
+
+def handshake_rate(load, port):
+    done = subprocess.run(["taskset", "-c", LOAD_CORE, load, "handshakes", "127.0.0.1", str(port), "20", "3"],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.strip().split("\n")[-1])["rate"]
 
 
 def start(core, *command, **kwargs):
@@ -136,6 +161,45 @@ def measure(load, port, pid, case, seconds):
     return result
 
 
+def start_wall(binaries, folder, config, cores):
+    return start(cores, binaries / "xmppwalld", "--config", folder / config, "--no-firewall", "--state-dir",
+                 folder / f"state-{config}", "--run-dir", folder / f"run-{config}", "--log-dir", folder / f"log-{config}",
+                 "--libexec-dir", binaries)
+
+
+def end(processes):
+    for process in reversed(processes):
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+
+
+def threads_cpu(arguments, folder):
+    """Processor time a message costs with one thread on one core and with two on two, in turn. The load needs a core,
+    too: on two cores only what a message costs can be compared, not how many there are."""
+    binaries = pathlib.Path(arguments.build).resolve() / "bin"
+    case = CASES[1]
+    costs = {1: [], 2: []}
+    one = (folder / "bench.conf").read_text()
+    (folder / "two.conf").write_text(one.replace("threads 1;", "threads 2;"))
+    sink = start(LOAD_CORE, binaries / "xmppload", "server", SINK, folder / "certs/bench.example.crt",
+                 folder / "certs/bench.example.key", stdout=subprocess.DEVNULL)
+    try:
+        wait_port(SINK, sink)
+        for _ in range(arguments.rounds):
+            for threads, config, cores in ((1, "bench.conf", PROXY_CORE), (2, "two.conf", f"{LOAD_CORE},{PROXY_CORE}")):
+                wall = start_wall(binaries, folder, config, cores)
+                try:
+                    wait_port(WALL, wall)
+                    costs[threads].append(measure(binaries / "xmppload", WALL, worker_pid(wall.pid), case,
+                                                  arguments.seconds)["cpu_us"])
+                finally:
+                    end([wall])
+    finally:
+        end([sink])
+    return {threads: statistics.median(values) for threads, values in costs.items()}
+
+
 def run(arguments, folder):
     binaries = pathlib.Path(arguments.build).resolve() / "bin"
     load = binaries / "xmppload"
@@ -147,9 +211,7 @@ def run(arguments, folder):
         processes.append(sink)
         haproxy = start(PROXY_CORE, "haproxy", "-db", "-f", folder / "haproxy.cfg", stderr=subprocess.DEVNULL)
         processes.append(haproxy)
-        wall = start(PROXY_CORE, binaries / "xmppwalld", "--config", folder / "bench.conf", "--no-firewall",
-                     "--state-dir", folder / "state", "--run-dir", folder / "run", "--log-dir", folder / "log",
-                     "--libexec-dir", binaries)
+        wall = start_wall(binaries, folder, "bench.conf", PROXY_CORE)
         processes.append(wall)
         wait_port(SINK, sink), wait_port(HAPROXY, haproxy), wait_port(WALL, wall)
         pids = {"haproxy": haproxy.pid, "xmppwall": worker_pid(wall.pid)}
@@ -166,15 +228,18 @@ def run(arguments, folder):
                                         for key in ("rate", "cpu_us", "p50_us", "p99_us")}
                                  for name, rows in results.items()}))
         memory = {name: memory_kib(pid) for name, pid in pids.items()}
-        return n_rules, table, memory
+        more = {"handshakes": {}, "idle": {}}
+        for name, port in (("haproxy", HAPROXY_HELLO), ("xmppwall", WALL)):
+            rates = [handshake_rate(load, port) for _ in range(arguments.rounds)]
+            more["handshakes"][name] = statistics.median(rates)
+        for name in pids:
+            more["idle"][name] = idle_kib(load, ports[name], pids[name])
+        return n_rules, table, memory, more
     finally:
-        for process in reversed(processes):
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+        end(processes)
 
 
-def format_table(arguments, n_rules, table, memory):
+def format_table(arguments, n_rules, table, memory, more, threads):
     lines = [f"Measured {datetime.date.today()} with `tests/bench/bench_proxy.py --rounds {arguments.rounds} "
              f"--seconds {arguments.seconds}`: medians, 50 connections, one proxy thread pinned to a core, the load's two "
              f"ends pinned to the other; each message passes the proxy twice (there and back). xmppwall judged with "
@@ -190,6 +255,15 @@ def format_table(arguments, n_rules, table, memory):
         lines.append(f"| | **ratio** | **{rate:.2f}** | **{cpu:.2f}** | "
                      f"{by['xmppwall']['p50_us'] / by['haproxy']['p50_us']:.2f} | "
                      f"{by['xmppwall']['p99_us'] / by['haproxy']['p99_us']:.2f} |")
+    shakes, idle = more["handshakes"], more["idle"]
+    lines += ["", "| | HAProxy | xmppwall | ratio |", "|---|--:|--:|--:|",
+              f"| full TLS 1.3 handshakes/s, ECDSA P-256 | {shakes['haproxy']:,.0f} | {shakes['xmppwall']:,.0f} | "
+              f"**{shakes['xmppwall'] / shakes['haproxy']:.2f}** |",
+              f"| resident KiB for each of {IDLE:,} idle sessions, TLS on both legs | {idle['haproxy']:.1f} | "
+              f"{idle['xmppwall']:.1f} | **{idle['xmppwall'] / idle['haproxy']:.2f}** |"]
+    lines += ["", f"Two threads on two cores: a message costs {threads[2]:.1f} µs of processor time against "
+              f"{threads[1]:.1f} with one thread, so both cores together carry **{2 * threads[1] / threads[2]:.2f}** times "
+              "what one does (the load shares the cores: reckoned from the cost of a message, not from the rate)."]
     lines += ["", f"Resident memory after the run: HAProxy {memory['haproxy']:,} KiB, xmppwall-proxy "
               f"{memory['xmppwall']:,} KiB (pattern databases included)."]
     return "\n".join(lines)
@@ -208,7 +282,7 @@ def main():
         folder = pathlib.Path(name)
         folder.chmod(0o755)
         (folder / "certs").mkdir()
-        text = format_table(arguments, *run(arguments, folder))
+        text = format_table(arguments, *run(arguments, folder), threads_cpu(arguments, folder))
     print(text)
     if arguments.write:
         page = ROOT / "docs/BENCHMARKS.md"

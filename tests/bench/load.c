@@ -139,7 +139,11 @@ int main(int argc, char **argv)
 		return load_client(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
 			.connections = number(argv[4]), .in_flight = number(argv[5]), .seconds = number(argv[6]),
 			.size = number(argv[7]), .rate = number(argv[8]) });
+	if (argc == 6 && strcmp(argv[1], "handshakes") == 0)
+		return load_handshakes(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
+			.connections = number(argv[4]), .seconds = number(argv[5]) });
 	fprintf(stderr, "usage: xmppload server PORT CERT KEY\n"
+			"       xmppload handshakes ADDRESS PORT CONNECTIONS SECONDS\n"
 			"       xmppload client ADDRESS PORT CONNECTIONS IN-FLIGHT SECONDS BODY-BYTES RATE\n");
 	return 2;
 }

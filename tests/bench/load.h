@@ -30,6 +30,7 @@ struct load_options {
 /* Each returns an exit status. */
 int load_server(const struct load_options *o);
 int load_client(const struct load_options *o);
+int load_handshakes(const struct load_options *o); /* connections: at once; of it seconds are used, too */
 
 void load_put(struct load_conn *c, const char *text, size_t len);
 void load_puts(struct load_conn *c, const char *text);
