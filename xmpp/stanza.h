@@ -53,6 +53,8 @@ struct stanza {
 	enum stanza_kind kind; /* by expanded name: message/presence/iq in any content namespace (see stream.h) */
 	struct span raw;       /* the original bytes */
 	unsigned depth, elements;
+	const char *canonical_ns; /* raw is what write_element writes where this is the content
+	                           * namespace; NULL: raw is spelled otherwise */
 };
 
 /* Value of an attribute without namespace; NULL if absent. Borrowed. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "xmpp/frame.h"
 #include "xmpp/ns.h"
 #include "xmpp/stream.h"
 #include "xmpp/xml.h"
@@ -17,20 +16,17 @@ enum {
 	PUSH_MAX = 1024 * 1024, /* unread bytes above one stanza's ceiling */
 	ARENA_MAX =
 		16 * 1024 * 1024, /* a tree never needs more; what does is an attack on memory */
-	PARSER_BYTES = 24 * 1024, /* what an expat parser holds, about */
 };
 
 struct stream {
 	const struct xmpp_limits *limits;
-	struct frame frame;
-	struct xml *xml; /* NULL before the header and when shrunk */
-	char *header;    /* the header's bytes, to rebuild a shrunk parser */
-	size_t header_len;
+	struct xml xml;
 	struct buf in;
 	size_t given; /* bytes of the last event, dropped at the next call */
 	struct arena arena;
 	bool closed;
-	struct stream_event bad; /* kind STREAM_BAD once the peer broke a rule */
+	enum stream_error error; /* not NONE once the peer broke a rule */
+	const char *reason;
 };
 
 struct stream *stream_new(const struct xmpp_limits *limits)
@@ -40,7 +36,7 @@ struct stream *stream_new(const struct xmpp_limits *limits)
 	if (!s)
 		return NULL;
 	s->limits = limits;
-	frame_init(&s->frame, limits);
+	xml_init(&s->xml, limits);
 	buf_init(&s->in, limits->stanza_bytes + limits->header_bytes + PUSH_MAX);
 	arena_init(&s->arena, ARENA_MAX);
 	return s;
@@ -50,8 +46,7 @@ void stream_free(struct stream *s)
 {
 	if (!s)
 		return;
-	xml_free(s->xml);
-	free(s->header);
+	xml_fini(&s->xml);
 	buf_fini(&s->in);
 	arena_fini(&s->arena);
 	free(s);
@@ -59,23 +54,20 @@ void stream_free(struct stream *s)
 
 static void drop_given(struct stream *s)
 {
-	if (s->given > 0)
-		buf_pull(&s->in, s->given);
+	if (s->given == 0)
+		return;
+	buf_pull(&s->in, s->given);
+	arena_reset(&s->arena);
 	s->given = 0;
 }
 
 void stream_restart_keep(struct stream *s)
 {
 	drop_given(s);
-	xml_free(s->xml);
-	s->xml = NULL;
-	free(s->header);
-	s->header = NULL;
-	s->header_len = 0;
 	s->closed = false;
-	s->bad = (struct stream_event){ 0 };
+	s->error = STREAM_ERROR_NONE;
 	arena_reset(&s->arena);
-	frame_restart(&s->frame);
+	xml_restart(&s->xml);
 }
 
 void stream_restart(struct stream *s)
@@ -86,7 +78,7 @@ void stream_restart(struct stream *s)
 
 void stream_set_authenticated(struct stream *s, bool authenticated)
 {
-	s->frame.authenticated = authenticated;
+	s->xml.authenticated = authenticated;
 }
 
 int stream_push(struct stream *s, const void *data, size_t len)
@@ -98,17 +90,10 @@ int stream_push(struct stream *s, const void *data, size_t len)
 static int give_bad(
 	struct stream *s, enum stream_error error, const char *reason, struct stream_event *event)
 {
-	s->bad = (struct stream_event){ .kind = STREAM_BAD, .error = error, .reason = reason };
-	*event = s->bad;
+	s->error = error;
+	s->reason = reason;
+	*event = (struct stream_event){ .kind = STREAM_BAD, .error = error, .reason = reason };
 	return 0;
-}
-
-static int give_refusal(struct stream *s, struct stream_event *event)
-{
-	const char *reason;
-	enum stream_error error = xml_refusal(s->xml, &reason);
-
-	return give_bad(s, error, reason, event);
 }
 
 static const char *attr_or_empty(const struct xml_element *e, const char *ns, const char *name)
@@ -118,20 +103,10 @@ static const char *attr_or_empty(const struct xml_element *e, const char *ns, co
 	return value ? value : "";
 }
 
-static int on_header(struct stream *s, struct span bytes, struct stream_event *event)
+static int on_header(struct stream *s, struct stream_event *event)
 {
-	struct xml_root root;
-	int r;
+	const struct xml_element *e = s->xml.root;
 
-	if (!(s->xml = xml_new()) || !(s->header = malloc(bytes.len)))
-		return -ENOMEM;
-	memcpy(s->header, bytes.ptr, bytes.len);
-	s->header_len = bytes.len;
-	if ((r = xml_open(s->xml, bytes, &s->arena, &root)) < 0)
-		return r;
-	const struct xml_element *e = root.element;
-	if (!e)
-		return give_refusal(s, event);
 	if (strcmp(e->name, "stream") != 0)
 		return give_bad(s, STREAM_ERROR_BAD_FORMAT, "stream.root", event);
 	if (strcmp(e->ns, NS_STREAM) != 0)
@@ -139,13 +114,13 @@ static int on_header(struct stream *s, struct span bytes, struct stream_event *e
 	*event = (struct stream_event){
 		.kind = STREAM_OPEN,
 		.header = {
-			.content_ns = root.content_ns,
+			.content_ns = xml_content_ns(&s->xml),
 			.from = attr_or_empty(e, "", "from"),
 			.to = attr_or_empty(e, "", "to"),
 			.id = attr_or_empty(e, "", "id"),
 			.version = attr_or_empty(e, "", "version"),
 			.lang = attr_or_empty(e, NS_XML, "lang"),
-			.dialback = root.dialback,
+			.dialback = xml_has_dialback(&s->xml),
 			.root = e,
 		},
 	};
@@ -174,88 +149,64 @@ static enum stanza_kind kind_of(const struct xml_element *e)
 	return STANZA_STREAM;
 }
 
-/* A parser given up by stream_shrink comes back as it was behind the header. */
-static int wake(struct stream *s)
-{
-	struct xml_root root;
-	int r;
-
-	if (s->xml)
-		return 0;
-	if (!(s->xml = xml_new()))
-		return -ENOMEM;
-	r = xml_open(s->xml, (struct span){ s->header, s->header_len }, &s->arena, &root);
-	arena_reset(&s->arena);
-	return r;
-}
-
 static int on_element(struct stream *s, struct span bytes, struct stream_event *event)
 {
-	struct xml_tree tree;
-	int r;
+	struct xml *x = &s->xml;
 
-	if ((r = wake(s)) < 0 || (r = xml_element(s->xml, bytes, &s->arena, &tree)) < 0)
-		return r;
-	if (!tree.element)
-		return give_refusal(s, event);
-	if (element_is(tree.element, NS_STREAM, "stream"))
+	if (element_is(x->root, NS_STREAM, "stream"))
 		return give_bad(s, STREAM_ERROR_BAD_FORMAT, "stream.nested", event);
-	enum stanza_kind kind = kind_of(tree.element);
+	enum stanza_kind kind = kind_of(x->root);
 	*event = (struct stream_event){
 		.kind = kind == STANZA_STREAM ? STREAM_ELEMENT : STREAM_STANZA,
-		.stanza = { &s->arena, tree.element, kind, bytes, tree.depth, tree.elements },
+		.stanza = { .arena = &s->arena,
+			.root = x->root,
+			.kind = kind,
+			.raw = bytes,
+			.depth = x->depth,
+			.elements = x->elements,
+			.canonical_ns = x->canonical ? xml_content_ns(x) : NULL },
 	};
-	return 0;
-}
-
-static int on_close(struct stream *s, struct span bytes, struct stream_event *event)
-{
-	int r;
-
-	if ((r = wake(s)) < 0)
-		return r;
-	if (!xml_close(s->xml, bytes))
-		return give_refusal(s, event);
-	s->closed = true;
-	*event = (struct stream_event){ .kind = STREAM_CLOSE };
 	return 0;
 }
 
 int stream_next(struct stream *s, struct stream_event *event)
 {
-	size_t end = 0;
-
 	*event = (struct stream_event){ .kind = STREAM_MORE };
-	if (s->bad.kind == STREAM_BAD) {
-		*event = s->bad;
+	if (s->error) {
+		*event = (struct stream_event){
+			.kind = STREAM_BAD, .error = s->error, .reason = s->reason
+		};
 		return 0;
 	}
 	drop_given(s);
-	arena_reset(&s->arena);
 	if (buf_len(&s->in) == 0)
 		return 0;
 
-	enum frame_result found = frame_scan(&s->frame, buf_ptr(&s->in), buf_len(&s->in), &end);
-	struct span bytes = { buf_ptr(&s->in), end };
-	s->given = end;
-	if (s->closed && found != FRAME_MORE && found != FRAME_SPACE)
+	enum xml_result found =
+		xml_parse(&s->xml, buf_ptr(&s->in), buf_len(&s->in), &s->arena, &s->given);
+	if (s->closed && found != XML_MORE && found != XML_SPACE && found != XML_MEMORY)
 		return give_bad(s, STREAM_ERROR_BAD_FORMAT, "stream.after-close", event);
 	switch (found) {
-	case FRAME_MORE:
+	case XML_AGAIN:
+	case XML_MORE:
 		return 0;
-	case FRAME_HEADER:
-		return on_header(s, bytes, event);
-	case FRAME_ELEMENT:
-		return on_element(s, bytes, event);
-	case FRAME_SPACE:
-		*event = (struct stream_event){ .kind = STREAM_SPACE, .count = end };
+	case XML_HEADER:
+		return on_header(s, event);
+	case XML_ELEMENT:
+		return on_element(s, (struct span){ buf_ptr(&s->in), s->given }, event);
+	case XML_SPACE:
+		*event = (struct stream_event){ .kind = STREAM_SPACE, .count = s->given };
 		return 0;
-	case FRAME_CLOSE:
-		return on_close(s, bytes, event);
-	case FRAME_BAD:
+	case XML_CLOSE:
+		s->closed = true;
+		*event = (struct stream_event){ .kind = STREAM_CLOSE };
+		return 0;
+	case XML_BAD:
+		return give_bad(s, s->xml.error, s->xml.reason, event);
+	case XML_MEMORY:
 		break;
 	}
-	return give_bad(s, s->frame.error, s->frame.reason, event);
+	return -ENOMEM;
 }
 
 struct span stream_rest(const struct stream *s)
@@ -267,21 +218,19 @@ struct span stream_rest(const struct stream *s)
 
 bool stream_is_partial(const struct stream *s)
 {
-	return s->bad.kind != STREAM_BAD && buf_len(&s->in) > s->given;
+	return !s->error && buf_len(&s->in) > s->given;
 }
 
 void stream_shrink(struct stream *s)
 {
 	drop_given(s);
-	if (buf_len(&s->in) > 0 || s->closed || s->bad.kind == STREAM_BAD)
+	if (buf_len(&s->in) > 0 || s->closed || s->error)
 		return;
 	buf_shrink(&s->in);
 	arena_shrink(&s->arena);
-	xml_free(s->xml);
-	s->xml = NULL;
 }
 
 size_t stream_memory(const struct stream *s)
 {
-	return sizeof *s + s->in.cap + s->arena.used + s->header_len + (s->xml ? PARSER_BYTES : 0);
+	return sizeof *s + s->in.cap + s->arena.used + xml_memory(&s->xml);
 }

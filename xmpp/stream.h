@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One direction of an XML stream (RFC 6120 4) as a push/next machine. Bytes in, events out; no
- * callback leaves it. Inside: frame.c finds the end of each first-level element lexically and refuses
- * what RFC 6120 11.1 restricts (and bad UTF-8, UTF-16, BOMs, over-long things) before xml.c lets expat
- * see a byte; both must agree on every boundary or the stream is bad. */
+/* One direction of an XML stream (RFC 6120 4) as a push/next machine. Bytes in, events out. Inside is
+ * the parser of xml.h: well-formed XML in UTF-8, without what RFC 6120 11.1 restricts (and UTF-16, BOMs,
+ * over-long things), or the stream is bad. Between stanzas a stream holds its header's namespaces and
+ * nothing else. */
 #pragma once
 
 #include <stdbool.h>

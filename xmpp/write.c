@@ -3,11 +3,12 @@
  * everything, so that a server's parser, whatever its quirks, reads what was judged: Openfire's
  * splitter knows only double quotes, ejabberd's takes comments, some join what others split. Comes
  * in: a tree. Goes out: bytes in a buffer. Never decides anything. */
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
+#include "xmpp/xml_char.h"
 
 static const char *escape_of(unsigned char c, bool attribute)
 {
@@ -31,25 +32,31 @@ static const char *escape_of(unsigned char c, bool attribute)
 	}
 }
 
+/* Most is short: room is looked at here, the rest is left to the buffer. */
+static inline int put(struct buf *out, const char *text, size_t len)
+{
+	if (out->cap - out->tail <= len || buf_len(out) + len > out->max)
+		return buf_put(out, text, len);
+	memcpy(out->data + out->tail, text, len);
+	out->tail += len;
+	return 0;
+}
+
 static int put_escaped(struct buf *out, const char *text, size_t len, bool attribute)
 {
 	size_t start = 0;
 	int r;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	for (size_t i = 0; (i = xml_skip_written(text, i, len, attribute ? '"' : '<')) < len; i++) {
+		const char *escape = escape_of((unsigned char)text[i], attribute);
 
-		if (c > '>')
-			continue;
-		const char *escape = escape_of(c, attribute);
 		if (!escape)
 			continue;
-		if ((r = buf_put(out, text + start, i - start)) < 0 ||
-			(r = buf_puts(out, escape)) < 0)
+		if ((r = put(out, text + start, i - start)) < 0 || (r = buf_puts(out, escape)) < 0)
 			return r;
 		start = i + 1;
 	}
-	return buf_put(out, text + start, len - start);
+	return put(out, text + start, len - start);
 }
 
 int write_text(struct buf *out, struct span text)
@@ -57,15 +64,23 @@ int write_text(struct buf *out, struct span text)
 	return put_escaped(out, text.ptr, text.len, false);
 }
 
-int write_attribute(struct buf *out, const char *name, struct span value)
+/* prefix "" for none. */
+static int put_attribute(struct buf *out, const char *prefix, const char *name, struct span value)
 {
 	int r;
 
-	if ((r = buf_put(out, " ", 1)) < 0 || (r = buf_puts(out, name)) < 0 ||
-		(r = buf_put(out, "=\"", 2)) < 0 ||
+	if ((r = put(out, " ", 1)) < 0 ||
+		(*prefix && ((r = put(out, prefix, strlen(prefix))) < 0 ||
+				    (r = put(out, ":", 1)) < 0)) ||
+		(r = put(out, name, strlen(name))) < 0 || (r = put(out, "=\"", 2)) < 0 ||
 		(r = put_escaped(out, value.ptr, value.len, true)) < 0)
 		return r;
-	return buf_put(out, "\"", 1);
+	return put(out, "\"", 1);
+}
+
+int write_attribute(struct buf *out, const char *name, struct span value)
+{
+	return put_attribute(out, "", name, value);
 }
 
 /* The first attribute of e with this namespace and prefix declares both for those that follow. */
@@ -79,23 +94,17 @@ static bool declared_before(const struct xml_element *e, const struct xml_attr *
 
 static int put_prefixed(struct buf *out, const struct xml_element *e, const struct xml_attr *a)
 {
-	char name[2100];
+	struct span value = { a->value, a->len };
+	int r;
 
-	if (strcmp(a->ns, NS_XML) == 0) {
-		snprintf(name, sizeof name, "xml:%s", a->name);
-		return write_attribute(out, name, (struct span){ a->value, a->len });
-	}
+	if (strcmp(a->ns, NS_XML) == 0)
+		return put_attribute(out, "xml", a->name, value);
 	/* Several prefixes may lead to one namespace; each keeps its own, so no two attributes fall
 	 * together. */
-	snprintf(name, sizeof name, "xmlns:%s", a->prefix);
-	if (!declared_before(e, a)) {
-		int r = write_attribute(out, name, span_of(a->ns));
-
-		if (r < 0)
-			return r;
-	}
-	snprintf(name, sizeof name, "%s:%s", a->prefix, a->name);
-	return write_attribute(out, name, (struct span){ a->value, a->len });
+	if (!declared_before(e, a) &&
+		(r = put_attribute(out, "xmlns", a->prefix, span_of(a->ns))) < 0)
+		return r;
+	return put_attribute(out, a->prefix, a->name, value);
 }
 
 static int put_attributes(struct buf *out, const struct xml_element *e)
@@ -113,16 +122,16 @@ static int put_attributes(struct buf *out, const struct xml_element *e)
 
 static bool is_stream_ns(const struct xml_element *e)
 {
-	return strcmp(e->ns, NS_STREAM) == 0;
+	return string_equal(e->ns, NS_STREAM);
 }
 
 static int put_name(struct buf *out, const struct xml_element *e)
 {
 	int r;
 
-	if (is_stream_ns(e) && (r = buf_put(out, "stream:", 7)) < 0)
+	if (is_stream_ns(e) && (r = put(out, "stream:", 7)) < 0)
 		return r;
-	return buf_puts(out, e->name);
+	return put(out, e->name, strlen(e->name));
 }
 
 /* default_ns is what xmlns="" means where e stands. Depth is bounded by struct xmpp_limits. */
@@ -130,7 +139,7 @@ static int put_element(struct buf *out, const struct xml_element *e, const char 
 {
 	int r;
 
-	if ((r = buf_put(out, "<", 1)) < 0 || (r = put_name(out, e)) < 0)
+	if ((r = put(out, "<", 1)) < 0 || (r = put_name(out, e)) < 0)
 		return r;
 	if (!is_stream_ns(e) && strcmp(e->ns, default_ns) != 0) {
 		default_ns = e->ns;
@@ -140,8 +149,8 @@ static int put_element(struct buf *out, const struct xml_element *e, const char 
 	if ((r = put_attributes(out, e)) < 0)
 		return r;
 	if (!e->children)
-		return buf_put(out, "/>", 2);
-	if ((r = buf_put(out, ">", 1)) < 0)
+		return put(out, "/>", 2);
+	if ((r = put(out, ">", 1)) < 0)
 		return r;
 	for (const struct xml_node *n = e->children; n; n = n->next) {
 		r = n->element ? put_element(out, n->element, default_ns)
@@ -149,14 +158,36 @@ static int put_element(struct buf *out, const struct xml_element *e, const char 
 		if (r < 0)
 			return r;
 	}
-	if ((r = buf_put(out, "</", 2)) < 0 || (r = put_name(out, e)) < 0)
+	if ((r = put(out, "</", 2)) < 0 || (r = put_name(out, e)) < 0)
 		return r;
-	return buf_put(out, ">", 1);
+	return put(out, ">", 1);
 }
 
 int write_element(struct buf *out, const struct xml_element *e, const char *content_ns)
 {
 	return put_element(out, e, content_ns);
+}
+
+#ifndef NDEBUG
+/* What the parser has promised, and that nobody has changed the tree since. */
+static bool is_written_as(const struct xml_element *e, const char *content_ns, struct span raw)
+{
+	struct buf written;
+	bool same;
+
+	buf_init(&written, raw.len);
+	same = write_element(&written, e, content_ns) == 0 && span_equal(buf_span(&written), raw);
+	buf_fini(&written);
+	return same;
+}
+#endif
+
+int write_stanza(struct buf *out, const struct stanza *s, const char *content_ns)
+{
+	if (!s->canonical_ns || !string_equal(s->canonical_ns, content_ns))
+		return write_element(out, s->root, content_ns);
+	assert(is_written_as(s->root, content_ns, s->raw));
+	return buf_put_span(out, s->raw);
 }
 
 int write_header(struct buf *out, const struct stream_header *h)

@@ -11,6 +11,8 @@
 /* content_ns is the default namespace of the stream written into: an element of that namespace at top
  * level needs no declaration; NS_STREAM elements get the prefix "stream". 0, -ENOMEM, ERR_LIMIT. */
 int write_element(struct buf *out, const struct xml_element *e, const char *content_ns);
+/* A stanza whose tree nobody has changed: the same bytes, its own where they are spelled like that. */
+int write_stanza(struct buf *out, const struct stanza *s, const char *content_ns);
 /* <?xml version='1.0'?><stream:stream xmlns=... xmlns:stream=... from to id version xml:lang>; empty or NULL values are
  * left out; dialback declares xmlns:db. */
 int write_header(struct buf *out, const struct stream_header *h);

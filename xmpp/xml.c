@@ -1,339 +1,220 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Second to see a peer's bytes: complete, UTF-8 and free of restricted XML by frame.c's word. Comes
- * in: the stream header once, then one whole first-level element a call. Goes out: a tree in the
- * caller's arena with names expanded. Expat's callbacks end here, and never call back into the
- * parser: a refusal is a flag read when the call returns (the element is bounded, so running on
- * costs little). */
-#include <errno.h>
-#include <expat.h>
+/* First to see a peer's bytes, once they are out of TLS: a machine over one event's bytes, a token
+ * a step. Comes in: the unread bytes of a stream, more of them at each call. Goes out: a whole
+ * event with its tree, or why the stream is bad. Where the bytes end in the middle of something
+ * short (a reference, a character, "<![CDATA[") it is read again from its beginning when more have
+ * come; everything long is gone on with, so that a peer who sends byte by byte costs no more. It
+ * never looks at bytes behind the event it found: behind <starttls/> lies TLS. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "xmpp/ns.h"
-#include "xmpp/xml.h"
+#include "xmpp/xml_char.h"
+#include "xmpp/xml_int.h"
 
-enum {
-	SEPARATOR = '\x01', /* no XML character, so no namespace can contain it (CVE-2022-25236) */
-	TEXT_MAX = 16 * 1024 * 1024,
-	NS_CACHE = 8
-};
-
-struct xml {
-	XML_Parser parser;
-	struct arena *arena;
-	struct xml_element *root, *open; /* of the element being built */
-	unsigned level;                  /* elements open, the stream included */
-	unsigned depth, elements, ended; /* ended: first-level elements completed in this call */
-	struct buf text;                 /* character data not yet a node */
-	const char *content_ns;
-	bool dialback, in_header, no_memory;
-	enum stream_error error;
-	const char *reason;
-	const char
-		*ns_cache[NS_CACHE]; /* URIs already in the arena, so that attributes share them */
-	unsigned ns_next;
-};
-
-static void refuse(struct xml *x, enum stream_error error, const char *reason)
+void xml_init(struct xml *x, const struct xmpp_limits *limits)
 {
-	if (x->reason)
-		return;
+	*x = (struct xml){ .limits = limits, .state = S_START };
+}
+
+void xml_fini(struct xml *x)
+{
+	free(x->scope);
+	x->scope = NULL;
+}
+
+void xml_restart(struct xml *x)
+{
+	bool authenticated = x->authenticated;
+
+	xml_fini(x);
+	xml_init(x, x->limits);
+	x->authenticated = authenticated;
+}
+
+enum xml_result xml_refuse(struct xml *x, enum stream_error error, const char *reason)
+{
 	x->error = error;
 	x->reason = reason;
+	return XML_BAD;
 }
 
-static const char *keep(struct xml *x, const char *text, size_t len)
+enum xml_result xml_not_well_formed(struct xml *x)
 {
-	const char *copy = arena_strndup(x->arena, text, len);
-
-	if (!copy)
-		x->no_memory = true;
-	return copy ? copy : "";
+	return xml_refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.not-well-formed");
 }
 
-static const char *keep_ns(struct xml *x, const char *uri, size_t len)
+enum xml_result xml_over(struct xml *x, const char *reason)
 {
-	for (unsigned i = 0; i < NS_CACHE; i++)
-		if (x->ns_cache[i] && strlen(x->ns_cache[i]) == len &&
-			memcmp(x->ns_cache[i], uri, len) == 0)
-			return x->ns_cache[i];
-	return x->ns_cache[x->ns_next++ % NS_CACHE] = keep(x, uri, len);
+	return xml_refuse(x, STREAM_ERROR_POLICY_VIOLATION, reason);
 }
 
-/* Expat's triplet "uri SEP local SEP prefix", "uri SEP local" or "local". */
-static void split_name(
-	struct xml *x, const char *triplet, const char **ns, const char **name, const char **prefix)
+/* The byte at i may not stand where it stands; MORE if it takes more to say why. */
+enum xml_result xml_bad_byte(struct xml *x, size_t i)
 {
-	const char *first = strchr(triplet, SEPARATOR), *second;
+	uint8_t c = xml_byte(x, i);
+	int n = c < 0x80 ? 1 : xml_char_length((const uint8_t *)x->bytes + i, x->end - i);
 
-	*ns = *prefix = "";
-	if (!first) {
-		*name = keep(x, triplet, strlen(triplet));
-		return;
+	if (c < 0x20 && !xml_is_space(c))
+		return xml_refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.character");
+	if (n < 0)
+		return xml_refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.utf8");
+	return n == 0 ? XML_MORE : xml_not_well_formed(x);
+}
+
+void *xml_alloc(struct xml *x, size_t len)
+{
+	return arena_alloc(x->arena, len);
+}
+
+enum xml_result xml_no_memory(struct xml *x)
+{
+	const struct arena *a = x->arena;
+
+	/* The arena's ceiling, or the machine's? */
+	return a->max && a->used >= a->max / 2 ? xml_over(x, "limit.memory") : XML_MEMORY;
+}
+
+/* ---- between elements ---- */
+
+/* The first bytes of a stream that are not '<' or white space: tell the encodings apart for the
+ * log. */
+static enum xml_result bad_start(struct xml *x, uint8_t c)
+{
+	if (c == 0xff || c == 0xfe || c == 0)
+		return xml_refuse(x, STREAM_ERROR_UNSUPPORTED_ENCODING, "xml.utf16");
+	if (c == 0xef)
+		return xml_refuse(x, STREAM_ERROR_UNSUPPORTED_ENCODING, "xml.bom");
+	if (c < 0x20)
+		return xml_bad_byte(x, x->at);
+	return xml_refuse(x, STREAM_ERROR_BAD_FORMAT, "stream.no-xml");
+}
+
+static enum xml_result scan_outside(struct xml *x)
+{
+	while (x->at < x->end && xml_is_space(xml_byte(x, x->at)))
+		x->at++; /* behind a declaration only */
+	if (x->at == x->end)
+		return XML_MORE;
+	uint8_t c = xml_byte(x, x->at);
+
+	if (c == '<')
+		return xml_scan_markup(x);
+	if (x->state == S_START)
+		return bad_start(x, c);
+	if (c < 0x20 || (c >= 0x80 && (c < 0xc2 || c > 0xf4)))
+		return xml_bad_byte(x, x->at);
+	return xml_refuse(x, STREAM_ERROR_BAD_FORMAT, "stream.text");
+}
+
+static enum xml_result step(struct xml *x)
+{
+	switch ((enum xml_state)x->state) {
+	case S_START:
+	case S_TOP:
+		return scan_outside(x);
+	case S_TEXT:
+		return xml_scan_text(x);
+	case S_CDATA:
+		return xml_scan_cdata(x);
+	case S_NAME:
+		return xml_scan_name(x);
+	case S_TAG:
+		return xml_scan_tag(x);
+	case S_ATTR:
+		return xml_scan_attribute(x);
+	case S_EQUAL:
+	case S_QUOTE:
+		return xml_scan_equal(x);
+	case S_VALUE:
+		return xml_scan_value(x);
+	case S_END:
+		return xml_scan_end(x);
 	}
-	*ns = keep_ns(x, triplet, (size_t)(first - triplet));
-	second = strchr(++first, SEPARATOR);
-	*name = keep(x, first, second ? (size_t)(second - first) : strlen(first));
-	if (second && second[1])
-		*prefix = keep(x, second + 1, strlen(second + 1));
+	return xml_not_well_formed(x);
 }
 
-static void flush_text(struct xml *x)
+/* ---- events ---- */
+
+static void event_begin(struct xml *x)
 {
-	if (buf_len(&x->text) == 0 || !x->open)
-		return;
-	if (element_add_text(x->arena, x->open, buf_ptr(&x->text), buf_len(&x->text)) < 0)
-		x->no_memory = true;
-	buf_clear(&x->text);
+	x->canonical = true;
+	x->text_odd = false;
+	x->marks = NULL;
+	x->n_marks = x->max_marks = x->n_namespaces = 0;
+	x->depth = x->elements = x->work = 0;
+	x->open = NULL;
+	x->root = NULL;
+	x->bindings = x->scope ? x->scope->bindings : NULL;
+	x->default_ns = x->scope ? x->scope->default_ns : "";
 }
 
-static struct xml_attr *make_attributes(struct xml *x, const char **pairs)
+/* How far may be read now: no ceiling is passed before it is seen, so where the bytes were cut does
+ * not change what is found. Called again where a tag begins. */
+static size_t event_most(const struct xml *x)
 {
-	struct xml_attr *first = NULL, **at = &first;
-
-	for (; pairs[0] && !x->no_memory; pairs += 2) {
-		struct xml_attr *a = arena_zalloc(x->arena, sizeof *a);
-
-		if (!a) {
-			x->no_memory = true;
-			break;
-		}
-		split_name(x, pairs[0], &a->ns, &a->name, &a->prefix);
-		a->len = strlen(pairs[1]);
-		a->value = keep(x, pairs[1], a->len);
-		*at = a;
-		at = &a->next;
-	}
-	return first;
+	if (!x->scope)
+		return x->limits->header_bytes;
+	return x->authenticated ? x->limits->stanza_bytes : x->limits->stanza_bytes_preauth;
 }
 
-static void on_start(void *arg, const char *name, const char **pairs)
+static void window_set(struct xml *x)
 {
-	struct xml *x = arg;
+	size_t most = event_most(x), tag = x->tag + x->limits->token_bytes + 2;
 
-	x->level++;
-	if (x->no_memory || x->reason)
-		return;
-	flush_text(x);
-	struct xml_element *e = arena_zalloc(x->arena, sizeof *e);
-	if (!e) {
-		x->no_memory = true;
-		return;
-	}
-	split_name(x, name, &e->ns, &e->name, &e->prefix);
-	e->attrs = make_attributes(x, pairs);
-	e->depth = 1;
-	x->elements++;
-	if (x->open) {
-		if (element_add(x->arena, x->open, e) < 0)
-			x->no_memory = true;
-	} else if (x->root) {
-		refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.disagree");
-	} else {
-		x->root = e;
-	}
-	x->depth = e->depth > x->depth ? e->depth : x->depth;
-	x->open = e;
+	x->end = x->given < most ? x->given : most;
+	if (x->state >= S_NAME && x->end > tag)
+		x->end = tag;
 }
 
-static void on_end(void *arg, const char *name)
+/* All up to x->end is read and nothing has ended. */
+static enum xml_result window_passed(struct xml *x)
 {
-	struct xml *x = arg;
-
-	(void)name;
-	x->level--;
-	if (x->level == 1)
-		x->ended++;
-	if (x->no_memory || x->reason || !x->open)
-		return;
-	flush_text(x);
-	x->open = x->open->parent;
+	if (x->state >= S_NAME && x->end == x->tag + x->limits->token_bytes + 2)
+		return xml_over(x, "limit.token-bytes");
+	if (x->given <= event_most(x))
+		return XML_MORE;
+	return xml_over(x, !x->scope          ? "limit.header-bytes"
+			   : x->authenticated ? "limit.stanza-bytes"
+					      : "limit.stanza-bytes-preauth");
 }
 
-static void on_text(void *arg, const char *text, int len)
+/* White space is an event of its own; before a header it may be what followed the last element of
+ * the stream before. */
+static size_t space_count(const struct xml *x, const char *bytes, size_t len)
 {
-	struct xml *x = arg;
+	size_t i = 0;
 
-	if (!x->open || x->no_memory || x->reason)
-		return;
-	if (buf_put(&x->text, text, (size_t)len) < 0)
-		x->no_memory = true;
-}
-
-static void on_namespace(void *arg, const char *prefix, const char *uri)
-{
-	struct xml *x = arg;
-
-	/* write.c says stream: and means the stream's namespace (RFC 6120 4.8.5). */
-	if (prefix && strcmp(prefix, "stream") == 0 && (!uri || strcmp(uri, NS_STREAM) != 0))
-		refuse(x, STREAM_ERROR_BAD_NAMESPACE_PREFIX, "xml.prefix");
-	if (!x->in_header || x->no_memory)
-		return;
-	if (uri && strcmp(uri, NS_DIALBACK) == 0)
-		x->dialback = true;
-	if (!prefix)
-		x->content_ns = keep(x, uri ? uri : "", uri ? strlen(uri) : 0);
-}
-
-/* What follows frame.c has refused already; should it ever let one by, expat tells. */
-static void on_doctype(
-	void *arg, const char *name, const char *system, const char *public, int subset)
-{
-	(void)name;
-	(void)system;
-	(void)public;
-	(void)subset;
-	refuse(arg, STREAM_ERROR_RESTRICTED_XML, "xml.doctype");
-}
-
-static void on_entity(void *arg, const char *name, int parameter, const char *value, int len,
-	const char *base, const char *system, const char *public, const char *notation)
-{
-	(void)name;
-	(void)parameter;
-	(void)value;
-	(void)len;
-	(void)base;
-	(void)system;
-	(void)public;
-	(void)notation;
-	refuse(arg, STREAM_ERROR_RESTRICTED_XML, "xml.entity");
-}
-
-static void on_instruction(void *arg, const char *target, const char *data)
-{
-	(void)target;
-	(void)data;
-	refuse(arg, STREAM_ERROR_RESTRICTED_XML, "xml.pi");
-}
-
-static void on_comment(void *arg, const char *data)
-{
-	(void)data;
-	refuse(arg, STREAM_ERROR_RESTRICTED_XML, "xml.comment");
-}
-
-struct xml *xml_new(void)
-{
-	struct xml *x = calloc(1, sizeof *x);
-
-	if (!x)
-		return NULL;
-	buf_init(&x->text, TEXT_MAX);
-	x->parser = XML_ParserCreateNS("UTF-8", SEPARATOR);
-	if (!x->parser) {
-		free(x);
-		return NULL;
-	}
-	XML_SetUserData(x->parser, x);
-	XML_SetReturnNSTriplet(x->parser, XML_TRUE);
-	XML_SetElementHandler(x->parser, on_start, on_end);
-	XML_SetCharacterDataHandler(x->parser, on_text);
-	XML_SetStartNamespaceDeclHandler(x->parser, on_namespace);
-	XML_SetStartDoctypeDeclHandler(x->parser, on_doctype);
-	XML_SetEntityDeclHandler(x->parser, on_entity);
-	XML_SetProcessingInstructionHandler(x->parser, on_instruction);
-	XML_SetCommentHandler(x->parser, on_comment);
-#ifdef HAVE_EXPAT_REPARSE_DEFERRAL
-	XML_SetReparseDeferralEnabled(x->parser, XML_FALSE);
-#endif
-	return x;
-}
-
-void xml_free(struct xml *x)
-{
-	if (!x)
-		return;
-	XML_ParserFree(x->parser);
-	buf_fini(&x->text);
-	free(x);
-}
-
-static void refuse_expat(struct xml *x)
-{
-	switch (XML_GetErrorCode(x->parser)) {
-	case XML_ERROR_NO_MEMORY:
-		x->no_memory = true;
-		break;
-	case XML_ERROR_UNBOUND_PREFIX:
-	case XML_ERROR_RESERVED_PREFIX_XML:
-	case XML_ERROR_RESERVED_PREFIX_XMLNS:
-	case XML_ERROR_RESERVED_NAMESPACE_URI:
-	case XML_ERROR_UNDECLARING_PREFIX:
-		refuse(x, STREAM_ERROR_BAD_NAMESPACE_PREFIX, "xml.prefix");
-		break;
-	case XML_ERROR_UNDEFINED_ENTITY:
-		refuse(x, STREAM_ERROR_RESTRICTED_XML, "xml.entity");
-		break;
-	default:
-		refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.not-well-formed");
-	}
-}
-
-static int feed(struct xml *x, struct span bytes, struct arena *arena)
-{
-	x->arena = arena;
-	x->root = x->open = NULL;
-	x->depth = x->elements = x->ended = 0;
-	x->error = STREAM_ERROR_NONE;
-	x->reason = NULL;
-	x->no_memory = false;
-	memset(x->ns_cache, 0, sizeof x->ns_cache);
-	buf_clear(&x->text);
-	if (XML_Parse(x->parser, bytes.ptr, (int)bytes.len, 0) != XML_STATUS_OK)
-		refuse_expat(x);
-	if (!x->no_memory)
+	if (x->at > 0 || x->state > S_TOP)
 		return 0;
-	if (!arena || arena->max == 0 || arena->used < arena->max / 2)
-		return -ENOMEM;
-	refuse(x, STREAM_ERROR_POLICY_VIOLATION,
-		"limit.memory"); /* the arena's ceiling, not the machine's */
-	return 0;
+	while (i < len && xml_is_space((uint8_t)bytes[i]))
+		i++;
+	return i;
 }
 
-int xml_open(struct xml *x, struct span bytes, struct arena *arena, struct xml_root *out)
+enum xml_result xml_parse(
+	struct xml *x, const char *bytes, size_t len, struct arena *arena, size_t *end)
 {
-	x->content_ns = "";
-	x->in_header = true;
-	int r = feed(x, bytes, arena);
+	enum xml_result r;
 
-	x->in_header = false;
-	*out = (struct xml_root){ 0 };
-	if (r < 0)
-		return r;
-	if (!x->reason && (!x->root || x->level != 1))
-		refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.disagree");
-	if (!x->reason)
-		*out = (struct xml_root){ x->root, x->content_ns, x->dialback };
-	return 0;
-}
-
-int xml_element(struct xml *x, struct span bytes, struct arena *arena, struct xml_tree *out)
-{
-	int r = feed(x, bytes, arena);
-
-	*out = (struct xml_tree){ 0 };
-	if (r < 0)
-		return r;
-	if (!x->reason && (!x->root || x->level != 1 || x->ended != 1))
-		refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.disagree");
-	if (!x->reason)
-		*out = (struct xml_tree){ x->root, x->depth, x->elements };
-	return 0;
-}
-
-bool xml_close(struct xml *x, struct span bytes)
-{
-	if (feed(x, bytes, NULL) < 0)
-		return false;
-	if (!x->reason && x->level != 0)
-		refuse(x, STREAM_ERROR_NOT_WELL_FORMED, "xml.disagree");
-	return x->reason == NULL;
-}
-
-enum stream_error xml_refusal(const struct xml *x, const char **reason)
-{
-	*reason = x->reason ? x->reason : "xml.not-well-formed";
-	return x->reason ? x->error : STREAM_ERROR_NOT_WELL_FORMED;
+	if ((*end = space_count(x, bytes, len)) > 0)
+		return XML_SPACE;
+	if (len == 0)
+		return XML_MORE;
+	if (x->at == 0)
+		event_begin(x);
+	x->bytes = bytes;
+	x->given = len;
+	x->arena = arena;
+	do {
+		window_set(x);
+		r = step(x);
+	} while (r == XML_AGAIN);
+	if (r == XML_MORE)
+		return window_passed(x);
+	if (r == XML_HEADER)
+		r = xml_scope_keep(
+			x, (struct span){ bytes + x->tag + 1, x->name_end - (x->tag + 1) });
+	*end = x->at;
+	x->at = 0;
+	return r;
 }
