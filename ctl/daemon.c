@@ -477,6 +477,17 @@ static int start_kernel(struct daemon *d, struct buf *why)
 	return 0;
 }
 
+/* A job: no reload takes the lists away meanwhile, and the first edit finds them ready. */
+static void warm_work(void *arg)
+{
+	lists_warm(arg);
+}
+
+static void warm_done(void *arg)
+{
+	(void)arg;
+}
+
 static int daemon_start(struct daemon *d, struct buf *why)
 {
 	struct listeners listeners = { 0 };
@@ -498,7 +509,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	cache_prune(d->cache, policy_parts(d->config->policy));
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
-	lists_warm(d->config->lists);
+	(void)jobs_run(d->jobs, warm_work, warm_done, d->config->lists);
 	d->watch = watch_new(d);
 	d->feeds = feeds_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,

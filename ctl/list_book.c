@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -25,22 +26,27 @@
 #include "rules/list.h"
 #include "rules/rules.h"
 
-enum { BOOK_MAX = 256 << 20 /* bytes of one list file */ };
+enum { BOOK_MAX = 256 << 20 /* bytes of one list file */, BOOK_LINES_MAX = (1 << 24) - 2 };
 
+enum { LINE_KEYED = 1u << 31, LINE_GONE = 1u << 30, LINE_LEN = LINE_GONE - 1, SLOT_NUMBER = 0xffffff };
+
+/* Twelve bytes a line: its key is made anew when it is asked for. */
 struct book_line {
-	char *text; /* without newline; NULL: taken out */
-	char *key;  /* NULL: comment, empty or not understood */
-	size_t key_len;
-	int64_t until_ms;
+	uint32_t at, size; /* in the text, without newline; size with LINE_... */
+	uint32_t hash;     /* of the key */
 };
 
 struct list_book {
 	struct list *probe; /* prepares entries as the policy does */
 	char *path;
+	char *text; /* the file's, and behind it what was added */
+	size_t text_len, text_cap;
 	struct book_line *lines;
-	size_t n, cap, dead;
-	struct map by_key; /* key -> index + 1 */
-	struct stat seen;  /* the file these lines are from */
+	uint32_t n, cap, dead;
+	uint32_t *slots; /* a line's number + 1, and 8 bits of its hash, where its key is looked for */
+	uint32_t n_slots;
+	struct arena arena, other; /* of one key each, and of one it is compared with */
+	struct stat seen;   /* the file these lines are from */
 	bool fresh;
 };
 
@@ -51,7 +57,8 @@ struct list_book *list_book_new(const struct set_info *info)
 
 	if (!b)
 		return NULL;
-	map_init(&b->by_key);
+	arena_init(&b->arena, 0);
+	arena_init(&b->other, 0);
 	b->probe = type >= 0 ? list_new(info->name, (enum list_type)type) : NULL;
 	b->path = strdup(info->path);
 	if (!b->probe || !b->path) {
@@ -68,15 +75,14 @@ struct list_book *list_book_new(const struct set_info *info)
 
 static void lines_forget(struct list_book *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		free(b->lines[i].text);
-		free(b->lines[i].key);
-	}
+	free(b->text);
 	free(b->lines);
+	free(b->slots);
+	b->text = NULL;
 	b->lines = NULL;
-	b->n = b->cap = b->dead = 0;
-	map_fini(&b->by_key, NULL);
-	map_init(&b->by_key);
+	b->slots = NULL;
+	b->text_len = b->text_cap = 0;
+	b->n = b->cap = b->dead = b->n_slots = 0;
 	b->fresh = false;
 }
 
@@ -85,7 +91,8 @@ void list_book_free(struct list_book *b)
 	if (!b)
 		return;
 	lines_forget(b);
-	map_fini(&b->by_key, NULL);
+	arena_fini(&b->arena);
+	arena_fini(&b->other);
 	list_free(b->probe);
 	free(b->path);
 	free(b);
@@ -100,73 +107,157 @@ bool list_book_is_like(const struct list_book *a, const struct list_book *b)
 	       x->of == y->of && x->map == y->map && strcmp(x->salt, y->salt) == 0;
 }
 
+/* ---- keys ---- */
+
+/* In the arena, until its next one. */
+static int key_prepare_in(struct list_book *b, struct arena *a, struct span entry,
+	struct span *key, const char **why)
+{
+	struct list_prepared prepared;
+	struct list_entry *e;
+	int r;
+
+	arena_reset(a);
+	if (list_type_packs(b->probe->type)) {
+		if ((r = list_prepare(b->probe, a, entry, &prepared, why)) == 0)
+			*key = (struct span){ prepared.key, prepared.key_len };
+		return r;
+	}
+	if ((r = list_entry_new(b->probe, entry, 0, &e, why)) < 0)
+		return r;
+	*key = (struct span){ arena_alloc(a, e->key_len + 1), e->key_len };
+	if (key->ptr)
+		memcpy((char *)key->ptr, e->key, e->key_len);
+	list_entry_free(e);
+	return key->ptr ? 0 : -ENOMEM;
+}
+
+static int key_prepare(struct list_book *b, struct span entry, struct span *key, const char **why)
+{
+	return key_prepare_in(b, &b->arena, entry, key, why);
+}
+
+static uint32_t key_hash(struct span key)
+{
+	return (uint32_t)map_hash(key.ptr, key.len);
+}
+
+static struct span line_text(const struct list_book *b, const struct book_line *line)
+{
+	return (struct span){ b->text + line->at, line->size & LINE_LEN };
+}
+
+static bool line_has(struct list_book *b, const struct book_line *line, struct span key)
+{
+	struct span entry, other;
+	const char *why;
+	int64_t until;
+
+	return list_parse_line(b->probe->type, line_text(b, line), &entry, &until, &why) &&
+	       key_prepare_in(b, &b->other, entry, &other, &why) == 0 && span_equal(key, other);
+}
+
+static uint32_t slot_first(const struct list_book *b, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * b->n_slots >> 32);
+}
+
+/* The line of that key; NULL if there is none. */
+static struct book_line *line_find(struct list_book *b, struct span key)
+{
+	uint32_t hash = key_hash(key), slot;
+
+	for (uint32_t i = b->n_slots ? slot_first(b, hash) : 0; b->n_slots && (slot = b->slots[i]);
+		i = i + 1 == b->n_slots ? 0 : i + 1) {
+		struct book_line *line = &b->lines[(slot & SLOT_NUMBER) - 1];
+
+		if ((slot & ~SLOT_NUMBER) == (hash & 0xff) << 24 && line->hash == hash &&
+			!(line->size & LINE_GONE) && line_has(b, line, key))
+			return line;
+	}
+	return NULL;
+}
+
+static void slot_put(struct list_book *b, uint32_t number)
+{
+	uint32_t i = slot_first(b, b->lines[number].hash);
+
+	while (b->slots[i])
+		i = i + 1 == b->n_slots ? 0 : i + 1;
+	b->slots[i] = (number + 1) | (b->lines[number].hash & 0xff) << 24;
+}
+
 /* ---- lines ---- */
 
-static int key_prepare(
-	const struct list_book *b, struct span entry, char **key, size_t *len, const char **why)
+/* Room for so many lines, and slots for half as many again. */
+static int lines_reserve(struct list_book *b, uint32_t cap)
 {
-	struct list_entry *e;
-	int r = list_entry_new(b->probe, entry, 0, &e, why);
+	struct book_line *lines;
+	uint32_t *slots;
 
-	if (r < 0)
-		return r;
-	*key = take_ptr(e->key);
-	*len = e->key_len;
-	list_entry_free(e);
+	if (cap <= b->cap)
+		return 0;
+	if (cap > BOOK_LINES_MAX)
+		return ERR_LIMIT;
+	if (!(lines = realloc(b->lines, cap * sizeof *lines)))
+		return -ENOMEM;
+	b->lines = lines;
+	if (!(slots = calloc(cap + cap / 2 + 1, sizeof *slots)))
+		return -ENOMEM;
+	free(b->slots);
+	b->slots = slots;
+	b->cap = cap;
+	b->n_slots = cap + cap / 2 + 1;
+	for (uint32_t i = 0; i < b->n; i++)
+		if (lines[i].size & LINE_KEYED)
+			slot_put(b, i);
 	return 0;
 }
 
-/* Takes text and key, also on failure. */
-static int line_put(struct list_book *b, char *text, char *key, size_t key_len, int64_t until_ms)
+static int text_put(struct list_book *b, struct span text, uint32_t *at)
 {
-	size_t cap = b->cap ? b->cap * 2 : 64;
-	struct book_line *more;
-	int r = 0;
+	size_t need = b->text_len + text.len + 1, cap = need + need / 8;
+	char *more;
 
-	if (b->n == b->cap) {
-		if (!(more = realloc(b->lines, cap * sizeof *more)))
-			goto fail;
-		b->lines = more;
-		b->cap = cap;
+	if (need > b->text_cap) {
+		if (cap > UINT32_MAX)
+			return ERR_LIMIT;
+		if (!(more = realloc(b->text, cap)))
+			return -ENOMEM;
+		b->text = more;
+		b->text_cap = cap;
 	}
-	if (key && (r = map_put(&b->by_key, key, key_len, (void *)(uintptr_t)(b->n + 1), NULL)) < 0)
-		goto fail;
-	b->lines[b->n++] = (struct book_line){ text, key, key_len, until_ms };
+	*at = (uint32_t)b->text_len;
+	memcpy(b->text + *at, text.ptr, text.len);
+	b->text[*at + text.len] = '\n';
+	b->text_len = need;
 	return 0;
-fail:
-	free(text);
-	free(key);
-	return -ENOMEM;
 }
 
-static struct book_line *line_find(const struct list_book *b, const char *key, size_t len)
+/* A line of the text. The second of two equal entries stays in the file but is nobody's. */
+static int line_put(struct list_book *b, struct span line)
 {
-	uintptr_t at = (uintptr_t)map_find(&b->by_key, key, len);
-
-	return at ? &b->lines[at - 1] : NULL;
-}
-
-/* A line of the file. The second of two equal entries stays in the file but is nobody's. */
-static int line_load(struct list_book *b, struct span line)
-{
-	char *text = strndup(line.len ? line.ptr : "", line.len), *key = NULL;
-	struct span entry;
+	struct book_line *new;
+	struct span entry, key;
 	const char *why;
-	int64_t until = 0;
-	size_t len = 0;
+	int64_t until;
+	int r = b->n < b->cap ? 0 : lines_reserve(b, b->cap ? b->cap + b->cap / 2 : 64);
 
-	if (!text)
-		return -ENOMEM;
-	if (list_parse_line(b->probe->type, line, &entry, &until, &why) && !why &&
-		key_prepare(b, entry, &key, &len, &why) == -ENOMEM) {
-		free(text);
-		return -ENOMEM;
+	if (r < 0 || line.len > LINE_LEN)
+		return r < 0 ? r : ERR_LIMIT;
+	new = &b->lines[b->n];
+	*new = (struct book_line){ (uint32_t)(line.ptr - b->text), (uint32_t)line.len, 0 };
+	if (list_parse_line(b->probe->type, line, &entry, &until, &why) && !why) {
+		if ((r = key_prepare(b, entry, &key, &why)) == -ENOMEM)
+			return r;
+		if (r == 0 && !line_find(b, key)) {
+			new->size |= LINE_KEYED;
+			new->hash = key_hash(key);
+			slot_put(b, b->n);
+		}
 	}
-	if (key && line_find(b, key, len)) {
-		free(key);
-		key = NULL;
-	}
-	return line_put(b, text, key, len, until);
+	b->n++;
+	return 0;
 }
 
 static int file_read(int fd, struct buf *all)
@@ -188,18 +279,30 @@ static int file_read(int fd, struct buf *all)
 	return 0;
 }
 
-static int lines_load(struct list_book *b, const struct buf *all)
+static uint32_t lines_count(struct span text)
 {
-	const char *at = buf_ptr(all), *end = at + buf_len(all);
-	int r = 0;
+	uint32_t n = 1;
 
-	if (buf_len(all) >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) /* as list_load does */
+	for (const char *at = text.ptr, *end = at + text.len;
+		(at = memchr(at, '\n', (size_t)(end - at))) && n < BOOK_LINES_MAX; at++)
+		n++;
+	return n;
+}
+
+/* The text is in the book already. */
+static int lines_load(struct list_book *b)
+{
+	struct span all = { b->text, b->text_len };
+	const char *at = all.ptr, *end = at + all.len;
+	int r = lines_reserve(b, lines_count(all) + 64);
+
+	if (all.len >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) /* as list_load does */
 		at += 3;
-	while (r == 0 && buf_len(all) && at < end) {
+	while (r == 0 && at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		stop = stop ? stop : end;
-		r = line_load(b, (struct span){ at, (size_t)(stop - at) });
+		r = line_put(b, (struct span){ at, (size_t)(stop - at) });
 		at = stop + 1;
 	}
 	return r;
@@ -225,8 +328,11 @@ int list_book_refresh(struct list_book *b)
 		return 0;
 	lines_forget(b);
 	buf_init(&all, BOOK_MAX);
-	if ((r = file_read(fd, &all)) == 0)
-		r = lines_load(b, &all);
+	if ((r = file_read(fd, &all)) == 0 && buf_len(&all)) {
+		b->text_len = b->text_cap = buf_len(&all);
+		b->text = buf_take(&all);
+		r = b->text ? lines_load(b) : -ENOMEM;
+	}
 	buf_fini(&all);
 	if (r < 0) {
 		lines_forget(b);
@@ -260,10 +366,9 @@ static struct span line_comment(struct span line, struct span entry)
 }
 
 bool list_book_parse(
-	const struct list_book *b, struct span text, struct list_line *out, const char **why)
+	struct list_book *b, struct span text, struct list_line *out, const char **why)
 {
-	char *key;
-	size_t len;
+	struct span key;
 
 	*why = NULL;
 	for (size_t i = 0; i < text.len; i++)
@@ -276,12 +381,10 @@ bool list_book_parse(
 	out->comment = line_comment(text, out->entry);
 	if (*why)
 		return true;
-	if (key_prepare(b, out->entry, &key, &len, why) < 0) {
+	if (key_prepare(b, out->entry, &key, why) < 0)
 		*why = *why ? *why : "out of memory";
-		return true;
-	}
-	free(key);
-	*why = NULL; /* the preparing ones leave their word there even when all is well */
+	else
+		*why = NULL; /* the preparing ones leave their word there even when all is well */
 	return true;
 }
 
@@ -302,98 +405,85 @@ char *list_line_format(const struct list_line *line, bool with_comment)
 	return text;
 }
 
-static bool line_is_live(const struct book_line *line, int64_t now)
+/* The line's parts if it is an entry in force. */
+static bool line_is_live(const struct list_book *b, const struct book_line *line, int64_t now,
+	struct list_line *out)
 {
-	return line->key && line->text && (!line->until_ms || line->until_ms > now);
+	struct span text = line_text(b, line);
+	const char *why;
+
+	if (!(line->size & LINE_KEYED) || (line->size & LINE_GONE) ||
+		!list_parse_line(b->probe->type, text, &out->entry, &out->until_ms, &why))
+		return false;
+	out->comment = line_comment(text, out->entry);
+	return !out->until_ms || out->until_ms > now;
 }
 
 bool list_book_each(const struct list_book *b, size_t *at, struct list_line *out)
 {
 	int64_t now = clock_wall_ms();
-	const char *why;
 
-	for (; *at < b->n; ++*at) {
-		const struct book_line *line = &b->lines[*at];
-		struct span text = span_of(line->text);
-
-		if (!line_is_live(line, now) ||
-			!list_parse_line(b->probe->type, text, &out->entry, &out->until_ms, &why))
-			continue;
-		out->comment = line_comment(text, out->entry);
-		++*at;
-		return true;
-	}
+	while (*at < b->n)
+		if (line_is_live(b, &b->lines[(*at)++], now, out))
+			return true;
 	return false;
 }
 
 /* ---- edits ---- */
 
-/* The comment of the line that was there stays if no new one is given. */
-static char *line_text(
-	const struct list_book *b, const struct list_line *line, const struct book_line *old)
+/* Its text in the book: a newline behind it takes no part. */
+static int text_add(struct list_book *b, const struct list_line *line, struct span *out)
 {
-	struct list_line merged = *line, before;
-	const char *why;
+	cleanup_free char *text = list_line_format(line, true);
+	uint32_t at;
+	int r = text ? text_put(b, span_of(text), &at) : -ENOMEM;
 
-	if (old && line->comment.len == 0 &&
-		list_parse_line(
-			b->probe->type, span_of(old->text), &before.entry, &before.until_ms, &why))
-		merged.comment = line_comment(span_of(old->text), before.entry);
-	return list_line_format(&merged, true);
+	if (r == 0)
+		*out = (struct span){ b->text + at, strlen(text) };
+	return r;
 }
 
 int list_book_add(struct list_book *b, const struct list_line *line, bool *was)
 {
+	struct list_line merged = *line, before;
+	struct span key, text;
 	struct book_line *old;
 	const char *why;
-	char *key, *text;
-	size_t len;
-	int r = key_prepare(b, line->entry, &key, &len, &why);
+	int r = key_prepare(b, line->entry, &key, &why);
 
 	*was = false;
 	if (r < 0)
 		return r;
-	old = line_find(b, key, len);
-	text = line_text(b, line, old);
-	if (!text || !old) {
-		if (text)
-			return line_put(b, text, key, len, line->until_ms);
-		free(key);
-		return -ENOMEM;
-	}
-	*was = line_is_live(old, clock_wall_ms());
-	free(key);
-	free(old->text);
-	old->text = text;
-	old->until_ms = line->until_ms;
-	return 0;
-}
-
-static void line_drop(struct list_book *b, struct book_line *line)
-{
-	map_take(&b->by_key, line->key, line->key_len);
-	free(take_ptr(line->text));
-	free(take_ptr(line->key));
+	if (!(old = line_find(b, key)))
+		return (r = text_add(b, &merged, &text)) < 0 ? r : line_put(b, text);
+	*was = line_is_live(b, old, clock_wall_ms(), &before);
+	/* The comment of the line that was there stays if no new one is given. */
+	if (line->comment.len == 0)
+		merged.comment = before.comment;
+	if ((r = text_add(b, &merged, &text)) < 0)
+		return r;
+	old->at = (uint32_t)(text.ptr - b->text);
+	old->size = (uint32_t)text.len | LINE_KEYED;
 	b->dead++;
+	return 0;
 }
 
 int list_book_remove(struct list_book *b, struct span entry, bool *was)
 {
 	struct book_line *line;
+	struct list_line parts;
+	struct span key;
 	const char *why;
-	char *key;
-	size_t len;
-	int r = key_prepare(b, entry, &key, &len, &why);
+	int r = key_prepare(b, entry, &key, &why);
 
 	*was = false;
 	if (r < 0)
 		return r;
-	line = line_find(b, key, len);
-	free(key);
-	if (!line)
+	if (!(line = line_find(b, key)))
 		return 0;
-	*was = line_is_live(line, clock_wall_ms());
-	line_drop(b, line);
+	*was = line_is_live(b, line, clock_wall_ms(), &parts);
+	line->size |= LINE_GONE;
+	b->dead++;
 	return 0;
 }
 
@@ -401,9 +491,14 @@ int list_book_remove(struct list_book *b, struct span entry, bool *was)
 
 static int lines_write(const struct list_book *b, FILE *out)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if (b->lines[i].text && fprintf(out, "%s\n", b->lines[i].text) < 0)
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct span text = line_text(b, &b->lines[i]);
+
+		if (b->lines[i].size & LINE_GONE)
+			continue;
+		if ((text.len && fwrite(text.ptr, text.len, 1, out) != 1) || putc('\n', out) == EOF)
 			return -EIO;
+	}
 	if (fflush(out) != 0 || fsync(fileno(out)) != 0)
 		return -errno;
 	return 0;
@@ -452,11 +547,15 @@ int list_book_write(struct list_book *b)
 	cleanup_free char *path = realpath(b->path, NULL); /* a link stays a link */
 	cleanup_free char *tmp = NULL;
 	int64_t now = clock_wall_ms();
+	struct list_line parts;
 	int r;
 
-	for (size_t i = 0; i < b->n; i++)
-		if (b->lines[i].key && !line_is_live(&b->lines[i], now))
-			line_drop(b, &b->lines[i]);
+	for (uint32_t i = 0; i < b->n; i++)
+		if ((b->lines[i].size & LINE_KEYED) && !(b->lines[i].size & LINE_GONE) &&
+			!line_is_live(b, &b->lines[i], now, &parts)) {
+			b->lines[i].size |= LINE_GONE;
+			b->dead++;
+		}
 	if (!path || asprintf(&tmp, "%s.xmppwall-tmp", path) < 0) {
 		tmp = NULL;
 		r = path ? -ENOMEM : -errno;

@@ -26,7 +26,7 @@ int list_book_refresh(struct list_book *b);
 /* Splits what a user wrote ("ENTRY until TIME # COMMENT") and checks it. False for an empty or
  * comment line; *why (static) says what is wrong. text must outlive *out. */
 bool list_book_parse(
-	const struct list_book *b, struct span text, struct list_line *out, const char **why);
+	struct list_book *b, struct span text, struct list_line *out, const char **why);
 /* Adds it, or renews the entry of the same key. *was: it was there. 0, ERR_SYNTAX, -ENOMEM. */
 int list_book_add(struct list_book *b, const struct list_line *line, bool *was);
 /* Takes out the entry of that key. *was: it was there. 0, ERR_SYNTAX, -ENOMEM. */
