@@ -16,6 +16,7 @@
 #include "xmpp/ns.h"
 
 #define NS_STARTTLS_FEATURE NS_TLS
+#define NS_INSTANT          "https://xmpp.org/extensions/isr/"
 
 static bool ends_with(const char *text, const char *tail)
 {
@@ -127,29 +128,60 @@ static void strip_element(
 	}
 }
 
-/* XEP-0478: never promise more than we ourselves let through. */
-static int lower_limits(struct arena *a, struct xml_element *features, size_t max)
+/* XEP-0478: one of the numbers, ours (0: we have none) where it is the lower one or the only one.
+ */
+static int lower_limit(struct arena *a, struct xml_element *limits, const char *name, uint64_t ours)
 {
-	struct xml_element *limits = element_child(features, NS_LIMITS, "limits");
-	struct xml_element *old = limits ? element_child(limits, NS_LIMITS, "max-bytes") : NULL,
-			   *new;
+	struct xml_element *old = element_child(limits, NS_LIMITS, name), *new;
 	const char *text = old ? element_text(old, a) : NULL;
 	char number[24];
 	int len, r;
 
-	if (!old)
-		return 0;
-	if (!text)
+	if (old && !text)
 		return -ENOMEM;
-	if (strtoull(text, NULL, 10) <= max)
+	if (ours == 0 || (text && *text >= '0' && *text <= '9' && strtoull(text, NULL, 10) <= ours))
 		return 0;
-	len = snprintf(number, sizeof(number), "%zu", max);
-	if (!(new = element_new(a, NS_LIMITS, "max-bytes")))
+	len = snprintf(number, sizeof(number), "%llu", (unsigned long long)ours);
+	if (!(new = element_new(a, NS_LIMITS, name)))
 		return -ENOMEM;
 	if ((r = element_add_text(a, new, number, (size_t)len)) < 0)
 		return r;
-	element_remove(old);
+	while ((old = element_child(limits, NS_LIMITS, name)))
+		element_remove(old);
 	return element_add(a, limits, new);
+}
+
+/* Never promise more than we ourselves let through, and say what that is. */
+static int lower_limits(
+	struct arena *a, struct xml_element *features, const struct features_context *ctx)
+{
+	struct xml_element *limits = element_child(features, NS_LIMITS, "limits");
+	int r;
+
+	if (!limits) {
+		if (!(limits = element_new(a, NS_LIMITS, "limits")))
+			return -ENOMEM;
+		if ((r = element_add(a, features, limits)) < 0)
+			return r;
+	}
+	if ((r = lower_limit(a, limits, "max-bytes", ctx->max_bytes)) < 0)
+		return r;
+	return lower_limit(a, limits, "idle-seconds", ctx->idle_seconds);
+}
+
+/* Instant resumption (XEP-0397) counts stanzas where the ledger does not look, and names a place to
+ * go to; nobody offers it yet. */
+static void strip_instant(struct strip *st, struct xml_element *e)
+{
+	struct xml_element *one = element_first(e), *next;
+
+	for (; one; one = next) {
+		next = element_next(one, NULL, NULL);
+		if (strncmp(one->ns, NS_INSTANT, strlen(NS_INSTANT)) != 0)
+			continue;
+		element_remove(one);
+		st->out->stripped++;
+	}
 }
 
 int features_edit(struct arena *a, struct xml_element *features, const struct features_context *ctx,
@@ -167,7 +199,8 @@ int features_edit(struct arena *a, struct xml_element *features, const struct fe
 	if ((r = strip_everywhere(&st, features)) < 0)
 		return r;
 	strip_bindings(&st, features);
-	if ((r = lower_limits(a, features, ctx->max_bytes)) < 0)
+	strip_instant(&st, features);
+	if ((r = lower_limits(a, features, ctx)) < 0)
 		return r;
 	if (!ctx->offer_starttls)
 		return 0;

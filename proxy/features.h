@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "xmpp/stanza.h"
 
 struct features_context {
@@ -12,6 +13,7 @@ struct features_context {
 	bool same_leaf;      /* both legs show the very same certificate: tls-server-end-point holds
 				through us */
 	size_t max_bytes;    /* our own stanza ceiling, for XEP-0478 */
+	uint64_t idle_seconds; /* how long we let a client be silent; 0: for ever */
 };
 
 struct features_result {

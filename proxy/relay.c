@@ -223,6 +223,7 @@ static enum nonza_fate server_features(struct session *s, const struct stanza *s
 		.same_leaf = tls_link_same_leaf(&s->client.conn.tls, &s->server.conn.tls),
 		.max_bytes = s->authenticated ? conf->limits.stanza_bytes
 					      : conf->limits.stanza_bytes_preauth,
+		.idle_seconds = s->authenticated ? conf->idle_ms / 1000 : 0,
 	};
 	struct features_result result;
 	int r = features_edit(st->arena, st->root, &ctx, &result);

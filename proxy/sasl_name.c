@@ -56,8 +56,9 @@ static void plain_read(const unsigned char *head, size_t n, struct sasl_name *ou
 {
 	const unsigned char *first = memchr(head, '\0', n), *second;
 
-	if (!first++)
+	if (!first)
 		return;
+	first++;
 	second = memchr(first, '\0', n - (size_t)(first - head));
 	if (second)
 		name_set(out, first, (size_t)(second - first));

@@ -135,6 +135,27 @@ static void lowers_limits(void **state)
 		">10000<", "262144");
 	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>8000</max-bytes></limits>", small,
 		">8000<", "10000");
+	/* None, or none that makes sense: ours. */
+	expect("<bind xmlns='" NS_BIND "'/>", small,
+		"<limits xmlns=\"" NS_LIMITS "\"><max-bytes>10000</max-bytes></limits>", "idle");
+	expect("<limits xmlns='" NS_LIMITS "'><max-bytes>-1</max-bytes><max-bytes>7</max-bytes>"
+	       "<idle-seconds>60</idle-seconds></limits>",
+		small, "<idle-seconds>60</idle-seconds><max-bytes>10000</max-bytes></limits>",
+		">7<");
+	small.idle_seconds = 30;
+	expect("<limits xmlns='" NS_LIMITS "'><idle-seconds>60</idle-seconds></limits>", small,
+		"<idle-seconds>30</idle-seconds>", ">60<");
+	expect("<limits xmlns='" NS_LIMITS "'><idle-seconds>20</idle-seconds></limits>", small,
+		"<idle-seconds>20</idle-seconds>", ">30<");
+}
+
+/* XEP-0397: resumption that the ledger does not see. */
+static void takes_out_instant_resumption(void **state)
+{
+	(void)state;
+	expect("<isr xmlns='https://xmpp.org/extensions/isr/0'><mechanisms/></isr><bind "
+	       "xmlns='" NS_BIND "'/>",
+		secure, "<bind", "isr");
 }
 
 static void names_the_stripped(void **state)
@@ -162,6 +183,7 @@ int main(void)
 		cmocka_unit_test(sasl2_and_fast_as_well),
 		cmocka_unit_test(offers_starttls_where_tls_is_optional),
 		cmocka_unit_test(lowers_limits),
+		cmocka_unit_test(takes_out_instant_resumption),
 		cmocka_unit_test(names_the_stripped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
