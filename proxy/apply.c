@@ -73,11 +73,12 @@ static void apply_forward(
 		return;
 	if (edited)
 		r = apply_edit(st, v);
-	if (r == 0 && !edited && s->service->conf.forward_verbatim &&
-		apply_is_selfcontained(st->root))
-		r = buf_put_span(&to->conn.out, st->raw);
-	else if (r == 0)
+	if (r == 0 && edited)
 		r = write_element(&to->conn.out, st->root, NS_CLIENT);
+	else if (!edited && s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))
+		r = buf_put_span(&to->conn.out, st->raw);
+	else if (!edited)
+		r = write_stanza(&to->conn.out, st, NS_CLIENT);
 	if (r < 0)
 		session_fail(s, r, "forward");
 	else
@@ -149,8 +150,8 @@ bool apply_repeated(struct session *s, struct leg *from, const struct stanza *st
 	if (again == ACKS_HANDLED) {
 		apply_entered(s, sm_dropped(&s->sm, session_direction(s, from)));
 	} else if (again == ACKS_BOUNCE) {
-		v.condition = condition < STANZA_ERROR_COUNT ? condition
-							     : STANZA_ERROR_POLICY_VIOLATION;
+		v.condition =
+			condition < STANZA_ERROR_COUNT ? condition : STANZA_ERROR_POLICY_VIOLATION;
 		verdict_make_id(v.id);
 		apply_reject(s, from, st, &v);
 	}
