@@ -241,22 +241,22 @@ static void take_step(struct inspection *i, enum login_step step)
 	}
 }
 
-/* Where the server is not seen, its success is told by the client's new stream. True: wait for
- * more. */
-static bool restart_unseen(struct inspection *i, struct inspect_half *h)
+/* A new stream may begin here without our being told: where the server is not seen, its success
+ * shows in what the client does next; and after a false <proceed/> some go on in clear text. True:
+ * too little to tell, wait for more. */
+static bool restart_untold(struct inspection *i, struct inspect_half *h)
 {
-	bool maybe;
+	bool login = h->said_sasl && !h->waits && !i->half[FLOW_SERVER].opened && !i->authenticated;
 	struct span rest;
+	bool maybe;
 
-	if (!h->said_sasl || h->waits || i->half[FLOW_SERVER].opened || i->authenticated)
+	if (!login && !h->after_proceed)
 		return false;
 	rest = stream_rest(h->in);
-	if (rest.len == 0)
-		return true;
 	if (!detect_is_header(rest, &maybe))
 		return maybe;
-	i->authenticated = true;
-	h->said_sasl = h->opened = false;
+	i->authenticated = i->authenticated || login;
+	h->said_sasl = h->after_proceed = h->opened = false;
 	stream_set_authenticated(h->in, true);
 	stream_restart_keep(h->in);
 	return false;
@@ -287,6 +287,8 @@ static void on_bad(struct inspection *i, enum flow_side side, const struct strea
 
 static int half_event(struct inspection *i, enum flow_side side, struct stream_event *ev)
 {
+	bool waited;
+
 	switch (ev->kind) {
 	case STREAM_OPEN:
 		on_open(i, side, &ev->header);
@@ -294,8 +296,10 @@ static int half_event(struct inspection *i, enum flow_side side, struct stream_e
 	case STREAM_STANZA:
 		return on_stanza(i, side, &ev->stanza);
 	case STREAM_ELEMENT:
+		waited = i->half[FLOW_CLIENT].waits;
 		take_step(i, login_element(i, side, &ev->stanza));
-		return 0;
+		/* The server's answer lets the client go on, before the server does. */
+		return waited && !i->half[FLOW_CLIENT].waits ? half_drain(i, FLOW_CLIENT) : 0;
 	case STREAM_CLOSE:
 		half_close(i, &i->half[side], STAGE_ENDED);
 		return 0;
@@ -317,7 +321,7 @@ static int half_drain(struct inspection *i, enum flow_side side)
 	while (r == 0 && h->stage == STAGE_XML) {
 		if (h->waits && stream_rest(h->in).len <= WAIT_MAX)
 			return 0;
-		if (side == FLOW_CLIENT && restart_unseen(i, h))
+		if (restart_untold(i, h))
 			break;
 		if ((r = stream_next(h->in, &ev)) < 0 || ev.kind == STREAM_MORE)
 			break;
@@ -335,15 +339,9 @@ static int half_drain(struct inspection *i, enum flow_side side)
 
 static int take_xml(struct inspection *i, enum flow_side side, struct span bytes)
 {
-	bool waited = i->half[FLOW_CLIENT].waits;
 	int r = stream_push(i->half[side].in, bytes.ptr, bytes.len);
 
-	if (r < 0 || (r = half_drain(i, side)) < 0)
-		return r;
-	/* The server's answer lets the client go on. */
-	if (side == FLOW_SERVER && waited && !i->half[FLOW_CLIENT].waits)
-		r = half_drain(i, FLOW_CLIENT);
-	return r;
+	return r < 0 ? r : half_drain(i, side);
 }
 
 static int take_first(struct inspection *i, enum flow_side side, struct span bytes)
@@ -421,8 +419,7 @@ static bool is_switched(struct inspection *i, enum flow_side side, struct span b
 	counts_add(i->of->counts, COUNT_STREAM_FALSE_PROCEED, 1);
 	note(i, side, "false-proceed");
 	/* A new stream, or the old one goes on: both are read. */
-	if (h->in && detect_is_header(bytes, &(bool){ false }))
-		stream_restart(h->in);
+	h->after_proceed = true;
 	return false;
 }
 

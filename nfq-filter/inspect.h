@@ -28,7 +28,7 @@ enum inspect_stage {
 struct inspect_half {
 	struct stream *in;
 	enum inspect_stage stage;
-	bool opened, picked_up, waits, expects_tls, said_sasl;
+	bool opened, picked_up, waits, expects_tls, after_proceed, said_sasl;
 	uint64_t position; /* behind the last byte taken */
 	uint64_t sought;   /* bytes passed over in STAGE_SEEK */
 	uint64_t stanzas, stanza_bytes, bytes;
