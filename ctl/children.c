@@ -88,7 +88,8 @@ static void retiring_bound(struct workers *w)
 	for (struct child *c = w->children; c; c = c->next)
 		if (c->role == CHILD_RETIRING && child_ready(c)) {
 			n++;
-			oldest = c;
+			if (!oldest || worker_since(c->worker) < worker_since(oldest->worker))
+				oldest = c;
 		}
 	if (n <= RETIRING_MAX)
 		return;

@@ -80,6 +80,7 @@ int cli_limit_set(struct cli *cli);
 int cli_limit_suggest(struct cli *cli);
 int cli_limit_simulate(struct cli *cli);
 int cli_reload(struct cli *cli);
+int cli_upgrade(struct cli *cli);
 int cli_confirm(struct cli *cli);
 int cli_rollback(struct cli *cli);
 int cli_firewall(struct cli *cli);

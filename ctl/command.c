@@ -20,6 +20,7 @@
 #include "ctl/nft.h"
 #include "ctl/route.h"
 #include "ctl/traces.h"
+#include "ctl/upgrade.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
@@ -127,6 +128,18 @@ static void command_bans(struct daemon *d, struct request *rq)
 static void command_trace(struct daemon *d, struct request *rq)
 {
 	traces_start(d->traces, rq);
+}
+
+static void command_upgrade(struct daemon *d, struct request *rq)
+{
+	const json_t *drain = json_object_get(rq->args, "drain");
+	json_int_t ms = json_integer_value(drain);
+
+	if (drain && (ms < UPGRADE_DRAIN_MIN_MS || (uint64_t)ms > UPGRADE_DRAIN_MAX_MS))
+		request_refuse(rq, ANSWER_USAGE, NULL,
+			"\"drain\" is a time from a second to 30 days, in milliseconds");
+	else
+		upgrade_start(d->upgrade, rq, (uint64_t)ms);
 }
 
 static void command_stop(struct daemon *d, struct request *rq)
@@ -270,6 +283,7 @@ static const struct command {
 	{ "reload", ROLE_OWNER, command_reload },
 	{ "confirm", ROLE_OWNER, command_confirm },
 	{ "rollback", ROLE_OWNER, command_rollback },
+	{ "upgrade", ROLE_OWNER, command_upgrade },
 	{ "firewall", ROLE_OWNER, command_firewall },
 	{ "stop", ROLE_OWNER, command_stop },
 };
@@ -281,6 +295,8 @@ void command_run(void *arg, struct request *rq)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(commands[i].name, rq->cmd) != 0)
 			continue;
+		if (upgrade_defers(d->upgrade, rq))
+			return;
 		if (d->state != DAEMON_RUNNING)
 			request_refuse(rq, ANSWER_NO, NULL, "the daemon is %s",
 				d->state == DAEMON_STOPPING ? "stopping" : "starting");

@@ -19,6 +19,7 @@
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/reports.h"
+#include "ctl/upgrade.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
@@ -133,6 +134,7 @@ static json_t *attention_json(struct daemon *d)
 					   "and a ban ends "
 					   "sessions but does not keep their address out"));
 	probation_attention(d->probation, lines);
+	upgrade_attention(d->upgrade, lines);
 	bans_attention(d->bans, lines);
 	limits_attention(d->limits, d->config->policy, lines);
 	if (events_error(d->events) < 0)

@@ -193,6 +193,29 @@ int config_restore(struct config *now, int bundle_fd, const struct part_set *par
 	return r;
 }
 
+int config_adopt(const char *path, const char *feeds_dir, struct cache *cache, int bundle_fd,
+	const struct part_set *parts, struct metrics *metrics, struct config **out, char **why)
+{
+	struct source_set sources;
+	int r;
+
+	source_init(&sources, false);
+	sources.cache = cache;
+	sources.rereads = true;
+	if ((r = source_unbundle(bundle_fd, &sources)) == 0 &&
+		(r = part_set_add_all(&sources.parts, parts)) == 0)
+		r = config_make(path, &sources, NULL, metrics, out, why);
+	else
+		*why = text_of("%s: %s\n", path, err_text(r));
+	source_fini(&sources);
+	if (r == 0 && feeds_dir && !((*out)->feeds_dir = strdup(feeds_dir))) {
+		config_free(*out);
+		*why = text_of("%s: %s\n", path, err_text(-ENOMEM));
+		r = -ENOMEM;
+	}
+	return r;
+}
+
 int config_renew(struct config *now, struct metrics *metrics, struct config **out, char **why)
 {
 	return config_restore(now, now->bundle_fd, NULL, metrics, out, why);

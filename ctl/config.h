@@ -41,6 +41,10 @@ int config_renew(struct config *now, struct metrics *metrics, struct config **ou
  * config_load. */
 int config_restore(struct config *now, int bundle_fd, const struct part_set *parts,
 	struct metrics *metrics, struct config **out, char **why);
+/* The policy in force of the program before us: its bundle (config_bundle) and parts; from disk only
+ * what parts of another version do not give. As config_load_fed. */
+int config_adopt(const char *path, const char *feeds_dir, struct cache *cache, int bundle_fd,
+	const struct part_set *parts, struct metrics *metrics, struct config **out, char **why);
 void config_free(struct config *c);
 /* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
  * or a negative code. What it leaves to parts is in policy_parts. */

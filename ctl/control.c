@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/handover.h"
 #include "ctl/request.h"
 
 enum { CONTROL_FOLLOW_QUEUE = 4 << 20, CONTROL_GROUPS_MAX = 1024 };
@@ -152,8 +153,8 @@ static void on_client_message(void *arg, struct channel *ch, json_t *msg, int fd
 	client->control->spec.on_request(client->control->spec.arg, rq);
 }
 
-/* Takes fd. */
-static void client_new(struct control *c, int fd)
+/* Takes fd. NULL: it is hung up on. */
+static struct control_client *client_new(struct control *c, int fd)
 {
 	static const struct channel_limits limits = { REQUEST_LINE_MAX, REQUEST_LINE_MAX };
 	static const struct channel_handler handler = { on_client_message, on_client_close };
@@ -163,21 +164,22 @@ static void client_new(struct control *c, int fd)
 	if (!client) {
 		log_warn("event=control-full clients=%u", c->n_clients);
 		close(fd);
-		return;
+		return NULL;
 	}
 	client->control = c;
 	if (peer_identify(c, fd, client) < 0) {
 		close(fd);
 		free(client);
-		return;
+		return NULL;
 	}
 	if (channel_new(c->loop, fd, &limits, &handler, client, &client->channel) < 0) {
 		free(client);
-		return;
+		return NULL;
 	}
 	client->next = c->clients;
 	c->clients = client;
 	c->n_clients++;
+	return client;
 }
 
 /* Out of descriptors the caller would wait for ever and we would spin: the spare one is there to
@@ -204,7 +206,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		return;
 	while ((fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		client_new(c, fd);
+		(void)client_new(c, fd);
 	if (errno == EMFILE || errno == ENFILE)
 		accept_refuse(c);
 }
@@ -238,7 +240,8 @@ static void on_poll_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-static int control_start(struct control *c, struct buf *why)
+/* fd: bound and listening already; -1: not yet. */
+static int control_start(struct control *c, int fd, struct buf *why)
 {
 	int n = snprintf(c->where.sun_path, sizeof c->where.sun_path, "%s/control.sock",
 		    c->spec.run_dir),
@@ -248,18 +251,19 @@ static int control_start(struct control *c, struct buf *why)
 	c->has_group = gr != NULL;
 	c->group = gr ? gr->gr_gid : 0;
 	c->where.sun_family = AF_UNIX;
+	c->fd = fd;
 	if (n < 0 || (size_t)n >= sizeof c->where.sun_path)
 		r = -ENAMETOOLONG;
 	else
-		r = socket_bind(c);
+		r = fd >= 0 ? 0 : socket_bind(c);
 	if (r < 0)
 		buf_putf(why, "cannot make the control socket %s/control.sock: %s\n",
 			c->spec.run_dir, err_text(r));
 	return r;
 }
 
-int control_open(
-	uv_loop_t *loop, const struct control_spec *spec, struct control **out, struct buf *why)
+static int control_make(uv_loop_t *loop, const struct control_spec *spec, int fd,
+	struct control **out, struct buf *why)
 {
 	struct control *c = calloc(1, sizeof *c);
 	int r;
@@ -268,9 +272,8 @@ int control_open(
 		return -ENOMEM;
 	c->loop = loop;
 	c->spec = *spec;
-	c->fd = -1;
 	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if ((r = control_start(c, why)) < 0 || (r = uv_poll_init(loop, &c->poll, c->fd)) < 0) {
+	if ((r = control_start(c, fd, why)) < 0 || (r = uv_poll_init(loop, &c->poll, c->fd)) < 0) {
 		if (c->fd >= 0)
 			close(c->fd);
 		close(c->spare);
@@ -281,6 +284,12 @@ int control_open(
 	uv_poll_start(&c->poll, UV_READABLE, on_connection);
 	*out = c;
 	return 0;
+}
+
+int control_open(
+	uv_loop_t *loop, const struct control_spec *spec, struct control **out, struct buf *why)
+{
+	return control_make(loop, spec, -1, out, why);
 }
 
 void control_shut(struct control *c)
@@ -325,6 +334,111 @@ void control_event(struct control *c, json_t *event)
 			client_free(client);
 	}
 	json_decref(line);
+}
+
+/* ---- from one program to the next ---- */
+
+size_t control_requests(const struct control *c)
+{
+	size_t n = 0;
+
+	for (const struct control_client *client = c->clients; client; client = client->next)
+		n += client->n_requests;
+	return n;
+}
+
+void control_drop_slow(struct control *c)
+{
+	struct control_client *next;
+
+	for (struct control_client *client = c->clients; client; client = next) {
+		next = client->next;
+		if (channel_queued(client->channel) > 0)
+			client_free(client);
+	}
+}
+
+static json_t *client_json(
+	const struct control_client *client, const struct request *own, json_t *answer)
+{
+	json_t *requests = json_array(), *row;
+	const char *unread;
+	size_t len;
+	int fd = channel_fd(client->channel, &unread, &len);
+
+	row = json_pack("{s:i,s:o,s:b,s:o}", "fd", fd, "unread", handover_hex(unread, len),
+		"follows", client->follows, "requests", requests);
+	for (const struct request *rq = client->requests; row && rq; rq = rq->next)
+		if (rq == own)
+			json_object_set(row, "answer", answer);
+		else
+			json_array_insert(requests, 0, rq->message); /* oldest first */
+	return row;
+}
+
+bool control_hold(const struct control *c, json_t *state, const struct request *rq, json_t *answer)
+{
+	json_t *clients = json_array();
+	bool all_said = true;
+
+	for (const struct control_client *client = c->clients; client; client = client->next) {
+		const char *unread;
+		size_t len;
+
+		all_said &= channel_queued(client->channel) == 0;
+		if (channel_fd(client->channel, &unread, &len) >= 0) /* else it has hung up */
+			all_said &= json_array_append_new(
+					    clients, client_json(client, rq, answer)) == 0;
+	}
+	json_object_set_new(state, "clients", clients);
+	json_object_set_new(json_object_get(state, "fds"), "control", json_integer(c->fd));
+	return all_said;
+}
+
+int control_adopt(uv_loop_t *loop, const struct control_spec *spec, const json_t *state,
+	struct control **out, struct buf *why)
+{
+	json_t *fd = json_object_get(json_object_get(state, "fds"), "control");
+
+	return control_make(loop, spec, (int)json_integer_value(fd), out, why);
+}
+
+static void client_go_on(struct control *c, json_t *row)
+{
+	json_t *answer = json_object_get(row, "answer"), *message;
+	struct control_client *client =
+		client_new(c, (int)json_integer_value(json_object_get(row, "fd")));
+	struct channel *channel = client ? client->channel : NULL;
+	struct buf unread;
+	size_t i;
+
+	if (!client)
+		return;
+	client->follows = json_is_true(json_object_get(row, "follows"));
+	buf_init(&unread, REQUEST_LINE_MAX);
+	if (handover_unhex(json_object_get(row, "unread"), &unread) < 0 ||
+		channel_resume(channel, buf_ptr(&unread), buf_len(&unread)) < 0 ||
+		(answer && channel_send(channel, answer, -1) < 0))
+		client_free(client);
+	else
+		json_array_foreach(json_object_get(row, "requests"), i, message)
+		{
+			struct control_client *there = c->clients;
+
+			while (there && there != client)
+				there = there->next;
+			if (there) /* an answer too large hangs up */
+				on_client_message(client, channel, message, -1);
+		}
+	buf_fini(&unread);
+}
+
+void control_go_on(struct control *c, const json_t *state)
+{
+	json_t *clients = json_object_get(state, "clients");
+
+	for (size_t i = json_array_size(clients); i > 0; i--) /* each goes in front */
+		client_go_on(c, json_array_get(clients, i - 1));
 }
 
 /* ---- answers ---- */

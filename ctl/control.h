@@ -41,6 +41,18 @@ struct control_spec {
 /* Makes RUN_DIR/control.sock, 0660. 0, or a negative code with a line in why. */
 int control_open(
 	uv_loop_t *loop, const struct control_spec *spec, struct control **out, struct buf *why);
+/* Puts the socket and the clients into state (ctl/handover.h), for the next program: rq (NULL:
+ * none) is to be answered there with answer, other requests are to be run there. False when
+ * something is unsent: it is not to be used then. */
+bool control_hold(const struct control *c, json_t *state, const struct request *rq, json_t *answer);
+/* Requests that are not answered. */
+size_t control_requests(const struct control *c);
+/* Hangs up on clients that do not read. */
+void control_drop_slow(struct control *c);
+/* Instead of control_open, in the next program. The clients' requests wait for control_go_on. */
+int control_adopt(uv_loop_t *loop, const struct control_spec *spec, const json_t *state,
+	struct control **out, struct buf *why);
+void control_go_on(struct control *c, const json_t *state);
 /* Lets answers under way drain and takes no more clients; requests still open stay valid. */
 void control_shut(struct control *c);
 /* Hangs up on all and removes the socket. No request may be open. */

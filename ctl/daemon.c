@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "ctl/adopt.h"
 #include "ctl/bans.h"
 #include "ctl/command.h"
 #include "ctl/config.h"
@@ -42,6 +43,7 @@
 #include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
+#include "ctl/upgrade.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/cache.h"
@@ -225,6 +227,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->traces = NULL;
 	shadows_free(d->shadows);
 	d->shadows = NULL;
+	upgrade_free(d->upgrade);
+	d->upgrade = NULL;
 	watch_close(d->watch);
 	d->watch = NULL;
 	feeds_close(d->feeds);
@@ -281,6 +285,8 @@ static void on_signal(uv_signal_t *handle, int number)
 		workers_reap(d->workers);
 	else if (number == SIGHUP && d->state == DAEMON_RUNNING)
 		daemon_reload(d, NULL, NULL);
+	else if (number == SIGUSR2 && d->state == DAEMON_RUNNING)
+		upgrade_start(d->upgrade, NULL, 0);
 	else if (number == SIGTERM || number == SIGINT)
 		daemon_stop(d);
 }
@@ -331,7 +337,7 @@ static void on_tick(uv_timer_t *timer)
 
 static void daemon_watch(struct daemon *d)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR2 };
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
 		uv_signal_init(&d->loop, &d->signals[i]);
@@ -346,7 +352,7 @@ static void daemon_watch(struct daemon *d)
 /* ---- the start ---- */
 
 /* Without one each start compiles everything. */
-static void start_cache(struct daemon *d)
+void daemon_open_cache(struct daemon *d)
 {
 	cleanup_free char *dir = NULL;
 	struct buf why;
@@ -367,13 +373,15 @@ static int start_ground(struct daemon *d, struct buf *why)
 	char *diagnostics;
 	int r;
 
+	if (d->former)
+		return adopt_ground(d, why);
 	if ((r = metrics_new(&d->metrics, &d->metrics_fd)) < 0) {
 		buf_putf(why, "no shared memory for counters: %s\n", err_text(r));
 		return r;
 	}
 	if (asprintf(&d->feeds_dir, "%s/feeds", d->spec.state_dir) < 0)
 		d->feeds_dir = NULL;
-	start_cache(d);
+	daemon_open_cache(d);
 	if ((r = config_load_fed(d->spec.config, d->feeds_dir, d->cache, NULL, d->metrics, &d->config,
 		     &diagnostics)) < 0) {
 		buf_puts(why, diagnostics);
@@ -425,6 +433,8 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 	unsigned threads = policy_daemon(d->config->policy)->threads;
 	int r = -EADDRINUSE;
 
+	if (d->former)
+		return workers_held_listeners(d->former, listeners);
 	d->threads = threads ? threads : uv_available_parallelism();
 	if (d->threads > DAEMON_THREADS_MAX)
 		d->threads = DAEMON_THREADS_MAX;
@@ -446,20 +456,23 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
-	workers.streams_fd = d->streams_fd =
-		startup_streams(d->config->policy, d->spec.run_dir);
+	if (!d->former)
+		d->streams_fd = startup_streams(d->config->policy, d->spec.run_dir);
+	workers.streams_fd = d->streams_fd;
 	d->rehearsal = rehearsal_new(&d->loop, d->spec.config, d->feeds_dir, d->cache);
 	d->probation = probation_new(d);
 	d->traces = traces_new(d);
 	d->shadows = shadows_new(d);
 	d->reports = reports_new(d);
-	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
+	d->upgrade = upgrade_new(d);
+	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows && d->upgrade ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
 		(r = resolver_new(&d->loop, on_resolved, d, &d->resolver)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
 	}
-	return control_open(&d->loop, &control, &d->control, why);
+	return d->former ? control_adopt(&d->loop, &control, d->former, &d->control, why)
+			 : control_open(&d->loop, &control, &d->control, why);
 }
 
 /* The last step that may fail, and the only one that changes the host. */
@@ -501,7 +514,10 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	uv_update_time(&d->loop); /* compiling took its time: timers count from now */
 	if ((r = start_books(d, why)) < 0 || (r = start_ports(d, &listeners, why)) < 0)
 		return r;
-	if ((r = start_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0) {
+	if ((r = start_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0 ||
+		(d->former && (r = workers_adopt(d->workers, d->former, &listeners)) < 0)) {
+		if (d->former) /* all of it is still open */
+			return r;
 		listeners_close(&listeners);
 		return r;
 	}
@@ -515,7 +531,10 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,
 		policy_version(d->config->policy), d->threads, d->kernel ? "loaded" : "none");
 	resolver_use(d->resolver, d->config->policy);
-	workers_start(d->workers, &listeners);
+	if (d->former)
+		adopt_end(d);
+	else
+		workers_start(d->workers, &listeners);
 	if (workers_ready(d->workers))
 		on_workers_change(d);
 	return 0;
@@ -540,6 +559,7 @@ static void daemon_fini(struct daemon *d)
 		close(d->streams_fd);
 	free(d->reload_trouble);
 	free(d->feeds_dir);
+	json_decref(d->former);
 	if (d->lock_run >= 0)
 		close(d->lock_run);
 	if (d->lock_state >= 0)
@@ -553,7 +573,7 @@ static void print_failure(const struct buf *why)
 	fprintf(stderr, "xmppwalld: not started; nothing was changed\n");
 }
 
-int daemon_run(const struct daemon_spec *spec)
+int daemon_run(const struct daemon_spec *spec, int adopt)
 {
 	struct daemon d = { .spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1, .streams_fd = -1 };
 	struct buf why;
@@ -566,7 +586,10 @@ int daemon_run(const struct daemon_spec *spec)
 	startup_files();
 	uv_loop_init(&d.loop);
 	buf_init(&why, 0);
-	if ((r = daemon_start(&d, &why)) == 0) {
+	r = adopt >= 0 ? adopt_read(&d, adopt, &why) : 0;
+	if (r == 0 && (r = daemon_start(&d, &why)) < 0)
+		adopt_back(&d, buf_len(&why) ? buf_string(&why) : err_text(r));
+	if (r == 0) {
 		uv_run(&d.loop, UV_RUN_DEFAULT);
 	} else {
 		print_failure(&why);
@@ -578,6 +601,7 @@ int daemon_run(const struct daemon_spec *spec)
 		probation_free(d.probation);
 		traces_free(d.traces);
 		shadows_free(d.shadows);
+		upgrade_free(d.upgrade);
 	}
 	buf_fini(&why);
 	daemon_fini(&d);

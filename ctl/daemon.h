@@ -25,11 +25,13 @@ struct reports;
 struct resolver;
 struct shadows;
 struct traces;
+struct upgrade;
 struct watch;
 struct workers;
 
 struct daemon_spec {
 	const char *config, *state_dir, *run_dir, *log_dir, *libexec_dir; /* absolute */
+	const char *program; /* xmppwalld itself, on disk */
 	bool no_firewall;
 };
 
@@ -41,7 +43,7 @@ struct daemon {
 	char *feeds_dir; /* copies of feeds */
 	struct cache *cache; /* of compiled parts; NULL: none */
 	uv_loop_t loop;
-	uv_signal_t signals[4]; /* TERM, INT, HUP, CHLD */
+	uv_signal_t signals[5]; /* TERM, INT, HUP, CHLD, USR2 */
 	uv_timer_t tick;        /* settles lists; when stopping: are we done? */
 	uv_work_t settling;
 	bool settles;
@@ -66,6 +68,8 @@ struct daemon {
 	struct probation *probation;
 	struct traces *traces;
 	struct shadows *shadows;
+	struct upgrade *upgrade;
+	json_t *former; /* what the program before us left, while we start; NULL: there was none */
 	struct rehearsal *rehearsal;
 	struct watch *watch;
 	struct feeds *feeds;
@@ -77,9 +81,12 @@ struct daemon {
 	char *reload_trouble; /* why the last reload was refused; NULL if it was not */
 };
 
-/* Runs until it is told to stop. The exit status: 0 ended as asked, 1 could not start (stderr says
- * why and what to do). */
-int daemon_run(const struct daemon_spec *spec);
+/* Runs until it is told to stop. adopt: the handover of the program before us in this process, -1:
+ * there was none. The exit status: 0 ended as asked, 1 could not start (stderr says why and what to
+ * do). */
+int daemon_run(const struct daemon_spec *spec, int adopt);
+/* What was compiled before, where there is a folder for it. */
+void daemon_open_cache(struct daemon *d);
 /* Orderly end: sessions are told, children end, the table stays (protected traffic is not let
  * through unjudged). */
 void daemon_stop(struct daemon *d);

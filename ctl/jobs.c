@@ -105,6 +105,11 @@ bool jobs_idle(const struct jobs *j)
 	return !j->first && !j->held;
 }
 
+bool jobs_held_only(const struct jobs *j)
+{
+	return j->held && !j->in_done;
+}
+
 void jobs_free(struct jobs *j)
 {
 	if (!j)

@@ -18,5 +18,7 @@ void jobs_hold(struct jobs *j);
 void jobs_release(struct jobs *j);
 /* Is nothing queued or running? */
 bool jobs_idle(const struct jobs *j);
+/* Does nothing run? (What is queued behind jobs_hold waits.) */
+bool jobs_held_only(const struct jobs *j);
 /* Only when idle. */
 void jobs_free(struct jobs *j);

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/adopt.h"
 #include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/kernel.h"
@@ -30,6 +31,7 @@ enum {
 	OPTION_NO_FIREWALL,
 	OPTION_FOREGROUND,
 	OPTION_CHECK,
+	OPTION_ADOPT,
 	OPTION_UNLOAD,
 	OPTION_VERSION,
 	OPTION_PATHS = OPTION_NO_FIREWALL - OPTION_CONFIG,
@@ -44,6 +46,7 @@ static const struct option options[] = {
 	{ "no-firewall", no_argument, NULL, OPTION_NO_FIREWALL },
 	{ "foreground", no_argument, NULL, OPTION_FOREGROUND },
 	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "adopt", required_argument, NULL, OPTION_ADOPT }, /* by upgrade only */
 	{ "unload", no_argument, NULL, OPTION_UNLOAD },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -53,7 +56,9 @@ static const struct option options[] = {
 struct arguments {
 	struct daemon_spec spec;
 	char paths[OPTION_PATHS][PATH_MAX];
+	char program[PATH_MAX];
 	bool check, unload;
+	int adopt; /* -1: not */
 };
 
 static void print_help(FILE *out)
@@ -89,6 +94,27 @@ static bool path_absolute(const char *path, char out[PATH_MAX])
 	return n > 0 && n < PATH_MAX;
 }
 
+static bool number_take(const char *text, int *out)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	*out = (int)n;
+	return *text && !*end && n > STDERR_FILENO && n < 1 << 20;
+}
+
+/* Where this program is on disk, or its successor. */
+static void program_find(struct arguments *a)
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", a->program, sizeof a->program - 1);
+
+	a->program[n > 0 ? n : 0] = '\0';
+	if (n > (ssize_t)sizeof gone && strcmp(a->program + n - (sizeof gone - 1), gone) == 0)
+		a->program[n - (ssize_t)(sizeof gone - 1)] = '\0';
+	a->spec.program = a->program;
+}
+
 /* An exit status, or -1 to go on. */
 static int option_take(struct arguments *a, int option, const char *value)
 {
@@ -106,6 +132,10 @@ static int option_take(struct arguments *a, int option, const char *value)
 	a->spec.no_firewall |= option == OPTION_NO_FIREWALL;
 	a->check |= option == OPTION_CHECK;
 	a->unload |= option == OPTION_UNLOAD;
+	if (option == OPTION_ADOPT && !number_take(value, &a->adopt)) {
+		fprintf(stderr, "xmppwalld: '%s' is no descriptor\n", value);
+		return EXIT_USAGE;
+	}
 	if (option == 'h')
 		print_help(stdout);
 	if (option == OPTION_VERSION)
@@ -209,15 +239,17 @@ int main(int argc, char **argv)
 			.log_dir = "/var/log/xmppwall",
 			.libexec_dir = XMPPWALL_LIBEXECDIR,
 		},
+		.adopt = -1,
 	};
 	int status;
 
 	log_init("xmppwalld", LOG_LEVEL_INFO);
 	if ((status = arguments_parse(&a, argc, argv)) >= 0)
 		return status;
+	program_find(&a);
 	if (a.check)
-		return run_check(&a);
+		return a.adopt >= 0 ? adopt_check(&a.spec, a.adopt) : run_check(&a);
 	if (a.unload)
 		return run_unload(&a);
-	return daemon_run(&a.spec);
+	return daemon_run(&a.spec, a.adopt);
 }

@@ -46,11 +46,12 @@
  *             {"shadow":ms}                {"version","diff","shadow":{see rules/shadow.h}}, when the time is over
  *   confirm   {}                           {"version"}   exit 1 if nothing waits
  *   rollback  {}                           as reload     exit 1 if nothing waits
+ *   upgrade   {"drain":ms}                 {"former":version,"policy","drain":ms,"retiring":n}; exit 1 with "diagnostics"
  *   firewall  {"action"*:"print|load|unload|check"}  {"text"} or {"checks":[{"name","ok","text"}]}
  *   stop      {}                           {}
  *
  * Who may: root and the daemon's own user everything; the group given to the socket (xmppwall) read-only
- * commands and list/ban edits, not limit-set/reload/confirm/rollback/firewall/stop (table role x command in ctl/command.c).
+ * commands and list/ban edits, not limit-set/reload/confirm/rollback/upgrade/firewall/stop (table role x command in ctl/command.c).
  */
 #pragma once
 

@@ -388,6 +388,11 @@ int worker_adopt(struct worker *w, const struct worker_hold *hold, const char *u
 
 /* ---- looking ---- */
 
+uint64_t worker_since(const struct worker *w)
+{
+	return w->since_ms;
+}
+
 bool worker_is_retired(const struct worker *w)
 {
 	return w->retired;

@@ -77,6 +77,8 @@ bool worker_send(struct worker *w, json_t *msg, int fd);
 void worker_reap(struct worker *w);
 
 enum worker_state worker_state(const struct worker *w);
+/* Since when it is ready, monotonic. */
+uint64_t worker_since(const struct worker *w);
 bool worker_is_retired(const struct worker *w);
 /* Did it end as it said it would? In on_down. */
 bool worker_ended_well(const struct worker *w);

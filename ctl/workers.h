@@ -92,6 +92,15 @@ void workers_kill(struct workers *w, const char *address, const char *jid, const
 void workers_upgrade(struct workers *w, uint64_t drain_ms, workers_done done, void *arg);
 /* How many keep old sessions. */
 unsigned workers_retiring(const struct workers *w);
+/* Puts what the next program needs into state (ctl/handover.h). False when something is under way: it is
+ * not to be used then. */
+bool workers_hold(const struct workers *w, json_t *state);
+/* In the next program: the listeners of that state. 0 or a negative code. */
+int workers_held_listeners(const json_t *state, struct listeners *out);
+/* Instead of workers_start: takes the listeners, and the children as they are. 0 or a negative code. */
+int workers_adopt(struct workers *w, const json_t *state, struct listeners *listeners);
+/* Then, once everything stands: what is down is started. */
+void workers_go_on(struct workers *w);
 /* Ends all children; done when they are gone. */
 void workers_stop(struct workers *w, void (*done)(void *arg), void *arg);
 /* After workers_stop. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The inside of the daemon's side of ctl/link.h, shared by workers.c (policy, lists), children.c
- * (who serves, who retires), workers_ask.c (calls, questions) and workers_keep.c. */
+ * (who serves, who retires), workers_ask.c (calls, questions), workers_keep.c and
+ * workers_hold.c. */
 #pragma once
 
 #include "ctl/listeners.h"
@@ -18,7 +19,7 @@ enum child_role {
 
 /* One child and what it said of itself. */
 struct child {
-	struct child *next; /* younger ones first */
+	struct child *next;
 	struct workers *workers;
 	struct worker *worker;
 	enum child_role role;

@@ -130,6 +130,15 @@ int part_open(int fd, struct part **out)
 	return 0;
 }
 
+int part_adopt(int fd, struct part **out)
+{
+	int r = part_open(fd, out);
+
+	if (r == 0)
+		(*out)->fd = fd;
+	return r;
+}
+
 struct part *part_ref(struct part *part)
 {
 	atomic_fetch_add(&part->refs, 1);

@@ -39,6 +39,8 @@ int part_seal(struct part *part);
 /* From a descriptor somebody sent (it may be closed then): sealed, whole, of a known kind; the bytes are
  * for its reader to check. 0, ERR_PROTO, -errno. */
 int part_open(int fd, struct part **out);
+/* The same, and fd is the part's own from then on, to be sent on. */
+int part_adopt(int fd, struct part **out);
 void part_head_fill(const struct part *part, struct part_head *head);
 /* Is it one that this machine and version can read? */
 bool part_head_is_ours(const struct part_head *head);

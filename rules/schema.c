@@ -102,6 +102,9 @@ static const struct schema_setting daemon_settings[] = {
 		.doc = "Addresses and, once more, accounts whose failed logins are remembered; beyond "
 		       "it those with the fewest are forgotten. A change takes effect with the next start.",
 		RANGE(1024, 4000000) },
+	{ "drain", SHAPE_DURATION, "TIME", NULL, "1h",
+		.doc = "How long sessions may go on in the old program after an upgrade.",
+		RANGE(SECOND, 30 * DAY) },
 	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
 		.doc = "events.json is rotated at this size; one old file is kept.",
 		RANGE(MIB, 1024 * GIB) },

@@ -103,6 +103,7 @@ struct daemon_options {
 	uint32_t mark;         /* packets and upstream sockets; default 0x584d0000, mask 0xffff0000 */
 	uint32_t route_table;  /* default 22530 */
 	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
+	uint64_t drain_ms;         /* of sessions after an upgrade; default one hour */
 	uint64_t events_max_bytes; /* rotate events.json at this size (default 100 MiB), one old file kept */
 	uint64_t login_window_ms; /* how long a failed login counts; default 10 minutes */
 	unsigned login_entries;   /* addresses, and accounts, remembered for it; default 65536 */
