@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/spare.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -43,7 +44,7 @@ void arena_init(struct arena *a, size_t max)
 static void arena_block_free(struct arena_block *block)
 {
 	arena_unpoison(block->data, block->size);
-	free(block);
+	spare_give(block, sizeof(*block) + block->size);
 }
 
 void arena_shrink(struct arena *a)
@@ -105,9 +106,10 @@ static int arena_add_block(struct arena *a, size_t len)
 		size = ARENA_KEEP;
 	if (size < len)
 		size = len;
-	block = malloc(sizeof(*block) + size);
-	if (!block)
+	size += sizeof(*block);
+	if (!(block = spare_take(&size)))
 		return -1;
+	size -= sizeof(*block);
 	block->next = a->blocks;
 	block->size = size;
 	a->blocks = block;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "base/spare.h"
 
 enum { BUF_FIRST_CAP = 256, BUF_DEFAULT_MAX = 1 << 20 };
 
@@ -35,7 +36,9 @@ void buf_clear(struct buf *b)
 
 void buf_shrink(struct buf *b)
 {
-	buf_fini(b);
+	spare_give(b->data, b->cap);
+	b->data = NULL;
+	b->head = b->tail = b->cap = 0;
 }
 
 /* Room for len bytes behind the tail, whatever the ceiling says. Unread bytes are moved to the
@@ -60,12 +63,12 @@ static int buf_make_room(struct buf *b, size_t len)
 		cap *= 2;
 	if (cap - live - len < live / 2)
 		cap *= 2;
-	data = malloc(cap);
+	data = spare_take(&cap);
 	if (!data)
 		return -ENOMEM;
 	if (live)
 		memcpy(data, b->data + b->head, live);
-	free(b->data);
+	spare_give(b->data, b->cap);
 	b->data = data;
 	b->head = 0;
 	b->tail = live;

@@ -179,12 +179,14 @@ int stream_next(struct stream *s, struct stream_event *event)
 		return 0;
 	}
 	drop_given(s);
-	if (buf_len(&s->in) == 0)
+	if (buf_len(&s->in) == 0) {
+		stream_shrink(s);
 		return 0;
+	}
 
 	enum xml_result found =
 		xml_parse(&s->xml, buf_ptr(&s->in), buf_len(&s->in), &s->arena, &s->given);
-	if (s->closed && found != XML_MORE && found != XML_SPACE && found != XML_MEMORY)
+	if (s->closed && found != XML_SPACE && found != XML_MEMORY)
 		return give_bad(s, STREAM_ERROR_BAD_FORMAT, "stream.after-close", event);
 	switch (found) {
 	case XML_AGAIN:
