@@ -221,9 +221,9 @@ void act_stop(struct session *s, struct leg *from, const struct stream_event *ev
 {
 	(void)from;
 	(void)ev;
-	/* Another child serves already, or the next daemon will: whoever can resume loses nothing
-	 * there. A stream error would end the session for good (XEP-0198 5). */
-	if (s->state == SESSION_ONLINE && sm_is_resumable(&s->sm)) {
+	/* Another child serves already, or the next daemon will: whoever can resume, or is about to,
+	 * loses nothing there. A stream error would end the session for good (XEP-0198 5). */
+	if (sm_is_resumable(&s->sm) || s->sm.resuming) {
 		s->resumable = true;
 		session_drain(s);
 		return;
