@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from lab import wait_for
+from lab import ROOT, run, wait_for
 from liar import LyingServer
 from raw import RawClient
 from saslpeers import PADUA, Padua, go_sendxmpp, xmpp_js
@@ -107,6 +107,58 @@ def test_spoiled_token_is_the_servers_business(lab, padua, wall):
     assert words == [re.sub(".*<failure[^>]*><([a-z-]*).*", r"\1", s) for s in without.of("in") if "<failure" in s]
     assert words[0] == "not-authorized" and told.of("failed") == without.of("failed"), told
     assert wall.ctl("status")["counters"]["login.failed"] == before + len(words)
+
+
+# ---- channel binding: docs/DEPLOY-SASL.md's table, line by line ----
+
+def tried():
+    text = (ROOT / "docs/DEPLOY-SASL.md").read_text()
+    lines = text.split("<!-- tried:begin -->")[1].split("<!-- tried:end -->")[0].strip().splitlines()[2:]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+
+
+PACKAGES = {"Prosody": "prosody", "ejabberd": "ejabberd", "slixmpp": "python3-slixmpp", "go-sendxmpp": "go-sendxmpp"}
+# Where to dial, and which host of Padua's; "none" is a port that the firewall leaves alone.
+WAYS = {("Prosody", "none"): (5272, ""), ("Prosody", "A: clear text"): (5322, "plain"), ("Prosody", "B: TLS 1.3"): (5222, ""),
+        ("Prosody", "TLS 1.2"): (5222, "old"), ("ejabberd", "none"): (5223, None), ("ejabberd", "A: clear text"): (5422, None),
+        ("ejabberd", "B: TLS 1.3"): (5622, None), ("ejabberd", "TLS 1.2"): (5522, None)}
+
+
+def as_documented(what):
+    name, version = what.split(",")[0].split()
+    if name not in PACKAGES:
+        return name
+    done = run("dpkg-query", "-W", "-f=${Version}", PACKAGES[name], check=False)
+    if not done.stdout.startswith(version):
+        pytest.skip(f"{name} {done.stdout or 'is not there'}, not {version}")
+    return name
+
+
+def login_of_slixmpp(client, server, port, address, tls, only):
+    client.dial(server, "juliet", 11, address=address, port=port, direct=port == 5223, tls=f"TLSv{tls.replace('.', '_')}",
+                mechanism="SCRAM-SHA-1" if only else None)
+    ended = client.event("session_start", "failed_all_auth", "stream_error", "ssl_invalid_chain", "disconnected")
+    if ended["event"] == "session_start":
+        return client.ask("mechanism")
+    refused = [re.search(r"<failure[^>]*><([a-z-]+)", e["xml"])[1] for e in client.events if e["event"] == "failure"]
+    return f"refused: {refused[-1]}" if refused else ended["event"]
+
+
+@pytest.mark.parametrize("what,way,who,tls,result", tried(), ids=lambda cell: re.sub(r"[^A-Za-z0-9.]+", "-", cell))
+def test_as_the_table_says(lab, padua, ejabberd, wall, new_client, what, way, who, tls, result):
+    server_name, client_name = as_documented(what), as_documented(who)
+    port, host = WAYS[server_name, way]
+    server = ejabberd if host is None else padua.host(host)
+    address = server.addresses[4]
+    if client_name == "slixmpp":
+        got = login_of_slixmpp(new_client("juliet"), server, port, address, tls, "only" in who)
+    elif client_name == "xmpp.js":
+        told = xmpp_js(lab, server.domain, "juliet", "balcony", port=port, address=address, tls=tls, quiet=True)
+        names = [re.search('mechanism="([^"]*)"', s)[1] for s in told.of("out") if re.match("<auth(enticate)? ", s)]
+        got = names[-1] if told.ok else f"failed: {told}"
+    else:
+        got = "yes" if go_sendxmpp(lab, server.domain, "juliet", "balcony", port=port, address=address, tls=tls.replace(".", ""))[0] else "no"
+    assert got == result
 
 
 # ---- nothing of a payload changes ----
