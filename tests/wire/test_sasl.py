@@ -33,7 +33,6 @@ chain inbound {{
     rule whoami  {{ message body is "whoami" and session.jid exists                reject policy-violation "you are known" }}
     rule guessed {{ message body is "was I guessed at?" login.failures.account > 1 reject policy-violation "yes" }}
     rule how     {{ message body is "FAST?" sasl.mechanism matches /^HT-/          reject policy-violation "yes" }}
-    rule anybody {{ session.anonymous message                                      reject forbidden }}
 }}
 chain logins {{
     hook login;
@@ -60,7 +59,11 @@ def padua(lab):
 @pytest.fixture(scope="module")
 def wall(lab, padua, ejabberd):
     made = Wall(lab, "sasl")
-    made.write(**{"xmppwall.conf": CONFIGURATION.format(padua=PADUA)})
+    guests = (ROOT / "docs/examples/policies/anonymous.rules").read_text().split("\nexpect ")[0]
+    for name, ours in (("anonymous.example.org", "anon.padua.example"), ("helpdesk@example.org", "romeo@padua.example"),
+                       ("rooms.example.org", "rooms.padua.example"), ("= example.org", "= padua.example"), ("hook c2s", "hook any")):
+        guests = guests.replace(name, ours)
+    made.write(**{"xmppwall.conf": CONFIGURATION.format(padua=PADUA) + guests})
     for domain in ("padua.example", "mantua.example"):
         made.certificate(lab.folder / "leaves" / f"{domain}.crt")
     try:
@@ -368,14 +371,29 @@ def test_downgrade_is_told_and_not_held_against_anybody(lab, padua, wall, new_cl
 
 # ---- anonymous, and clients that end their lines ----
 
-def test_anonymous_sessions_are_known(lab, padua, wall):
-    with RawClient(lab, padua.host("anon")) as raw:
+def test_guests_have_their_limits(lab, padua, wall):
+    """docs/examples/policies/anonymous.rules, with the lab's names in it, before Prosody's anonymous host."""
+    with RawClient(lab, padua) as desk, RawClient(lab, padua.host("anon"), source="192.0.2.24") as raw:
+        desk.login("romeo").send("<presence/>")
         raw.starttls().open().send(f"<auth xmlns='{SASL}' mechanism='ANONYMOUS'/>")
         raw.read_until("<success")
         raw.open().send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
-        assert "anon.padua.example" in raw.read_until("</iq>")
-        raw.send("<message to='juliet@padua.example'><body>hello</body></message>")
-        raw.read_until("<forbidden")
+        guest = re.search("<jid>([^<]*)", raw.read_until("</iq>"))[1]
+        assert guest.endswith("anon.padua.example/" + guest.split("/")[1])
+        for stanza, condition in [
+                ("<message to='juliet@padua.example'><body>hello</body></message>", "forbidden"),
+                ("<presence to='juliet@padua.example' type='subscribe'/>", "not-allowed"),
+                ("<iq type='get' id='v' to='juliet@padua.example'><vCard xmlns='vcard-temp'/></iq>", "service-unavailable"),
+                ("<message to='romeo@padua.example'><body>http://bad.example/</body></message>", "policy-violation")]:
+            raw.send(stanza)
+            raw.read_until(f"<{condition}")
+        raw.send("<message to='romeo@padua.example' type='chat'><body>is somebody there?</body></message>")
+        desk.read_until("is somebody there")
+        desk.send(f"<message to='{guest}' type='chat'><body>yes</body></message>")
+        raw.read_until(">yes<")
+        desk.send("<presence type='unavailable'/>")
+        raw.send("<presence to='nobody@rooms.padua.example/x'/>" * 40)
+        raw.read_until("slow down")
 
 
 def test_line_ends_behind_every_element(lab, padua, wall):
