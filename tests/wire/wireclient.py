@@ -7,7 +7,7 @@
     {"do":"join","room":…,"nick":…}   {"do":"carbons"}   {"do":"cut"}   {"do":"resume"}   {"do":"close"}
 
 Answers {"done":N,"result":…} or {"done":N,"error":…}; events {"event":NAME,"xml"|"text":…} as they come. Names resolve to the
-address ordered (there is no DNS in the lab) and the source address is bound; slixmpp itself is as Debian ships it."""
+address ordered (with "dns": by SRV records, asked of the namespace's name server) and the source address is bound; slixmpp itself is as Debian ships it."""
 import asyncio
 import datetime
 import json
@@ -53,11 +53,12 @@ class User:
 
     async def connect(self, jid, password, address, port, ca, direct=False, source=None, plugins=(), mechanism=None,
                       tls=None):
-        self.network.names = {jid.split("/")[0].split("@")[1]: address}
-        self.network.source = source
+        self.named = address == "dns"
+        self.network.names = {} if self.named else {jid.split("/")[0].split("@")[1]: address}
+        self.network.source = None if self.named else source
         self.where = (jid.split("/")[0].split("@")[1], port, direct)
         x = self.xmpp = slixmpp.ClientXMPP(jid, password, sasl_mech=mechanism)
-        x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, port
+        x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = self.named, ca, False, port
         if tls:
             x.ssl_context.minimum_version = x.ssl_context.maximum_version = ssl.TLSVersion[tls]
         for plugin in [*PLUGINS, *plugins]:
@@ -69,6 +70,10 @@ class User:
 
     def dial(self):
         domain, port, direct = self.where
+        if self.named:
+            self.xmpp.connect(use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+            self.xmpp.dns_service = "xmpps-client" if direct else "xmpp-client"
+            return
         self.xmpp.connect((domain, port), use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
 
     def saw(self, stanza):

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The arrangements of docs/DEPLOY.md, each with its own file of docs/examples: who sees which address, and that nothing passes
+unjudged. The lab's addresses are those of the files."""
+import os
+import pathlib
+
+import pytest
+
+from deploy import EXAMPLES, RULES, Names, example
+from lab import CLIENT_GATEWAY, wait_for
+from servers import Ejabberd, Prosody
+
+FIREWALL = {4: CLIENT_GATEWAY[0], 6: CLIENT_GATEWAY[1]}
+BEHIND = {4: "198.51.100.1", 6: "2001:db8:2::1"}  # the firewall as a server sees it
+USERS = {"juliet": "balcony", "romeo": "orchard"}
+both = pytest.mark.parametrize("version", [4, 6])
+ways = pytest.mark.parametrize("direct", [False, True], ids=["starttls", "direct"])
+
+
+def seen(server, text, before=0):
+    wait_for(lambda: text in server.log_text()[before:], 10, f"{text} in {server.name}'s log")
+
+
+def judged(user, wall, server, juliet, romeo):
+    """Spam is stopped, phishing is answered, the rest arrives."""
+    juliet.say(romeo.jid, "casino bonus")
+    juliet.say(romeo.jid, "http://bad.example/")
+    juliet.say(romeo.jid, "passes")
+    romeo.body("passes")
+    assert not romeo.saw("casino") and not romeo.saw("bad.example")
+    assert wall.event(rule="spam")["src_ip"] == juliet.source
+    juliet.stanza("policy-violation", kind="message")
+
+
+# ---- the firewall is the gateway ----
+
+@both
+@ways
+def test_gateway(server, user, new_wall, version, direct):
+    """gateway.conf: nobody's address changes."""
+    wall = new_wall(example("gateway.conf"), **RULES).start()
+    before = len(server.log_text())
+    juliet, romeo = user("juliet", server, 15, version=version, direct=direct), user("romeo", server, 12)
+    seen(server, juliet.source, before)
+    judged(user, wall, server, juliet, romeo)
+
+
+# ---- on the server's own host ----
+
+class TestSameHost:
+    """A server on the firewall's own host and addresses, as long as this class runs."""
+
+    @pytest.fixture(scope="class")
+    def rome(self, lab):
+        leaf = lab.authority.issue("rome.example", lab.folder / "leaves")
+        made = Prosody(lab, lab.firewall, "rome.example", list(CLIENT_GATEWAY), leaf, USERS)
+        yield made
+        made.close()
+
+    @pytest.mark.parametrize("name", ["same-host.conf", "deploy/same-host-tproxy.conf"], ids=["redirect", "tproxy"])
+    @both
+    @ways
+    def test_same_host(self, rome, user, new_wall, name, version, direct):
+        """same-host.conf, same-host-tproxy.conf: the server's log shows the clients' addresses."""
+        wall = new_wall(example(name), certificates=[rome.certificate], **RULES).start()
+        before = len(rome.log_text())
+        juliet, romeo = user("juliet", rome, 16, version=version, direct=direct), user("romeo", rome, 12)
+        seen(rome, juliet.source, before)
+        judged(user, wall, rome, juliet, romeo)
+
+
+@pytest.fixture
+def pisa(lab):
+    """ejabberd on the firewall's host, on 127.0.0.1 alone, with the PROXY protocol."""
+    class Hidden(Ejabberd):
+        def _configuration(self):
+            made = super()._configuration()
+            for listener in made["listen"]:
+                if listener["module"] == "ejabberd_c2s":
+                    listener["ip"] = "127.0.0.1"
+            return made
+
+    leaf = lab.authority.issue("pisa.example", lab.folder / "leaves")
+    made = Hidden(lab, lab.firewall, "pisa.example", ["127.0.0.1"], leaf, USERS)
+    made.addresses = dict(FIREWALL)
+    yield made
+    made.close()
+
+
+def test_same_host_on_the_loopback(pisa, user, new_wall):
+    """same-host-loopback.conf: no help of the kernel's, not even of its firewall."""
+    wall = new_wall(example("deploy/same-host-loopback.conf"), certificates=[pisa.certificate], **RULES).start("--no-firewall")
+    for version in (4, 6):
+        before = len(pisa.log_text())
+        juliet, romeo = user("juliet", pisa, 17, version=version), user("romeo", pisa, 12, direct=True)
+        seen(pisa, juliet.source, before)
+        judged(user, wall, pisa, juliet, romeo)
+
+
+def test_a_loopback_with_the_clients_address_is_refused(new_wall):
+    """It cannot work, so it is said when it is written, with what can."""
+    text = example("deploy/same-host-loopback.conf").replace("proxy-protocol v2;", "source client;")
+    wall = new_wall(text, **RULES)
+    done = wall.run("check", wall.config, check=False)
+    assert done.returncode == 1
+    assert "'source client' cannot work with the server on 127.0.0.1" in done.stderr
+    assert "proxy-protocol v2" in done.stderr and "source client;\n    ^^^^^^" in done.stderr
+
+
+# ---- dialled by clients ----
+
+@both
+@ways
+def test_explicit(prosody, user, new_wall, version, direct):
+    """explicit.conf: the server sees the firewall's address."""
+    wall = new_wall(example("deploy/explicit.conf"), **RULES).start("--no-firewall")
+    before = len(prosody.log_text())
+    juliet = user("juliet", prosody, 18, version=version, direct=direct, address=FIREWALL[version])
+    romeo = user("romeo", prosody, 12, address=FIREWALL[4])
+    seen(prosody, BEHIND[4], before)
+    assert juliet.source not in prosody.log_text()[before:]
+    judged(user, wall, prosody, juliet, romeo)
+
+
+@both
+def test_explicit_with_the_clients_address(prosody, user, new_wall, version):
+    """explicit-source.conf: the family of the client chooses the server's address."""
+    wall = new_wall(example("deploy/explicit-source.conf"), **RULES).start()
+    before = len(prosody.log_text())
+    juliet = user("juliet", prosody, 19, version=version, address=FIREWALL[version])
+    romeo = user("romeo", prosody, 12, address=FIREWALL[4])
+    seen(prosody, juliet.source, before)
+    judged(user, wall, prosody, juliet, romeo)
+
+
+@pytest.fixture
+def names(lab):
+    """dns.conf, asked by the clients' host."""
+    lines = [line for line in (EXAMPLES / "deploy/dns.conf").read_text().split("\n") if not line.startswith("#")]
+    made = Names(lab, lab.client, *lines)
+    yield made
+    made.close()
+
+
+@ways
+def test_explicit_by_dns(prosody, names, user, new_wall, direct):
+    """dns.conf: an unmodified client finds the firewall by its SRV records, for STARTTLS and for direct TLS."""
+    wall = new_wall(example("deploy/explicit.conf"), **RULES).start("--no-firewall")
+    juliet = user("juliet", prosody, 11, address="dns", port=5999, direct=direct)
+    row = [s for s in wall.sessions() if s["jid"].startswith("juliet@")][0]
+    assert row["address"].startswith(("192.0.2.", "2001:db8:1:")) and row["server"] == "198.51.100.10"
+    status = wall.ctl("status")["counters"]
+    assert status.get("listen.direct", 0) == (1 if direct else 0)
+    assert juliet.alive()
+
+
+# ---- the PROXY protocol ----
+
+@both
+@ways
+def test_proxy_protocol_to_ejabberd(ejabberd, user, new_wall, version, direct):
+    """proxy-protocol-ejabberd.conf: ejabberd logs the client's address."""
+    new_wall(example("deploy/proxy-protocol-ejabberd.conf"), **RULES).start("--no-firewall")
+    before = len(ejabberd.log_text())
+    juliet = user("juliet", ejabberd, 20, version=version, direct=direct, address=FIREWALL[version])
+    seen(ejabberd, f"from {juliet.source}" if version == 4 else juliet.source, before)
+
+
+def net_proxy():
+    """The folder of mod_net_proxy: not in Debian 12's prosody-modules, but in the community's own collection."""
+    places = [os.environ.get("PROSODY_NET_PROXY", ""), "/usr/lib/prosody/modules/mod_net_proxy",
+              "/usr/local/lib/prosody/modules/mod_net_proxy", "/var/lib/prosody/custom_plugins/share/lua/5.4"]
+    return next((pathlib.Path(p) for p in places if p and (pathlib.Path(p) / "mod_net_proxy.lua").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def siena(lab):
+    """Prosody with mod_net_proxy on 15222."""
+    folder = net_proxy()
+    if not folder:
+        pytest.skip("mod_net_proxy is not installed (PROSODY_NET_PROXY names its folder)")
+
+    class Proxied(Prosody):
+        CONFIG = Prosody.CONFIG.replace('modules_enabled = {{', f'plugin_paths = {{{{ "{folder}" }}}}\n'
+                                        'proxy_ports = {{ 15222 }}; proxy_port_mappings = {{ [15222] = "c2s" }}\n'
+                                        'proxy_trusted_proxies = {{ "198.51.100.1" }}; proxy_interfaces = {{ "198.51.100.10" }}\n'
+                                        'modules_enabled = {{ "net_proxy",')
+        CONFIG = CONFIG.replace("c2s_ports = {{ 5222 }}; c2s_direct_tls_ports = {{ 5223 }}",
+                                "c2s_ports = {{ 5622 }}; c2s_direct_tls_ports = {{ 5623 }}; component_ports = {{ }}")
+        CONFIG = CONFIG.replace("component_ports = {{ 5347 }};", "")
+
+    leaf = lab.authority.issue("siena.example", lab.folder / "leaves")
+    listens, lab.server.listens = lab.server.listens, lambda host, port: listens(host, {5222: 15222, 5223: 15222}.get(port, port))
+    try:
+        made = Proxied(lab, lab.server, "siena.example", ["198.51.100.10"], leaf, USERS)
+    finally:
+        del lab.server.listens
+    yield made
+    made.close()
+
+
+@both
+def test_proxy_protocol_to_prosody(siena, prosody, user, new_wall, version):
+    """proxy-protocol-prosody.conf: Prosody logs the client's address."""
+    new_wall(example("deploy/proxy-protocol-prosody.conf"), certificates=[siena.certificate], **RULES).start("--no-firewall")
+    juliet = user("juliet", siena, 21, version=version, address=FIREWALL[version])
+    seen(siena, juliet.source)
+
+
+# ---- the page ----
+
+def test_every_file_is_run():
+    """Each file of docs/examples/deploy, and gateway.conf and same-host.conf, is run above (or in test_backends.py) and told of
+    in DEPLOY.md."""
+    tests = "".join(pathlib.Path(__file__).with_name(name).read_text() for name in ("test_deploy.py", "test_backends.py"))
+    page = (EXAMPLES.parent / "DEPLOY.md").read_text()
+    for path in [*sorted((EXAMPLES / "deploy").iterdir()), EXAMPLES / "gateway.conf", EXAMPLES / "same-host.conf"]:
+        name = str(path.relative_to(EXAMPLES))
+        assert f'"{name}"' in tests, f"{name} is not run by a test"
+        assert f"examples/{name}" in page, f"{name} is not in DEPLOY.md"
+        assert path.read_text() in page, f"{name} stands otherwise in DEPLOY.md"
