@@ -355,16 +355,12 @@ static void daemon_watch(struct daemon *d)
 void daemon_open_cache(struct daemon *d)
 {
 	cleanup_free char *dir = NULL;
-	struct buf why;
 	int r;
 
-	buf_init(&why, 0);
 	if (asprintf(&dir, "%s/cache", d->spec.state_dir) < 0)
 		dir = NULL;
-	else if ((r = startup_folder(d->spec.state_dir, 0700, &why)) < 0 ||
-		 (r = cache_open(dir, d->metrics, &d->cache)) < 0)
+	else if ((r = cache_open(dir, d->metrics, &d->cache)) < 0)
 		log_warn("event=cache note=\"there is none: %s: %s\"", dir, err_text(r));
-	buf_fini(&why);
 }
 
 /* May fail for the operator's reasons; changes nothing but directories. */
@@ -522,6 +518,8 @@ static int daemon_start(struct daemon *d, struct buf *why)
 		return r;
 	}
 	malloc_trim(0); /* compiling needs much more than keeping */
+	if (d->cache && (r = cache_write(d->cache)) < 0)
+		log_warn("event=cache note=\"it cannot be written: %s\"", err_text(r));
 	cache_prune(d->cache, policy_parts(d->config->policy));
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;

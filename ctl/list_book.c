@@ -28,7 +28,12 @@
 
 enum { BOOK_MAX = 256 << 20 /* bytes of one list file */, BOOK_LINES_MAX = (1 << 24) - 2 };
 
-enum { LINE_KEYED = 1u << 31, LINE_GONE = 1u << 30, LINE_LEN = LINE_GONE - 1, SLOT_NUMBER = 0xffffff };
+enum {
+	LINE_KEYED = 1u << 31,
+	LINE_GONE = 1u << 30,
+	LINE_LEN = LINE_GONE - 1,
+	SLOT_NUMBER = 0xffffff
+};
 
 /* Twelve bytes a line: its key is made anew when it is asked for. */
 struct book_line {
@@ -43,10 +48,11 @@ struct list_book {
 	size_t text_len, text_cap;
 	struct book_line *lines;
 	uint32_t n, cap, dead;
-	uint32_t *slots; /* a line's number + 1, and 8 bits of its hash, where its key is looked for */
+	uint32_t *slots; /* a line's number + 1, and 8 bits of its hash, where its key is looked for
+			  */
 	uint32_t n_slots;
 	struct arena arena, other; /* of one key each, and of one it is compared with */
-	struct stat seen;   /* the file these lines are from */
+	struct stat seen;          /* the file these lines are from */
 	bool fresh;
 };
 
@@ -110,8 +116,8 @@ bool list_book_is_like(const struct list_book *a, const struct list_book *b)
 /* ---- keys ---- */
 
 /* In the arena, until its next one. */
-static int key_prepare_in(struct list_book *b, struct arena *a, struct span entry,
-	struct span *key, const char **why)
+static int key_prepare_in(
+	struct list_book *b, struct arena *a, struct span entry, struct span *key, const char **why)
 {
 	struct list_prepared prepared;
 	struct list_entry *e;
@@ -365,8 +371,7 @@ static struct span line_comment(struct span line, struct span entry)
 	return span_trim((struct span){ mark + 1, (size_t)(end - mark) - 1 });
 }
 
-bool list_book_parse(
-	struct list_book *b, struct span text, struct list_line *out, const char **why)
+bool list_book_parse(struct list_book *b, struct span text, struct list_line *out, const char **why)
 {
 	struct span key;
 
@@ -406,8 +411,8 @@ char *list_line_format(const struct list_line *line, bool with_comment)
 }
 
 /* The line's parts if it is an entry in force. */
-static bool line_is_live(const struct list_book *b, const struct book_line *line, int64_t now,
-	struct list_line *out)
+static bool line_is_live(
+	const struct list_book *b, const struct book_line *line, int64_t now, struct list_line *out)
 {
 	struct span text = line_text(b, line);
 	const char *why;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the daemon compiled ("part" of ctl/link.h), on its way into the next policy: large sets and
  * databases as sealed memfds, mapped here and read by rules/pack.c and rules/pattern_code.c, which
- * look through them first. In: descriptors. Out: the parts for whoever loads the policy that follows.
- * It opens no file and changes nothing. */
+ * look through them first. In: descriptors. Out: the parts for whoever loads the policy that
+ * follows. It opens no file and changes nothing. */
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compiled parts kept over a restart. In: the digest of what is to be compiled. Out: the part, read
  * into a sealed memfd from a file of the cache. Such a file is an input like any other: it must be
- * ours (magic, version, machine, the very program that wrote it), owned by us and writable by nobody
- * else, as long as it says, and its bytes must have the sum it names; whoever reads the part checks
- * its offsets, too. One that fails is removed and counted, and the part is compiled. Only the daemon
- * has a cache: its children get parts through the channel and open nothing. */
+ * ours (magic, version, machine, the very program that wrote it), owned by us and writable by
+ * nobody else, as long as it says, and its bytes must have the sum it names; whoever reads the part
+ * checks its offsets, too. One that fails is removed and counted, and the part is compiled. Only
+ * the daemon has a cache: its children get parts through the channel and open nothing. */
 #include "rules/cache.h"
 
 #include <dirent.h>
@@ -37,7 +37,9 @@ struct cache {
 	char *dir;
 	uint8_t build[PART_KEY]; /* this program and the libraries whose results are kept */
 	metric *found, *compiled, *refused;
-	pthread_mutex_t lock;  /* a policy may be made while another is */
+	bool writes;             /* since cache_write */
+	struct part_set waiting; /* for that */
+	pthread_mutex_t lock;    /* a policy may be made while another is */
 };
 
 /* Folding, preparing of JIDs and compiled databases may differ with every build: what another one
@@ -73,9 +75,7 @@ int cache_open(const char *dir, struct metrics *metrics, struct cache **out)
 	struct cache *c;
 	int r;
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	if (!folder_is_ours(dir))
+	if (access(dir, F_OK) == 0 && !folder_is_ours(dir))
 		return -EPERM;
 	if (!(c = calloc(1, sizeof(*c))))
 		return -ENOMEM;
@@ -96,6 +96,7 @@ void cache_close(struct cache *c)
 {
 	if (!c)
 		return;
+	part_set_fini(&c->waiting);
 	pthread_mutex_destroy(&c->lock);
 	free(c->dir);
 	free(c);
@@ -151,9 +152,8 @@ static bool write_all(int fd, const void *from, size_t len)
 	return true;
 }
 
-static const char *file_fault(
-	const struct cache *c, const struct stat *st, const struct part_head *head,
-	enum part_kind kind, const uint8_t key[PART_KEY])
+static const char *file_fault(const struct cache *c, const struct stat *st,
+	const struct part_head *head, enum part_kind kind, const uint8_t key[PART_KEY])
 {
 	if (!S_ISREG(st->st_mode) || st->st_uid != geteuid() || st->st_mode & (S_IWGRP | S_IWOTH))
 		return "it belongs to somebody else";
@@ -246,6 +246,21 @@ static void file_write(struct cache *c, const struct part *part)
 	}
 }
 
+int cache_write(struct cache *c)
+{
+	if (mkdir(c->dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (!folder_is_ours(c->dir))
+		return -EPERM;
+	pthread_mutex_lock(&c->lock);
+	c->writes = true;
+	for (size_t i = 0; i < c->waiting.n; i++)
+		file_write(c, c->waiting.all[i]);
+	part_set_fini(&c->waiting);
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
 /* ---- pruning ---- */
 
 static bool name_is_kept(const struct part_set *keep, const char *name)
@@ -265,7 +280,7 @@ void cache_prune(struct cache *c, const struct part_set *keep)
 	struct dirent *entry;
 	DIR *folder;
 
-	if (!c || !(folder = opendir(c->dir)))
+	if (!c || !c->writes || !(folder = opendir(c->dir)))
 		return;
 	pthread_mutex_lock(&c->lock);
 	while ((entry = readdir(folder)))
@@ -325,7 +340,10 @@ int cache_add(struct source_set *sources, struct part *part)
 	if (c) {
 		pthread_mutex_lock(&c->lock);
 		metric_add(c->compiled, 1);
-		file_write(c, part);
+		if (c->writes)
+			file_write(c, part);
+		else
+			(void)part_set_add(&c->waiting, part); /* else it is compiled again */
 		pthread_mutex_unlock(&c->lock);
 	}
 	return cache_use(sources, part);

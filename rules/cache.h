@@ -10,17 +10,22 @@ struct cache;
 struct metrics;
 struct source_set;
 
-/* In that directory, made if need be. metrics (may be NULL) gets "cache.found" (parts taken from a
- * file), "cache.compiled" (there was none), "cache.refused" (files that were not whole, not ours, not
- * well owned). 0, -ENOMEM, or -errno: then there is no cache, and all works without. */
+/* In that directory, which need not be there yet: nothing is written before cache_write. metrics
+ * (may be NULL) gets "cache.found" (parts taken from a file), "cache.compiled" (there was none),
+ * "cache.refused" (files that were not whole, not ours, not well owned). 0, -ENOMEM, or -errno:
+ * then there is no cache, and all works without. */
 int cache_open(const char *dir, struct metrics *metrics, struct cache **out);
+/* Makes the directory and writes what was compiled so far; from then on all that is. 0 or -errno.
+ */
+int cache_write(struct cache *c);
 void cache_close(struct cache *c);
 /* Removes the files of all other parts. */
 void cache_prune(struct cache *c, const struct part_set *keep);
 
 /* ---- while a policy is made ---- */
 
-/* The part if it is among those of the sources, or in their cache; borrowed, NULL if there is none. */
+/* The part if it is among those of the sources, or in their cache; borrowed, NULL if there is none.
+ */
 struct part *cache_find(
 	struct source_set *sources, enum part_kind kind, const uint8_t key[PART_KEY]);
 /* It is in use already. 0, -ENOMEM, ERR_LIMIT. */

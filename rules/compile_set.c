@@ -55,7 +55,8 @@ void compile_elements(struct compiler *c, struct list *l, const struct ast_setti
 	arena_fini(&a);
 }
 
-struct source_file *compile_list_find(struct compiler *c, struct list *l, const struct ast_setting *s)
+struct source_file *compile_list_find(
+	struct compiler *c, struct list *l, const struct ast_setting *s)
 {
 	struct source_file *file = NULL;
 	struct loc at = s->values->at;

@@ -2,8 +2,8 @@
 /* Sets in memory. Entries come in from rules/compile_set.c (elements and files) and rules/live.c
  * (edits), prepared by rules/list_prepare.c, and are found by hash or by prefix tree; keywords and
  * expressions are also handed to the scanners. A large set is a pack (rules/pack.c) with the edits
- * made since beside it. Removed entries keep their memory until no scanner can report them any more.
- * It never opens a file, never locks, and never judges. */
+ * made since beside it. Removed entries keep their memory until no scanner can report them any
+ * more. It never opens a file, never locks, and never judges. */
 #include "rules/list.h"
 
 #include <assert.h>
@@ -147,7 +147,8 @@ int list_take_pack(struct list *l, struct pack *pack)
 	void *hits;
 
 	assert(l->n_entries == 0 && !l->pack);
-	/* The kernel gives memory only for pages that are written: to count hits of few costs little. */
+	/* The kernel gives memory only for pages that are written: to count hits of few costs
+	 * little. */
 	hits = mmap(NULL, hits_size(pack), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (hits == MAP_FAILED)
@@ -513,7 +514,8 @@ bool list_find(const struct list *l, struct span key, int64_t now_ms, struct lis
 	return true;
 }
 
-bool list_find_domain(const struct list *l, struct span domain, int64_t now_ms, struct list_item *out)
+bool list_find_domain(
+	const struct list *l, struct span domain, int64_t now_ms, struct list_item *out)
 {
 	bool found = list_find(l, domain, now_ms, out);
 
@@ -535,7 +537,8 @@ bool list_find_jid(const struct list *l, struct span jid, int64_t now_ms, struct
 	if (list_find(l, jid, now_ms, out))
 		return true;
 	slash = jid.len ? memchr(jid.ptr, '/', jid.len) : NULL;
-	return slash && list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms, out);
+	return slash &&
+	       list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms, out);
 }
 
 bool list_find_hash(const struct list *l, struct span text, int64_t now_ms, struct list_item *out)
@@ -567,11 +570,11 @@ static bool value_is_live(const void *value, void *arg)
 	return list_place_live(value, *(const int64_t *)arg) != NULL;
 }
 
-bool list_find_address(const struct list *l, const struct peer_address *a, int64_t now_ms,
-	struct list_item *out)
+bool list_find_address(
+	const struct list *l, const struct peer_address *a, int64_t now_ms, struct list_item *out)
 {
-	const struct list_entry *e = list_place_live(
-		prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
+	const struct list_entry *e =
+		list_place_live(prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
 
 	if (e)
 		entry_item(e, out);

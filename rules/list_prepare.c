@@ -213,8 +213,8 @@ static int entry_new(
 	return r < 0 ? r : *out ? 0 : -ENOMEM;
 }
 
-/* "ENTRY : MARK", white space on both sides of the colon, for IPv6 has colons, too. Without one there
- * is no mark. */
+/* "ENTRY : MARK", white space on both sides of the colon, for IPv6 has colons, too. Without one
+ * there is no mark. */
 static bool mark_split(struct span *entry, struct span *mark)
 {
 	static const char letters[] =
@@ -316,4 +316,3 @@ void list_entry_free(struct list_entry *e)
 	free(e->key);
 	free(e);
 }
-

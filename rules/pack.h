@@ -17,14 +17,15 @@ enum { PACK_NONE = UINT32_MAX, PACK_ENTRIES_MAX = (1 << 24) - 2, PACK_VERSION = 
 struct pack_head {
 	uint32_t version, shape; /* shape: of the set it is for, pack_shape */
 	uint32_t n, n_slots;
-	uint32_t n_expiring; /* entries with an end */
-	uint32_t key_len;    /* 0: keys are texts, else as many bytes each */
+	uint32_t n_expiring;  /* entries with an end */
+	uint32_t key_len;     /* 0: keys are texts, else as many bytes each */
 	uint32_t from, feeds; /* of entries that do not say it themselves */
 	uint64_t text_len;
 	uint8_t hash_key[16];
 };
 
-/* An entry begins with a byte of these, then come info (if it differs), text and key (if it does). */
+/* An entry begins with a byte of these, then come info (if it differs), text and key (if it does).
+ */
 enum { PACK_HAS_INFO = 1, PACK_HAS_KEY = 2, PACK_HAS_MARK = 4, PACK_FLAGS = 7 };
 struct pack_info {
 	uint32_t from, feeds;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Making packed sets. In: prepared entries, a million of them from a file or a feed, without a
- * piece of memory for each. Out: the bytes that rules/pack.c reads. What most entries have in common
- * (where they are from) is written once. The key of the hash table is random, for who writes a feed
- * must not be able to choose collisions. It knows no files and no policy. */
+ * piece of memory for each. Out: the bytes that rules/pack.c reads. What most entries have in
+ * common (where they are from) is written once. The key of the hash table is random, for who writes
+ * a feed must not be able to choose collisions. It knows no files and no policy. */
 #include "rules/pack_build.h"
 
 #include <errno.h>

@@ -44,5 +44,5 @@ struct pack_row *pack_build_find(const struct pack_build *b, struct span key);
 void pack_build_get(
 	const struct pack_build *b, const struct pack_row *row, struct list_prepared *out);
 /* All that is in, sealed. 0, -ENOMEM, ERR_LIMIT, -errno. */
-int pack_build_finish(const struct pack_build *b, uint32_t shape, const uint8_t key[],
-	struct part **out);
+int pack_build_finish(
+	const struct pack_build *b, uint32_t shape, const uint8_t key[], struct part **out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compiled things between the processes: the daemon makes a memfd, a set (rules/pack_build.c) or a
- * database (rules/pattern_code.c) is written into it, it is sealed, and from then on the daemon, its
- * children, their old and their new policy map the same pages. In: bytes, or a descriptor from the
- * channel. Out: bytes that nobody can change. What they mean is checked by who reads them. */
+ * database (rules/pattern_code.c) is written into it, it is sealed, and from then on the daemon,
+ * its children, their old and their new policy map the same pages. In: bytes, or a descriptor from
+ * the channel. Out: bytes that nobody can change. What they mean is checked by who reads them. */
 #include "rules/part.h"
 
 #include <assert.h>
@@ -51,7 +51,8 @@ static int part_map(struct part *part, int access, int sharing)
 static void part_unmap(struct part *part)
 {
 	if (part->bytes)
-		munmap(part->bytes - sizeof(struct part_head), sizeof(struct part_head) + part->len);
+		munmap(part->bytes - sizeof(struct part_head),
+			sizeof(struct part_head) + part->len);
 	part->bytes = NULL;
 }
 
@@ -157,7 +158,8 @@ void part_unref(struct part *part)
 
 /* ---- several ---- */
 
-struct part *part_set_find(const struct part_set *set, enum part_kind kind, const uint8_t key[PART_KEY])
+struct part *part_set_find(
+	const struct part_set *set, enum part_kind kind, const uint8_t key[PART_KEY])
 {
 	for (size_t i = 0; i < set->n; i++)
 		if (set->all[i]->kind == kind && memcmp(set->all[i]->key, key, PART_KEY) == 0)

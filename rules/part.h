@@ -17,7 +17,7 @@ struct part_head {
 	uint32_t version, order; /* order: 0x01020304 as this machine writes it */
 	uint32_t kind, word;     /* word: sizeof(void *) */
 	uint64_t len;
-	uint8_t key[PART_KEY]; /* SHA-256 of all that it was made of */
+	uint8_t key[PART_KEY];   /* SHA-256 of all that it was made of */
 	uint8_t build[PART_KEY]; /* files: of the program that wrote it */
 	uint64_t sum;            /* files: SipHash of the bytes */
 	uint8_t rest[24];
@@ -36,8 +36,8 @@ struct part {
 int part_new(enum part_kind kind, const uint8_t key[PART_KEY], size_t len, struct part **out);
 /* Nobody can change it from here on. 0 or -errno. */
 int part_seal(struct part *part);
-/* From a descriptor somebody sent (it may be closed then): sealed, whole, of a known kind; the bytes are
- * for its reader to check. 0, ERR_PROTO, -errno. */
+/* From a descriptor somebody sent (it may be closed then): sealed, whole, of a known kind; the
+ * bytes are for its reader to check. 0, ERR_PROTO, -errno. */
 int part_open(int fd, struct part **out);
 /* The same, and fd is the part's own from then on, to be sent on. */
 int part_adopt(int fd, struct part **out);
@@ -54,7 +54,8 @@ struct part_set {
 };
 
 /* Borrowed; NULL if it is not there. */
-struct part *part_set_find(const struct part_set *set, enum part_kind kind, const uint8_t key[PART_KEY]);
+struct part *part_set_find(
+	const struct part_set *set, enum part_kind kind, const uint8_t key[PART_KEY]);
 /* With a reference of its own, unless it is in already. 0, -ENOMEM, ERR_LIMIT. */
 int part_set_add(struct part_set *set, struct part *part);
 /* All of from. As part_set_add. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Databases: what rules/pattern.c scans with. In: literals and expressions. Out: Vectorscan's
  * compiled form of those it can express; the others are marked, PCRE2 tries them on every text. A
- * large one is written into a part of memory (rules/part.h) as it stands in memory, which depends on
- * no address, so that all processes map it and the next start finds it in the cache. What it was
+ * large one is written into a part of memory (rules/part.h) as it stands in memory, which depends
+ * on no address, so that all processes map it and the next start finds it in the cache. What it was
  * made of is its name; the library's version, and this machine's processor, are the cache's. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <errno.h>
@@ -58,8 +58,8 @@ static void items_digest(const struct pattern_item *items, size_t n, uint8_t dig
 		char kind = it->re ? 'r' : it->word ? 'w' : 's';
 
 		hash_add(&h, &kind, 1);
-		hash_add_span(&h, it->re ? span_of(it->re->text)
-					 : (struct span){ it->bytes, it->len });
+		hash_add_span(
+			&h, it->re ? span_of(it->re->text) : (struct span){ it->bytes, it->len });
 	}
 	hash_end(&h, digest);
 }
@@ -232,8 +232,8 @@ static struct pattern_code *code_alloc(size_t n, const uint8_t digest[HASH_SIZE]
 	return code;
 }
 
-static int code_compile(const struct pattern_item *items, size_t n,
-	const uint8_t digest[HASH_SIZE], struct pattern_code **out)
+static int code_compile(const struct pattern_item *items, size_t n, const uint8_t digest[HASH_SIZE],
+	struct pattern_code **out)
 {
 	struct pattern_code *code = code_alloc(n, digest);
 	bool again = true;
@@ -278,7 +278,8 @@ static size_t aligned(size_t size)
 /* Where the parts of it go. 0 or ERR_LIBRARY. */
 static int code_layout(const struct pattern_code *code, struct code_head *head, size_t *len)
 {
-	*head = (struct code_head){ code->n, code->n_unscannable, code->n_caseless, code->n_hs, { { 0, 0 } } };
+	*head = (struct code_head){ code->n, code->n_unscannable, code->n_caseless, code->n_hs,
+		{ { 0, 0 } } };
 	*len = aligned(sizeof(*head) + code->n);
 	for (unsigned i = 0; i < code->n_hs; i++) {
 		size_t size;
