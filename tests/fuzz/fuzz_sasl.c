@@ -62,7 +62,7 @@ static void session_make(struct session *s)
 		.serial = 1,
 		.state = SESSION_LOGIN,
 		.domain = strdup("x.example") };
-	sm_init(&s->sm, 1);
+	sm_init(&s->sm);
 	leg_init(&s->client, s);
 	leg_init(&s->server, s);
 	assert(s->client.in && s->server.in && s->domain);
