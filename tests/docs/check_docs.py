@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compares the manuals with the code: `check_docs.py fields|settings|grammar|examples DOC_TABLES [--write]`.
+"""Compares the manuals with the code: `check_docs.py fields|settings|grammar|examples|deploy DOC_TABLES [--write]`.
 
 fields, settings: the table between the markers is what doc_tables prints (--write puts it there).
 grammar: the EBNF of RULES.md has the words the parser has, and the parser takes random sentences made from it.
-examples: every ```xmppwall block of the manuals parses and checks."""
+examples: every ```xmppwall block of the manuals parses and checks.
+deploy: every arrangement among the examples is told of and tested."""
 import pathlib
 import random
 import re
@@ -162,12 +163,29 @@ def check_examples(tool):
     return [said] if code else []
 
 
+# ---- arrangements ----
+
+def check_deploy(_):
+    """Each file of docs/examples/deploy, and those beside it, stands in DEPLOY.md as it is and is run by a wire test."""
+    page = pathlib.Path("docs/DEPLOY.md").read_text()
+    tests = "".join(pathlib.Path(f"tests/wire/test_{name}.py").read_text() for name in ("deploy", "backends"))
+    folder = pathlib.Path("docs/examples")
+    faults = []
+    for path in [*sorted((folder / "deploy").iterdir()), *sorted(folder.glob("*.conf"))]:
+        name = str(path.relative_to(folder))
+        if f"examples/{name}" not in page or path.read_text() not in page:
+            faults.append(f"docs/DEPLOY.md: {path} is missing or stands there otherwise")
+        if f'"{name}"' not in tests:
+            faults.append(f"{path} is not run by tests/wire/test_deploy.py or test_backends.py")
+    return faults
+
+
 def main():
     what, tool = sys.argv[1:3]
     if what in REGIONS:
         faults = check_region(tool, what, "--write" in sys.argv)
     else:
-        faults = {"grammar": check_grammar, "examples": check_examples}[what](tool)
+        faults = {"grammar": check_grammar, "examples": check_examples, "deploy": check_deploy}[what](tool)
     for line in faults:
         print(line)
     print(f"{len(faults)} faults")

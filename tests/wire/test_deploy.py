@@ -205,17 +205,3 @@ def test_proxy_protocol_to_prosody(siena, prosody, user, new_wall, version):
     new_wall(example("deploy/proxy-protocol-prosody.conf"), certificates=[siena.certificate], **RULES).start("--no-firewall")
     juliet = user("juliet", siena, 21, version=version, address=FIREWALL[version])
     seen(siena, juliet.source)
-
-
-# ---- the page ----
-
-def test_every_file_is_run():
-    """Each file of docs/examples/deploy, and gateway.conf and same-host.conf, is run above (or in test_backends.py) and told of
-    in DEPLOY.md."""
-    tests = "".join(pathlib.Path(__file__).with_name(name).read_text() for name in ("test_deploy.py", "test_backends.py"))
-    page = (EXAMPLES.parent / "DEPLOY.md").read_text()
-    for path in [*sorted((EXAMPLES / "deploy").iterdir()), EXAMPLES / "gateway.conf", EXAMPLES / "same-host.conf"]:
-        name = str(path.relative_to(EXAMPLES))
-        assert f'"{name}"' in tests, f"{name} is not run by a test"
-        assert f"examples/{name}" in page, f"{name} is not in DEPLOY.md"
-        assert path.read_text() in page, f"{name} stands otherwise in DEPLOY.md"
