@@ -16,8 +16,10 @@
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "ctl/feed_copy.h"
 #include "ctl/lists.h"
+#include "rules/cache.h"
 #include "rules/feed.h"
 #include "rules/rules.h"
 
@@ -232,6 +234,26 @@ void config_free(struct config *c)
 	free(c->path);
 	free(c->feeds_dir);
 	free(c);
+}
+
+struct cache *config_cache(const char *state_dir, struct metrics *metrics)
+{
+	cleanup_free char *dir = text_of("%s/cache", state_dir);
+	struct cache *cache = NULL;
+	int r = dir ? cache_open(dir, metrics, &cache) : -ENOMEM;
+
+	if (r < 0)
+		log_warn("event=cache note=\"there is none: %s: %s\"", state_dir, err_text(r));
+	return cache;
+}
+
+void config_keep(struct config *c)
+{
+	int r = c->cache ? cache_write(c->cache) : 0;
+
+	if (r < 0)
+		log_warn("event=cache note=\"it cannot be written: %s\"", err_text(r));
+	cache_prune(c->cache, policy_parts(c->policy));
 }
 
 int config_bundle(struct config *c)

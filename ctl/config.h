@@ -46,6 +46,11 @@ int config_restore(struct config *now, int bundle_fd, const struct part_set *par
 int config_adopt(const char *path, const char *feeds_dir, struct cache *cache, int bundle_fd,
 	const struct part_set *parts, struct metrics *metrics, struct config **out, char **why);
 void config_free(struct config *c);
+/* The cache in the state directory, which need not be there yet. NULL: there can be none, which is
+ * logged, and each start compiles everything. */
+struct cache *config_cache(const char *state_dir, struct metrics *metrics);
+/* What was compiled for it stays in its cache, and nothing else. */
+void config_keep(struct config *c);
 /* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
  * or a negative code. What it leaves to parts is in policy_parts. */
 int config_bundle(struct config *c);

@@ -17,7 +17,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -351,16 +350,9 @@ static void daemon_watch(struct daemon *d)
 
 /* ---- the start ---- */
 
-/* Without one each start compiles everything. */
 void daemon_open_cache(struct daemon *d)
 {
-	cleanup_free char *dir = NULL;
-	int r;
-
-	if (asprintf(&dir, "%s/cache", d->spec.state_dir) < 0)
-		dir = NULL;
-	else if ((r = cache_open(dir, d->metrics, &d->cache)) < 0)
-		log_warn("event=cache note=\"there is none: %s: %s\"", dir, err_text(r));
+	d->cache = config_cache(d->spec.state_dir, d->metrics);
 }
 
 /* May fail for the operator's reasons; changes nothing but directories. */
@@ -486,17 +478,6 @@ static int start_kernel(struct daemon *d, struct buf *why)
 	return 0;
 }
 
-/* A job: no reload takes the lists away meanwhile, and the first edit finds them ready. */
-static void warm_work(void *arg)
-{
-	lists_warm(arg);
-}
-
-static void warm_done(void *arg)
-{
-	(void)arg;
-}
-
 static int daemon_start(struct daemon *d, struct buf *why)
 {
 	struct listeners listeners = { 0 };
@@ -518,12 +499,10 @@ static int daemon_start(struct daemon *d, struct buf *why)
 		return r;
 	}
 	malloc_trim(0); /* compiling needs much more than keeping */
-	if (d->cache && (r = cache_write(d->cache)) < 0)
-		log_warn("event=cache note=\"it cannot be written: %s\"", err_text(r));
-	cache_prune(d->cache, policy_parts(d->config->policy));
+	config_keep(d->config);
 	daemon_watch(d);
 	d->state = DAEMON_RUNNING;
-	(void)jobs_run(d->jobs, warm_work, warm_done, d->config->lists);
+	(void)jobs_run(d->jobs, lists_warm, NULL, d->config->lists);
 	d->watch = watch_new(d);
 	d->feeds = feeds_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,

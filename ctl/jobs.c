@@ -52,7 +52,8 @@ static void job_done(uv_work_t *work, int status)
 	(void)status;
 	/* Before the next one starts: it is to see what this one left. */
 	j->in_done = true;
-	job->done(job->arg);
+	if (job->done)
+		job->done(job->arg);
 	j->in_done = false;
 	j->first = job->next;
 	free(job);

@@ -9,7 +9,7 @@
 struct jobs;
 
 int jobs_new(uv_loop_t *loop, struct jobs **out);
-/* Queues: work(arg) in a thread, then done(arg) on the loop. done always runs, unless the queue is
+/* Queues: work(arg) in a thread, then done(arg) (may be NULL) on the loop. done always runs, unless the queue is
  * freed. -ENOMEM. */
 int jobs_run(struct jobs *j, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 /* From inside done: what it began is not over yet; nothing else starts until jobs_release. */

@@ -88,8 +88,9 @@ int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, s
 	return 0;
 }
 
-void lists_warm(struct lists *l)
+void lists_warm(void *lists)
 {
+	struct lists *l = lists;
 	struct map_entry *entry;
 
 	pthread_mutex_lock(&l->lock);
@@ -455,6 +456,7 @@ static bool one_needs_text(
 
 int lists_refresh_sources(struct lists *l, struct source_set *sources)
 {
+	char path[LIST_EDITS_PATH_MAX];
 	struct map_entry *entry;
 	int r = 0;
 
@@ -462,8 +464,11 @@ int lists_refresh_sources(struct lists *l, struct source_set *sources)
 	for (size_t at = 0; r == 0 && map_each(&l->by_name, &at, &entry);) {
 		struct lists_one *one = entry->value;
 
-		if (one->edited || one_needs_text(l, one, sources))
-			r = one_refresh(l, one, sources);
+		if (!one->edited && !one_needs_text(l, one, sources))
+			continue;
+		list_edits_path(one->info->name, path);
+		if ((r = one_refresh(l, one, sources)) == 0 && source_peek(sources, path))
+			r = source_add(sources, path, "", 0); /* they are in the text */
 	}
 	pthread_mutex_unlock(&l->lock);
 	return r;

@@ -24,8 +24,8 @@ enum { LISTS_ERRORS_MAX = 20, LISTS_ENTRIES_MAX = 2000000 };
  * be read is found again when it is asked for. */
 int lists_new(struct policy *p, const struct lists *previous, int64_t read_ms, struct lists **out);
 void lists_free(struct lists *l);
-/* Reads the files, so that the first edit is quick. */
-void lists_warm(struct lists *l);
+/* Reads the files, so that the first edit is quick: a job (no reload takes the lists away meanwhile). */
+void lists_warm(void *lists);
 /* l comes in the place of old: takes over what old has in memory of the files both have. */
 void lists_inherit(struct lists *l, struct lists *old);
 

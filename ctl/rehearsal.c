@@ -12,8 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ctl/config.h"
-#include "rules/cache.h"
-#include "rules/rules.h"
 
 enum { REHEARSAL_SOON_MS = 2000, REHEARSAL_EVERY_MS = 60000 };
 
@@ -66,7 +64,7 @@ static void rehearse(uv_work_t *work)
 
 	r->found = NULL;
 	if (config_load_fed(r->path, r->feeds_dir, r->cache, NULL, NULL, &c, &r->found) == 0) {
-		cache_prune(r->cache, policy_parts(c->policy));
+		config_keep(c);
 		config_free(c);
 	}
 	malloc_trim(0);

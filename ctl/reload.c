@@ -33,7 +33,6 @@
 #include "ctl/resolver.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
-#include "rules/cache.h"
 #include "rules/rules.h"
 
 struct reload {
@@ -170,7 +169,7 @@ static void reload_swap(struct reload *reload)
 	if (reload->how.confirm_ms)
 		probation_arm(d->probation, reload->how.confirm_ms);
 	rehearsal_reset(d->rehearsal);
-	cache_prune(d->cache, policy_parts(d->config->policy));
+	config_keep(d->config);
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	feeds_policy_changed(d->feeds);
 	resolver_use(d->resolver, d->config->policy);

@@ -137,5 +137,94 @@ class Files(Base):
         self.assertEqual(self.in_force(), 1)
 
 
+class Compiled(Base):
+    """A list of 12,000 lines is compiled once; what comes of it is kept for the next start."""
+
+    def setUp(self):
+        super().setUp()
+        self.hosts.write_text("bad.example\n" + "".join(f"host{i}.listed.example\n" for i in range(12000)))
+
+    def counters(self):
+        return {name: n for name, n in self.status()["counters"].items() if name.startswith("cache.")}
+
+    def expect(self, found=0, compiled=0, refused=0):
+        self.assertEqual(self.counters(), {"cache.found": found, "cache.compiled": compiled, "cache.refused": refused})
+
+    def files(self):
+        return sorted((self.folder / "state/cache").iterdir())
+
+    def in_force(self):
+        return {row["name"]: row["entries"] for row in self.answer("list")["lists"]}["hosts"]
+
+    def test_the_second_start_compiles_nothing(self):
+        self.start()
+        self.expect(compiled=1)
+        self.assertEqual([f.stat().st_mode & 0o777 for f in self.files()], [0o600])
+        self.assertEqual(len(self.heard("part")), 1)
+        self.stop()
+        self.start()
+        self.expect(found=1)
+        self.assertEqual(self.in_force(), 12001)
+        self.stop()
+        # An older list, an older file: nobody asks for it any more.
+        self.hosts.write_text(self.hosts.read_text() + "one.more.example\n")
+        old = self.files()
+        self.start()
+        self.expect(compiled=1)
+        self.assertEqual(len(self.files()), 1)
+        self.assertNotEqual(self.files(), old)
+
+    def test_a_tampered_file_is_refused_and_told(self):
+        self.start()
+        self.stop()
+        path = self.files()[0]
+        bytes_ = bytearray(path.read_bytes())
+        bytes_[-20] ^= 1
+        path.write_bytes(bytes_)
+        self.start()
+        self.expect(compiled=1, refused=1)
+        self.assertEqual(self.in_force(), 12001)
+        said = self.stop()
+        self.assertEqual(said.count("its sum is wrong"), 1)
+        self.start()
+        self.expect(found=1)
+
+    def test_edits_stand_beside_what_is_compiled(self):
+        self.start()
+        self.answer("list", "add", "hosts", "fresh.example")
+        self.answer("list", "del", "hosts", "host7.listed.example")
+        self.assertEqual(self.in_force(), 12001)
+        shown = [row["entry"] for row in self.answer("list", "show", "hosts")["entries"]]
+        self.assertIn("fresh.example", shown)
+        self.assertNotIn("host7.listed.example", shown)
+        # A worker that starts now gets both.
+        self.order("die")
+        wait(lambda: len(self.heard("born")) == 2 and self.status()["workers"][0]["state"] == "ready")
+        self.assertEqual(len(self.heard("part")), 2)
+        # By hand, too: what is there already is no change.
+        with self.hosts.open("a") as out:
+            out.write("by.hand.example\nhost8.listed.example\n")
+        wait(lambda: self.in_force() == 12002)
+        self.assertEqual(self.heard("list")[-1]["add"], ["by.hand.example"])
+        # A reload takes the file as it is.
+        self.answer("reload")
+        self.assertEqual(self.in_force(), 12002)
+        # An edit too large to be made beside it makes it anew, and the next start finds that.
+        imported = self.folder / "import.txt"
+        imported.write_text("".join(f"import{i}.example\n" for i in range(60000)))
+        self.answer("list", "import", "hosts", imported)
+        self.assertEqual(self.in_force(), 72002)
+        self.stop()
+        self.start()
+        self.expect(found=1)
+        self.assertEqual(self.in_force(), 72002)
+
+    def test_a_start_that_is_refused_writes_nothing(self):
+        self.hosts.write_text(self.hosts.read_text() + "not a domain\n")
+        done = self.popen()
+        self.assertIn("not a domain", done.communicate(timeout=20)[1])
+        self.assertFalse((self.folder / "state").exists())
+
+
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
