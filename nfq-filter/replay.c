@@ -289,17 +289,17 @@ static json_t *capture_json(const struct replay *r)
 		"packets", (json_int_t)r->counts.n[COUNT_PACKETS], "bytes",
 		(json_int_t)r->counts.n[COUNT_PACKET_BYTES], "cut", capture_is_cut(r->capture));
 
+	if (o && *capture_reason(r->capture)) {
+		json_object_set_new(o, "damaged", json_string(capture_reason(r->capture)));
+		json_object_set_new(
+			o, "damaged_at", json_integer((json_int_t)capture_offset(r->capture)));
+	}
 	if (!o || !r->first_ns)
 		return o;
 	clock_format_wall((int64_t)(r->first_ns / 1000000u), when, sizeof(when));
 	json_object_set_new(o, "from", json_string(when));
 	clock_format_wall((int64_t)(r->now_ns / 1000000u), when, sizeof(when));
 	json_object_set_new(o, "until", json_string(when));
-	if (*capture_reason(r->capture)) {
-		json_object_set_new(o, "damaged", json_string(capture_reason(r->capture)));
-		json_object_set_new(
-			o, "damaged_at", json_integer((json_int_t)capture_offset(r->capture)));
-	}
 	return o;
 }
 

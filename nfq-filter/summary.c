@@ -226,7 +226,7 @@ static void print_streams(FILE *out, const json_t *all)
 
 	if (json_array_size(json_object_get(all, "streams")) == 0)
 		return;
-	fprintf(out, "\n%5s %-24s %-22s %-10s %7s %7s  %s\n", "#", "CLIENT", "SERVER", "ROLE", "IN",
+	fprintf(out, "\n%5s %-26s %-24s %-10s %7s %7s  %s\n", "#", "CLIENT", "SERVER", "ROLE", "IN",
 		"OUT", "WHO");
 	json_array_foreach(json_object_get(all, "streams"), i, row)
 	{
@@ -236,7 +236,7 @@ static void print_streams(FILE *out, const json_t *all)
 
 		if (i == SUMMARY_TOP)
 			break;
-		fprintf(out, "%5lld %-24s %-22s %-10s %7lld %7lld  %s%s%s",
+		fprintf(out, "%5lld %-26s %-24s %-10s %7lld %7lld  %s%s%s",
 			number_of(row, "stream"), text_of(row, "client"), text_of(row, "server"),
 			text_of(row, "role"), number_of(row, "in"), number_of(row, "out"),
 			safe_text(who, 50), *text_of(row, "mechanism") ? " " : "",

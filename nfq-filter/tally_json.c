@@ -104,11 +104,22 @@ static json_t *rule_row(const char *chain, const char *rule, const struct tally_
 	return o;
 }
 
+static int chain_order(const void *a, const void *b)
+{
+	const struct tally_rule *const *x = a, *const *y = b;
+
+	/* What no chain saw comes last. */
+	if (!*(*x)->chain != !*(*y)->chain)
+		return *(*x)->chain ? -1 : 1;
+	return strcmp((*x)->chain, (*y)->chain);
+}
+
 /* In the order of the file; a chain's own policy, and what no chain saw, behind. */
 static json_t *rules_json(struct tally *t)
 {
 	const struct rule_info *rules;
-	size_t n = policy_rules(t->policy, &rules), at = 0;
+	size_t n = policy_rules(t->policy, &rules), n_policies = 0, at = 0;
+	struct tally_rule **policies;
 	json_t *rows = json_array();
 	struct map_entry *e;
 
@@ -123,12 +134,16 @@ static json_t *rules_json(struct tally *t)
 		}
 		json_array_append_new(rows, rule_row(rules[i].chain, rules[i].name, r));
 	}
-	for (at = 0; map_each(&t->rules, &at, &e);) {
-		const struct tally_rule *r = e->value;
-
-		if (!*r->rule)
-			json_array_append_new(rows, rule_row(r->chain, "", r));
+	policies = calloc(t->rules.count + 1, sizeof(struct tally_rule *));
+	for (at = 0; policies && map_each(&t->rules, &at, &e);) {
+		policies[n_policies] = e->value;
+		n_policies += !*policies[n_policies]->rule;
 	}
+	if (policies)
+		qsort(policies, n_policies, sizeof(struct tally_rule *), chain_order);
+	for (size_t i = 0; i < n_policies; i++)
+		json_array_append_new(rows, rule_row(policies[i]->chain, "", policies[i]));
+	free(policies);
 	return rows;
 }
 
