@@ -131,7 +131,10 @@ int main(int argc, char **argv)
 {
 	struct rlimit files = { 65536, 65536 };
 
-	setrlimit(RLIMIT_NOFILE, &files);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max; /* as many as may be */
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	if (argc == 5 && strcmp(argv[1], "server") == 0)
 		return load_server(&(struct load_options){
 			.port = (int)number(argv[2]), .certificate = argv[3], .key = argv[4] });
@@ -139,11 +142,16 @@ int main(int argc, char **argv)
 		return load_client(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
 			.connections = number(argv[4]), .in_flight = number(argv[5]), .seconds = number(argv[6]),
 			.size = number(argv[7]), .rate = number(argv[8]) });
+	if (argc == 9 && strcmp(argv[1], "soak") == 0)
+		return load_soak(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
+			.connections = number(argv[4]), .active = number(argv[5]), .seconds = number(argv[6]),
+			.rate = number(argv[7]), .every = number(argv[8]) });
 	if (argc == 6 && strcmp(argv[1], "handshakes") == 0)
 		return load_handshakes(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
 			.connections = number(argv[4]), .seconds = number(argv[5]) });
 	fprintf(stderr, "usage: xmppload server PORT CERT KEY\n"
 			"       xmppload handshakes ADDRESS PORT CONNECTIONS SECONDS\n"
+			"       xmppload soak ADDRESS PORT IDLE ACTIVE SECONDS RATE EVERY\n"
 			"       xmppload client ADDRESS PORT CONNECTIONS IN-FLIGHT SECONDS BODY-BYTES RATE\n");
 	return 2;
 }

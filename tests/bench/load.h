@@ -25,12 +25,19 @@ struct load_options {
 	int port;
 	const char *certificate, *key; /* server */
 	unsigned connections, in_flight, seconds, size, rate; /* client; rate 0: as fast as answers come */
+	unsigned active, every; /* soak: beside the connections that stay silent; seconds from line to line */
 };
 
 /* Each returns an exit status. */
 int load_server(const struct load_options *o);
 int load_client(const struct load_options *o);
+int load_soak(const struct load_options *o);
 int load_handshakes(const struct load_options *o); /* connections: at once; of it seconds are used, too */
+
+/* The client's login, step by step as answers come. */
+void load_login_begin(struct load_conn *c);
+bool load_login_step(struct load_conn *c);
+bool load_login_done(const struct load_conn *c);
 
 void load_put(struct load_conn *c, const char *text, size_t len);
 void load_puts(struct load_conn *c, const char *text);

@@ -41,7 +41,17 @@ static void send_message(struct load_conn *c)
 	load_put(c, message, message_len);
 }
 
-static bool login_step(struct load_conn *c)
+void load_login_begin(struct load_conn *c)
+{
+	load_puts(c, header);
+}
+
+bool load_login_done(const struct load_conn *c)
+{
+	return c->state == READY;
+}
+
+bool load_login_step(struct load_conn *c)
 {
 	static const char *const marks[] = { "</stream:features>", "<success", "</stream:features>", "</iq>" };
 	size_t len = load_until(c, marks[c->state]);
@@ -106,7 +116,7 @@ static struct load_conn *dial(const struct load_options *o, SSL_CTX *ctx, unsign
 	SSL_set_fd(c->ssl, c->fd);
 	SSL_set_connect_state(c->ssl);
 	SSL_set_tlsext_host_name(c->ssl, "bench.example");
-	load_puts(c, header);
+	load_login_begin(c);
 	return c;
 }
 
@@ -129,7 +139,7 @@ static void handle(struct phase *p, struct load_conn *c)
 			(int)(c->in_len < 300 ? c->in_len : 300), c->in ? c->in : "");
 		exit(1);
 	}
-	while (c->state < READY && login_step(c))
+	while (c->state < READY && load_login_step(c))
 		p->ready += c->state == READY;
 	if (c->state == READY && !p->login) {
 		unsigned answers = take_answers(c);
