@@ -58,7 +58,7 @@ class Program:
 class Soak:
     def __init__(self, lab, wall, server, libraries=("slixmpp",), pairs=3, seed=1):
         self.lab, self.wall, self.server = lab, wall, server
-        self.random, self.seed, self.kills, self.cuts = random.Random(seed), seed, 0, 0
+        self.random, self.seed, self.kills, self.cuts, self.restarts = random.Random(seed), seed, 0, 0, 0
         self.programs = [Program(lab, library) for library in libraries]
         self.peers, lists = {}, [[] for _ in self.programs]
         names = list(server.users)
@@ -82,7 +82,7 @@ class Soak:
         return found
 
     def kill_child(self):
-        for pid in self.wall.proxies():
+        for pid in self.wall.proxies() if self.wall else ():
             os.kill(pid, signal.SIGKILL)
             self.kills += 1
 
@@ -97,16 +97,26 @@ class Soak:
         host.run("ss", "-K", "src", one[2], "dst", one[3], check=False)
         self.cuts += 1
 
-    def run(self, seconds, cycles, kill_every, cut_every=0.5):
+    def restart(self):
+        """The daemon ends in order and comes again; its table stays."""
+        self.wall.process.close(15)
+        self.wall.start()
+        self.restarts += 1
+
+    def run(self, seconds, cycles, kill_every, cut_every=0.5, restart_every=None):
         """Until so many resumptions, at most so long; the children die and connections are cut meanwhile."""
         self.all("go")
         began = time.monotonic()
         kill, cut, look, done = began + kill_every, began + cut_every, began + 1, 0
+        restart = began + (restart_every or 10 * seconds)
         while done < cycles and time.monotonic() - began < seconds:
             now = time.monotonic()
             if now >= kill:
                 self.kill_child()
                 kill = now + kill_every
+            if now >= restart:
+                self.restart()
+                restart = now + restart_every
             if now >= cut:
                 self.kill_socket()
                 cut = now + cut_every
@@ -126,7 +136,7 @@ class Soak:
                 found.append(f"{jid}: {user['failed']} refused, {user['sessions']} sessions")
             for number, kind in user["sent"].items():
                 got, errors = peer["got"].get(number, 0), user["errors"].get(number, 0)
-                wanted = {"keep": (1, 0), "dropin": (0, 0), "dropout": (0, 0)}.get(kind, (0, 1))
+                wanted = (1, 0) if not self.wall else {"keep": (1, 0), "dropin": (0, 0), "dropout": (0, 0)}.get(kind, (0, 1))
                 if (got, errors) != wanted:
                     found.append(f"{jid} {number} {kind}: {got} arrived, {errors} errors")
         return found
@@ -144,7 +154,7 @@ class Soak:
         counts = {key: sum(u[key] for u in users.values()) for key in ("cycles", "resumed", "failed", "queue")}
         counts["messages"] = sum(len(u["sent"]) for u in users.values())
         counts["up"] = sum(u["up"] for u in users.values())
-        return wrong, dict(counts, kills=self.kills, cuts=self.cuts, users=len(users))
+        return wrong, dict(counts, kills=self.kills, cuts=self.cuts, restarts=self.restarts, users=len(users))
 
     def close(self):
         for program in self.programs:
