@@ -148,8 +148,8 @@ static void event_begin(struct xml *x)
 	x->default_ns = x->scope ? x->scope->default_ns : "";
 }
 
-/* How far may be read now: no ceiling is passed before it is seen, so where the bytes were cut does
- * not change what is found. Called again where a tag begins. */
+/* No ceiling is passed before it is seen, so where the bytes were cut does not change what is
+ * found. */
 static size_t event_most(const struct xml *x)
 {
 	if (!x->scope)
@@ -157,7 +157,7 @@ static size_t event_most(const struct xml *x)
 	return x->authenticated ? x->limits->stanza_bytes : x->limits->stanza_bytes_preauth;
 }
 
-static void window_set(struct xml *x)
+void xml_window_set(struct xml *x)
 {
 	size_t most = event_most(x), tag = x->tag + x->limits->token_bytes + 2;
 
@@ -205,10 +205,10 @@ enum xml_result xml_parse(
 	x->bytes = bytes;
 	x->given = len;
 	x->arena = arena;
-	do {
-		window_set(x);
+	xml_window_set(x);
+	do
 		r = step(x);
-	} while (r == XML_AGAIN);
+	while (r == XML_AGAIN);
 	if (r == XML_MORE)
 		return window_passed(x);
 	if (r == XML_HEADER)

@@ -126,12 +126,12 @@ enum xml_result xml_scan_markup(struct xml *x)
 	if (x->open && (r = text_take(x)) != XML_AGAIN)
 		return r;
 	x->tag = x->at;
+	x->state = c == '/' ? S_END : S_NAME;
+	xml_window_set(x);
 	if (c == '/') {
-		x->state = S_END;
 		x->at += 2;
 		return XML_AGAIN;
 	}
-	x->state = S_NAME;
 	x->mark = ++x->at;
 	x->colon = 0;
 	x->n_marks = x->n_namespaces = 0;

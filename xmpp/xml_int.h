@@ -64,6 +64,8 @@ enum xml_result xml_not_well_formed(struct xml *x);
 enum xml_result xml_over(struct xml *x, const char *reason);
 /* The byte at i may not stand where it stands; MORE if it takes more bytes to say why. */
 enum xml_result xml_bad_byte(struct xml *x, size_t i);
+/* A tag begins or ends: how far may be read now (x->end). */
+void xml_window_set(struct xml *x);
 /* Memory for this event; on NULL xml_no_memory says what to return. */
 void *xml_alloc(struct xml *x, size_t len);
 enum xml_result xml_no_memory(struct xml *x);

@@ -99,7 +99,10 @@ static enum xml_result element_end(struct xml *x)
 	x->text = x->at;
 	x->text_odd = false;
 	x->state = x->open ? S_TEXT : S_TOP;
-	return x->open ? XML_AGAIN : XML_ELEMENT;
+	if (!x->open)
+		return XML_ELEMENT;
+	xml_window_set(x);
+	return XML_AGAIN;
 }
 
 /* '>' is at x->at, or "/>". */
@@ -179,6 +182,34 @@ enum xml_result xml_scan_tag(struct xml *x)
 	return XML_AGAIN;
 }
 
+/* Before '=' or before the quote. */
+enum xml_result xml_scan_equal(struct xml *x)
+{
+	for (;;) {
+		while (x->at < x->end && xml_is_space(xml_byte(x, x->at)))
+			x->at++;
+		if (x->at == x->end)
+			return XML_MORE;
+		uint8_t c = xml_byte(x, x->at);
+
+		if (x->at != x->mark)
+			x->canonical = false;
+		if (x->state == S_EQUAL ? c != '=' : c != '"' && c != '\'')
+			return xml_bad_byte(x, x->at);
+		x->mark = ++x->at;
+		if (x->state == S_EQUAL) {
+			x->state = S_QUOTE;
+			continue;
+		}
+		if (c != '"')
+			x->canonical = false;
+		x->quote = c;
+		x->marks[x->n_marks - 1].value = (uint32_t)x->at;
+		x->state = S_VALUE;
+		return XML_AGAIN;
+	}
+}
+
 enum xml_result xml_scan_attribute(struct xml *x)
 {
 	struct xml_mark *m = &x->marks[x->n_marks - 1];
@@ -197,33 +228,7 @@ enum xml_result xml_scan_attribute(struct xml *x)
 		return xml_over(x, "limit.attributes");
 	x->mark = x->at;
 	x->state = S_EQUAL;
-	return XML_AGAIN;
-}
-
-/* Before '=' (state EQUAL) or before the quote. */
-enum xml_result xml_scan_equal(struct xml *x)
-{
-	while (x->at < x->end && xml_is_space(xml_byte(x, x->at)))
-		x->at++;
-	if (x->at == x->end)
-		return XML_MORE;
-	uint8_t c = xml_byte(x, x->at);
-
-	if (x->at != x->mark)
-		x->canonical = false;
-	if (x->state == S_EQUAL ? c != '=' : c != '"' && c != '\'')
-		return xml_bad_byte(x, x->at);
-	x->mark = ++x->at;
-	if (x->state == S_EQUAL) {
-		x->state = S_QUOTE;
-		return XML_AGAIN;
-	}
-	if (c != '"')
-		x->canonical = false;
-	x->quote = c;
-	x->marks[x->n_marks - 1].value = (uint32_t)x->at;
-	x->state = S_VALUE;
-	return XML_AGAIN;
+	return xml_scan_equal(x);
 }
 
 /* A byte of a value that is not plain. */

@@ -293,7 +293,7 @@ static void test_memory(void **state)
 
 	(void)state;
 	lab_begin(&l, 5222, false);
-	l.inspector.memory_max = 1000;
+	l.inspector.memory_max = 400;
 	say(&l, FLOW_CLIENT, CLIENT_HEADER "<message", strlen(CLIENT_HEADER "<message"), 100);
 	assert_int_equal(l.counts.n[COUNT_STREAM_MEMORY], 1);
 	lab_end(&l);
