@@ -13,9 +13,11 @@
 #include "base/err.h"
 #include "ctl/cli.h"
 #include "ctl/show_trace.h"
+#include "rules/login.h"
 #include "rules/rules.h"
 #include "rules/trace.h"
 #include "rules/verdict_text.h"
+#include "xmpp/jid.h"
 #include "xmpp/ns.h"
 
 static const char bare_header[] =
@@ -26,6 +28,8 @@ struct judging {
 	struct policy *policy;
 	struct judge *judge;
 	struct subject subject;
+	struct subject_login login; /* --service login: what stands for stanzas is <failure/> */
+	struct arena arena;
 	struct stream *stream;
 	unsigned long stanzas;
 	bool follows; /* --trace */
@@ -71,7 +75,10 @@ static int judge_one(struct judging *run, const struct stanza *stanza)
 	struct verdict verdict;
 	int r;
 
-	run->subject.stanza = stanza;
+	if (run->subject.login)
+		login_try(&run->login, stanza->root);
+	else
+		run->subject.stanza = stanza;
 	run->subject.session_stanzas = run->stanzas++;
 	trace_reset(&run->trace);
 	if ((r = judge_stanza(run->judge, run->policy, &run->subject, &verdict)) < 0)
@@ -188,6 +195,21 @@ static void take_role(const struct policy *policy, struct subject *subject)
 			subject->role = services[i].role;
 }
 
+/* Failed logins are judged before there is a session: --jid names the account. */
+static void take_login(struct judging *run)
+{
+	struct subject *s = &run->subject;
+	struct jid jid;
+
+	if (strcmp(s->service, "login") != 0)
+		return;
+	if (s->session_jid && jid_parse(&run->arena, span_of(s->session_jid), &jid) == 0)
+		run->login.account = jid_bare(&run->arena, &jid);
+	s->login = &run->login;
+	s->session_jid = NULL;
+	s->session_authenticated = false;
+}
+
 int cli_judge(struct cli *cli)
 {
 	struct judging run = { .cli = cli };
@@ -202,6 +224,7 @@ int cli_judge(struct cli *cli)
 		return status;
 	source_init(&sources, true);
 	diag_init(&diags);
+	arena_init(&run.arena, 0);
 	r = policy_load(&sources, rules, NULL, NULL, &diags, &run.policy);
 	if (r < 0) /* warnings are for check */
 		diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
@@ -210,6 +233,7 @@ int cli_judge(struct cli *cli)
 	status = EXIT_NO;
 	if (r == 0) {
 		take_role(run.policy, &run.subject);
+		take_login(&run);
 		run.judge = judge_new();
 		run.stream = stream_new(&xmpp_limits_default);
 		if (run.judge && run.follows)
@@ -222,6 +246,7 @@ int cli_judge(struct cli *cli)
 		}
 	}
 	trace_reset(&run.trace);
+	arena_fini(&run.arena);
 	stream_free(run.stream);
 	judge_free(run.judge);
 	policy_unref(run.policy);

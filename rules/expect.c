@@ -129,15 +129,6 @@ static void trial_fini(struct expectation *x)
 
 /* ---- the stanzas ---- */
 
-/* "service login": each stanza is the server's <failure/>, all of one address and one account. */
-static void login_fail(struct expectation *x, const struct stanza *stanza)
-{
-	x->login.failure = login_failure_word(stanza->root);
-	x->login.of_peer += login_failure_counts(x->login.failure);
-	x->login.of_account = x->login.account ? x->login.of_peer : 0;
-	x->subject.login = &x->login;
-}
-
 static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 {
 	const struct ast_expect *e = x->item->expect;
@@ -149,10 +140,13 @@ static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 		r = element_set_attr(stanza->arena, stanza->root, "to", e->to);
 	if (r < 0)
 		return r;
-	if (strcmp(x->subject.service, "login") == 0)
-		login_fail(x, stanza);
-	else
+	/* "service login": each stanza is the server's <failure/>. */
+	if (strcmp(x->subject.service, "login") == 0) {
+		login_try(&x->login, stanza->root);
+		x->subject.login = &x->login;
+	} else {
 		x->subject.stanza = stanza;
+	}
 	r = judge_program(x->judge, x->program, &x->subject, &x->trial, &x->verdict);
 	x->subject.stanza = NULL;
 	x->subject.session_stanzas = ++x->judged;

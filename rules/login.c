@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/rules.h"
 #include "xmpp/ns.h"
 
 enum { SLOTS = 16, SHARDS = 16 };
@@ -50,6 +51,13 @@ bool login_failure_counts(const char *word)
 		if (strcmp(word, innocent[i]) == 0)
 			return false;
 	return true;
+}
+
+void login_try(struct subject_login *l, const struct xml_element *failure)
+{
+	l->failure = login_failure_word(failure);
+	l->of_peer += login_failure_counts(l->failure);
+	l->of_account = l->account ? l->of_peer : 0;
 }
 
 struct login_table *login_table_new(size_t entries, uint64_t window_ns)

@@ -9,6 +9,7 @@
 #include "xmpp/stanza.h"
 
 struct login_table;
+struct subject_login;
 
 enum { LOGIN_SLICES = 8 };
 
@@ -18,6 +19,9 @@ const char *login_failure_word(const struct xml_element *failure);
 /* Is it the one who logs in that failed? Not where the server cannot tell for now (6.5.9), or where
  * no secret was tried. */
 bool login_failure_counts(const char *word);
+
+/* One more failure for who only tries: all of one address and, where it is known, one account. */
+void login_try(struct subject_login *l, const struct xml_element *failure);
 
 /* About entries keys (rounded up), window_ns long; one owner. NULL when out of memory. */
 struct login_table *login_table_new(size_t entries, uint64_t window_ns);

@@ -41,6 +41,15 @@ class Contracts(unittest.TestCase):
     def judge(self, stanzas, *more):
         return run("judge", "--rules", self.policy, *more, text=stanzas)
 
+    def test_judge_failed_logins(self):
+        """--service login: each <failure/> is one more attempt; the database's own trouble does not count."""
+        self.policy.write_text("chain l { hook login; rule who { login.account is juliet@x.example login.failures.peer > 1 close } }\n")
+        done = self.judge("<failure><temporary-auth-failure/></failure><failure/><failure/>", "--service", "login",
+                          "--jid", "Juliet@x.example/r")
+        lines = done.stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["accept", "accept", "close"])
+        self.assertIn("by l/who", lines[2])
+
     def test_no_command_is_wrong_usage(self):
         self.assertEqual(run().returncode, 2)
 
