@@ -79,6 +79,11 @@ void arena_reset(struct arena *a)
 {
 	struct arena_block *block = a->blocks, *next, *kept = NULL;
 
+	if (block && !block->next && block->size <= ARENA_KEEP) {
+		a->used = 0;
+		arena_rewind_to(a, block);
+		return;
+	}
 	for (; block; block = next) {
 		next = block->next;
 		/* A block made for one giant stanza is not worth keeping for the next small one. */

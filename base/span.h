@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct span {
@@ -30,4 +31,25 @@ static inline bool span_is(struct span a, const char *text)
 static inline bool string_equal(const char *a, const char *b)
 {
 	return *a == *b && strcmp(a, b) == 0;
+}
+
+/* A quick hash, for tables in which nobody gains by a collision: anybody can make one. The last eight
+ * bytes may be taken twice. */
+static inline uint64_t span_mix(struct span s)
+{
+	const uint64_t spread = 0x9e3779b97f4a7c15u;
+	uint64_t hash = s.len, part;
+
+	for (size_t i = 0; i + sizeof(part) < s.len; i += sizeof(part)) {
+		memcpy(&part, s.ptr + i, sizeof(part));
+		hash = (hash ^ part) * spread;
+		hash ^= hash >> 32;
+	}
+	if (s.len >= sizeof(part)) {
+		memcpy(&part, s.ptr + s.len - sizeof(part), sizeof(part));
+		hash = (hash ^ part) * spread;
+	}
+	for (size_t i = 0; s.len < sizeof(part) && i < s.len; i++)
+		hash = (hash ^ (unsigned char)s.ptr[i]) * spread;
+	return hash ^ hash >> 32;
 }

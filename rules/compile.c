@@ -184,6 +184,7 @@ static void compile_hook(struct compiler *c, struct chain *chain, const struct a
 			out = strcmp(v->text, "in") != 0;
 			continue;
 		}
+		chain->hooks[chain->n_hooks].any = strcmp(word, "any") == 0;
 		chain->hooks[chain->n_hooks].login = strcmp(word, "login") == 0;
 		chain->hooks[chain->n_hooks++].service = compile_strdup(c, word);
 	}
@@ -306,6 +307,7 @@ static int program_init(struct program *p, const struct ast *ast)
 	unsigned counts[ITEM_INCLUDE + 1] = { 0 };
 
 	arena_init(&p->arena, 0);
+	p->lists_stamp = live_stamp();
 	for (const struct ast_item *i = ast->items; i; i = i->next)
 		counts[i->kind]++;
 	p->lists = calloc(counts[ITEM_SET] + 1, sizeof(struct list *));

@@ -32,8 +32,7 @@ static void note_value(
 		note(j, n->field->name, entry, set, text, text, 0, text.len);
 }
 
-static void set_hit(
-	struct judge *j, const struct list *l, const struct list_entry *e, uint32_t at)
+static void set_hit(struct judge *j, const struct list *l, const struct list_entry *e, uint32_t at)
 {
 	if (j->trial)
 		return;
@@ -52,7 +51,7 @@ static uint64_t key_hash(const struct limit_key *key, const struct field_value *
 		return map_hash(a->bytes, address_is_v4(a) ? 16 : 8);
 	if (key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL)
 		return map_hash(&value->number, sizeof(value->number));
-	return value->hash ? jid_hash(value->hash, value->text)
+	return value->memo ? jid_hash(value->memo, value->text)
 			   : map_hash(value->text.ptr, value->text.len);
 }
 
@@ -136,13 +135,15 @@ static void limit_tell(struct judge *j, const struct limit *limit)
 
 	buf_init(&all, 0);
 	for (unsigned i = 0; i < limit->n_keys; i++)
-		if ((i > 0 && buf_puts(&all, ", ") < 0) || buf_put_span(&all, key_text(j, &limit->keys[i])) < 0)
+		if ((i > 0 && buf_puts(&all, ", ") < 0) ||
+			buf_put_span(&all, key_text(j, &limit->keys[i])) < 0)
 			break;
 	j->watch(j->watch_arg, buf_span(&all));
 	buf_fini(&all);
 }
 
-void judge_watch_limit(struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg)
+void judge_watch_limit(
+	struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg)
 {
 	j->watched = name;
 	j->watch = seen;
@@ -161,7 +162,7 @@ static unsigned char limit_count(struct judge *j, const struct limit *limit, uns
 	if (!j->trial)
 		sketch_add(limit->sketch, key, judge_now_ns(j));
 	if (!limit_table_count(table, key, judge_now_ns(j), limit->rate.period_ns,
-			limit->rate.tolerance_ns, limit->evicted))
+		    limit->rate.tolerance_ns, limit->evicted))
 		return LIMIT_FINE;
 	if (!j->trial)
 		metric_add(limit->exceeded, 1);
@@ -240,19 +241,19 @@ static bool test_scan(struct judge *j, const struct node *n)
 /* ---- values compared whole ---- */
 
 static bool find_keyword(
-	struct judge *j, const struct list *l, struct span text, struct list_item *out)
+	struct judge *j, const struct list *l, struct span text, int64_t now, struct list_item *out)
 {
 	struct folded f;
 	int r;
 
 	if (list_view(l) == PATTERN_RAW)
-		return list_find(l, text, view_wall_ms(&j->view), out);
+		return list_find(l, text, now, out);
 	r = l->fold ? text_fold(&j->arena, text, &f) : text_casefold(&j->arena, text, &f);
 	if (r < 0) {
 		j->error = r;
 		return false;
 	}
-	return list_find(l, (struct span){ f.text, f.len }, view_wall_ms(&j->view), out);
+	return list_find(l, (struct span){ f.text, f.len }, now, out);
 }
 
 /* The domain in a JID's text, for "from in @domains". */
@@ -271,7 +272,7 @@ static struct span domain_of(enum field_type type, struct span text)
 
 /* What the set's hashes are of, in this value. */
 static bool find_hash(struct judge *j, const struct node *n, const struct field_value *value,
-	struct list_item *out)
+	int64_t now, struct list_item *out)
 {
 	const struct list *l = n->list;
 	struct span text = value->text;
@@ -292,41 +293,57 @@ static bool find_hash(struct judge *j, const struct node *n, const struct field_
 		j->error = -ENOMEM;
 		return false;
 	}
-	return list_find_hash(l, text, view_wall_ms(&j->view), out);
+	return list_find_hash(l, text, now, out);
+}
+
+static bool find_value(struct judge *j, const struct node *n, const struct field_value *value,
+	int64_t now, struct list_item *out)
+{
+	const struct list *l = n->list;
+
+	switch (l->type) {
+	case LIST_KEYWORD:
+		return find_keyword(j, l, value->text, now, out);
+	case LIST_DOMAIN:
+		return list_find_domain(l, domain_of(n->field->type, value->text), now, out);
+	case LIST_JID:
+		return list_find_jid(l, value->text, now, out);
+	case LIST_ADDRESS:
+		return value->address && list_find_address(l, value->address, now, out);
+	case LIST_COUNTRY:
+	case LIST_NAMESPACE:
+		return list_find(l, value->text, now, out);
+	case LIST_HASH:
+		return find_hash(j, n, value, now, out);
+	case LIST_URL:
+	case LIST_REGEX:
+		break; /* compiled as a scan */
+	}
+	return false;
+}
+
+/* Nobody looks at the clock before something with an end is found. That an address's text is in no
+ * way in a list is remembered until an edit. */
+static bool value_find(struct judge *j, const struct node *n, const struct field_value *value,
+	struct list_item *out)
+{
+	uint64_t stamp = j->program->lists_stamp;
+
+	if (value->memo && jid_is_missed(value->memo, n->list, stamp))
+		return false;
+	if (find_value(j, n, value, INT64_MIN, out))
+		return out->expires_ms == 0 || find_value(j, n, value, view_wall_ms(&j->view), out);
+	if (value->memo && !j->error)
+		jid_miss(value->memo, n->list, stamp);
+	return false;
 }
 
 static bool value_in_list(struct judge *j, const struct node *n, const struct field_value *value)
 {
 	const struct list *l = n->list;
-	int64_t now = view_wall_ms(&j->view);
 	struct list_item item;
-	bool in = false;
 
-	switch (l->type) {
-	case LIST_KEYWORD:
-		in = find_keyword(j, l, value->text, &item);
-		break;
-	case LIST_DOMAIN:
-		in = list_find_domain(l, domain_of(n->field->type, value->text), now, &item);
-		break;
-	case LIST_JID:
-		in = list_find_jid(l, value->text, now, &item);
-		break;
-	case LIST_ADDRESS:
-		in = value->address && list_find_address(l, value->address, now, &item);
-		break;
-	case LIST_COUNTRY:
-	case LIST_NAMESPACE:
-		in = list_find(l, value->text, now, &item);
-		break;
-	case LIST_HASH:
-		in = find_hash(j, n, value, &item);
-		break;
-	case LIST_URL:
-	case LIST_REGEX:
-		break; /* compiled as a scan */
-	}
-	if (!in)
+	if (!value_find(j, n, value, &item))
 		return false;
 	j->found = l;
 	j->found_mark = item.mark;
@@ -449,7 +466,8 @@ static bool test_values(struct judge *j, const struct node *n)
 		if (!n->field->get(&j->view, n->param, i, &value))
 			return false;
 		/* A value that is not there (a URL without scheme) equals nothing. */
-		if ((!text || value.text.len || n->kind == NODE_EXISTS) && value_holds(j, n, &value))
+		if ((!text || value.text.len || n->kind == NODE_EXISTS) &&
+			value_holds(j, n, &value))
 			return true;
 		if (!n->field->many)
 			return false;

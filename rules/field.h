@@ -26,7 +26,7 @@ struct field_value {
 	struct span text;  /* TEXT WORD DOMAIN JID, and ADDRESS in text form */
 	uint64_t number;   /* NUMBER BOOL */
 	const void *address; /* ADDRESS: const struct peer_address *; of the field url: const struct url * */
-	uint64_t *hash; /* where map_hash of text is kept, 0 until somebody asks; NULL: nowhere */
+	struct jid_memo *memo; /* what is known of the text (rules/jid_cache.h); NULL: nothing */
 };
 
 struct field {

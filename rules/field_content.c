@@ -72,14 +72,20 @@ static bool give_address(struct jid_known *a, unsigned index, struct field_value
 {
 	if (!a->valid)
 		return give_span(a->written, index, out);
-	out->hash = &a->full_hash;
+	out->memo = &a->full_memo;
 	return give_span(a->full, index, out);
 }
 
 static bool give_bare(struct jid_known *a, unsigned index, struct field_value *out)
 {
-	out->hash = &a->bare_hash;
+	out->memo = &a->bare_memo;
 	return give_span(a->bare, index, out);
+}
+
+static bool give_domain(struct jid_known *a, unsigned index, struct field_value *out)
+{
+	out->memo = &a->domain_memo;
+	return give_span(a->domain, index, out);
 }
 
 FIELD_GETTER(from)
@@ -103,7 +109,7 @@ FIELD_GETTER(from_local)
 FIELD_GETTER(from_domain)
 {
 	UNUSED(param);
-	return give_span(view_address(v, VIEW_FROM)->domain, index, out);
+	return give_domain(view_address(v, VIEW_FROM), index, out);
 }
 
 FIELD_GETTER(from_resource)
@@ -133,7 +139,7 @@ FIELD_GETTER(to_local)
 FIELD_GETTER(to_domain)
 {
 	UNUSED(param);
-	return give_span(view_address(v, VIEW_TO)->domain, index, out);
+	return give_domain(view_address(v, VIEW_TO), index, out);
 }
 
 FIELD_GETTER(to_resource)

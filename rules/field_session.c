@@ -124,7 +124,7 @@ FIELD_GETTER(session_jid)
 
 	UNUSED(param);
 	out->text = a->valid ? a->full : a->written;
-	out->hash = a->valid ? &a->full_hash : NULL;
+	out->memo = a->valid ? &a->full_memo : NULL;
 	return index == 0 && out->text.len > 0;
 }
 

@@ -53,23 +53,6 @@ static void bit_set(uint64_t *bits, unsigned i)
 	bits[i / BITS] |= (uint64_t)1 << i % BITS;
 }
 
-/* The words are the operator's: nobody can choose them to collide. */
-static uint64_t word_hash(struct span word)
-{
-	uint64_t hash = word.len, part;
-	size_t i = 0;
-
-	for (; i < word.len; i += sizeof(part)) {
-		size_t left = word.len - i;
-
-		part = 0;
-		memcpy(&part, word.ptr + i, left < sizeof(part) ? left : sizeof(part));
-		hash = (hash ^ part) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 29;
-	}
-	return hash;
-}
-
 /* ---- kinds ---- */
 
 static bool is_kind_test(const struct node *n)
@@ -211,7 +194,7 @@ static void guard_hash(struct compiler *c, struct guard *g)
 	for (unsigned i = 0; i < g->n; i++) {
 		struct guard_entry *e = &g->entries[i], **bucket;
 
-		bucket = &g->buckets[word_hash(e->word) & g->mask];
+		bucket = &g->buckets[span_mix(e->word) & g->mask];
 		e->next = *bucket;
 		*bucket = e;
 	}
@@ -264,6 +247,21 @@ static void rules_place(const struct chain *chain, struct guards *gs)
 	}
 }
 
+/* Kinds that no explanation shows. */
+static bool is_quiet(const struct node *n)
+{
+	return n->kind == NODE_AND || n->kind == NODE_OR ? is_quiet(n->left) && is_quiet(n->right)
+							 : n->quiet;
+}
+
+/* What is left to test of a rule that is open for the kind of the stanza; NULL: nothing. */
+static struct node *cond_rest(struct node *n)
+{
+	while (n && n->kind == NODE_AND && is_kind_only(n->left) && is_quiet(n->left))
+		n = n->right;
+	return n && is_kind_only(n) && is_quiet(n) ? NULL : n;
+}
+
 void guards_compile(struct compiler *c, struct chain *chain)
 {
 	struct guards *gs = compile_alloc(c, sizeof(*gs));
@@ -279,6 +277,8 @@ void guards_compile(struct compiler *c, struct chain *chain)
 	if (c->error)
 		return;
 	rules_place(chain, gs);
+	for (unsigned i = 0; i < n; i++)
+		chain->rules[i].rest = cond_rest(chain->rules[i].cond);
 	for (unsigned i = 0; i < gs->n && !c->error; i++)
 		guard_fill(c, chain, gs, i);
 	chain->guards = gs;
@@ -288,7 +288,7 @@ void guards_compile(struct compiler *c, struct chain *chain)
 
 static void words_ask(const struct guard *g, struct span text, uint64_t *open)
 {
-	struct guard_entry *e = g->buckets[word_hash(text) & g->mask];
+	struct guard_entry *e = g->buckets[span_mix(text) & g->mask];
 
 	for (; e; e = e->next)
 		if (span_equal(e->word, text))
@@ -373,14 +373,20 @@ void guard_walk_init(struct judge *j, const struct chain *chain, struct guard_wa
 	size_t size = gs->n_bits * sizeof(uint64_t);
 	unsigned kind = j->view.root ? (unsigned)j->view.s->stanza->kind : KIND_NONE;
 
-	*w = (struct guard_walk){ .chain = chain };
+	w->chain = chain;
+	w->open = NULL;
+	w->next = 0;
 	if (j->trace)
 		return;
-	if (!(w->open = arena_alloc(&j->arena, size + gs->n + 1))) {
+	if (gs->n_bits <= GUARD_SMALL_BITS && gs->n <= GUARD_SMALL_GUARDS) {
+		w->open = w->small_open;
+		w->asked = w->small_asked;
+	} else if ((w->open = arena_alloc(&j->arena, size + gs->n + 1))) {
+		w->asked = (bool *)w->open + size;
+	} else {
 		j->error = -ENOMEM;
 		return;
 	}
-	w->asked = (bool *)w->open + size;
 	memcpy(w->open, gs->kinds[kind], size);
 	memset(w->asked, 0, gs->n);
 }

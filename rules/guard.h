@@ -15,12 +15,17 @@ struct rule;
  * so. */
 void guards_compile(struct compiler *c, struct chain *chain);
 
-/* One walk through a chain's rules; lives as long as the judgement's arena. */
+enum { GUARD_SMALL_BITS = 2, GUARD_SMALL_GUARDS = 32 };
+
+/* One walk through a chain's rules; stays where it was begun, at most as long as the judgement's
+ * arena. */
 struct guard_walk {
 	const struct chain *chain;
 	uint64_t *open; /* rules that may still hold, a bit each; NULL: all of them */
 	bool *asked;    /* by guard */
 	unsigned next;
+	uint64_t small_open[GUARD_SMALL_BITS]; /* of chains that are not long */
+	bool small_asked[GUARD_SMALL_GUARDS];
 };
 
 void guard_walk_init(struct judge *j, const struct chain *chain, struct guard_walk *w);

@@ -2,9 +2,10 @@
 /* Between the view, which knows where an address stands, and xmpp/jid.c, which prepares it. In
  * comes what was written, out goes the same prepared, from a table of what was seen lately where it
  * can: preparing is a pure function of the bytes, and those are compared in full. One judge, one
- * table, no lock. A place is never given away while the judgement going on uses it; then, and for
- * long addresses, the arena serves. Who writes addresses that fall on one place only has them
- * prepared anew each time. It never asks whose an address is. */
+ * table, no lock. An address gets its place when it comes again before another has come to it, so
+ * that a crowd of strangers writes no table; a place is never given away while the judgement going
+ * on uses it. Otherwise, and for long addresses, the arena serves. Who writes addresses that fall
+ * on one place only has them prepared anew each time. It never asks whose an address is. */
 #include "rules/jid_cache.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ struct place {
 
 struct jid_cache {
 	uint64_t judgement;
+	uint32_t seen[PLACES]; /* mark of the address that came there last; 0: none */
+	uint32_t kept[PLACES]; /* mark of the one that the place holds; 0: none */
 	struct place places[PLACES];
 };
 
@@ -43,44 +46,33 @@ void jid_cache_rest(struct jid_cache *c)
 	c->judgement++;
 }
 
-static uint64_t load(const char *p)
-{
-	uint64_t part;
-
-	memcpy(&part, p, sizeof(part));
-	return part;
-}
-
-/* Only says where to look: who makes places collide gains nothing. The last eight bytes may be
- * taken twice. */
-static size_t place_of(struct span text)
-{
-	static const uint64_t spread = 0x9e3779b97f4a7c15u;
-	uint64_t hash = text.len;
-
-	for (size_t i = 0; i + 8 < text.len; i += 8)
-		hash = (hash ^ load(text.ptr + i)) * spread;
-	if (text.len >= 8)
-		hash = (hash ^ load(text.ptr + text.len - 8)) * spread;
-	for (size_t i = 0; text.len < 8 && i < text.len; i++)
-		hash = (hash ^ (unsigned char)text.ptr[i]) * spread;
-	return (hash ^ hash >> 32) >> 24 & (PLACES - 1);
-}
-
 static struct span tail(struct span text, size_t len)
 {
 	return (struct span){ text.ptr + text.len - len, len };
 }
 
+/* Everything empty and nothing known yet; what a memo remembers stays unread then. */
+static void known_reset(struct jid_known *k)
+{
+	struct jid_memo *memos[] = { &k->bare_memo, &k->full_memo, &k->domain_memo };
+
+	k->valid = false;
+	k->jid = (struct jid){ "", "", "" };
+	k->bare = k->full = k->local = k->domain = k->resource = (struct span){ "", 0 };
+	for (size_t i = 0; i < sizeof(memos) / sizeof(*memos); i++) {
+		memos[i]->hash = memos[i]->stamp = 0;
+		memos[i]->n_missed = 0;
+	}
+}
+
 /* The address in the arena. */
 static int known_make(struct arena *a, struct span written, struct jid_known *out)
 {
-	const struct span none = { "", 0 };
 	const char *bare, *full;
 	int r;
 
-	*out = (struct jid_known){ false, written, { "", "", "" }, none, none, none, none, none, 0,
-		0 };
+	known_reset(out);
+	out->written = written;
 	if ((r = jid_parse(a, written, &out->jid)) < 0)
 		return r == -ENOMEM ? r : 0;
 	out->valid = true;
@@ -116,9 +108,9 @@ static bool place_fill(struct place *p, const struct jid_known *from)
 
 	if (from->written.len + from->bare.len + from->full.len + from->local.len + 4 > PLACE_BYTES)
 		return false;
-	*k = *from;
+	known_reset(k);
 	k->written = keep(&at, from->written);
-	if (!k->valid)
+	if (!(k->valid = from->valid))
 		return true;
 	k->bare = keep(&at, from->bare);
 	k->full = from->resource.len ? keep(&at, from->full) : k->bare;
@@ -129,26 +121,43 @@ static bool place_fill(struct place *p, const struct jid_known *from)
 	return true;
 }
 
+/* Comes the address again? Then the place is its own, if it is free. */
+static bool place_take(struct jid_cache *c, size_t at, uint32_t mark, const struct jid_known *fresh)
+{
+	struct place *p = &c->places[at];
+	bool again = c->seen[at] == mark;
+
+	c->seen[at] = mark;
+	if (!again || (c->kept[at] && p->used == c->judgement) || !place_fill(p, fresh))
+		return false;
+	c->kept[at] = mark;
+	p->used = c->judgement;
+	return true;
+}
+
+static int find_fresh(struct jid_cache *c, struct arena *a, struct span written, size_t at,
+	uint32_t mark, struct jid_known **out)
+{
+	struct jid_known *fresh = arena_alloc(a, sizeof(*fresh));
+	int r = fresh ? known_make(a, written, fresh) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	*out = c && place_take(c, at, mark, fresh) ? &c->places[at].known : fresh;
+	return 0;
+}
+
 int jid_cache_find(
 	struct jid_cache *c, struct arena *a, struct span written, struct jid_known **out)
 {
-	struct place *p = c ? &c->places[place_of(written)] : NULL;
-	struct jid_known *fresh;
-	int r;
+	/* Only says where to look: who makes them collide gains nothing. */
+	uint64_t hash = span_mix(written);
+	uint32_t mark = (uint32_t)(hash >> 32) | 1;
+	size_t at = hash & (PLACES - 1);
 
-	if (p && p->used && span_equal(p->known.written, written)) {
-		p->used = c->judgement;
-		*out = &p->known;
-		return 0;
-	}
-	if (!(fresh = arena_alloc(a, sizeof(*fresh))))
-		return -ENOMEM;
-	if ((r = known_make(a, written, fresh)) < 0)
-		return r;
-	*out = fresh;
-	if (p && p->used != c->judgement && place_fill(p, fresh)) {
-		p->used = c->judgement;
-		*out = &p->known;
-	}
+	if (!c || c->kept[at] != mark || !span_equal(c->places[at].known.written, written))
+		return find_fresh(c, a, written, at, mark, out);
+	c->places[at].used = c->judgement;
+	*out = &c->places[at].known;
 	return 0;
 }

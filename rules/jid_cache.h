@@ -11,21 +11,50 @@
 #include "base/span.h"
 #include "xmpp/jid.h"
 
+struct list;
+enum { JID_MISSES_MAX = 4 };
+
+/* What was found out about one of an address's texts and holds again for the same text. */
+struct jid_memo {
+	uint64_t hash;  /* map_hash; 0: not asked yet */
+	uint64_t stamp; /* the lists were like this (struct program) ... */
+	const struct list
+		*missed[JID_MISSES_MAX]; /* ... when the text was in none of these, at any time */
+	unsigned n_missed;
+};
+
 /* An address as it was written and, if valid, as servers compare it. */
 struct jid_known {
 	bool valid;
 	struct span written; /* len 0 if absent; NUL-terminated like all others */
 	struct jid jid;      /* if valid */
 	struct span bare, full, local, domain, resource;
-	uint64_t bare_hash, full_hash; /* map_hash, for who looks up; 0: not asked yet */
+	struct jid_memo bare_memo, full_memo, domain_memo;
 };
 
-/* map_hash of one of them, asked once. */
-static inline uint64_t jid_hash(uint64_t *kept, struct span text)
+static inline uint64_t jid_hash(struct jid_memo *memo, struct span text)
 {
-	if (!*kept)
-		*kept = map_hash(text.ptr, text.len);
-	return *kept;
+	if (!memo->hash)
+		memo->hash = map_hash(text.ptr, text.len);
+	return memo->hash;
+}
+
+/* Is it known that the list, as the stamp says it is, does not hold the text? */
+static inline bool jid_is_missed(const struct jid_memo *memo, const struct list *l, uint64_t stamp)
+{
+	for (unsigned i = 0; memo->stamp == stamp && i < memo->n_missed; i++)
+		if (memo->missed[i] == l)
+			return true;
+	return false;
+}
+
+static inline void jid_miss(struct jid_memo *memo, const struct list *l, uint64_t stamp)
+{
+	if (memo->stamp != stamp)
+		memo->n_missed = 0;
+	memo->stamp = stamp;
+	if (memo->n_missed < JID_MISSES_MAX)
+		memo->missed[memo->n_missed++] = l;
 }
 
 struct jid_cache;

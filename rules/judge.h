@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "rules/match.h"
 #include "rules/trace.h"
+#include "rules/verdict.h"
 #include "rules/view.h"
 #include "xmpp/text.h"
 
@@ -59,6 +60,7 @@ struct judge {
 	struct arena arena;
 	struct pattern_scratch *scratch;
 	struct jid_cache *addresses;
+	struct verdict_ids ids;
 	struct hit *hits;      /* from scanner->first_hit on: by field, by group */
 	struct scan_run *runs; /* from scanner->first_run on: by field */
 	unsigned char *limits; /* by limit: LIMIT_UNKNOWN ... */

@@ -8,6 +8,7 @@
 #include "rules/live.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -265,6 +266,13 @@ static int entries_apply(struct list *l, struct list_entry **add, size_t n_add,
 	return r;
 }
 
+uint64_t live_stamp(void)
+{
+	static _Atomic uint64_t last;
+
+	return atomic_fetch_add(&last, 1) + 1;
+}
+
 int live_edit(struct program *p, struct list *l, const struct span *add, size_t n_add,
 	const struct span *del, size_t n_del)
 {
@@ -277,6 +285,7 @@ int live_edit(struct program *p, struct list *l, const struct span *add, size_t 
 		(r = entries_prepare(l, del, n_del, &deleted)) == 0) {
 		pthread_rwlock_wrlock(&p->lock);
 		r = entries_apply(l, added, n_add, deleted, n_del);
+		p->lists_stamp = live_stamp();
 		pthread_rwlock_unlock(&p->lock);
 		if (r == 0)
 			r = deltas_update(p, l, &used);

@@ -14,6 +14,8 @@ enum {
 int scanner_build(
 	struct scanner *s, const struct pattern_db *share, struct source_set *sources);
 void scanner_fini(struct scanner *s);
+/* A number never given before: lists that may hold more from now on get a new one. */
+uint64_t live_stamp(void);
 /* See policy_list_edit and policy_list_settle. */
 int live_edit(struct program *p, struct list *l, const struct span *add, size_t n_add,
 	const struct span *del, size_t n_del);

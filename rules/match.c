@@ -375,7 +375,7 @@ static bool rule_holds(struct judge *j, const struct chain *chain, const struct 
 	bool held;
 
 	if (!j->trace)
-		return !rule->cond || test_node(j, rule->cond);
+		return !rule->rest || test_node(j, rule->rest);
 	trace_rule(j->trace, chain, rule);
 	held = !rule->cond || test_node(j, rule->cond);
 	trace_held(j->trace, held);
@@ -436,7 +436,7 @@ static bool chain_hooks(const struct chain *chain, const struct subject *s)
 		if (login != h->login)
 			continue;
 		if (login || ((s->direction == DIRECTION_IN ? h->in : h->out) &&
-			(string_equal(h->service, service) || string_equal(h->service, "any"))))
+			(h->any || string_equal(h->service, service))))
 			return true;
 	}
 	return false;
@@ -478,10 +478,10 @@ static void remember_pair(struct judge *j, const struct subject *s)
 int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	const struct trial *trial, struct verdict *out)
 {
-	memset(out, 0, offsetof(struct verdict, marks));
+	view_clear(out, offsetof(struct verdict, marks));
 	out->kind = VERDICT_ACCEPT;
 	out->rule = out->chain = "";
-	verdict_make_id(out->id);
+	verdict_next_id(&j->ids, out->id);
 	arena_reset(&j->arena);
 	pattern_scratch_rest(j->scratch);
 	jid_cache_rest(j->addresses);

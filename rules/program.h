@@ -145,6 +145,7 @@ struct rule {
 	const char *name;
 	bool dry; /* only told of */
 	struct node *cond;      /* NULL: always */
+	struct node *rest;      /* of it, where guard.c has looked at the kind */
 	struct action *actions; /* what ends or diverts the rule stands last */
 	unsigned n_actions;
 	const struct ast_rule *ast; /* while the tree lives */
@@ -154,6 +155,7 @@ struct rule {
 struct hook {
 	const char *service;
 	bool in, out;
+	bool any; /* of the services */
 	bool login; /* the word "login": no stanzas, but logins that failed, at any service */
 };
 
@@ -179,6 +181,7 @@ struct program {
 	unsigned n_similars;
 	struct list **lists;
 	unsigned n_lists;
+	uint64_t lists_stamp; /* given to no other state of any program's lists */
 	struct part_set parts; /* packs and databases in it that other processes can map, too */
 	struct scanner *scanners;
 	unsigned n_runs, n_hits; /* fields of scanners; groups of each of those */

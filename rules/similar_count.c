@@ -13,7 +13,7 @@ static uint64_t who(struct judge *j, enum view_jid which)
 
 	if (!known->bare.len)
 		return 0;
-	hash = jid_hash(&known->bare_hash, known->bare);
+	hash = jid_hash(&known->bare_memo, known->bare);
 	return hash ? hash : 1;
 }
 

@@ -40,12 +40,14 @@ bool verdict_is_notable(const struct verdict *v)
 
 /* ---- ids ---- */
 
-static char process_part[11]; /* "k7f3-9q2m-" */
-static _Atomic uint64_t counter;
+static char process_part[11];    /* "k7f3-9q2m-" */
+static _Atomic uint64_t counter; /* of blocks of ids */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic unsigned process; /* how often that was drawn */
 
 /* No l, i, o, u: ids are read aloud. */
 static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+enum { IDS = 1024 /* that differ in the last two letters only */ };
 
 static void draw_process_part(void)
 {
@@ -60,22 +62,50 @@ static void draw_process_part(void)
 		process_part[at++] = letters[drawn >> 5 * i & 31];
 	}
 	process_part[at] = '-';
+	atomic_fetch_add(&process, 1);
+}
+
+static void process_begin(void)
+{
+	draw_process_part();
 	/* A child that only forked must not repeat its parent's ids. */
 	pthread_atfork(NULL, NULL, draw_process_part);
 }
 
-void verdict_make_id(char id[VERDICT_ID_SIZE])
+static void ids_take(struct verdict_ids *ids)
 {
-	uint64_t n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
-	size_t at = sizeof(process_part) - 1, digits = 2;
+	uint64_t n;
+	size_t at = sizeof(process_part) - 1, digits = 0;
 
-	pthread_once(&once, draw_process_part);
-	memcpy(id, process_part, at);
-	while (digits < 9 && n >> 5 * digits)
+	pthread_once(&once, process_begin);
+	n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
+	memcpy(ids->text, process_part, at);
+	while (digits < 7 && n >> 5 * digits)
 		digits++;
 	while (digits-- > 0)
-		id[at++] = letters[n >> 5 * digits & 31];
-	id[at] = '\0';
+		ids->text[at++] = letters[n >> 5 * digits & 31];
+	ids->len = (unsigned)at;
+	ids->used = 0;
+	ids->process = atomic_load(&process);
+}
+
+void verdict_next_id(struct verdict_ids *ids, char id[VERDICT_ID_SIZE])
+{
+	if (!ids->len || ids->used == IDS ||
+		ids->process != atomic_load_explicit(&process, memory_order_relaxed))
+		ids_take(ids);
+	memcpy(id, ids->text, sizeof(ids->text));
+	id[ids->len] = letters[ids->used >> 5];
+	id[ids->len + 1] = letters[ids->used & 31];
+	id[ids->len + 2] = '\0';
+	ids->used++;
+}
+
+void verdict_make_id(char id[VERDICT_ID_SIZE])
+{
+	static _Thread_local struct verdict_ids ids;
+
+	verdict_next_id(&ids, id);
 }
 
 /* ---- JSON ---- */

@@ -18,7 +18,7 @@ enum { VIEW_URLS_MAX = 65536 };
 void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
 	struct pair_table *pairs)
 {
-	memset(v, 0, offsetof(struct subject_view, texts));
+	view_clear(v, offsetof(struct subject_view, payload));
 	v->s = s;
 	v->root = s->stanza ? s->stanza->root : NULL;
 	v->arena = arena;
@@ -55,9 +55,14 @@ static const char *address_written(struct subject_view *v, enum view_jid which)
 	return "";
 }
 
-static struct jid_known absent = {
-	false, { "", 0 }, { "", "", "" }, { "", 0 }, { "", 0 }, { "", 0 }, { "", 0 }, { "", 0 }, 0, 0
-};
+/* Nobody writes to it: what is empty is looked up nowhere. */
+static struct jid_known absent = { .written = { "", 0 },
+	.jid = { "", "", "" },
+	.bare = { "", 0 },
+	.full = { "", 0 },
+	.local = { "", 0 },
+	.domain = { "", 0 },
+	.resource = { "", 0 } };
 
 struct jid_known *view_address(struct subject_view *v, enum view_jid which)
 {
@@ -111,7 +116,7 @@ struct span view_text(struct subject_view *v, enum view_text which)
 	struct carrier_text t = { "", 0 };
 	int r = 0;
 
-	if (v->text_ready[which])
+	if (v->ready.texts[which])
 		return v->texts[which];
 	if (!v->root)
 		r = 0;
@@ -123,7 +128,7 @@ struct span view_text(struct subject_view *v, enum view_text which)
 		r = carriers_named(v->arena, v->s->stanza, names[which], &t);
 	if (r < 0)
 		v->error = r;
-	v->text_ready[which] = true;
+	v->ready.texts[which] = true;
 	v->texts[which] = r < 0 ? (struct span){ "", 0 } : (struct span){ t.text, t.len };
 	return v->texts[which];
 }
@@ -134,8 +139,8 @@ struct url **view_urls(struct subject_view *v, unsigned *n)
 	unsigned count = 0;
 	struct span text;
 
-	if (!v->urls.ready) {
-		v->urls.ready = true;
+	if (!v->ready.urls) {
+		v->ready.urls = true;
 		text = view_text(v, VIEW_ALL);
 		if (text.len && url_find(v->arena, text, VIEW_URLS_MAX, &first) < 0)
 			v->error = -ENOMEM;

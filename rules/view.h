@@ -31,7 +31,6 @@ struct view_file {
 
 /* A list of spans worked out once. */
 struct view_spans {
-	bool ready;
 	struct span *items;
 	unsigned n, cap;
 };
@@ -50,35 +49,42 @@ struct subject_view {
 	struct pair_table *pairs; /* may be NULL: everyone is known */
 	struct ibb_table *ibb;    /* may be NULL: pieces stand alone */
 	metric *ibb_evicted;
-	const struct verdict *verdict; /* so far: its marks */
-	int64_t wall_ms;          /* view_wall_ms */
+	const struct verdict *verdict;      /* so far: its marks */
+	int64_t wall_ms;                    /* view_wall_ms */
 	const struct country_db *countries; /* NULL: nobody knows */
-	const struct zone *zone;  /* where "time" and "weekday" are */
-	int error;                /* -ENOMEM once memory ran out: the verdict cannot stand */
+	const struct zone *zone;            /* where "time" and "weekday" are */
+	int error; /* -ENOMEM once memory ran out: the verdict cannot stand */
 
 	struct jid_known *jids[VIEW_JIDS]; /* NULL: nobody asked yet */
-	bool text_ready[VIEW_TEXTS];
-	struct view_spans payload, payload_ns, encrypted;
+	struct view_path *paths;
 	struct {
-		bool ready;
+		bool texts[VIEW_TEXTS], payload, encrypted, urls, files, ibb;
+	} ready;
+	/* What is behind here is set before it is read: a judgement does not clear it. */
+	struct view_spans payload, payload_ns, encrypted, ibb_pieces;
+	struct span texts[VIEW_TEXTS];
+	struct {
 		struct url **items;
 		unsigned n;
 	} urls;
 	struct {
-		bool ready;
 		struct view_file *items;
 		unsigned n, cap;
 	} files;
-	struct view_spans ibb_pieces;
-	struct view_path *paths;
-	/* What is behind here is set before it is read. */
-	struct span texts[VIEW_TEXTS];
 	char address[64], time[8], country[COUNTRY_SIZE];
 };
 
 /* What the clock showed when it was first asked about this subject: most are judged without. */
 enum { VIEW_NO_CLOCK = -1 };
 int64_t view_wall_ms(struct subject_view *v);
+
+/* memset of a length the compiler does not see: for some hundred bytes it would write "rep stos", which
+ * takes longer than all else that a judgement begins with. */
+static inline void view_clear(void *p, size_t len)
+{
+	__asm__("" : "+r"(len));
+	memset(p, 0, len);
+}
 
 void view_init(struct subject_view *v, const struct subject *s, struct arena *arena,
 	struct pair_table *pairs);
@@ -100,7 +106,8 @@ const struct view_spans *view_encrypted(struct subject_view *v);
 const struct view_spans *view_path(struct subject_view *v, const char *param);
 /* The same below the stanza and each one forwarded in it; path is a constant of the caller. */
 const struct view_spans *view_path_everywhere(struct subject_view *v, const char *path);
-/* The data of in-band bytestreams in the stanza, as text, each with the end of what came before it. */
+/* The data of in-band bytestreams in the stanza, as text, each with the end of what came before it.
+ */
 const struct view_spans *view_ibb(struct subject_view *v);
 /* First value, anywhere in stanza or forwarded stanzas, of a child in ns: its name. Len 0 if none.
  */

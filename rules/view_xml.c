@@ -64,8 +64,9 @@ static bool visit_payload(void *arg, const struct xml_element *message, unsigned
 
 const struct view_spans *view_payload(struct subject_view *v)
 {
-	if (!v->payload.ready) {
-		v->payload.ready = v->payload_ns.ready = true;
+	if (!v->ready.payload) {
+		v->ready.payload = true;
+		v->payload = v->payload_ns = (struct view_spans){ NULL, 0, 0 };
 		if (v->root)
 			carriers_each_message(v->s->stanza, visit_payload, v);
 	}
@@ -140,9 +141,10 @@ const struct view_spans *view_encrypted(struct subject_view *v)
 {
 	struct span body;
 
-	if (v->encrypted.ready)
+	if (v->ready.encrypted)
 		return &v->encrypted;
-	v->encrypted.ready = true;
+	v->ready.encrypted = true;
+	v->encrypted = (struct view_spans){ NULL, 0, 0 };
 	if (!v->root)
 		return &v->encrypted;
 	carriers_each_message(v->s->stanza, visit_encrypted, v);
@@ -233,8 +235,10 @@ static void files_collect(struct subject_view *v, const struct xml_element *e)
 
 const struct view_file *view_files(struct subject_view *v, unsigned *n)
 {
-	if (!v->files.ready) {
-		v->files.ready = true;
+	if (!v->ready.files) {
+		v->ready.files = true;
+		v->files.items = NULL;
+		v->files.n = v->files.cap = 0;
 		if (v->root)
 			files_collect(v, v->root);
 	}
@@ -297,10 +301,12 @@ static void ibb_add(struct subject_view *v, const struct xml_element *data)
 
 const struct view_spans *view_ibb(struct subject_view *v)
 {
-	if (v->ibb_pieces.ready || !v->root)
+	if (v->ready.ibb)
 		return &v->ibb_pieces;
-	v->ibb_pieces.ready = true;
-	for (const struct xml_node *n = v->root->children; n && !v->error; n = n->next)
+	v->ready.ibb = true;
+	v->ibb_pieces = (struct view_spans){ NULL, 0, 0 };
+	for (const struct xml_node *n = v->root ? v->root->children : NULL; n && !v->error;
+		n = n->next)
 		if (n->element && element_is(n->element, NS_IBB, "data"))
 			ibb_add(v, n->element);
 	return &v->ibb_pieces;

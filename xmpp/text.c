@@ -128,6 +128,20 @@ struct folder {
 	bool distant; /* there are letters that words of mixed scripts change */
 };
 
+/* The cluster is set when it is opened. */
+static void folder_init(
+	struct folder *f, struct arena *a, const struct text_table *table, bool fold)
+{
+	f->arena = a;
+	f->table = table;
+	f->fold = fold;
+	f->text = NULL;
+	f->source = NULL;
+	f->len = f->cap = 0;
+	f->open = f->distant = false;
+	f->mixed = (struct text_mixed){ 0 };
+}
+
 /* Room for one more step and the final NUL. */
 static int folder_reserve(struct folder *f, size_t left)
 {
@@ -487,13 +501,14 @@ static int fold_plain(struct arena *a, struct span in, struct folded *out)
 static int fold_with(struct arena *a, const struct text_table *table, bool fold, struct span in,
 	struct folded *out)
 {
-	struct folder f = { .arena = a, .table = table, .fold = fold };
+	struct folder f;
 	int r;
 
 	if (in.len > UINT32_MAX / 2)
 		return -ENOMEM;
 	if (fold && (r = fold_plain(a, in, out)) <= 0)
 		return r;
+	folder_init(&f, a, table, fold);
 	if ((r = folder_run(&f, in)) < 0)
 		return r;
 	f.text[f.len] = '\0';

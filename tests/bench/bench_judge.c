@@ -10,7 +10,7 @@
 #include "xmpp/carriers.h"
 #include "xmpp/text.h"
 
-enum { STANZA_BYTES = 300, SLICE_MS = 60, CASES_MAX = 16 };
+enum { STANZA_BYTES = 300, SLICE_MS = 60, CASES_MAX = 16, SENDERS_MAX = 20000 };
 
 /* clang-format off */
 static const char ascii[] =
@@ -306,17 +306,37 @@ static void text_measure(const struct text *t, const struct shape *shapes, unsig
 
 /* ---- beside another filter ---- */
 
-/* "stanza" prints what is judged; "filter RULES N" the nanoseconds of judging it by the one rule
- * that a policy file holds beside N words of the list (bench_modfirewall.py). */
-static int filter_measure(const char *file, unsigned n_words)
+static const char *sender(unsigned i)
+{
+	static char jids[SENDERS_MAX][48];
+
+	if (!jids[i][0])
+		snprintf(jids[i], sizeof(jids[i]), "romeo%u@montague.example/orchard", i);
+	return jids[i];
+}
+
+static unsigned n_senders, next_sender;
+
+static void sender_once(struct party *p)
+{
+	next_sender = next_sender + 1 < n_senders ? next_sender + 1 : 0;
+	p->door.subject.session_jid = sender(next_sender);
+	judge_once(p);
+}
+
+/* "stanza" prints what is judged; "filter RULES N SENDERS" the nanoseconds of judging it by the one
+ * rule that a policy file holds beside N words of the list (bench_modfirewall.py), each message
+ * from the next of so many senders. */
+static int filter_measure(const char *file, unsigned n_words, unsigned senders)
 {
 	struct text t = text_of("ASCII", ascii);
-	struct party p = { .name = file, .once = judge_once };
+	struct party p = { .name = file, .once = senders > 1 ? sender_once : judge_once };
 	char rules[4096];
 	FILE *f = fopen(file, "r");
 	size_t n = f ? fread(rules, 1, sizeof(rules) - 1, f) : 0;
 
-	must(n > 0);
+	must(n > 0 && senders <= SENDERS_MAX);
+	n_senders = senders;
 	fclose(f);
 	rules[n] = '\0';
 	source_init(&p.sources, false);
@@ -334,8 +354,8 @@ static int other(int argc, char **argv)
 	struct text t = text_of("ASCII", ascii);
 	char word[32];
 
-	if (strcmp(argv[1], "filter") == 0 && argc == 4)
-		return filter_measure(argv[2], (unsigned)atoi(argv[3]));
+	if (strcmp(argv[1], "filter") == 0 && argc == 5)
+		return filter_measure(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
 	if (strcmp(argv[1], "words") == 0 && argc == 3)
 		for (unsigned i = 0; i < (unsigned)atoi(argv[2]); i++) {
 			word_write(i, word);

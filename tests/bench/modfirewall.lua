@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- Runs rules through Prosody's own mod_firewall: its compiler, its handlers, its stanzas; only the
--- module around it is a stand-in. lua5.4 modfirewall.lua PROSODY SCRIPT STANZA [SECONDS]: prints the
--- processor time of the filter alone for one message, in nanoseconds; the median of five.
-local root, script, stanza_file, seconds = arg[1], arg[2], arg[3], tonumber(arg[4] or "0.2")
+-- module around it is a stand-in. lua5.4 modfirewall.lua PROSODY SCRIPT STANZA [SENDERS [SECONDS]]: prints
+-- the processor time of the filter alone for one message, in nanoseconds; the median of five. Of several
+-- senders each message is from the next.
+local root, script, stanza_file = arg[1], arg[2], arg[3]
+local senders, seconds = tonumber(arg[4] or "1"), tonumber(arg[5] or "0.2")
 package.path = root .. "/?.lua;" .. package.path
 package.cpath = root .. "/?.so;" .. package.cpath
 
@@ -67,11 +69,19 @@ local handler, event = run[1], { stanza = stanza, origin = { full_jid = stanza.a
 	username = "romeo", host = "montague.example", type = "c2s" } }
 assert(handler(event) == nil, "the stanza must pass")
 
-local runs = {}
+local froms = {}
+for i = 1, senders do froms[i] = ("romeo%d@montague.example/orchard"):format(i) end
+
+local runs, turn = {}, 1
 for i = 1, 5 do
 	local n, began, now = 0, os.clock(), nil
 	repeat
-		for _ = 1, 10 do handler(event) end
+		for _ = 1, 10 do
+			if senders > 1 then
+				stanza.attr.from, turn = froms[turn], turn % senders + 1
+			end
+			handler(event)
+		end
 		n, now = n + 10, os.clock()
 	until now - began > seconds
 	runs[i] = (now - began) / n * 1e9
