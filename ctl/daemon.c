@@ -38,7 +38,6 @@
 #include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
 #include "ctl/reports.h"
-#include "ctl/resolver.h"
 #include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
@@ -128,19 +127,6 @@ static struct config *on_worker_config(void *arg)
 static json_t *on_worker_limits(void *arg)
 {
 	return limits_link(((struct daemon *)arg)->limits);
-}
-
-static json_t *on_worker_addresses(void *arg)
-{
-	return resolver_known(((struct daemon *)arg)->resolver);
-}
-
-static void on_resolved(void *arg, json_t *msg)
-{
-	struct daemon *d = arg;
-
-	if (d->workers)
-		workers_addresses(d->workers, msg);
 }
 
 static void on_worker_trace(void *arg, json_int_t id, json_t *event)
@@ -234,8 +220,6 @@ static void daemon_close_handles(struct daemon *d)
 	d->feeds = NULL;
 	reports_close(d->reports);
 	d->reports = NULL;
-	resolver_close(d->resolver);
-	d->resolver = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)
@@ -440,7 +424,7 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
 		on_worker_down, d, on_worker_trace, on_worker_shadow,
-		on_worker_settle, on_worker_addresses, -1 };
+		on_worker_settle, -1 };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
@@ -454,7 +438,6 @@ static int start_doors(struct daemon *d, struct buf *why)
 	d->reports = reports_new(d);
 	d->upgrade = upgrade_new(d);
 	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows && d->upgrade ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
-		(r = resolver_new(&d->loop, on_resolved, d, &d->resolver)) < 0 ||
 		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
@@ -507,7 +490,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	d->feeds = feeds_new(d);
 	log_info("event=start version=%s policy=%s threads=%u firewall=%s", XMPPWALL_VERSION,
 		policy_version(d->config->policy), d->threads, d->kernel ? "loaded" : "none");
-	resolver_use(d->resolver, d->config->policy);
+	workers_names(d->workers, d->config->policy);
 	if (d->former)
 		adopt_end(d);
 	else

@@ -22,7 +22,6 @@ struct probation;
 struct quarantine;
 struct rehearsal;
 struct reports;
-struct resolver;
 struct shadows;
 struct traces;
 struct upgrade;
@@ -74,7 +73,6 @@ struct daemon {
 	struct watch *watch;
 	struct feeds *feeds;
 	struct reports *reports;
-	struct resolver *resolver;
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

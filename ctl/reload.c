@@ -30,7 +30,6 @@
 #include "ctl/lists.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
-#include "ctl/resolver.h"
 #include "ctl/watch.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
@@ -172,7 +171,7 @@ static void reload_swap(struct reload *reload)
 	config_keep(d->config);
 	watch_policy_changed(d->watch, reload->how.kind == RELOAD_LISTS);
 	feeds_policy_changed(d->feeds);
-	resolver_use(d->resolver, d->config->policy);
+	workers_names(d->workers, d->config->policy);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
 	daemon_configure_quarantine(d);

@@ -380,6 +380,7 @@ void workers_free(struct workers *w)
 	}
 	listeners_close(&w->listeners);
 	json_decref(w->down);
+	workers_names(w, NULL);
 	free(w);
 }
 

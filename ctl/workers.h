@@ -10,6 +10,7 @@
 
 struct config;
 struct listeners;
+struct policy;
 struct workers;
 
 struct workers_spec {
@@ -36,8 +37,6 @@ struct workers_spec {
 	void (*on_shadow)(void *arg, json_t *msg);
 	/* Another one serves from now on: what was asked of the one before comes to its end. */
 	void (*on_settle)(void *arg);
-	/* What names of servers mean ("addresses" of ctl/link.h), an array: a new reference. */
-	json_t *(*addresses)(void *arg);
 	int streams_fd; /* the shelf of stream management; -1: none */
 };
 
@@ -65,8 +64,8 @@ void workers_limits(struct workers *w, workers_done done, void *arg);
 void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
 /* done gets a borrowed array of rows on the servers of backends (docs/CONTROL.md). */
 void workers_backends(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
-/* The message "addresses" of ctl/link.h, borrowed, to all. */
-void workers_addresses(struct workers *w, json_t *msg);
+/* The names of servers in this policy (NULL: none) are looked up from now on, and the children told. */
+void workers_names(struct workers *w, const struct policy *p);
 /* done gets a borrowed array of {"entry","hits"}, most hits first, at most max (up to 10000); their
  * shape is the child's word. */
 void workers_hits(struct workers *w, const char *set, unsigned max,

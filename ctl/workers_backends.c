@@ -3,6 +3,9 @@
  * part of the daemon's side of ctl/link.h, beside workers.c. In: messages of the child that serves,
  * each checked for its shape. Out: rows for who asks, a line of attention for each server that is
  * down. It keeps no more lines than there may be servers. */
+#include "base/err.h"
+#include "base/log.h"
+#include "ctl/resolver.h"
 #include "ctl/worker.h"
 #include "ctl/workers_int.h"
 
@@ -50,16 +53,36 @@ void workers_backends(struct workers *w, void (*done)(void *arg, json_t *rows), 
 	workers_ask_serving(w, CALL_BACKENDS, "backends", done, arg);
 }
 
-void workers_addresses(struct workers *w, json_t *msg)
+/* ---- names ---- */
+
+static void on_resolved(void *arg, json_t *msg)
 {
+	struct workers *w = arg;
+
 	for (struct child *c = w->children; c; c = c->next)
 		if (child_up(c))
 			worker_send(c->worker, msg, -1);
 }
 
+void workers_names(struct workers *w, const struct policy *p)
+{
+	int r;
+
+	if (!p) {
+		resolver_close(w->resolver);
+		w->resolver = NULL;
+		return;
+	}
+	if (!w->resolver && (r = resolver_new(w->loop, on_resolved, w, &w->resolver)) < 0) {
+		log_error("names of servers are not looked up error=\"%s\"", err_text(r));
+		return;
+	}
+	resolver_use(w->resolver, p);
+}
+
 void child_say_addresses(struct child *c)
 {
-	json_t *all = c->workers->spec.addresses(c->workers->spec.arg), *msg;
+	json_t *all = resolver_known(c->workers->resolver), *msg;
 	size_t i;
 
 	json_array_foreach(all, i, msg) worker_send(c->worker, msg, -1);

@@ -70,6 +70,7 @@ struct workers {
 	struct listeners listeners;
 	struct call *calls;
 	json_int_t seq;
+	struct resolver *resolver; /* NULL: nothing was ever looked up */
 	json_t *down; /* lines on servers of backends that are down; NULL: nothing was said */
 	bool started, stopping;
 	void (*stopped)(void *arg);
