@@ -233,7 +233,7 @@ class Walk(Base):
         listens = self.heard("listen")
         self.assertEqual([(m["service"], m["address"], m["port"], m["thread"]) for m in listens],
                          [("c2s", "127.0.0.1", self.port, 0), ("c2s", "127.0.0.1", self.port, 1)])
-        self.assertEqual([m["m"] for m in self.heard()][:6], ["born", "policy", "limits", "listen", "listen", "start"])
+        self.assertEqual([m["m"] for m in self.heard()][:6], ["born", "policy", "limits", "listen", "listen", "streams"])
         self.assertEqual(self.heard("policy")[0]["path"], str(self.config))
 
     def test_missing_child_is_a_line_of_attention(self):

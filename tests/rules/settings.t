@@ -70,9 +70,9 @@ upstream original; ; fail ; service 'c2s' offers TLS but has no certificates ; c
 tls none; upstream 192.0.2.7:5222 tls; ; ok ; upstream 192.0.2.7:5222 tls;
 tls none; upstream [2001:db8::7]:5222 plain; ; ok ; upstream [2001:db8::7]:5222 plain;
 tls none; upstream 2001:db8::7; ; ok ; upstream 2001:db8::7;
-tls none; upstream 192.0.2.7:0; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls], not '192.0.2.7:0' ; an address is 192.0.2.7, 192.0.2.7:5222 or [2001:db8::7]:5222
-tls none; upstream 192.0.2.7:65536; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls], not '192.0.2.7:65536'
-tls none; upstream xmpp.example; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls], not 'xmpp.example'
+tls none; upstream 192.0.2.7:0; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls] | backend NAME, ..., not '192.0.2.7:0' ; an address is 192.0.2.7, 192.0.2.7:5222 or [2001:db8::7]:5222
+tls none; upstream 192.0.2.7:65536; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls] | backend NAME, ..., not '192.0.2.7:65536'
+tls none; upstream xmpp.example; ; fail ; 'upstream' wants original|ADDRESS[:PORT] [plain|starttls|tls] | backend NAME, ..., not 'xmpp.example'
 tls none; upstream xmpp.example:5222; ; fail ; a word with ':' must be a string ; write it in double quotes
 tls none; upstream original ssl; ; fail ; 'ssl' is no way to speak to the server ; one of plain, starttls, tls
 tls optional; certificates "x"; ; ok
