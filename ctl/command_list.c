@@ -98,10 +98,13 @@ static void edit_answered(void *arg, int code, const char *text)
 			err_text(code), text);
 	if (strcmp(job->what, "del") == 0)
 		request_answer(
-			job->rq, json_pack("{s:I}", "removed", (json_int_t)job->edit.removed));
+			job->rq, json_pack("{s:I,s:I}", "removed", (json_int_t)job->edit.removed,
+					 "hashed", (json_int_t)job->edit.hashed));
 	else
-		request_answer(job->rq, json_pack("{s:I,s:I}", "added", (json_int_t)job->edit.added,
-						"present", (json_int_t)job->edit.present));
+		request_answer(job->rq,
+			json_pack("{s:I,s:I,s:I}", "added", (json_int_t)job->edit.added, "present",
+				(json_int_t)job->edit.present, "hashed",
+				(json_int_t)job->edit.hashed));
 	job_free(job);
 }
 

@@ -76,6 +76,13 @@ struct list_book *list_book_new(const struct set_info *info)
 	b->probe->suffix = info->suffix;
 	b->probe->substring = info->substring;
 	b->probe->map = info->map;
+	if (info->of && *info->of)
+		b->probe->of = (enum list_type)list_type_find(info->of);
+	free(b->probe->salt);
+	if (!(b->probe->salt = strdup(info->salt ? info->salt : ""))) {
+		list_book_free(b);
+		return NULL;
+	}
 	return b;
 }
 
@@ -390,6 +397,20 @@ bool list_book_parse(struct list_book *b, struct span text, struct list_line *ou
 		*why = *why ? *why : "out of memory";
 	else
 		*why = NULL; /* the preparing ones leave their word there even when all is well */
+	return true;
+}
+
+bool list_book_hash(struct list_book *b, struct arena *a, struct list_line *line, const char **why)
+{
+	struct span plain = line->entry, key;
+	const char *hex;
+
+	if (b->probe->type != LIST_HASH || b->probe->map || key_prepare(b, plain, &key, why) == 0)
+		return false;
+	if (list_hash_plain(b->probe, a, plain, &hex, why) < 0)
+		return false;
+	line->entry = span_of(hex);
+	*why = NULL;
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/span.h"
 
+struct arena;
 struct set_info;
 struct list_book;
 
@@ -27,6 +28,10 @@ int list_book_refresh(struct list_book *b);
  * comment line; *why (static) says what is wrong. text must outlive *out. */
 bool list_book_parse(
 	struct list_book *b, struct span text, struct list_line *out, const char **why);
+/* In a set of hashes: a plain value becomes its digest, in the arena. True if it did; else *why says
+ * why it is none, if it was not a digest already. */
+bool list_book_hash(
+	struct list_book *b, struct arena *a, struct list_line *line, const char **why);
 /* Adds it, or renews the entry of the same key. *was: it was there. 0, ERR_SYNTAX, -ENOMEM. */
 int list_book_add(struct list_book *b, const struct list_line *line, bool *was);
 /* Takes out the entry of that key. *was: it was there. 0, ERR_SYNTAX, -ENOMEM. */

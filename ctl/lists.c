@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "ctl/list_book.h"
@@ -192,8 +193,8 @@ static void entry_refuse(struct lists_edit *edit, size_t i, const char *why)
 }
 
 /* All entries parsed and checked; *lines (caller frees) has *n of them. */
-static int entries_parse(
-	const struct lists_one *one, struct lists_edit *edit, struct list_line **lines, size_t *n)
+static int entries_parse(const struct lists_one *one, struct lists_edit *edit, struct arena *a,
+	struct list_line **lines, size_t *n)
 {
 	size_t wrong = 0;
 	const char *why;
@@ -209,6 +210,8 @@ static int entries_parse(
 		if (!list_book_parse(one->book, edit->entries[i], line, &why))
 			continue;
 		++*n;
+		if (why && list_book_hash(one->book, a, line, &why))
+			edit->hashed++;
 		if (why)
 			entry_refuse(edit, i, why), wrong++;
 		if (!line->until_ms)
@@ -308,14 +311,21 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 {
 	cleanup_free struct list_line *lines = NULL;
 	struct lists_one *one;
+	struct arena a;
 	size_t n;
 	int r;
 
-	if ((r = lists_find_one(l, edit->name, &edit->error, &one)) < 0 ||
-		(r = entries_parse(one, edit, &lines, &n)) < 0)
+	if ((r = lists_find_one(l, edit->name, &edit->error, &one)) < 0)
 		return r;
+	arena_init(&a, 0);
+	r = entries_parse(one, edit, &a, &lines, &n);
+	if (r < 0) {
+		arena_fini(&a);
+		return r;
+	}
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = each(one, edit, &lines[i]);
+	arena_fini(&a);
 	if (r == 0 && (edit->n_add || edit->n_del)) {
 		r = book_write(one);
 	}

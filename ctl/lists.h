@@ -41,6 +41,7 @@ struct lists_edit {
 	bool renew; /* written only: too much for a live edit, the policy is to be made anew
 		       (config_renew) */
 	size_t added, present, removed;
+	size_t hashed; /* plain values that became digests, in a set of hashes */
 	json_t *add,
 		*del; /* the changes as texts, for workers and the history; arrays, the caller's */
 	struct buf error;   /* one line, without newline */

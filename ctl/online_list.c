@@ -94,6 +94,16 @@ static json_t *entries_of(char **argv, int n)
 	return entries;
 }
 
+/* "; in force", and what was written in the place of plain values. */
+static void tell_end(const json_t *result)
+{
+	json_int_t hashed = json_integer_value(json_object_get(result, "hashed"));
+
+	puts("; in force");
+	if (hashed)
+		printf("%" JSON_INTEGER_FORMAT " given in plain: hashed with the set's salt, only the digest is kept\n", hashed);
+}
+
 int cli_list_add(struct cli *cli)
 {
 	const char *duration = NULL, *comment = NULL;
@@ -123,7 +133,7 @@ int cli_list_add(struct cli *cli)
 	if (json_integer_value(json_object_get(result, "present")))
 		printf(", %" JSON_INTEGER_FORMAT " already there",
 			json_integer_value(json_object_get(result, "present")));
-	puts("; in force");
+	tell_end(result);
 	json_decref(result);
 	return EXIT_DONE;
 }
@@ -142,8 +152,9 @@ int cli_list_del(struct cli *cli)
 		return r;
 	if (cli->json)
 		return cli_answer_json(result);
-	printf("%s: %" JSON_INTEGER_FORMAT " removed; in force\n", cli->argv[0],
+	printf("%s: %" JSON_INTEGER_FORMAT " removed", cli->argv[0],
 		json_integer_value(json_object_get(result, "removed")));
+	tell_end(result);
 	json_decref(result);
 	return EXIT_DONE;
 }
@@ -188,9 +199,10 @@ int cli_list_import(struct cli *cli)
 		return r;
 	if (cli->json)
 		return cli_answer_json(result);
-	printf("%s: %" JSON_INTEGER_FORMAT " added, %" JSON_INTEGER_FORMAT " already there; in force\n", cli->argv[0],
+	printf("%s: %" JSON_INTEGER_FORMAT " added, %" JSON_INTEGER_FORMAT " already there", cli->argv[0],
 		json_integer_value(json_object_get(result, "added")),
 		json_integer_value(json_object_get(result, "present")));
+	tell_end(result);
 	json_decref(result);
 	return EXIT_DONE;
 }

@@ -475,7 +475,7 @@ bool list_entry_is_live(const struct list_entry *e, int64_t now_ms)
 	return !e->removed && (e->expires_ms == 0 || e->expires_ms > now_ms);
 }
 
-static void entry_item(const struct list_entry *e, struct list_item *out)
+void list_entry_item(const struct list_entry *e, struct list_item *out)
 {
 	*out = (struct list_item){ e->text, e->mark, e->key, e->key_len, e->expires_ms, e->feeds,
 		e->from, e, PACK_NONE };
@@ -492,7 +492,7 @@ bool list_each(const struct list *l, size_t *at, struct list_item *out)
 		}
 	for (; *at - packed < l->n_entries; ++*at)
 		if (!l->entries[*at - packed]->removed) {
-			entry_item(l->entries[(*at)++ - packed], out);
+			list_entry_item(l->entries[(*at)++ - packed], out);
 			return true;
 		}
 	return false;
@@ -505,78 +505,11 @@ bool list_find(const struct list *l, struct span key, int64_t now_ms, struct lis
 	uint32_t at;
 
 	if (e) {
-		entry_item(e, out);
+		list_entry_item(e, out);
 		return list_entry_is_live(e, now_ms);
 	}
 	if ((at = packed_find(l, key)) == PACK_NONE || !list_packed_is_live(l, at, now_ms))
 		return false;
 	pack_get(l->pack, at, out);
 	return true;
-}
-
-bool list_find_domain(
-	const struct list *l, struct span domain, int64_t now_ms, struct list_item *out)
-{
-	bool found = list_find(l, domain, now_ms, out);
-
-	while (!found && l->suffix && domain.len) {
-		const char *dot = memchr(domain.ptr, '.', domain.len);
-		if (!dot)
-			break;
-		domain.len -= (size_t)(dot + 1 - domain.ptr);
-		domain.ptr = dot + 1;
-		found = list_find(l, domain, now_ms, out);
-	}
-	return found;
-}
-
-bool list_find_jid(const struct list *l, struct span jid, int64_t now_ms, struct list_item *out)
-{
-	const char *slash;
-
-	if (list_find(l, jid, now_ms, out))
-		return true;
-	slash = jid.len ? memchr(jid.ptr, '/', jid.len) : NULL;
-	return slash &&
-	       list_find(l, (struct span){ jid.ptr, (size_t)(slash - jid.ptr) }, now_ms, out);
-}
-
-bool list_find_hash(const struct list *l, struct span text, int64_t now_ms, struct list_item *out)
-{
-	const char *dot;
-	uint8_t hash[HASH_SIZE];
-
-	for (;;) {
-		hash_salted(l->salt, text, hash);
-		if (list_find(l, (struct span){ (const char *)hash, sizeof(hash) }, now_ms, out))
-			return true;
-		dot = l->suffix && text.len ? memchr(text.ptr, '.', text.len) : NULL;
-		if (!dot)
-			return false;
-		text.len -= (size_t)(dot + 1 - text.ptr);
-		text.ptr = dot + 1;
-	}
-}
-
-const struct list_entry *list_place_live(const struct list_place *place, int64_t now_ms)
-{
-	while (place && !list_entry_is_live(place->entry, now_ms))
-		place = place->next;
-	return place ? place->entry : NULL;
-}
-
-static bool value_is_live(const void *value, void *arg)
-{
-	return list_place_live(value, *(const int64_t *)arg) != NULL;
-}
-
-bool list_find_address(
-	const struct list *l, const struct peer_address *a, int64_t now_ms, struct list_item *out)
-{
-	const struct list_entry *e =
-		list_place_live(prefix_tree_find(&l->tree, a, value_is_live, &now_ms), now_ms);
-
-	if (e)
-		entry_item(e, out);
-	return e != NULL;
 }

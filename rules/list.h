@@ -129,6 +129,10 @@ void list_entry_free(struct list_entry *e);
 /* The same in the arena, of sets whose type packs. */
 int list_prepare(const struct list *l, struct arena *a, struct span text, struct list_prepared *out,
 	const char **why);
+/* What a plain value (a JID, a domain) would be in a set of hashes: 64 digits in the arena. 0,
+ * -ENOMEM, ERR_SYNTAX with *why (static). */
+int list_hash_plain(const struct list *l, struct arena *a, struct span plain, const char **hex,
+	const char **why);
 /* Puts it in (takes e); one with the same key is replaced. 0, or -ENOMEM (then e is not taken). */
 int list_put(struct list *l, struct list_entry *e);
 /* Prepares and puts, while the set is filled; the arena is reset. As list_entry_new. */
@@ -161,13 +165,15 @@ bool list_entry_is_live(const struct list_entry *e, int64_t now_ms);
 /* Was what is at that place of the pack taken out or replaced? */
 bool list_packed_is_gone(const struct list *l, uint32_t at);
 bool list_packed_is_live(const struct list *l, uint32_t at, int64_t now_ms);
+void list_entry_item(const struct list_entry *e, struct list_item *out);
 /* Those in the set (ended ones, too) in the order of being added: *at = 0 at first; false at the
  * end. */
 bool list_each(const struct list *l, size_t *at, struct list_item *out);
 /* The live entry of exactly that key; false if none. */
 bool list_find(const struct list *l, struct span key, int64_t now_ms, struct list_item *out);
 /* By type: a prepared domain (and its parents when suffix), a prepared full JID (an entry without
- * resource stands for all of them), an address. */
+ * resource stands for all of them), an address. What only feeds want and an exception covers is not
+ * found. */
 bool list_find_domain(const struct list *l, struct span domain, int64_t now_ms, struct list_item *out);
 bool list_find_jid(const struct list *l, struct span jid, int64_t now_ms, struct list_item *out);
 bool list_find_address(const struct list *l, const struct peer_address *a, int64_t now_ms,

@@ -291,6 +291,50 @@ int list_prepare(const struct list *l, struct arena *a, struct span text, struct
 	return 0;
 }
 
+/* What stands for it in the hash; see condition.c for what it is compared with. */
+static int plain_prepare(const struct list *l, struct arena *a, struct span plain,
+	const char **text, const char **why)
+{
+	struct jid jid;
+	int r;
+
+	/* A digest that lost a letter would pass for a host's name. */
+	*why = "not a SHA-256 of 64 hexadecimal digits";
+	if (!plain.len || (!memchr(plain.ptr, '.', plain.len) && !memchr(plain.ptr, '@', plain.len)))
+		return ERR_SYNTAX;
+	switch (l->of) {
+	case LIST_JID:
+		if ((r = jid_parse(a, plain, &jid)) == 0 && !(*text = jid_bare(a, &jid)))
+			r = -ENOMEM;
+		*why = "neither a SHA-256 of 64 hexadecimal digits nor a JID";
+		return r;
+	case LIST_DOMAIN:
+		*why = "neither a SHA-256 of 64 hexadecimal digits nor a domain name";
+		return jid_prep_domain(a, plain, text);
+	default:
+		return ERR_SYNTAX;
+	}
+}
+
+int list_hash_plain(
+	const struct list *l, struct arena *a, struct span plain, const char **hex, const char **why)
+{
+	uint8_t hash[HASH_SIZE];
+	const char *text;
+	char *out;
+	int r = plain_prepare(l, a, plain, &text, why);
+
+	if (r < 0)
+		return r;
+	if (!(out = arena_alloc(a, HASH_HEX + 1)))
+		return -ENOMEM;
+	hash_salted(l->salt, span_of(text), hash);
+	for (size_t i = 0; i < HASH_SIZE; i++)
+		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	*hex = out;
+	return 0;
+}
+
 int list_entry_new(const struct list *l, struct span text, int64_t expires_ms,
 	struct list_entry **out, const char **why)
 {

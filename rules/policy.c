@@ -66,6 +66,8 @@ static int infos_sets(struct policy *p)
 			.suffix = l->suffix,
 			.substring = l->substring,
 			.map = l->map,
+			.of = l->type == LIST_HASH ? list_type_text(l->of) : "",
+			.salt = l->salt,
 		};
 	}
 	return 0;

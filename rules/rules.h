@@ -166,6 +166,7 @@ struct set_info {
 	size_t entries;
 	bool fold, nocase, suffix, substring;
 	bool map; /* entries may have marks */
+	const char *of, *salt; /* of hashes: what they were made of, what stood before it; else "" */
 };
 size_t policy_sets(const struct policy *p, const struct set_info **out);
 /* Limits in file order, for "limits". Strings are the policy's. */

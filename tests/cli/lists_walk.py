@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Lists that change without a command: files edited by hand. lists_walk.py FOLDER-OF-PROGRAMS"""
+import hashlib
 import json
 import os
 import pathlib
@@ -135,6 +136,39 @@ class Files(Base):
         self.answer("reload")
         self.assertEqual(self.attention(), [])
         self.assertEqual(self.in_force(), 1)
+
+
+class Hashes(Base):
+    policy = daemon_walk.POLICY + """
+set reported { type hash; of jid; salt "pepper/"; file "lists/reported.txt"; }
+set hosts_hashed { type hash; of domain; file "lists/hosts-hashed.txt"; }
+"""
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "lists/reported.txt").write_text("")
+        (self.folder / "lists/hosts-hashed.txt").write_text("")
+
+    def test_a_plain_value_is_hashed_before_it_is_written(self):
+        digest = hashlib.sha256(b"pepper/juliet@a.example").hexdigest()
+        self.start()
+        said = self.ctl("list", "add", "reported", "Juliet@A.example/balcony", "--comment", "case 7")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn("1 given in plain: hashed", said.stdout)
+        self.assertEqual((self.folder / "lists/reported.txt").read_text(), f"{digest} # case 7\n")
+        self.assertEqual(self.heard("list")[-1]["add"], [digest])
+        self.assertEqual(self.answer("list", "add", "reported", digest), {"added": 0, "present": 1, "hashed": 0})
+        self.assertNotIn("uliet", json.dumps(self.answer("list", "history", "reported")))
+        self.assertEqual(self.answer("list", "del", "reported", "juliet@a.example"), {"removed": 1, "hashed": 1})
+        self.answer("list", "add", "hosts_hashed", "Bad.Example")
+        self.assertEqual((self.folder / "lists/hosts-hashed.txt").read_text(),
+                         hashlib.sha256(b"bad.example").hexdigest() + "\n")
+
+    def test_half_a_digest_is_no_host(self):
+        self.start()
+        self.assertIn("SHA-256", self.refusal("list", "add", "reported", "ab" * 31))
+        self.assertIn("SHA-256", self.refusal("list", "add", "reported", "@"))
+        self.assertEqual((self.folder / "lists/reported.txt").read_text(), "")
 
 
 class Compiled(Base):

@@ -13,6 +13,7 @@
 #include "rules/feed.h"
 #include "rules/list.h"
 #include "rules/list_look.h"
+#include "rules/policy.h"
 #include "rules/rules.h"
 
 static const char chain[] = "chain c { hook c2s; policy accept; rule r { url.host in @s drop } }\n";
@@ -104,6 +105,52 @@ static void exceptions_win(void **state)
 	check("type jid; except { a@good.example }; " FEEDS, "a@good.example/x\nA@good.example\nb@good.example\n", NULL, NULL,
 		"b@good.example");
 	check("type keyword; flags fold; except { \"casino\" }; " FEEDS, "CASINO\nbonus\n", NULL, NULL, "bonus");
+}
+
+static const char *found(const struct policy *p, const char *value)
+{
+	const struct list *l = program_find_list(p->program, "s");
+	struct list_item item;
+	bool in = l->type == LIST_JID ? list_find_jid(l, span_of(value), 1, &item)
+		  : l->type == LIST_HASH ? list_find_hash(l, span_of(value), 1, &item)
+				       : list_find_domain(l, span_of(value), 1, &item);
+	static char text[256];
+
+	snprintf(text, sizeof text, "%s", in ? item.text : "");
+	return text;
+}
+
+/* A feed that names a whole domain leaves what is excepted below it alone; what the operator lists does not give way. */
+static void narrow_exceptions_win(void **state)
+{
+	struct policy *p;
+
+	(void)state;
+	p = policy_of("type domain; flags suffix; except { a.example.com }; elements { mine.example }; " FEEDS, "",
+		"example.com\nmine.example\nexample\n", NULL, NULL);
+	expect_entries(p, "mine.example example.com example");
+	assert_string_equal(found(p, "example.com"), "example.com");
+	assert_string_equal(found(p, "b.example.com"), "example.com");
+	assert_string_equal(found(p, "a.example.com"), "");
+	assert_string_equal(found(p, "x.a.example.com"), "");
+	assert_string_equal(found(p, "xa.example.com"), "example.com");
+	assert_string_equal(found(p, "x.mine.example"), "mine.example");
+	policy_unref(p);
+	/* Both a feed and the operator want it. */
+	p = policy_of("type domain; flags suffix; except { a.b.example }; elements { b.example }; " FEEDS, "",
+		"b.example\nc.b.example\n", NULL, NULL);
+	assert_string_equal(found(p, "x.a.b.example"), "b.example");
+	policy_unref(p);
+	/* Beyond what a feed wants there is what the operator wants. */
+	p = policy_of("type domain; flags suffix; except { a.c.b.example }; elements { b.example }; " FEEDS, "",
+		"c.b.example\n", NULL, NULL);
+	assert_string_equal(found(p, "a.c.b.example"), "b.example");
+	assert_string_equal(found(p, "d.c.b.example"), "c.b.example");
+	policy_unref(p);
+	p = policy_of("type jid; except { \"a@b.example/good\" }; " FEEDS, "", "a@b.example\n", NULL, NULL);
+	assert_string_equal(found(p, "a@b.example/bad"), "a@b.example");
+	assert_string_equal(found(p, "a@b.example/good"), "");
+	policy_unref(p);
 }
 
 static void exceptions_are_cut_out_of_networks(void **state)
@@ -202,6 +249,7 @@ int main(void)
 		cmocka_unit_test(votes_are_added_up),
 		cmocka_unit_test(own_entries_stay),
 		cmocka_unit_test(exceptions_win),
+		cmocka_unit_test(narrow_exceptions_win),
 		cmocka_unit_test(exceptions_are_cut_out_of_networks),
 		cmocka_unit_test(hostile_lines_are_passed_over),
 		cmocka_unit_test(live_edits_do_not_take_out_what_feeds_name),
