@@ -370,9 +370,12 @@ int handover_unhex(const json_t *text, struct buf *out)
 
 	for (size_t i = 0; i + 1 < len && r == 0; i += 2) {
 		int high = digit_of(at[i]), low = digit_of(at[i + 1]);
-		char byte = (char)(high << 4 | low);
+		char byte;
 
-		r = high < 0 || low < 0 ? ERR_PROTO : buf_put(out, &byte, 1);
+		if (high < 0 || low < 0)
+			return ERR_PROTO;
+		byte = (char)(high * 16 + low);
+		r = buf_put(out, &byte, 1);
 	}
 	return r;
 }

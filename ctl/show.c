@@ -302,6 +302,22 @@ static void show_services(FILE *out, const json_t *services)
 	}
 }
 
+static void show_worker(FILE *out, const char *title, const json_t *item)
+{
+	json_int_t sessions = json_integer_value(json_object_get(item, "sessions"));
+	const json_t *until = json_object_get(item, "until");
+	char left[32];
+
+	fprintf(out, "%-12s%s pid %" JSON_INTEGER_FORMAT ", %s", title, show_text(item, "name"),
+		json_integer_value(json_object_get(item, "pid")), show_text(item, "sandbox"));
+	if (until) {
+		format_left(json_integer_value(until), left, sizeof left);
+		fprintf(out, ", retiring: keeps %" JSON_INTEGER_FORMAT " sessions for %s at most",
+			sessions, left);
+	}
+	fputc('\n', out);
+}
+
 void show_status(FILE *out, const json_t *status, bool colour)
 {
 	char age[32];
@@ -316,9 +332,7 @@ void show_status(FILE *out, const json_t *status, bool colour)
 	fprintf(out, "%-12s%s\n", "policy", show_text(status, "policy"));
 	show_services(out, json_object_get(status, "services"));
 	json_array_foreach(json_object_get(status, "workers"), i, item)
-		fprintf(out, "%-12s%s pid %" JSON_INTEGER_FORMAT ", %s\n", i == 0 ? "workers" : "",
-			show_text(item, "name"), json_integer_value(json_object_get(item, "pid")),
-			show_text(item, "sandbox"));
+		show_worker(out, i == 0 ? "workers" : "", item);
 	fprintf(out, "%-12s%s\n", "firewall",
 		json_is_true(show_get(status, "firewall.loaded")) ? "table inet xmppwall is loaded"
 								  : "not loaded");

@@ -366,6 +366,9 @@ def test_drain_comes_to_its_end(made, talk, user, prosody):
     assert "system-shutdown" in plain.raw.read_all(15)
     resumable.event("disconnected")
     assert not any(e["event"] == "stream_error" for e in resumable.events)
+    resumable.mark()
+    resumable.ask("resume")
+    assert resumable.event("session_resumed", "session_start")["event"] == "session_resumed"
     wait_for(lambda: len(made.workers()) == 1, 15, "the old child to leave")
 
 
