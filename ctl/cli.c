@@ -17,7 +17,7 @@ static const struct cli_command commands[] = {
 	{ "judge",
 		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--at TIME] [--trace [--bodies]] < STANZAS",
 		"judge XML read from standard input, a verdict a line; --trace shows every rule and test", cli_judge },
-	{ "replay", "--rules FILE [--summary | --notable] [--any-checksum] CAPTURE",
+	{ "replay", "--rules FILE [--summary | --notable] [--inside NET,...] [--any-checksum] CAPTURE",
 		"judge what a pcap or pcapng file holds: verdicts, streams, limits and bans there would have been", cli_replay },
 	{ "import", "mod_firewall FILE [-o OUT] [--local DOMAIN,...] [--stranger]",
 		"another firewall's script as rules; tells line by line what could not be turned", cli_import },

@@ -9,13 +9,14 @@
 
 int cli_replay(struct cli *cli)
 {
-	const char *rules = NULL;
+	const char *rules = NULL, *inside = NULL;
 	bool summary = cli_flag(cli, "--summary"), notable = cli_flag(cli, "--notable"),
 	     any = cli_flag(cli, "--any-checksum");
 	char *argv[INSPECTOR_ARGUMENTS_MAX];
 	int n = 1;
 
-	if (!cli_option(cli, "--rules", &rules) || !cli_no_more_options(cli))
+	if (!cli_option(cli, "--rules", &rules) || !cli_option(cli, "--inside", &inside) ||
+		!cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (!rules)
 		return cli_usage_error(cli, "needs --rules FILE");
@@ -31,6 +32,10 @@ int cli_replay(struct cli *cli)
 		argv[n++] = (char *)"--json";
 	if (summary || notable)
 		argv[n++] = (char *)(summary ? "--summary" : "--notable");
+	if (inside) {
+		argv[n++] = (char *)"--inside";
+		argv[n++] = (char *)(uintptr_t)inside;
+	}
 	if (any)
 		argv[n++] = (char *)"--any-checksum";
 	argv[n++] = (char *)"--";

@@ -18,6 +18,25 @@ enum { WAIT_MAX = 65536, SEEK_MAX = 65536 };
 
 static int half_drain(struct inspection *i, enum flow_side side);
 
+static bool is_inside(const struct inspector *of, const struct peer_address *a)
+{
+	for (unsigned n = 0; n < of->n_inside; n++) {
+		const struct inspect_net *net = &of->inside[n];
+		unsigned whole = net->prefix_len / 8, rest = net->prefix_len % 8;
+
+		if (memcmp(net->address.bytes, a->bytes, whole) == 0 &&
+			(rest == 0 ||
+				(net->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0))
+			return true;
+	}
+	return false;
+}
+
+enum direction inspection_direction(const struct inspection *i, enum flow_side side)
+{
+	return (side == FLOW_CLIENT) == i->outward ? DIRECTION_OUT : DIRECTION_IN;
+}
+
 struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 {
 	struct inspection *i = calloc(1, sizeof(*i));
@@ -28,6 +47,7 @@ struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 	i->client = f->client;
 	i->server = f->server;
 	i->midstream = f->midstream;
+	i->outward = is_inside(of, &f->client.address) && !is_inside(of, &f->server.address);
 	i->first_ns = of->now_ns;
 	i->conf = detect_service(of->policy, f->server.port);
 	i->role = detect_role(of->policy, f->server.port);
@@ -160,14 +180,15 @@ static struct subject subject_of(
 	const struct inspection *i, enum flow_side side, const struct stanza *st)
 {
 	const char *domain = i->half[FLOW_CLIENT].header.to;
+	const struct endpoint *peer = i->outward ? &i->server : &i->client;
 
 	return (struct subject){
 		.stanza = st,
 		.service = i->service,
 		.role = i->role,
-		.direction = side == FLOW_CLIENT ? DIRECTION_IN : DIRECTION_OUT,
-		.peer = i->client.address,
-		.peer_port = i->client.port,
+		.direction = inspection_direction(i, side),
+		.peer = peer->address,
+		.peer_port = peer->port,
 		.sasl_mechanism = i->mechanism,
 		.session_jid = i->jid,
 		.session_domain = domain,

@@ -8,6 +8,8 @@
 #include "nfq-filter/flow.h"
 #include "rules/rules.h"
 
+enum { INSPECT_NETS_MAX = 16 };
+
 enum inspect_speaks {
 	SPEAKS_UNKNOWN, /* nothing seen yet */
 	SPEAKS_XMPP,
@@ -47,6 +49,8 @@ struct inspection {
 	const struct service *conf; /* NULL when no service of the policy fits */
 	const char *service;        /* name; never NULL */
 	bool serverless, midstream, starttls, compressed;
+	bool outward; /* opened from inside: the server is the peer, what the client says goes out
+		       */
 	bool authenticated, anonymous;
 	char mechanism[64];
 	char *jid;
@@ -85,6 +89,13 @@ struct inspector {
 	struct inspect_hooks hooks;
 	uint64_t now_ns;           /* set by the caller: of the packet */
 	size_t memory, memory_max; /* of all streams */
+	/* What is protected, if told: who opens a connection from there to elsewhere is not the
+	 * peer. */
+	struct inspect_net {
+		struct peer_address address;
+		unsigned prefix_len;
+	} inside[INSPECT_NETS_MAX];
+	unsigned n_inside;
 	uint64_t streams;
 };
 
@@ -92,6 +103,8 @@ struct inspector {
 struct inspection *inspection_new(struct inspector *of, const struct flow *f);
 /* Tells "ended" if it was a stream. */
 void inspection_free(struct inspection *i);
+/* Towards what we protect, or away from it. */
+enum direction inspection_direction(const struct inspection *i, enum flow_side side);
 /* 0 or a negative code of the machine. */
 int inspection_push(
 	struct inspection *i, enum flow_side side, struct span bytes, uint64_t position);

@@ -45,10 +45,43 @@ static int usage(void)
 {
 	fputs("usage: xmppwall-nfq --replay (--rules FILE [--limit NAME] | --key FIELD,...) "
 	      "[--json] [--summary | --notable]\n"
-	      "                    [--any-checksum] CAPTURE\n"
+	      "                    [--any-checksum] [--inside NET,...] CAPTURE\n"
 	      "Executed by xmppwallctl replay and xmppwallctl limit simulate.\n",
 		stderr);
 	return STATUS_USAGE;
+}
+
+/* ADDR or ADDR/LEN, several with commas between. */
+static bool add_inside(struct arguments *a, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, ",");
+		struct span one = { text, len };
+		struct inspect_net *net = &a->replay.inside[a->replay.n_inside];
+		int r;
+
+		if (a->replay.n_inside == INSPECT_NETS_MAX) {
+			fprintf(stderr, "xmppwallctl replay: --inside takes %d networks\n",
+				INSPECT_NETS_MAX);
+			return false;
+		}
+		if (memchr(text, '/', len)) {
+			r = address_parse_prefix(one, &net->address, &net->prefix_len);
+		} else {
+			r = address_parse(one, &net->address);
+			net->prefix_len = 128;
+		}
+		if (r < 0) {
+			fprintf(stderr,
+				"xmppwallctl replay: --inside '%.*s' is no address and no "
+				"network\n",
+				(int)len, text);
+			return false;
+		}
+		a->replay.n_inside++;
+		text += len + (text[len] == ',');
+	}
+	return true;
 }
 
 static bool parse_arguments(int argc, char **argv, struct arguments *a)
@@ -62,6 +95,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 		{ "summary", no_argument, NULL, 's' },
 		{ "notable", no_argument, NULL, 'n' },
 		{ "any-checksum", no_argument, NULL, 'c' },
+		{ "inside", required_argument, NULL, 'i' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -91,6 +125,10 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 			break;
 		case 'c':
 			a->replay.any_checksum = true;
+			break;
+		case 'i':
+			if (!add_inside(a, optarg))
+				return false;
 			break;
 		default:
 			return false;

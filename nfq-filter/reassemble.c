@@ -323,8 +323,14 @@ bool reassembly_next(struct reassembly *r, struct span *bytes, uint64_t *positio
 	}
 	if (r->n_urgent > 0 && r->urgent[0] < end)
 		end = r->urgent[0];
-	if (r->given >= end)
+	if (r->given >= end) {
+		/* Others need the room more than we need copies to compare with. */
+		if (r->pool->used > r->pool->max) {
+			kept_trim(r, 0);
+			reassembly_shrink(r);
+		}
 		return false;
+	}
 	*bytes = (struct span){ buf_ptr(&r->kept) + (r->given - r->kept_at),
 		(size_t)(end - r->given) };
 	*position = r->given;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -345,7 +346,9 @@ static int replay_begin(struct replay *r)
 		.judge = judge_new(),
 		.counts = &r->counts,
 		.hooks = { r, on_judged, on_broken, on_noted, on_ended },
-		.memory_max = MEMORY_MAX };
+		.memory_max = MEMORY_MAX,
+		.n_inside = r->options->n_inside };
+	memcpy(r->inspector.inside, r->options->inside, sizeof(r->inspector.inside));
 	r->capture = capture_new();
 	r->fragments = fragments_new(&r->counts);
 	r->flows = flow_table_new(&r->limits, &hooks, &r->counts);

@@ -13,6 +13,8 @@ struct replay_options {
 			      NULL: no */
 	uint64_t size;     /* of the file, for the progress; 0: unknown */
 	size_t top;        /* peers and streams in the summary */
+	struct inspect_net inside[INSPECT_NETS_MAX]; /* what is protected */
+	unsigned n_inside;
 };
 
 enum replay_result {

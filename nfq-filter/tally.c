@@ -61,21 +61,26 @@ void tally_free(struct tally *t)
 /* NULL with *r 0: beyond the bound. */
 static struct tally_peer *peer_get(struct tally *t, const struct peer_address *a, int *r)
 {
-	struct tally_peer *p = map_find(&t->peers, a, sizeof(*a));
+	struct tally_peer *p = t->last_peer;
 
 	*r = 0;
-	if (p || t->peers.count >= TALLY_PEERS_MAX)
+	if (p && memcmp(&p->address, a, sizeof(*a)) == 0)
 		return p;
-	if (!(p = calloc(1, sizeof(*p))) || (*r = map_put(&t->peers, a, sizeof(*a), p, NULL)) < 0) {
-		free(p);
-		*r = -ENOMEM;
-		return NULL;
+	p = map_find(&t->peers, a, sizeof(*a));
+	if (!p && t->peers.count < TALLY_PEERS_MAX) {
+		if (!(p = calloc(1, sizeof(*p))) ||
+			(*r = map_put(&t->peers, a, sizeof(*a), p, NULL)) < 0) {
+			free(p);
+			*r = -ENOMEM;
+			return NULL;
+		}
+		p->address = *a;
 	}
-	p->address = *a;
+	t->last_peer = p;
 	return p;
 }
 
-static struct tally_rule *rule_get(struct tally *t, const struct verdict *v)
+static struct tally_rule *rule_find(struct tally *t, const struct verdict *v)
 {
 	struct tally_rule *r;
 	char key[256];
@@ -90,6 +95,21 @@ static struct tally_rule *rule_get(struct tally *t, const struct verdict *v)
 			rule_free(r);
 		return NULL;
 	}
+	return r;
+}
+
+static struct tally_rule *rule_get(struct tally *t, const struct verdict *v)
+{
+	size_t at = (((uintptr_t)v->rule >> 4) ^ ((uintptr_t)v->chain >> 3)) % TALLY_LAST_RULES;
+	struct tally_rule *r = t->last_rules[at].of;
+
+	if (r && t->last_rules[at].rule == v->rule && t->last_rules[at].chain == v->chain)
+		return r;
+	if (!(r = rule_find(t, v)))
+		return NULL;
+	t->last_rules[at].chain = v->chain;
+	t->last_rules[at].rule = v->rule;
+	t->last_rules[at].of = r;
 	return r;
 }
 
@@ -336,7 +356,8 @@ int tally_stream(struct tally *t, const struct inspection *i, uint64_t now_ns)
 {
 	const struct inspect_half *half = i->half;
 	int r;
-	struct tally_peer *p = peer_get(t, &i->client.address, &r);
+	struct tally_peer *p =
+		peer_get(t, i->outward ? &i->server.address : &i->client.address, &r);
 	json_t *row;
 
 	if (r < 0)

@@ -6,7 +6,7 @@
 #include "nfq-filter/tally.h"
 #include "rules/punish.h"
 
-enum { TALLY_SIZES = 24, TALLY_KINDS_MAX = 64 };
+enum { TALLY_SIZES = 24, TALLY_KINDS_MAX = 64, TALLY_LAST_RULES = 16 };
 
 struct tally_peer {
 	struct peer_address address;
@@ -38,6 +38,13 @@ struct tally {
 	struct policy *policy;
 	struct punish_table *ladder;
 	struct map peers, rules;
+	/* Most stanzas are of somebody, and decided by something, just seen. Strings of a policy
+	 * are told by where they are. */
+	struct tally_peer *last_peer;
+	struct {
+		const char *chain, *rule;
+		struct tally_rule *of;
+	} last_rules[TALLY_LAST_RULES];
 	uint64_t peers_lost; /* stanzas of peers beyond the bound */
 	uint64_t stanzas, bytes, dry, strikes, after_ban;
 	uint64_t verdicts[VERDICT_KINDS];

@@ -38,7 +38,8 @@ static json_t *head_json(const struct tell *t, const struct inspection *i, enum 
 	tell_endpoint(ends[side], src, sizeof(src));
 	tell_endpoint(ends[!side], dst, sizeof(dst));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "time", when, "src", src, "dst", dst,
-		"service", i->service, "direction", side == FLOW_CLIENT ? "in" : "out", "stream",
+		"service", i->service, "direction",
+		inspection_direction(i, side) == DIRECTION_IN ? "in" : "out", "stream",
 		(json_int_t)i->number);
 }
 

@@ -266,6 +266,20 @@ class Replay(unittest.TestCase):
         self.assertGreater(summary["counters"]["tcp.gap"], 0)
         self.assertIn("gap", [n["note"] for n in notes])
 
+    def test_inside(self):
+        """A connection opened by what we protect: the far server is the peer."""
+        capture = CAPTURES / "prosody.pcap"
+        verdicts, _, summary = self.replay(capture, "--inside", "192.0.2.0/24", rules=STILL)
+        juliet = [v for v in verdicts if v["src"].startswith("192.0.2.11:") and v["service"] == "c2s"]
+        self.assertEqual({(v["direction"], v["chain"]) for v in juliet}, {("out", "outbound")})
+        self.assertIn("198.51.100.10", [p["address"] for p in summary["peers"]])
+        self.assertNotIn("192.0.2.11", [p["address"] for p in summary["peers"]])
+        # Both ends inside: as if nothing had been said.
+        both = self.replay(capture, "--inside=192.0.2.0/24,198.51.100.10,2001:db8::/16", rules=STILL)[0]
+        self.assertEqual(self.heart(both), self.heart(self.replay(capture, rules=STILL)[0]))
+        for wrong in ("nowhere", "192.0.2.0/99", ",".join(["192.0.2.1"] * 17)):
+            self.assertEqual(run("replay", "--rules", self.rules, "--inside", wrong, capture).returncode, 2, wrong)
+
     def test_text(self):
         said = run("replay", "--rules", self.rules, CAPTURES / "prosody.pcap").stdout.decode()
         self.assertIn("drop by inbound/spam: text \"Free crypto\" is \"free crypto\" of @words, strike 1", said)
