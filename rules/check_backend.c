@@ -11,7 +11,7 @@
 
 enum { HOST_SIZE = 256, CHECK_COUNT_MAX = 100 };
 
-static const char transports[] = "plain|starttls|tls";
+static const char transports[] = "plain|starttls|tls", checks[] = "off|tcp|stream";
 
 static void backend_wrong(struct checker *c, const struct schema_setting *known,
 	const struct ast_setting *s, const struct ast_value *v, const char *hint)
@@ -144,8 +144,13 @@ static void check_check(
 {
 	const struct ast_value *v = s->values;
 
-	if (!v || v->kind != VALUE_WORD || !schema_has_word("off|tcp|stream", v->text)) {
+	if (!v || v->kind != VALUE_WORD) {
 		backend_wrong(c, known, s, v, NULL);
+		return;
+	}
+	if (!schema_has_word(checks, v->text)) {
+		diag_error(c->diags, v->at, schema_suggest_word(c->diags, checks, v->text),
+			"'%s' is no check", v->text);
 		return;
 	}
 	for (v = v->next; v; v = v->next->next) {

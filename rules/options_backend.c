@@ -200,14 +200,13 @@ void options_upstream_backends(
 
 /* ---- source client ---- */
 
+/* Of IPv4 only: what ::1 answers is led to the proxy as any other answer of this host. */
 static bool is_loopback(const char *host)
 {
-	static const uint8_t one[16] = { [15] = 1 };
 	struct peer_address a;
 
-	if (!host || address_parse(span_of(host), &a) < 0)
-		return false;
-	return address_is_v4(&a) ? a.bytes[12] == 127 : memcmp(a.bytes, one, sizeof(one)) == 0;
+	return host && address_parse(span_of(host), &a) == 0 && address_is_v4(&a) &&
+	       a.bytes[12] == 127;
 }
 
 static void refuse_loopback(struct collector *c, const struct ast_item *item, const char *server)

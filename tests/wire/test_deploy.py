@@ -107,6 +107,19 @@ def test_a_loopback_with_the_clients_address_is_refused(new_wall):
     assert "proxy-protocol v2" in done.stderr and "source client;\n    ^^^^^^" in done.stderr
 
 
+def test_the_loopback_of_ipv6_answers_clients(lab, user, new_wall):
+    """What IPv4 forbids, IPv6 does: ::1 behind a firewall that dials in the client's name."""
+    leaf = lab.authority.issue("lucca.example", lab.folder / "leaves")
+    lucca = Prosody(lab, lab.firewall, "lucca.example", ["::1"], leaf, USERS)
+    try:
+        text = example("deploy/same-host-loopback.conf").replace("127.0.0.1:5322", "[::1]:5222")
+        new_wall(text.replace("proxy-protocol v2;", "source client;"), certificates=[lucca.certificate], **RULES).start()
+        juliet = user("juliet", lucca, 16, version=6, address=FIREWALL[6])
+        seen(lucca, juliet.source)
+    finally:
+        lucca.close()
+
+
 # ---- dialled by clients ----
 
 @both
