@@ -23,6 +23,7 @@
 #include "proxy/session_close.h"
 #include "proxy/worker.h"
 #include "rules/login.h"
+#include "rules/shadow.h"
 #include "xmpp/jid.h"
 
 enum login_of { LOGIN_PEER, LOGIN_ACCOUNT, LOGIN_OF };
@@ -146,7 +147,10 @@ enum nonza_fate login_failed(struct session *s, const struct stanza *st)
 	login_look(s, login_failure_counts(word) && !login_is_downgrade(s, word));
 	s->login.failure = word;
 	subject = relay_subject(s, DIRECTION_IN, NULL);
-	if ((r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v)) < 0)
+	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
+	if (s->worker->shadow && r == 0)
+		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
+	if (r < 0)
 		forward = apply_login_failure(s, r);
 	else
 		forward = apply_login(s, st, &v);

@@ -369,6 +369,51 @@ def test_downgrade_is_told_and_not_held_against_anybody(lab, padua, wall, new_cl
     assert "192.0.2.26" not in wall.bans() and "downgrade" in wall.process.text()
 
 
+# ---- SASL2 out of order ----
+
+NO = "not-authorized|policy-violation|invalid-mechanism|malformed-request|unsupported-stanza-type|aborted|not-well-formed"
+FIRST = base64.b64encode(b"n,,n=juliet,r=abcdefgh").decode()
+START = f"<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-1'><initial-response>{FIRST}</initial-response></authenticate>"
+
+
+@pytest.mark.parametrize("text", [
+    f"<response xmlns='{SASL2}'>AAAA</response>", f"<next xmlns='{SASL2}' task='x'/>", f"<abort xmlns='{SASL2}'/>",
+    f"<success xmlns='{SASL2}'><authorization-identifier>juliet@padua.example/x</authorization-identifier></success>",
+    f"<authenticate xmlns='{SASL2}'/>", START + START, START + "<message to='romeo@padua.example'><body>x</body></message>",
+    START + f"<abort xmlns='{SASL2}'/>",
+    START + "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+    f"<authenticate xmlns='{SASL2}' mechanism='HT-SHA-256-EXPR'><initial-response>AAAA</initial-response><fast xmlns='urn:xmpp:fast:0'/></authenticate>",
+    f"<authenticate xmlns='{SASL2}' mechanism='HT-SHA-256-NONE'><fast xmlns='urn:xmpp:fast:0'/></authenticate>",
+    START.replace("</authenticate>", "<resume xmlns='urn:xmpp:sm:3' previd='nobody' h='4294967295'/></authenticate>"),
+    START.replace("</authenticate>", "<bind xmlns='urn:xmpp:bind:0'>" + "<enable xmlns='urn:xmpp:sm:3'/>" * 20 + "</bind></authenticate>"),
+], ids=range(13))
+def test_sasl2_out_of_order(lab, padua, wall, text):
+    """Whatever order it comes in, nobody is logged in by it, the server answers or the stream ends, and the process lives."""
+    process = wall.proxies()
+    with RawClient(lab, padua, source="192.0.2.23") as raw:
+        raw.starttls().open().send(text + "<presence/></stream:stream>")
+        answer = raw.read_all(12)
+    assert re.search(NO + "|<challenge|</stream:stream>", answer) and "<success" not in answer, answer
+    assert "juliet@padua.example/" not in answer and wall.proxies() == process
+
+
+@pytest.mark.parametrize("talk_text", [
+    f"<success xmlns='{SASL2}'><authorization-identifier>romeo@padua.example/evil</authorization-identifier></success>",
+    f"<challenge xmlns='{SASL2}'/><success xmlns='{SASL}'/>", f"<continue xmlns='{SASL2}'/><success xmlns='{SASL2}'/>"], ids=range(3))
+def test_success_that_nobody_asked_for(lab, wall, talk_text):
+    """A server that lets in who has not come is not believed."""
+    def talk(c):
+        c.greet(BOTH)
+        c.send(talk_text)
+        c.read_all(10)
+
+    with LyingServer(lab, talk):
+        with RawClient(lab, PADUA_RAW, port=5722) as raw:
+            answer = raw.starttls().open().read_all()
+    assert "<success" not in answer and "internal-server-error" in answer
+    assert wall.event(rule="sasl.unasked")
+
+
 # ---- anonymous, and clients that end their lines ----
 
 def test_guests_have_their_limits(lab, padua, wall):
