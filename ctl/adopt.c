@@ -156,6 +156,8 @@ void adopt_end(struct daemon *d)
 	close(fd_of(d->former, "bundle"));
 	close(fd_of(d->former, "program"));
 	workers_go_on(d->workers);
+	if (json_is_true(json_object_get(d->former, "reload")))
+		daemon_reload(d, NULL, NULL);
 	control_go_on(d->control, d->former);
 	json_decref(d->former);
 	d->former = NULL;

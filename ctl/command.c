@@ -288,6 +288,18 @@ static const struct command {
 	{ "stop", ROLE_OWNER, command_stop },
 };
 
+/* Those that need no job (ctl/jobs.h), for sure. */
+static bool is_at_once(const char *cmd)
+{
+	static const char *const names[] = { "status", "rules", "sessions", "events", "ban", "unban",
+		"bans", "limits", "stop" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], cmd) == 0)
+			return true;
+	return false;
+}
+
 void command_run(void *arg, struct request *rq)
 {
 	struct daemon *d = arg;
@@ -295,7 +307,7 @@ void command_run(void *arg, struct request *rq)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(commands[i].name, rq->cmd) != 0)
 			continue;
-		if (upgrade_defers(d->upgrade, rq))
+		if (upgrade_defers(d->upgrade, rq, is_at_once(rq->cmd)))
 			return;
 		if (d->state != DAEMON_RUNNING)
 			request_refuse(rq, ANSWER_NO, NULL, "the daemon is %s",

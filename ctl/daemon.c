@@ -266,7 +266,8 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGCHLD)
 		workers_reap(d->workers);
-	else if (number == SIGHUP && d->state == DAEMON_RUNNING)
+	else if (number == SIGHUP && d->state == DAEMON_RUNNING &&
+		 !upgrade_defers_reload(d->upgrade))
 		daemon_reload(d, NULL, NULL);
 	else if (number == SIGUSR2 && d->state == DAEMON_RUNNING)
 		upgrade_start(d->upgrade, NULL, 0);

@@ -223,7 +223,7 @@ static bool state_fits(const json_t *state, struct buf *why)
 	static const struct member members[] = { { "threads", 'i', false }, { "args", 'a', false },
 		{ "generation", 'i', false }, { "seq", 'i', false }, { "born", 'i', false },
 		{ "since_ms", 'i', false }, { "since_mono_ms", 'i', false },
-		{ "loaded_ms", 'i', false }, { "trouble", 's', true }, { "failed", 's', true },
+		{ "loaded_ms", 'i', false }, { "trouble", 's', true }, { "reload", 'b', true }, { "failed", 's', true },
 		{ "listeners", 'a', false }, { "children", 'a', false },
 		{ "clients", 'a', false } };
 

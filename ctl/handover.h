@@ -9,7 +9,7 @@
  *    "parts":[{"fd"}] (of the policy, rules/part.h),
  *    "args":[text..] (of the program before, for the way back),
  *    "threads":n,"generation":n,"seq":n,"born":n,"since_ms":n,"since_mono_ms":n,"loaded_ms":n,
- *    "trouble":text,
+ *    "trouble":text, "reload":bool (one was asked for meanwhile),
  *    "listeners":[{"service","address","port","bound","transparent":bool,"thread","fd"}],
  *    "children":[{"pid","fd","unread":hex,"sandbox","version","retired":bool,"since_ms","until_ms",
  *                 "restarts","sessions"}],

@@ -59,6 +59,7 @@ struct upgrade {
 	uint64_t drain_ms, since_ms;
 	struct request *deferred[DEFERRED_MAX];
 	size_t n_deferred;
+	bool reload;      /* was asked for meanwhile */
 	int bundle, code; /* of the check */
 	struct part_set parts;
 	struct buf said;
@@ -108,6 +109,9 @@ static void deferred_run(struct upgrade *u)
 	size_t n = u->n_deferred;
 
 	u->n_deferred = 0;
+	if (u->reload && u->d->state == DAEMON_RUNNING)
+		daemon_reload(u->d, NULL, NULL);
+	u->reload = false;
 	for (size_t i = 0; i < n; i++)
 		command_run(u->d, u->deferred[i]);
 }
@@ -145,12 +149,21 @@ void upgrade_attention(const struct upgrade *u, json_t *lines)
 			lines, json_sprintf("the last upgrade failed: %s", u->failed));
 }
 
-bool upgrade_defers(struct upgrade *u, struct request *rq)
+/* From the moment on when a job of theirs would be queued behind ours. */
+bool upgrade_defers(struct upgrade *u, struct request *rq, bool at_once)
 {
-	if (u->stage != STAGE_QUIET || u->n_deferred == DEFERRED_MAX)
+	if (u->stage != STAGE_QUIET && (u->stage != STAGE_TURN || at_once))
+		return false;
+	if (u->n_deferred == DEFERRED_MAX)
 		return false;
 	u->deferred[u->n_deferred++] = rq;
 	return true;
+}
+
+bool upgrade_defers_reload(struct upgrade *u)
+{
+	u->reload |= u->stage == STAGE_TURN || u->stage == STAGE_QUIET;
+	return u->reload;
 }
 
 /* ---- the next program's arguments ---- */
@@ -353,6 +366,8 @@ static json_t *state_json(struct upgrade *u, int bundle, int program)
 
 	if (state)
 		json_object_set_new(state, "args", args_json(d));
+	if (state && u->reload)
+		json_object_set_new(state, "reload", json_true());
 	if (state && d->reload_trouble)
 		json_object_set_new(state, "trouble", json_string(d->reload_trouble));
 	return state;

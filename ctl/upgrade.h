@@ -20,8 +20,10 @@ void upgrade_free(struct upgrade *u);
 /* Starts one; takes rq (NULL: nobody asked on the socket). drain_ms 0: as the policy says. */
 void upgrade_start(struct upgrade *u, struct request *rq, uint64_t drain_ms);
 /* Is the daemon about to become another program? Then rq is taken, to be run there, or here should
- * it not come to that. */
-bool upgrade_defers(struct upgrade *u, struct request *rq);
+ * it not come to that. at_once: it needs no job (ctl/jobs.h) and is over before we go. */
+bool upgrade_defers(struct upgrade *u, struct request *rq, bool at_once);
+/* The same for a reload that nobody waits for. */
+bool upgrade_defers_reload(struct upgrade *u);
 /* In the next program: the one before handed over to us; or it is the one before, and failed says
  * why the next one did not take it. */
 void upgrade_done(struct upgrade *u, const char *failed);

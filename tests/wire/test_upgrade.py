@@ -237,6 +237,51 @@ def test_signal_upgrades_too(made, talk):
     go_on(talkers)
 
 
+def test_operators_notice_nothing(made, talk):
+    """Whatever is asked while the programs change is answered, by one program or the other, and done once."""
+    talkers, stop, asked, failed = talk(2), threading.Event(), [], []
+
+    def ask(commands):
+        while not stop.is_set():
+            for command in commands(len(asked)):
+                done = made.run("--json", *command, check=False)
+                asked.append(command)
+                if done.returncode != 0:
+                    failed.append((command, done.stderr))
+    threads = [threading.Thread(target=ask, args=(commands,)) for commands in (
+        lambda n: [("list", "add", "bad_hosts", f"asked-{n}.example"), ("list", "del", "bad_hosts", f"asked-{n}.example")],
+        lambda n: [("ban", f"198.18.{n // 250 % 250}.{n % 250}", "--for", "1h")],
+        lambda n: [("status",), ("sessions",), ("list",)],
+        lambda n: [("reload",)])]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            made.ctl("upgrade")
+            go_on(talkers, 3)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not failed and len(asked) > 20, (len(asked), failed[:3])
+    assert sorted(made.bans()) == sorted({c[1] for c in asked if c[0] == "ban"})
+    shown = made.ctl("list", "show", "bad_hosts")["entries"]
+    assert len(shown) == 10000 and not [e for e in shown if e["entry"].startswith("asked-")]
+    go_on(talkers)
+
+
+def test_stop_in_the_middle_of_an_upgrade(made, talk):
+    talkers = talk(1)
+    upgrade = made.namespace.start(*made.ctl_command("--json", "upgrade"), stdout=-1, stderr=-1, text=True)
+    wait_for(lambda: "event=upgrade-asked" in made.process.text(), 10, "the upgrade to begin")
+    made.process.kill(signal.SIGTERM)
+    wait_for(lambda: not made.process.alive(), 30, "the end of the daemon")
+    upgrade.communicate(timeout=20)
+    wait_for(lambda: talkers[0].error, 10, "the end of the session")
+    assert "event=stopped" in made.process.text()
+    made.start()
+
+
 def refused(made, talkers, *texts):
     """Nothing has changed, and the answer says why."""
     pid, proxies = made.process.pid, made.proxies()
