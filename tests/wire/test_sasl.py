@@ -6,6 +6,7 @@ import hmac
 import html
 import re
 import ssl
+import time
 import types
 
 import pytest
@@ -39,6 +40,7 @@ chain logins {{
     rule down  {{ login.failure is temporary-auth-failure                          log, accept }}
     rule brute {{ login.failures.peer > 4                                          ban 10m, close policy-violation "too many attempts" }}
     rule quiet {{ login.account is tybalt@padua.example                            drop, log }}
+    rule slow  {{ login.account is sampson@padua.example                           tarpit 1s }}
     rule seen  {{ login.failures.account > 2                                       mark guessed }}
 }}
 """
@@ -330,6 +332,20 @@ def test_account_of_scram_and_silence(lab, padua, wall):
         answer = raw.read_all()
         assert "<failure" not in answer and "<stream:error" not in answer
     assert wall.event(rule="quiet")["xmpp"]["account"] == "tybalt@padua.example"
+
+
+def test_guessers_wait(lab, padua, wall):
+    """After "tarpit" the answer comes at once and the next attempt is not heard before its time; others do not wait."""
+    with RawClient(lab, padua, source="192.0.2.22") as raw, RawClient(lab, padua, source="192.0.2.21") as other:
+        raw.starttls().open()
+        other.starttls().open()
+        begun = time.monotonic()
+        assert "not-authorized" in guess(raw, "sampson")
+        first = time.monotonic() - begun
+        assert "<success" in guess(other, "mercutio", "queen-mab")
+        between = time.monotonic() - begun
+        assert "<success" in guess(raw, "mercutio", "queen-mab")
+        assert max(first, between) < 0.9 < time.monotonic() - begun
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["sasl1", "sasl2"])
