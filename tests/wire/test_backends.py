@@ -11,7 +11,7 @@ import pytest
 from deploy import RULES, Names, another_prosody, example
 from lab import wait_for
 from liar import HEADER, STARTTLS_ONLY
-from raw import RawClient, header
+from raw import STARTTLS, RawClient, header
 
 FIREWALL = {4: "192.0.2.1", 6: "2001:db8:1::1"}
 USERS = {"juliet": "balcony", "romeo": "orchard"}
@@ -158,6 +158,20 @@ def test_names_that_do_not_resolve(ejabberd, names, user, new_wall):
     wait_for(lambda: "error" in wall.process.text() and "xmpp.mantua.example" in wall.process.text(), 10, "a failed lookup")
     assert user("juliet", ejabberd, 11, address=FIREWALL[4]).alive()
     assert rows(wall)["mantua", "xmpp.mantua.example:5222"]["state"] == "up"
+
+
+def test_upgrade(verona2, prosody, names, user, new_wall):
+    """Another child takes over: it knows the names, checks for itself, and the old one's sessions stay."""
+    wall = new_wall(example("deploy/backends.conf"), **RULES).start("--no-firewall")
+    wait_state(wall, "xmpp.mantua.example:5223", "up")
+    juliet = user("juliet", prosody, 11, address=FIREWALL[4])
+    wall.ctl("upgrade")
+    for server in ("198.51.100.10:5222", "198.51.100.30:5222", "xmpp.mantua.example:5223"):
+        wait_state(wall, server, "up")
+    romeo = user("romeo", prosody, 12, address=FIREWALL[4])
+    juliet.say(romeo.jid, "still here")
+    romeo.body("still here")
+    assert {r["sessions"] for r in rows(wall).values()} == {0, 1}
 
 
 # ---- servers that lie ----
@@ -307,6 +321,22 @@ def test_none_is_up(lab, prosody, new_client, new_wall):
         liar.close()
 
 
+def test_all_hang(lab, prosody, new_client, new_wall):
+    """Nobody waits for ever: each server has the time to connect, then the client is told."""
+    liars = [Liar(lab, LIARS["silent"][0], port) for port in (7781, 7782)]
+    try:
+        wall = new_wall(backends("""upstream backend verona; timeouts { connect 1s; } }
+            backend verona { servers 198.51.100.10:7781, 198.51.100.10:7782; check off; }""")).start("--no-firewall")
+        juliet, begun = new_client("juliet"), time.monotonic()
+        juliet.dial(prosody, "juliet", 11, address=FIREWALL[4])
+        juliet.stanza("remote-connection-failed", seconds=10)
+        assert time.monotonic() - begun > 1.5 and counter(wall, "backend.failover") >= 1
+        assert all(liar.held for liar in liars)
+    finally:
+        for liar in liars:
+            liar.close()
+
+
 def test_a_thousand_while_none_is_up(lab, prosody, new_wall):
     """Each hears at once that there is no server, and nothing is left of it; between them nothing runs."""
     wall = new_wall(backends("""tls optional; sessions-per-address 0; upstream backend verona; }
@@ -377,6 +407,28 @@ def test_disguised_domains(lab, prosody, new_wall):
             got = [k for k, s in servers.items() if len(s.heard) > before[k]]
             assert got == ([wanted] if wanted else []), spelled
         assert counter(wall, "refused.header.domain") >= 5
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+def test_another_domain_behind_tls(lab, prosody, ejabberd, new_wall):
+    """What was said in clear text is forgotten, the server chosen by it, too."""
+    servers = {"a": Recorder(lab, 7791), "b": Recorder(lab, 7792)}
+    try:
+        new_wall(backends("""tls optional; upstream backend a, b; }
+            backend a { domains "mantua.example"; servers 198.51.100.10:7791 plain; check off; }
+            backend b { domains "verona.example"; servers 198.51.100.10:7792 plain; check off; }""")).start("--no-firewall")
+        with RawClient(lab, prosody, address=FIREWALL[4]) as raw:
+            raw.send(header("mantua.example"))
+            raw.read_until("</stream:features>")
+            raw.send(STARTTLS)
+            raw.read_until("<proceed[^>]*>")
+            raw.wrap()
+            raw.send(header("verona.example"))
+            raw.read_until("<stream:features")
+        assert len(servers["a"].heard) == 1 and len(servers["b"].heard) == 1
+        assert "to='verona.example'" in servers["b"].heard[0].replace('"', "'")
     finally:
         for server in servers.values():
             server.close()
