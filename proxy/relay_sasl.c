@@ -191,7 +191,7 @@ static void sasl2_learn(struct session *s, const struct stanza *st)
 /* The answer to an inline <resume/> that never reached the server. */
 static int sasl2_add_failed(struct session *s, const struct stanza *st)
 {
-	struct xml_element *failed = element_new(st->arena, NS_SM, "failed");
+	struct xml_element *failed = element_new(st->arena, sm_namespace(&s->sm), "failed");
 	struct xml_element *why = element_new(st->arena, NS_STANZAS, "item-not-found");
 
 	s->sm_refused = false;
