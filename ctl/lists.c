@@ -333,7 +333,8 @@ static int edit_run(struct lists *l, struct lists_edit *edit,
 		buf_putf(&edit->error, "cannot write %s: %s", one->info->path, err_text(r));
 		return r;
 	}
-	edit->renew = lists_too_many(one->info, edit->n_add + edit->n_del);
+	edit->renew = lists_too_many(one->info, edit->n_add + edit->n_del) ||
+		      policy_list_beside(l->policy, edit->name) > LISTS_LIVE_MAX;
 	one->ahead |= edit->renew;
 	if (edit->renew)
 		return 0;

@@ -146,3 +146,16 @@ int policy_list_edits(const struct policy *p, const char *set,
 	pthread_rwlock_unlock(&p->program->lock);
 	return 0;
 }
+
+size_t policy_list_beside(const struct policy *p, const char *set)
+{
+	const struct list *l = program_find_list(p->program, set);
+	size_t n = 0;
+
+	if (l && l->pack) {
+		pthread_rwlock_rdlock(&p->program->lock);
+		n = l->n_entries + l->n_pack_gone;
+		pthread_rwlock_unlock(&p->program->lock);
+	}
+	return n;
+}

@@ -29,6 +29,8 @@ int policy_list_compare(const struct policy *p, const char *set, const struct so
  * it is none. */
 int policy_list_edits(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, bool add, const struct list_look *look), void *arg);
+/* How many edits stand beside its pack, of which each costs more than an entry in it; 0: it is none. */
+size_t policy_list_beside(const struct policy *p, const char *set);
 /* Under which path those are among the sources: lines "+ENTRY until TIME", "-ENTRY". */
 enum { LIST_EDITS_PATH_MAX = 192 };
 void list_edits_path(const char *set, char path[LIST_EDITS_PATH_MAX]);
