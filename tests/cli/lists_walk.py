@@ -253,6 +253,22 @@ class Compiled(Base):
         self.expect(found=1)
         self.assertEqual(self.in_force(), 72002)
 
+    def test_a_rollback_finds_what_was_compiled(self):
+        self.start()
+        before = self.status()["policy"]
+        self.hosts.write_text(self.hosts.read_text() + "one.more.example\n")
+        wait(lambda: self.in_force() == 12002)
+        self.write_policy("define nothing = 1;\n")
+        self.answer("reload", "--confirm", "1h")
+        self.answer("list", "del", "hosts", "host9.listed.example")
+        self.answer("rollback")
+        self.assertEqual(self.in_force(), 12001)
+        self.assertNotEqual(self.status()["policy"], before)
+        self.assertEqual(self.counters()["cache.refused"], 0)
+        shown = [row["entry"] for row in self.answer("list", "show", "hosts")["entries"]]
+        self.assertIn("one.more.example", shown)
+        self.assertNotIn("host9.listed.example", shown)
+
     def test_a_start_that_is_refused_writes_nothing(self):
         self.hosts.write_text(self.hosts.read_text() + "not a domain\n")
         done = self.popen()
