@@ -56,3 +56,12 @@ rule a { nick contains @words mark nick } rule b { status contains @words mark s
 rule a { not (body contains @words) mark clean } rule b { text contains @words mark text } ; accept - mark clean mark text ; <message><body>coffee</body><x xmlns='urn:x' y='casino'/></message>
 rule a { body contains @words mark first } rule b { body contains @words mark second } ; accept - mark first mark second ; <message><subject>tea</subject></message> <message><body>tea</body></message>
 rule a { body contains @words mark first } rule b { text contains @words mark second } ; accept - ; <message><body>tea</body></message> <message><body>coffee</body></message>
+:with
+# Where the kind has been looked at it is not asked again (rules/guard.c), but only the kind.
+rule a { message drop } ; accept - ; <iq/>
+rule a { (message or presence) drop } ; drop a ; <presence/>
+rule a { (message or presence) and type is chat drop } ; accept - ; <presence/>
+rule a { message and presence drop } ; accept - ; <message/>
+rule a { message and (type is chat or presence) drop } ; accept - ; <message/>
+rule a { message and kind is not message drop } rule b { message and not (type is chat) mark b } ; accept - mark b ; <message/>
+rule a { kind is message and type is chat drop } ; drop a ; <message type='chat'/>

@@ -107,47 +107,64 @@ static void test_many(void **state)
 	same_check(span_of(text));
 }
 
-/* Each character there is, where a mark could stand. */
+static size_t encode(uint32_t cp, char bytes[5])
+{
+	size_t n = 0;
+
+	if (cp < 0x80) {
+		bytes[n++] = (char)cp;
+	} else if (cp < 0x800) {
+		bytes[n++] = (char)(0xc0 | cp >> 6);
+	} else if (cp < 0x10000) {
+		bytes[n++] = (char)(0xe0 | cp >> 12);
+		bytes[n++] = (char)(0x80 | (cp >> 6 & 63));
+	} else {
+		bytes[n++] = (char)(0xf0 | cp >> 18);
+		bytes[n++] = (char)(0x80 | (cp >> 12 & 63));
+		bytes[n++] = (char)(0x80 | (cp >> 6 & 63));
+	}
+	if (cp >= 0x80)
+		bytes[n++] = (char)(0x80 | (cp & 63));
+	bytes[n] = '\0';
+	return n;
+}
+
+/* Of the large scripts in which nothing folds a sample will do. */
+static bool is_tested(uint32_t cp, const char *bytes, size_t n)
+{
+	struct folded f;
+
+	if (cp < 0x3400 || (cp >= 0xe000 && cp < 0x10000) || cp % 64 == 0)
+		return true;
+	assert_int_equal(text_casefold(&arena, (struct span){ bytes, n }, &f), 0);
+	return f.len != n || memcmp(f.text, bytes, n) != 0;
+}
+
+/* Each character where a mark could stand ('~'). */
 static void test_every_character(void **state)
 {
-	static const char *const around[] = { "evil%scom", "evil.%scom", "evil%s.com",
-		"http%s//evil/", "http:%s//evil", "see %s65vil.com", "evil [%s] com",
-		"evil %s.] com", "evil [.%s com", "x%smailto:a@b", "evil %s com", "evil[dot%scom",
-		"%shttp://evil.com%s", "www%sevil%scom", "user%sevil.com/", "[%s.]com",
-		"evil%s63om" };
+	static const char *const around[] = { "evil~com", "evil.~com", "evil~.com", "http~//evil/",
+		"http:~//evil", "see ~65vil.com", "evil [~] com", "evil ~.] com", "evil [.~ com",
+		"x~mailto:a@b", "evil ~ com", "evil[dot~com", "~http://evil.com~", "www~evil~com",
+		"user~evil.com/", "[~.]com", "evil~63om" };
 	char bytes[5], text[128];
 
 	(void)state;
 	for (uint32_t cp = 0x21; cp <= 0x10ffff; cp++) {
-		size_t n = 0;
+		size_t n = encode(cp, bytes), len;
 
-		if (cp == 0x7f)
-			cp = 0xa0;
-		if (cp == 0xd800)
-			cp = 0xe000;
-		if (cp == 0xfffe || cp == 0xffff ||
-			(cp > 0x20000 && (cp & 0xff) > 4 && cp < 0xe0000))
+		if (text_valid(bytes, n, NULL) != n || !is_tested(cp, bytes, n))
 			continue;
-		if (cp < 0x80)
-			bytes[n++] = (char)cp;
-		else if (cp < 0x800)
-			bytes[n++] = (char)(0xc0 | cp >> 6);
-		else if (cp < 0x10000)
-			bytes[n++] = (char)(0xe0 | cp >> 12),
-			bytes[n++] = (char)(0x80 | (cp >> 6 & 63));
-		else
-			bytes[n++] = (char)(0xf0 | cp >> 18),
-			bytes[n++] = (char)(0x80 | (cp >> 12 & 63)),
-			bytes[n++] = (char)(0x80 | (cp >> 6 & 63));
-		if (cp >= 0x80)
-			bytes[n++] = (char)(0x80 | (cp & 63));
-		bytes[n] = '\0';
 		for (size_t i = 0; i < sizeof(around) / sizeof(*around); i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-			snprintf(text, sizeof(text), around[i], bytes, bytes);
-#pragma GCC diagnostic pop
-			same_check(span_of(text));
+			len = 0;
+			for (const char *p = around[i]; *p; p++)
+				if (*p == '~') {
+					memcpy(text + len, bytes, n);
+					len += n;
+				} else {
+					text[len++] = *p;
+				}
+			same_check((struct span){ text, len });
 		}
 		arena_reset(&arena);
 	}
@@ -167,7 +184,7 @@ static void test_thrown(void **state)
 	char text[512];
 
 	(void)state;
-	for (int i = 0; i < 60000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		size_t len = 0, n;
 
 		random = random * 1664525u + 1013904223u;
