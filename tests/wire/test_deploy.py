@@ -148,8 +148,8 @@ def test_explicit_with_the_clients_address(prosody, user, new_wall, version):
 
 @pytest.fixture
 def names(lab):
-    """dns.conf, asked by the clients' host."""
-    lines = [line for line in (EXAMPLES / "deploy/dns.conf").read_text().split("\n") if not line.startswith("#")]
+    """records.dnsmasq, asked by the clients' host."""
+    lines = [line for line in (EXAMPLES / "deploy/records.dnsmasq").read_text().split("\n") if not line.startswith("#")]
     made = Names(lab, lab.client, *lines)
     yield made
     made.close()
@@ -157,7 +157,7 @@ def names(lab):
 
 @ways
 def test_explicit_by_dns(prosody, names, user, new_wall, direct):
-    """dns.conf: an unmodified client finds the firewall by its SRV records, for STARTTLS and for direct TLS."""
+    """records.dnsmasq: an unmodified client finds the firewall by its SRV records, for STARTTLS and for direct TLS."""
     wall = new_wall(example("deploy/explicit.conf"), **RULES).start("--no-firewall")
     juliet = user("juliet", prosody, 11, address="dns", port=5999, direct=direct)
     row = [s for s in wall.sessions() if s["jid"].startswith("juliet@")][0]
