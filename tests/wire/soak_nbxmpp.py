@@ -92,6 +92,8 @@ class User:
         if stanza.getType() == "error":
             if number[0] == "soak":
                 self.errors[number[1]] += 1
+        elif (stanza.getBody() or "").startswith("soak ") and str(stanza.getFrom()) != self.spec["peer"]:
+            self.trouble.append(f"a stray message from {stanza.getFrom()}")
         elif (stanza.getBody() or "").startswith("soak "):
             self.got[stanza.getBody().split()[1]] += 1
 

@@ -21,7 +21,7 @@ import threading
 import slixmpp
 
 KINDS = ["keep"] * 5 + ["dropin", "dropout", "bouncein", "bounceout"]
-BACK_SECONDS = (0.02, 0.3)
+BACK_SECONDS, STUCK_SECONDS = (0.02, 0.3), 20
 
 
 def say(**what):
@@ -104,6 +104,8 @@ class User:
         if message["type"] == "error":
             if message["id"].startswith("soak-"):
                 self.errors[message["id"].split("-")[1]] += 1
+        elif message["body"].startswith("soak ") and str(message["from"]) != self.spec["peer"]:
+            self.trouble.append(f"a stray message from {message['from']}")
         elif message["body"].startswith("soak "):
             self.got[message["body"].split()[1]] += 1
 
@@ -121,7 +123,13 @@ class User:
 
     async def run(self):
         while True:
-            await self.up.wait()
+            try:
+                await asyncio.wait_for(self.up.wait(), STUCK_SECONDS)
+            except asyncio.TimeoutError:
+                # A connection that dies inside its TLS handshake is not always told of.
+                self.xmpp.abort()
+                self.dial()
+                continue
             if not self.going:
                 await asyncio.sleep(0.05)
                 continue
