@@ -855,7 +855,7 @@ def test_session_of_another_is_not_resumed(lab, trap, dial):
         refused(victim, "undefined-condition")
 
 
-@pytest.mark.parametrize("text", [AUTH + STARTTLS, STARTTLS + AUTH, STARTTLS + STARTTLS, BIND_REQUEST + STARTTLS + " "])
+@pytest.mark.parametrize("text", [AUTH + STARTTLS, STARTTLS + AUTH, STARTTLS + STARTTLS, BIND_REQUEST + STARTTLS + " <"])
 def test_starttls_in_the_middle(trap, honest, dial, text):
     """Where TLS is optional it comes before everything else, alone."""
     raw = dial(5422).open()
