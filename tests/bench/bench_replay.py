@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""replay of a large capture beside bare expat on its payload: `bench_replay.py BUILD [--megabytes 1000] [--runs 3]`.
+"""replay of a large capture beside bare expat on its payload: `bench_replay.py BUILD [--megabytes 1000] [--runs 3] [--write]`.
 
 The capture is made here: sessions of clients with stanzas of 300 bytes in both directions, in segments as TCP makes them,
 acknowledged; every eighth connection at the same time as others. Prints a Markdown table: processor seconds (user and system)
-of xmppwall-nfq, and of expat alone on the same bytes in one process, the least of the runs; and the most memory it held."""
+of xmppwall-nfq, and of expat alone on the same bytes in one process, the least of the runs; and the most memory it held. --write
+puts it into docs/BENCHMARKS.md, section Replay."""
 import argparse
 import os
 import pathlib
-import resource
 import socket
 import struct
 import subprocess
@@ -99,14 +99,32 @@ def make(folder, megabytes):
 
 def cpu(*command):
     """Processor seconds and the most memory of a child, in MiB."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.Popen(command, stdout=subprocess.PIPE)
     text = child.stdout.read()
     _, status, used = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"{command[0]}: status {status}")
-    del before
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text
+
+
+def measure(given, folder):
+    """The lines of the table."""
+    size, payload = make(folder, given.megabytes)
+    expat = min(float(cpu(given.build / "bin/expat_streams", folder / "payload")[2]) for _ in range(given.runs))
+    yield f"| a capture of {size >> 20} MiB, payload {payload >> 20} MiB | CPU s | MB/s of payload | speed, bare expat is 1 | memory MiB |"
+    yield "|---|--:|--:|--:|--:|"
+    yield f"| expat alone on the payload | {expat:.2f} | {payload / expat / 1e6:.0f} | 1 | |"
+    words = ", ".join(f'"secret{i} word{i}"' for i in range(1000))
+    empty = folder / "empty.pcap"
+    with open(folder / "made.pcap", "rb") as made:
+        empty.write_bytes(made.read(24))
+    for what, rules in (("no rules", PLAIN), ("1,000 folded keywords, domains, a limit", KEYWORDS.format(words))):
+        (folder / "bench.rules").write_text(rules)
+        command = (given.build / "bin/xmppwall-nfq", "--replay", "--summary", "--rules", folder / "bench.rules")
+        start = min(cpu(*command, empty)[0] for _ in range(given.runs))
+        took, memory = min(cpu(*command, folder / "made.pcap")[:2] for _ in range(given.runs))
+        took -= start
+        yield f"| replay, {what} | {took:.2f} | {payload / took / 1e6:.0f} | {expat / took:.2f} | {memory:.0f} |"
 
 
 def main():
@@ -114,24 +132,17 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        size, payload = make(folder, given.megabytes)
-        print(f"capture of {size >> 20} MiB, payload {payload >> 20} MiB\n")
-        expat = min(float(cpu(given.build / "bin/expat_streams", folder / "payload")[2]) for _ in range(given.runs))
-        print("| replay of a capture, stanzas of 300 bytes | CPU s | MB/s of payload | speed of bare expat's | memory MiB |\n|---|--:|--:|--:|--:|")
-        print(f"| expat alone on the payload | {expat:.2f} | {payload / expat / 1e6:.0f} | 1 | |")
-        words = ", ".join(f'"secret{i} word{i}"' for i in range(1000))
-        for what, rules in (("no rules", PLAIN), ("1,000 folded keywords, domains, a limit", KEYWORDS.format(words))):
-            (folder / "bench.rules").write_text(rules)
-            command = (given.build / "bin/xmppwall-nfq", "--replay", "--summary", "--rules", folder / "bench.rules")
-            empty = folder / "empty.pcap"
-            empty.write_bytes((folder / "made.pcap").open("rb").read(24))
-            start = min(cpu(*command, empty)[0] for _ in range(given.runs))
-            took, memory = min((cpu(*command, folder / "made.pcap")[:2] for _ in range(given.runs)))
-            took -= start
-            print(f"| replay, {what} | {took:.2f} | {payload / took / 1e6:.0f} | {expat / took:.2f} | {memory:.0f} |")
+        lines = []
+        for line in measure(given, pathlib.Path(name)):
+            print(line, flush=True)
+            lines.append(line)
+    if given.write:
+        page = pathlib.Path(__file__).parents[2] / "docs/BENCHMARKS.md"
+        before, _, rest = page.read_text().partition("<!-- replay:begin -->\n")
+        page.write_text(before + "<!-- replay:begin -->\n" + "\n".join(lines) + "\n<!-- replay:end -->" + rest.partition("<!-- replay:end -->")[2])
 
 
 if __name__ == "__main__":
