@@ -89,6 +89,14 @@ static void del_work(void *arg)
 	job->code = lists_remove(job->d->config->lists, &job->edit);
 }
 
+/* Only where there is something to say. */
+static json_t *hashed_put(const struct list_job *job, json_t *answer)
+{
+	if (job->edit.hashed)
+		json_object_set_new(answer, "hashed", json_integer((json_int_t)job->edit.hashed));
+	return answer;
+}
+
 static void edit_answered(void *arg, int code, const char *text)
 {
 	struct list_job *job = arg;
@@ -98,13 +106,12 @@ static void edit_answered(void *arg, int code, const char *text)
 			err_text(code), text);
 	if (strcmp(job->what, "del") == 0)
 		request_answer(
-			job->rq, json_pack("{s:I,s:I}", "removed", (json_int_t)job->edit.removed,
-					 "hashed", (json_int_t)job->edit.hashed));
+			job->rq, hashed_put(job, json_pack("{s:I}", "removed",
+							 (json_int_t)job->edit.removed)));
 	else
 		request_answer(job->rq,
-			json_pack("{s:I,s:I,s:I}", "added", (json_int_t)job->edit.added, "present",
-				(json_int_t)job->edit.present, "hashed",
-				(json_int_t)job->edit.hashed));
+			hashed_put(job, json_pack("{s:I,s:I}", "added", (json_int_t)job->edit.added,
+						"present", (json_int_t)job->edit.present)));
 	job_free(job);
 }
 
