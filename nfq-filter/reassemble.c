@@ -135,6 +135,9 @@ static size_t compare(const struct reassembly *r, int64_t at, char *data, size_t
 		if (write)
 			memcpy(data + o.offset, o.known, o.len);
 	}
+	/* Behind a hole, most segments come in order, too. */
+	if (r->last && at >= (int64_t)(r->last->at + r->last->len))
+		return n;
 	for (const struct reassembly_piece *p = r->held; p && (int64_t)p->at < at + (int64_t)len;
 		p = p->next) {
 		if (!overlap_find(p->bytes, p->at, p->len, at, len, &o))
