@@ -266,6 +266,18 @@ class Replay(unittest.TestCase):
         self.assertGreater(summary["counters"]["tcp.gap"], 0)
         self.assertIn("gap", [n["note"] for n in notes])
 
+    def test_snap_length(self):
+        """Packets that were cut when they were captured: what is there is read, what is not is told."""
+        frames = Frames(CAPTURES / "ejabberd.pcap").frames
+        whole = self.heart(self.replay(CAPTURES / "ejabberd.pcap", rules=STILL)[0])
+        made = struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 260, 1) + b"".join(
+            struct.pack("<IIII", s, f, len(b[:260]), len(b)) + b[:260] for s, f, b in frames)
+        verdicts, _, summary = self.replay(self.write(made), rules=STILL)
+        self.assertGreater(summary["counters"]["packet.cut"], 10)
+        self.assertGreater(summary["counters"]["tcp.gap"], 10)
+        self.assertGreater(len(verdicts), 10)
+        self.assertTrue(all(v[:9] in [w[:9] for w in whole] for v in self.heart(verdicts)))
+
     def test_inside(self):
         """A connection opened by what we protect: the far server is the peer."""
         capture = CAPTURES / "prosody.pcap"
