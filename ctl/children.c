@@ -43,6 +43,22 @@ struct child *child_new(struct workers *w, enum child_role role)
 	return c;
 }
 
+unsigned child_slot(const struct child *c)
+{
+	return (unsigned)__builtin_ctz(c->bit);
+}
+
+bool child_set_slot(struct child *c, unsigned slot)
+{
+	struct workers *w = c->workers;
+
+	if (slot > CHILDREN_MAX || (w->bits & ~c->bit & 1u << slot))
+		return false;
+	w->bits = (w->bits & ~c->bit) | 1u << slot;
+	c->bit = 1u << slot;
+	return true;
+}
+
 void child_free(struct child *c)
 {
 	struct workers *w = c->workers;

@@ -169,7 +169,8 @@ static json_t *counters_json(const struct daemon *d)
 	metric *value;
 
 	for (size_t at = 0; metrics_each(d->metrics, &at, &name, &value);)
-		if (strncmp(name, "rule.", 5) != 0) /* "rules" shows them beside their rules */
+		/* "rules" shows those beside their rules, "workers" these. */
+		if (strncmp(name, "rule.", 5) != 0 && strncmp(name, "child.", 6) != 0)
 			json_object_set_new(all, name, json_integer((json_int_t)metric_get(value)));
 	return all;
 }

@@ -31,6 +31,7 @@
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
+#include "ctl/link.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
 #include "ctl/probation.h"
@@ -148,12 +149,23 @@ static void on_worker_settle(void *arg)
 	shadows_stop(d->shadows);
 }
 
-static void on_worker_down(void *arg, bool serving, json_int_t left)
+/* What one that died left in the gauge all children share. */
+static void gauge_settle(struct daemon *d, unsigned slot)
 {
-	struct daemon *d = arg;
+	metric *all = metrics_find(d->metrics, "session.active"), *own;
+	char name[METRIC_NAME_MAX];
+	uint64_t left;
 
-	if (left >= 0) /* a gauge of the children's: one that died left its own behind */
-		metric_set(metrics_find(d->metrics, "session.active"), (uint64_t)left);
+	snprintf(name, sizeof name, LINK_GAUGE_SESSIONS, slot);
+	own = metrics_find(d->metrics, name);
+	left = metric_get(own);
+	metric_sub(all, left < metric_get(all) ? left : metric_get(all));
+	metric_set(own, 0);
+}
+
+static void on_worker_down(void *arg, bool serving, unsigned slot)
+{
+	gauge_settle(arg, slot);
 	if (serving)
 		on_worker_settle(arg);
 }

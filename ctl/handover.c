@@ -124,7 +124,7 @@ static bool child_fits(const json_t *child, struct buf *why)
 	static const struct member members[] = { { "pid", 'i', false }, { "fd", 'L', false },
 		{ "unread", 's', false }, { "sandbox", 's', false }, { "version", 's', false },
 		{ "retired", 'b', false }, { "since_ms", 'i', false }, { "until_ms", 'i', false },
-		{ "restarts", 'i', false }, { "sessions", 'i', false } };
+		{ "restarts", 'i', false }, { "sessions", 'i', false }, { "slot", 'i', false } };
 	siginfo_t info = { 0 };
 	json_int_t pid;
 
@@ -223,8 +223,8 @@ static bool state_fits(const json_t *state, struct buf *why)
 	static const struct member members[] = { { "threads", 'i', false }, { "args", 'a', false },
 		{ "generation", 'i', false }, { "seq", 'i', false }, { "born", 'i', false },
 		{ "since_ms", 'i', false }, { "since_mono_ms", 'i', false },
-		{ "loaded_ms", 'i', false }, { "trouble", 's', true }, { "reload", 'b', true }, { "failed", 's', true },
-		{ "listeners", 'a', false }, { "children", 'a', false },
+		{ "loaded_ms", 'i', false }, { "trouble", 's', true }, { "reload", 'b', true },
+		{ "failed", 's', true }, { "listeners", 'a', false }, { "children", 'a', false },
 		{ "clients", 'a', false } };
 
 	static const struct member parts[] = { { "parts", 'a', false } };

@@ -12,12 +12,12 @@
  *    "trouble":text, "reload":bool (one was asked for meanwhile),
  *    "listeners":[{"service","address","port","bound","transparent":bool,"thread","fd"}],
  *    "children":[{"pid","fd","unread":hex,"sandbox","version","retired":bool,"since_ms","until_ms",
- *                 "restarts","sessions"}],
+ *                 "restarts","sessions","slot"}],
  *    "clients":[{"fd","unread":hex,"follows":bool,"requests":[request..],"answer":{..}}],
  *    "failed":text}
  *
- * With "check" there are only "parts" and "fds" with "bundle": the next program is to say whether it
- * could take the rest. "failed": it came back, and why. Times are milliseconds. */
+ * With "check" there are only "parts" and "fds" with "bundle": the next program is to say whether
+ * it could take the rest. "failed": it came back, and why. Times are milliseconds. */
 #pragma once
 
 #include <stdbool.h>

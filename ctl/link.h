@@ -9,7 +9,8 @@
  *   listen    {"m","service","address","port","thread"} + socket  bound and listening; port as peers dial it
  *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
  *   streams   {"m"} + file or memfd               the shelf (base/shelf.h) with stream management's ledgers; before start
- *   start     {"m","serial"}                      enter the sandbox, accept from now on; sessions are numbered behind serial
+ *   start     {"m","serial","slot"}               enter the sandbox, accept from now on; sessions are numbered behind serial;
+ *             slot: number of its own gauges in the shared page
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
@@ -55,6 +56,9 @@
 
 /* Of the shelf of stream management: bytes of a slot, version of what is in it (proxy/sm.c). */
 enum { LINK_SM_SLOT = 2560, LINK_SM_VERSION = 1 };
+
+/* Sessions of the child in that slot, in the shared page: what it leaves in session.active when it dies. */
+#define LINK_GAUGE_SESSIONS "child.%u.sessions"
 
 /* Daemon's ceiling for a line from a worker; worker's for a line from the daemon. */
 enum { LINK_LINE_FROM_WORKER = 256 * 1024, LINK_LINE_FROM_DAEMON = 16 * 1024 * 1024,

@@ -85,22 +85,20 @@ void workers_child_up(void *arg, struct worker *worker)
 		say_listen(c, &w->listeners.all[i]);
 	if (w->spec.streams_fd >= 0)
 		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
-	child_say(
-		c, json_pack("{s:s,s:I}", "m", "start", "serial", w->born++ * SERIALS_A_CHILD), -1);
+	child_say(c,
+		json_pack("{s:s,s:I,s:i}", "m", "start", "serial", w->born++ * SERIALS_A_CHILD,
+			"slot", (int)child_slot(c)),
+		-1);
 }
 
 void workers_child_down(void *arg, struct worker *worker)
 {
 	struct child *c = arg;
 	struct workers *w = c->workers;
-	json_int_t left = 0;
 
 	(void)worker;
-	for (struct child *other = w->children; other; other = other->next)
-		left += other == c ? 0 : other->sessions;
 	calls_lose(w, c);
-	w->spec.on_down(
-		w->spec.arg, c->role == CHILD_SERVING, worker_ended_well(c->worker) ? -1 : left);
+	w->spec.on_down(w->spec.arg, c->role == CHILD_SERVING, child_slot(c));
 	c->sessions = 0;
 	if (!child_down(c) && !w->stopping)
 		w->spec.on_change(w->spec.arg);

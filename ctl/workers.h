@@ -27,9 +27,8 @@ struct workers_spec {
 	int (*on_quarantine)(void *arg, json_t *stanza);
 	/* A child got ready, or went: tell systemd, status. */
 	void (*on_change)(void *arg);
-	/* One went: the one that serves, or another. left: how many sessions the others have, -1
-	 * when it took its leave in order. */
-	void (*on_down)(void *arg, bool serving, json_int_t left);
+	/* One went: the one that serves, or another. slot: of its gauges in the shared page. */
+	void (*on_down)(void *arg, bool serving, unsigned slot);
 	void *arg;
 	/* A stanza of a trace; event is borrowed, its shape is the child's word. */
 	void (*on_trace)(void *arg, json_int_t id, json_t *event);

@@ -30,11 +30,11 @@ static json_t *child_json(const struct child *c)
 
 	if (!worker_hold(c->worker, &hold, &unread, &len))
 		return NULL;
-	return json_pack("{s:I,s:i,s:o,s:s,s:s,s:b,s:I,s:I,s:I,s:I}", "pid", (json_int_t)hold.pid,
-		"fd", hold.fd, "unread", handover_hex(unread, len), "sandbox", hold.sandbox,
-		"version", c->version, "retired", hold.retired, "since_ms",
+	return json_pack("{s:I,s:i,s:o,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:i}", "pid",
+		(json_int_t)hold.pid, "fd", hold.fd, "unread", handover_hex(unread, len), "sandbox",
+		hold.sandbox, "version", c->version, "retired", hold.retired, "since_ms",
 		(json_int_t)hold.since_ms, "until_ms", (json_int_t)hold.until_ms, "restarts",
-		(json_int_t)hold.restarts, "sessions", c->sessions);
+		(json_int_t)hold.restarts, "sessions", c->sessions, "slot", (int)child_slot(c));
 }
 
 bool workers_hold(const struct workers *w, json_t *state)
@@ -92,14 +92,16 @@ static int child_adopt(struct workers *w, json_t *row)
 	const char *sandbox, *version;
 	struct worker_hold hold;
 	struct buf unread;
-	int fd, r;
+	int fd, slot, r;
 
 	if (!c)
 		return -ENOMEM;
 	if (worker_state(c->worker) != WORKER_DOWN ||
-		json_unpack(row, "{s:I,s:i,s:s,s:s,s:I,s:I,s:I,s:I}", "pid", &pid, "fd", &fd,
+		json_unpack(row, "{s:I,s:i,s:s,s:s,s:I,s:I,s:I,s:I,s:i}", "pid", &pid, "fd", &fd,
 			"sandbox", &sandbox, "version", &version, "since_ms", &since, "until_ms",
-			&until, "restarts", &restarts, "sessions", &c->sessions) < 0)
+			&until, "restarts", &restarts, "sessions", &c->sessions, "slot",
+			&slot) < 0 ||
+		!child_set_slot(c, (unsigned)slot))
 		return ERR_PROTO;
 	snprintf(c->version, sizeof c->version, "%s", version);
 	hold = (struct worker_hold){ (pid_t)pid, fd, sandbox, retired, (uint64_t)since,
@@ -121,12 +123,15 @@ int workers_adopt(struct workers *w, const json_t *state, struct listeners *list
 	w->seq = json_integer_value(json_object_get(state, "seq"));
 	w->born = (unsigned)json_integer_value(json_object_get(state, "born"));
 	w->started = listeners->n > 0;
+	(void)child_set_slot(w->serving, CHILDREN_MAX); /* out of the way of those that have one */
 	json_array_foreach(json_object_get(state, "children"), i, row)
 	{
 		w->started = true;
 		if ((r = child_adopt(w, row)) < 0)
 			return r;
 	}
+	for (unsigned slot = 0; child_slot(w->serving) == CHILDREN_MAX; slot++)
+		(void)child_set_slot(w->serving, slot); /* it was down */
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
 	return 0;

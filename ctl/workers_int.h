@@ -84,6 +84,11 @@ struct workers {
 
 /* A child that is not started yet; NULL when out of memory or when there are too many. */
 struct child *child_new(struct workers *w, enum child_role role);
+/* Which of CHILDREN_MAX it is: its gauges in the shared page have that number. */
+unsigned child_slot(const struct child *c);
+/* The one it had in the program before. False when another has it.
+ * CHILDREN_MAX: none yet. */
+bool child_set_slot(struct child *c, unsigned slot);
 /* It is down for good. */
 void child_free(struct child *c);
 /* Does it hear? */

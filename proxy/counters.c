@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include "ctl/link.h"
 
 struct counters counters;
 static struct metrics *counters_page;
@@ -82,6 +83,16 @@ void counters_init(struct metrics *m)
 	for (size_t i = 0; i < sizeof(counter_names) / sizeof(counter_names[0]); i++)
 		*(metric **)((char *)&counters + counter_names[i].offset) =
 			metrics_find(m, counter_names[i].name);
+	counters.session_own = metrics_find(NULL, "child"); /* until it is known */
+}
+
+void counters_set_slot(unsigned slot)
+{
+	char name[METRIC_NAME_MAX];
+
+	snprintf(name, sizeof(name), LINK_GAUGE_SESSIONS, slot);
+	counters.session_own = metrics_find(counters_page, name);
+	metric_set(counters.session_own, 0);
 }
 
 void counters_add(const char *prefix, const char *name)

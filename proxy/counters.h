@@ -7,6 +7,7 @@
 
 struct counters {
 	metric *session_opened, *session_closed, *session_active;
+	metric *session_own; /* those of this child in session_active */
 	metric *stanza_in, *stanza_out, *bytes_in, *bytes_out;
 	metric *verdict[VERDICT_KINDS]; /* by enum verdict_kind */
 	metric *login_ok, *login_failed, *login_evicted, *sasl_downgrade;
@@ -27,6 +28,8 @@ extern struct counters counters;
 
 /* m may be NULL (tests): all count into a dummy. */
 void counters_init(struct metrics *m);
+/* Which child this is ("start" of ctl/link.h). */
+void counters_set_slot(unsigned slot);
 /* "PREFIX.NAME", for names known only when they happen; both from fixed vocabularies of ours, never
  * peer text. */
 void counters_add(const char *prefix, const char *name);

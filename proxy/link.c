@@ -34,7 +34,7 @@
 #define LINK_TRIAL false
 #endif
 
-enum { WAITING_MAX = 1024 };
+enum { WAITING_MAX = 1024, SLOTS = 64 };
 
 /* A listener that came before "start". */
 struct waiting {
@@ -209,6 +209,7 @@ static void on_start(struct link *l, json_t *msg)
 		return;
 	}
 	session_number_from((uint64_t)number_of(msg, "serial"));
+	counters_set_slot((unsigned)number_of(msg, "slot") % SLOTS);
 	spec.user = link_user(l);
 	if (!sm_is_open() && (r = sm_open(-1)) < 0)
 		log_warn("stream management ledger error=%s: no session is resumable", err_text(r));

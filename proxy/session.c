@@ -119,6 +119,7 @@ static void session_free(struct session *s)
 	registry_leave(s->service->conf.name, &s->peer.address);
 	metric_add(counters.session_closed, 1);
 	metric_sub(counters.session_active, 1);
+	metric_sub(counters.session_own, 1);
 	conn_fini(&s->client.conn);
 	conn_fini(&s->server.conn);
 	stream_free(s->client.in);
@@ -235,6 +236,7 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 	w->sessions = s;
 	metric_add(counters.session_opened, 1);
 	metric_add(counters.session_active, 1);
+	metric_add(counters.session_own, 1);
 	if (r < 0) {
 		s->state = SESSION_CLOSED;
 		session_free(s);

@@ -59,7 +59,7 @@ static int rig_up(void **state)
 	rig.state = json_pack(
 		"{s:i,s:s,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:[{s:i}],s:[s],s:i,s:i,s:i,s:i,s:i,s:i,"
 		"s:i,"
-		"s:[{s:s,s:s,s:i,s:i,s:b,s:i,s:i}],s:[{s:i,s:i,s:s,s:s,s:s,s:b,s:i,s:i,s:i,s:i}],"
+		"s:[{s:s,s:s,s:i,s:i,s:b,s:i,s:i}],s:[{s:i,s:i,s:s,s:s,s:s,s:b,s:i,s:i,s:i,s:i,s:i}],"
 		"s:[{s:i,s:s,s:b,s:[],s:{}}]}",
 		"handover", HANDOVER_VERSION, "version", "1", "fds", "bundle", memory(), "metrics",
 		memory(), "lock_state", memory(), "lock_run", -1, "streams", -1, "control",
@@ -68,7 +68,7 @@ static int rig_up(void **state)
 		6, "loaded_ms", 7, "listeners", "service", "c2s", "address", "::", "port", 5222,
 		"bound", 5222, "transparent", 0, "thread", 0, "fd", listener(), "children", "pid",
 		(int)rig.child, "fd", line(), "unread", "7b22", "sandbox", "", "version", "1",
-		"retired", 0, "since_ms", 1, "until_ms", 0, "restarts", 0, "sessions", 9, "clients",
+		"retired", 0, "since_ms", 1, "until_ms", 0, "restarts", 0, "sessions", 9, "slot", 0, "clients",
 		"fd", line(), "unread", "", "follows", 1, "requests", "answer");
 	assert_non_null(rig.state);
 	*state = &rig;
