@@ -54,7 +54,7 @@ class User:
         self.sent, self.got, self.errors = {}, collections.Counter(), collections.Counter()
         self.cycles = self.resumed = self.failed = self.sessions = self.number = 0
         self.trouble, self.up, self.resuming, self.going = [], asyncio.Event(), False, False
-        self.changed = asyncio.Event()
+        self.changed, self.timer = asyncio.Event(), None
         x = self.xmpp = slixmpp.ClientXMPP(spec["jid"], spec["password"])
         x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, 5222
         x.register_plugin("xep_0030")
@@ -71,6 +71,7 @@ class User:
         self.dial()
 
     def dial(self):
+        self.timer = None
         domain = self.spec["jid"].split("/")[0].split("@")[1]
         self.xmpp.connect((domain, 5222), use_ssl=False, force_starttls=True, disable_starttls=False)
 
@@ -98,7 +99,8 @@ class User:
     def on_gone(self, _):
         self.up.clear()
         self.changed.set()
-        self.loop.call_later(self.random.uniform(*BACK_SECONDS), self.dial)
+        if not self.timer:  # an end may be told of twice, and two connections of one client are one too many
+            self.timer = self.loop.call_later(self.random.uniform(*BACK_SECONDS), self.dial)
 
     def on_message(self, message):
         if message["type"] == "error":
@@ -128,7 +130,7 @@ class User:
             except asyncio.TimeoutError:
                 # A connection that dies inside its TLS handshake is not always told of.
                 self.xmpp.abort()
-                self.dial()
+                self.on_gone(None)
                 continue
             if not self.going:
                 await asyncio.sleep(0.05)
