@@ -112,7 +112,8 @@ bool keep_deliver(struct worker *w, const struct delivery *d)
 	for (struct session *s = w->sessions; s; s = s->next) {
 		struct leg *to = direction == DIRECTION_IN ? &s->server : &s->client;
 
-		if (!session_fits(s, to, d->steps[d->step].jid) ||
+		/* What is written behind a resumption elsewhere reaches nobody. */
+		if (!session_fits(s, to, d->steps[d->step].jid) || sm_is_lost(&s->sm) ||
 			buf_puts(&to->conn.out, d->xml) < 0)
 			continue;
 		if ((r = sm_injected(&s->sm, direction)) < 0)

@@ -107,6 +107,21 @@ static enum nonza_fate sm_fate(
 	return NONZA_ENDED;
 }
 
+/* What the server must not hear before it has an error of ours is asked for, and said then. */
+static int sm_ack_held(struct session *s, bool from_server)
+{
+	uint32_t h;
+
+	if (s->server.closed_out)
+		return 0;
+	if (from_server && sm_release(&s->sm, &h))
+		return buf_putf(
+			&s->server.conn.out, "<a xmlns='%s' h='%u'/>", sm_namespace(&s->sm), h);
+	if (!from_server && sm_wants_ack(&s->sm, DIRECTION_IN))
+		return buf_putf(&s->server.conn.out, "<r xmlns='%s'/>", sm_namespace(&s->sm));
+	return 0;
+}
+
 /* h in <a/>: said by the receiver of the other side's stanzas. */
 static int sm_ack(struct session *s, const struct leg *from, struct arena *a, struct xml_element *e)
 {
@@ -116,7 +131,8 @@ static int sm_ack(struct session *s, const struct leg *from, struct arena *a, st
 
 	if (r < 0)
 		return r;
-	if ((r = sm_translate(&s->sm, of, h, &said)) < 0)
+	if ((r = sm_translate(&s->sm, of, h, &said)) < 0 ||
+		(r = sm_ack_held(s, from == &s->server)) < 0)
 		return r;
 	return sm_write_h(a, e, said);
 }

@@ -293,7 +293,32 @@ bool sm_wants_ack(struct sm *sm, enum direction direction)
 {
 	struct acks *a = sm->on ? sm_acks(sm, direction) : NULL;
 
+	if (a && direction == DIRECTION_IN && sm->held)
+		return acks_ask(a);
 	return a && acks_wants_ack(a);
+}
+
+/* To the client errors and acks go by one stream, in this order: who has the ack has the error. The
+ * server's acks are written by its peer, the client, who knows nothing of our errors. */
+static void sm_hold(struct sm *sm, uint32_t *h)
+{
+	struct acks_bounce lost[ACKS_BOUNCES_MAX];
+	size_t n = acks_lost(&sm->up, sm->up.head.destination, lost);
+
+	sm->told = acks_below(*h, lost, n);
+	sm->held = sm->told != *h;
+	*h = sm->told;
+}
+
+bool sm_release(struct sm *sm, uint32_t *h)
+{
+	uint32_t told = sm->told;
+
+	if (!sm->held || sm_is_lost(sm))
+		return false;
+	*h = sm->down.head.source;
+	sm_hold(sm, h);
+	return *h != told;
 }
 
 int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *out)
@@ -304,6 +329,8 @@ int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *
 	*out = h;
 	if (a)
 		r = acks_translate(a, h, out);
+	if (r == 0 && a && direction == DIRECTION_OUT)
+		sm_hold(sm, out);
 	if (r == 0 && *out != h)
 		metric_add(counters.sm_translated, 1);
 	return r;
@@ -340,8 +367,8 @@ static int resuming_tell(const struct acks *a, uint32_t h, const struct acks_bou
 {
 	int r = acks_peek(a, h, out);
 
-	if (r == 0 && n_lost > 0 && (int32_t)(lost[0].source - 1 - *out) < 0)
-		*out = lost[0].source - 1;
+	if (r == 0)
+		*out = acks_below(*out, lost, n_lost);
 	return r;
 }
 
@@ -356,13 +383,11 @@ static int resuming_begin(struct sm_resuming *r, uint32_t h, uint32_t *out)
 			shelf_damaged(shelf, r->ref);
 		return ERR_NOTFOUND;
 	}
-	/* Which of our errors the server has it will say only in its answer. What it was told
-	 * before stands: errors are written before the acks that follow them. */
+	/* Which of our errors the server has it will say only in its answer. It was never told
+	 * more: sm_hold. */
 	n = acks_lost(&r->up, r->up.head.destination, lost);
 	if ((code = resuming_tell(&r->down, h, lost, n, out)) < 0)
 		return code;
-	if ((int32_t)(*out - r->down.head.source) < 0)
-		*out = r->down.head.source;
 	r->h = h;
 	r->told = *out;
 	return 0;

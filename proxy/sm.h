@@ -24,6 +24,8 @@ struct sm {
 	bool on;                      /* both ways are, since <enabled/> or <resumed/> passed */
 	bool lost;                    /* somebody else has resumed it */
 	bool old;                     /* urn:xmpp:sm:2 */
+	bool held;                    /* the server was told less than the client has handled */
+	uint32_t told;                /* ... namely so many */
 	struct shelf_ref ref;         /* its slot; none: not resumable */
 	struct acks up, down;         /* client -> server, server -> client */
 	struct acks_log *own;         /* two of them, where there is no slot */
@@ -67,8 +69,11 @@ int sm_bounced(struct sm *sm, enum direction direction, unsigned condition);
 enum acks_again sm_again(struct sm *sm, enum direction direction, unsigned *condition);
 /* True once when the receiver of that direction ought to be asked for an ack. */
 bool sm_wants_ack(struct sm *sm, enum direction direction);
-/* An h said by the receiver of that direction, as its sender must hear it. 0 or ERR_RANGE. */
+/* An h said by the receiver of that direction, as its sender must hear it: the server not beyond a
+ * stanza that we answered in the client's name, until it has the answer. 0 or ERR_RANGE. */
 int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *out);
+/* True when the server may hear now what was held back, and *h is that. */
+bool sm_release(struct sm *sm, uint32_t *h);
 /* What its receiver was sent. */
 uint32_t sm_sent(const struct sm *sm, enum direction direction);
 

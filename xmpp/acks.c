@@ -402,12 +402,17 @@ int acks_translate(struct acks *a, uint32_t h, uint32_t *out)
 	return 0;
 }
 
+bool acks_ask(struct acks *a)
+{
+	bool asked = a->asked;
+
+	a->asked = true;
+	return !asked;
+}
+
 bool acks_wants_ack(struct acks *a)
 {
-	if (a->n < ACKS_ASK || a->asked)
-		return false;
-	a->asked = true;
-	return true;
+	return a->n >= ACKS_ASK && acks_ask(a);
 }
 
 uint32_t acks_source(const struct acks *a)

@@ -87,9 +87,14 @@ int acks_translate(struct acks *a, uint32_t h, uint32_t *out);
 int acks_peek(const struct acks *a, uint32_t h, uint32_t *out);
 /* True once when the log gets long: the destination should be asked for an ack. */
 bool acks_wants_ack(struct acks *a);
+/* True once until the next ack: it should be asked for one whatever the log's length. */
+bool acks_ask(struct acks *a);
 
 /* Our errors towards a's destination that it does not have at its h, oldest first; how many. */
 size_t acks_lost(const struct acks *a, uint32_t h, struct acks_bounce lost[ACKS_BOUNCES_MAX]);
+/* At most h, and below the first stanza whose error is lost: a source that has heard that its stanza
+ * is handled does not send it again, and nobody would know. */
+uint32_t acks_below(uint32_t h, const struct acks_bounce *lost, size_t n_lost);
 /* After <resumed/>: next begins where the destination has h and the source is told the number told
  * (not above what acks_peek says); its past is what becomes of the stanzas after told. lost are the
  * errors that the source did not get. 0, or ERR_NOTFOUND when the log has lost the detail it needs.

@@ -127,6 +127,11 @@ size_t acks_lost(const struct acks *a, uint32_t h, struct acks_bounce lost[ACKS_
 	return n;
 }
 
+uint32_t acks_below(uint32_t h, const struct acks_bounce *lost, size_t n_lost)
+{
+	return n_lost > 0 && (int32_t)(lost[0].source - 1 - h) < 0 ? lost[0].source - 1 : h;
+}
+
 int acks_resume(struct acks *next, struct acks_log *log, uint64_t salt, const struct acks *old,
 	uint32_t h, uint32_t told, const struct acks_bounce *lost, size_t n_lost)
 {

@@ -207,6 +207,96 @@ static void a_lost_error_comes_though_its_stanza_was_acknowledged(void **state)
 	sm_fini(&second, false);
 }
 
+/* The server hears that its stanza is handled when it has our error for it, not before. */
+static void an_ack_waits_for_our_error(void **state)
+{
+	struct sm first, second;
+	unsigned condition;
+	char jid[64];
+	uint32_t out;
+
+	(void)state;
+	start(&first, "wait");
+	sm_bounced(&first, DIRECTION_OUT, 3); /* 1 */
+	sm_forwarded(&first, DIRECTION_OUT);  /* 2 arrives */
+	assert_false(sm_wants_ack(&first, DIRECTION_IN));
+	expect_said(&first, DIRECTION_OUT, 1, 0);
+	assert_true(sm_wants_ack(&first, DIRECTION_IN));
+	assert_false(sm_wants_ack(&first, DIRECTION_IN));
+	assert_false(sm_release(&first, &out));
+	expect_said(&first, DIRECTION_IN, 1, 0); /* it has the error */
+	assert_true(sm_release(&first, &out));
+	assert_int_equal(out, 2);
+	assert_false(sm_release(&first, &out));
+	/* The next error gets lost, and so does the ack behind it. */
+	sm_bounced(&first, DIRECTION_OUT, 5); /* 3 */
+	sm_forwarded(&first, DIRECTION_OUT);  /* 4 arrives */
+	expect_said(&first, DIRECTION_OUT, 2, 2);
+	sm_fini(&first, true);
+
+	sm_init(&second);
+	assert_int_equal(sm_resume(&second, "d", "wait", 2, &out), 0);
+	assert_int_equal(out, 2);
+	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
+	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_BOUNCE);
+	assert_int_equal(condition, 5);
+	sm_bounced(&second, DIRECTION_OUT, condition);
+	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_HANDLED);
+	sm_dropped(&second, DIRECTION_OUT);
+	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_NEW);
+	expect_said(&second, DIRECTION_OUT, 2, 2);
+	expect_said(&second, DIRECTION_IN, 2, 0);
+	assert_true(sm_release(&second, &out));
+	assert_int_equal(out, 4);
+	sm_fini(&second, false);
+}
+
+/* What the client has was acknowledged to us, but killed before we said so; two resumptions in a
+ * row, the first of which nobody heard of; only a part comes again before the third. */
+static void resumed_again_before_it_was_heard(void **state)
+{
+	struct sm at[4];
+	unsigned condition;
+	char jid[64];
+	uint32_t out;
+
+	(void)state;
+	start(&at[0], "chain");
+	sm_forwarded(&at[0], DIRECTION_IN);  /* 1 arrives */
+	sm_forwarded(&at[0], DIRECTION_IN);  /* 2 is lost */
+	sm_dropped(&at[0], DIRECTION_IN);    /* 3 */
+	sm_bounced(&at[0], DIRECTION_IN, 9); /* 4, its error is lost */
+	sm_forwarded(&at[0], DIRECTION_IN);  /* 5 is lost */
+	expect_said(&at[0], DIRECTION_IN, 1, 1);
+	sm_fini(&at[0], true);
+	for (unsigned i = 1; i <= 2; i++) {
+		sm_init(&at[i]);
+		assert_int_equal(sm_resume(&at[i], "d", "chain", 0, &out), 0);
+		assert_int_equal(sm_resumed(&at[i], 1, &out, jid, sizeof(jid)), 0);
+		assert_int_equal(out, 1);
+		if (i == 2) {
+			assert_int_equal(sm_again(&at[i], DIRECTION_IN, &condition), ACKS_AGAIN);
+			sm_forwarded(&at[i], DIRECTION_IN); /* 2 arrives */
+		}
+		sm_fini(&at[i], true);
+	}
+	sm_init(&at[3]);
+	assert_int_equal(sm_resume(&at[3], "d", "chain", 0, &out), 0);
+	assert_int_equal(sm_resumed(&at[3], 2, &out, jid, sizeof(jid)), 0);
+	/* 3 was not sent again yet: its sender will, and the past knows it still. */
+	assert_int_equal(out, 2);
+	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_HANDLED);
+	sm_dropped(&at[3], DIRECTION_IN);
+	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_BOUNCE);
+	assert_int_equal(condition, 9);
+	sm_bounced(&at[3], DIRECTION_IN, condition);
+	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_AGAIN);
+	sm_forwarded(&at[3], DIRECTION_IN);
+	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_NEW);
+	expect_said(&at[3], DIRECTION_IN, 3, 5);
+	sm_fini(&at[3], false);
+}
+
 /* Somebody else's <resume/> changes nothing, whatever the server says to it. */
 static void a_stranger_does_no_harm(void **state)
 {
@@ -344,6 +434,8 @@ int main(void)
 		cmocka_unit_test(the_old_session_loses_its_ledger),
 		cmocka_unit_test(what_comes_again_is_known),
 		cmocka_unit_test(a_lost_error_comes_though_its_stanza_was_acknowledged),
+		cmocka_unit_test(an_ack_waits_for_our_error),
+		cmocka_unit_test(resumed_again_before_it_was_heard),
 		cmocka_unit_test(a_stranger_does_no_harm),
 		cmocka_unit_test(another_process_takes_it_up),
 		cmocka_unit_test(floods_of_enable_evict_their_own),

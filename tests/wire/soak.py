@@ -132,6 +132,8 @@ class Soak:
         for jid, user in users.items():
             peer = users[self.peers[jid]]
             found += [f"{jid}: {t}" for t in user["trouble"]]
+            # By its own text, not by its number: the one thing that must never happen.
+            found += [f"{jid}: PASSED THE RULES: {t}" for t in user["passed"] if self.wall]
             if user["failed"] or user["sessions"] != 1:
                 found.append(f"{jid}: {user['failed']} refused, {user['sessions']} sessions")
             for number, kind in user["sent"].items():

@@ -35,7 +35,7 @@ class User:
         self.spec, self.random = spec, random.Random(f"{seed} {spec['jid']}")
         self.sent, self.got, self.errors = {}, collections.Counter(), collections.Counter()
         self.cycles = self.resumed = self.failed = self.sessions = self.number = 0
-        self.trouble, self.up, self.going, self.waiting = [], False, False, False
+        self.passed, self.trouble, self.up, self.going, self.waiting = [], [], False, False, False
         account, resource = spec["jid"].split("/")
         name, domain = account.split("@")
         c = self.client = Client(log_context=spec["jid"])
@@ -92,10 +92,14 @@ class User:
         if stanza.getType() == "error":
             if number[0] == "soak":
                 self.errors[number[1]] += 1
-        elif (stanza.getBody() or "").startswith("soak ") and str(stanza.getFrom()) != self.spec["peer"]:
-            self.trouble.append(f"a stray message from {stanza.getFrom()}")
         elif (stanza.getBody() or "").startswith("soak "):
-            self.got[stanza.getBody().split()[1]] += 1
+            number, kind = stanza.getBody().split()[1:]
+            if kind != "keep":
+                self.passed.append(f"{number} {kind}")
+            if str(stanza.getFrom()) == self.spec["peer"] and str(stanza.getTo()) == self.spec["jid"]:
+                self.got[number] += 1
+            else:
+                self.trouble.append(f"a stray message from {stanza.getFrom()} to {stanza.getTo()}: {number} {kind}")
 
     def write(self):
         number, kind = str(self.number + 1), self.random.choice(KINDS)
@@ -134,7 +138,7 @@ class User:
         if not self.going and self.up:
             smacks._request_ack()
         return {"sent": self.sent, "got": self.got, "errors": self.errors, "cycles": self.cycles, "resumed": self.resumed,
-                "failed": self.failed, "sessions": self.sessions, "trouble": self.trouble[:5], "up": self.up,
+                "failed": self.failed, "sessions": self.sessions, "passed": self.passed, "trouble": self.trouble[:5], "up": self.up,
                 "queue": len(smacks._uqueue) + len(smacks._old_uqueue)}
 
 

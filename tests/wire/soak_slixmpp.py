@@ -53,7 +53,7 @@ class User:
         self.loop, self.spec, self.random = loop, spec, random.Random(f"{seed} {spec['jid']}")
         self.sent, self.got, self.errors = {}, collections.Counter(), collections.Counter()
         self.cycles = self.resumed = self.failed = self.sessions = self.number = 0
-        self.trouble, self.up, self.resuming, self.going = [], asyncio.Event(), False, False
+        self.passed, self.trouble, self.up, self.resuming, self.going = [], [], asyncio.Event(), False, False
         self.changed, self.timer = asyncio.Event(), None
         x = self.xmpp = slixmpp.ClientXMPP(spec["jid"], spec["password"])
         x.use_aiodns, x.ca_certs, x.auto_reconnect, x.default_port = False, ca, False, 5222
@@ -106,10 +106,15 @@ class User:
         if message["type"] == "error":
             if message["id"].startswith("soak-"):
                 self.errors[message["id"].split("-")[1]] += 1
-        elif message["body"].startswith("soak ") and str(message["from"]) != self.spec["peer"]:
-            self.trouble.append(f"a stray message from {message['from']}")
         elif message["body"].startswith("soak "):
-            self.got[message["body"].split()[1]] += 1
+            number, kind = message["body"].split()[1:]
+            if kind != "keep":
+                self.passed.append(f"{number} {kind}")
+            # An account has several users here: what one of them missed its server may give to another.
+            if str(message["from"]) == self.spec["peer"] and str(message["to"]) == self.spec["jid"]:
+                self.got[number] += 1
+            else:
+                self.trouble.append(f"a stray message from {message['from']} to {message['to']}: {number} {kind}")
 
     def write(self):
         self.number += 1
@@ -149,7 +154,7 @@ class User:
 
     def report(self):
         return {"sent": self.sent, "got": self.got, "errors": self.errors, "cycles": self.cycles, "resumed": self.resumed,
-                "failed": self.failed, "sessions": self.sessions, "trouble": self.trouble[:5], "up": self.up.is_set(),
+                "failed": self.failed, "sessions": self.sessions, "passed": self.passed, "trouble": self.trouble[:5], "up": self.up.is_set(),
                 "queue": len(self.sm.unacked_queue)}
 
 

@@ -244,6 +244,53 @@ def test_sent_again_is_paid(place, how):
     assert counter(wall, "sm.again") == 2
 
 
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_an_error_towards_the_server_got_lost(place, how):
+    """The client has acknowledged what came after it: the server hears of that only behind our error, or would never send it again."""
+    wall, meet = place
+    one = meet().enable("id-1")
+    one.end.send(downward(1, "evil") + downward(2))
+    one.raw.read_until("good 2")
+    one.end.read_until('type="error"')
+    one.raw.send(f"<a xmlns='{SM3}' h='1'/>")
+    assert "<r " in one.end.read_until('<a [^>]*h="0"[^>]*>')
+    one.end.send(f"<a xmlns='{SM3}' h='1'/>")
+    one.raw.read_until('<a [^>]*h="0"[^>]*>')
+    one.end.read_until("<a [^>]*h='2'[^>]*>")
+    one.end.send(downward(3, "evil") + downward(4))
+    one.raw.read_until("good 4")
+    one.raw.send(f"<a xmlns='{SM3}' h='2'/>")
+    one.end.read_until('<a [^>]*h="2"[^>]*>')
+    one.cut()
+    BREAKS[how](wall)
+    two = meet()
+    # The error was lost: the server has one of two.
+    assert two.resume("id-1", 2, 1) == (2, 0)
+    two.end.send(downward(3, "evil") + downward(4) + downward(5))
+    assert "good 4" not in two.raw.read_until("good 5")
+    assert "d3" in two.end.read_until('type="error"[^>]*>')
+
+
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_sent_again_is_judged_by_the_rules_in_force(place, how):
+    """Another policy meanwhile, and another text than before: what comes again is judged as it stands there."""
+    wall, meet = place
+    one = meet().enable("id-1")
+    one.raw.send(message(1) + message(2) + message(3, "gone") + message(4))
+    one.end.read_until("good 4")
+    one.cut()
+    BREAKS[how](wall)
+    wall.write(**{"xmppwall.conf": POLICY.replace('rule gone ', 'rule late  { message body contains "good 2"  drop }\n    rule gone ')})
+    wall.ctl("reload")
+    two = meet()
+    assert two.resume("id-1", 0, 0) == (0, 0)
+    two.raw.send(message(1, "bad") + message(2) + message(3) + message(4) + message(5, "gone") + message(6))
+    heard = two.end.read_until("good 6")
+    assert "m1" not in heard and "m2" not in heard and "m3" not in heard and "m5" not in heard and "good 4" in heard
+    assert "m1" in two.raw.read_until("policy-violation")
+    assert two.acked(2) == 6
+
+
 def test_kept_once(place):
     wall, meet = place
     one = meet().enable("id-1")
