@@ -24,9 +24,9 @@ def test_gateway_keeps_the_source(server, user, new_wall, version, address):
 @pytest.fixture(scope="module")
 def same_host(lab):
     """Prosody on the very host the firewall runs on."""
-    leaf = lab.authority.issue("padua.example", lab.folder / "leaves")
+    leaf = lab.authority.issue("siena.example", lab.folder / "leaves")
     users = {"juliet": "balcony", "romeo": "orchard"}
-    return lab.add(Prosody(lab, lab.firewall, "padua.example", list(CLIENT_GATEWAY), leaf, users))
+    return lab.add(Prosody(lab, lab.firewall, "siena.example", list(CLIENT_GATEWAY), leaf, users))
 
 
 @pytest.mark.parametrize("version,address", [(4, "192.0.2.16"), (6, "2001:db8:1:16::16")])
