@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Stream management under losses for as long as one likes: tests/wire/soak.py with both servers and both client libraries.
 
-    sudo XMPPWALL_BUILD=build tests/bench/soak_sm.py [--cycles 2000] [--pairs 6] [--seed 1] [--server prosody|ejabberd]
+    sudo XMPPWALL_BUILD=build tests/bench/soak_sm.py [--cycles 2000] [--pairs 6] [--seed 1] [--server prosody|ejabberd] [--keep DIR]
 
 A cycle is a lost connection and a resumption. Messages are numbered; rules drop and bounce some of them in both directions;
 connections are cut by their client, and by ss -K on the client's, the firewall's or the server's host (where the kernel has
@@ -10,6 +10,7 @@ CONFIG_INET_DIAG_DESTROY); xmppwall-proxy is killed with SIGKILL every 30 s, xmp
 lost or came twice, an error was lost or came twice, a resumption was refused or a stream ended with an error."""
 import argparse
 import pathlib
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
@@ -50,6 +51,10 @@ def soak_server(lab, name, arguments):
         print(f"{name}: {'WRONG' if wrong else 'nothing lost, nothing twice, no stream error'}", flush=True)
     finally:
         one.close()
+        if arguments.keep:
+            shutil.copytree(lab.folder, pathlib.Path(arguments.keep) / name, dirs_exist_ok=True,
+                            ignore=lambda folder, files: [f for f in files if not f.endswith(".log")
+                                                     and not (pathlib.Path(folder) / f).is_dir()])
         if wall:
             wall.close()
     return not wrong
@@ -65,6 +70,7 @@ def main():
     parser.add_argument("--kill-every", type=float, default=30)
     parser.add_argument("--restart-every", type=float, default=100)
     parser.add_argument("--without-wall", action="store_true", help="the same without the firewall: what the others do by themselves")
+    parser.add_argument("--keep", help="a folder for the logs: the users' diaries, the server's, the firewall's")
     parser.add_argument("--server", choices=SERVERS)
     arguments = parser.parse_args()
     with Lab() as lab:

@@ -12,6 +12,7 @@ import random
 import socket
 import sys
 import threading
+import time
 
 import gi
 gi.require_version("Soup", "3.0")
@@ -28,6 +29,11 @@ BACK_MS = (20, 300)
 def say(**what):
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
+
+
+def note(user, *what):
+    """The diary, for whoever wants to know how it came: standard error, kept by soak_sm.py --keep."""
+    print(f"{time.time():.3f}", user.spec["jid"], *what, file=sys.stderr)
 
 
 class User:
@@ -67,12 +73,14 @@ class User:
 
     def on_resumed(self, *_):
         self.resumed += 1
+        note(self, "resumed", "it has", self.client._smacks._acked_h, "we have", self.client._smacks._in_h)
 
     def on_failed(self, *_):
         self.failed += 1
         self.trouble.append("failed")
 
     def on_gone(self, *_):
+        note(self, "gone")
         if self.up and self.client.has_error:
             self.trouble.append(f"ended: {self.client.get_error()}"[:400])
         self.up = False
@@ -92,8 +100,10 @@ class User:
         if stanza.getType() == "error":
             if number[0] == "soak":
                 self.errors[number[1]] += 1
+                note(self, "error", *number[1:])
         elif (stanza.getBody() or "").startswith("soak "):
             number, kind = stanza.getBody().split()[1:]
+            note(self, "got", number, kind, "from", stanza.getFrom())
             if kind != "keep":
                 self.passed.append(f"{number} {kind}")
             if str(stanza.getFrom()) == self.spec["peer"] and str(stanza.getTo()) == self.spec["jid"]:
@@ -107,6 +117,7 @@ class User:
         message.setID(f"soak-{number}-{kind}")
         self.number += 1
         self.sent[number] = kind
+        note(self, "sent", number, kind)
         self.client.send_stanza(message)
 
     def cut(self):

@@ -17,6 +17,7 @@ import random
 import socket
 import sys
 import threading
+import time
 
 import slixmpp
 
@@ -27,6 +28,11 @@ BACK_SECONDS, STUCK_SECONDS = (0.02, 0.3), 20
 def say(**what):
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
+
+
+def note(user, *what):
+    """The diary, for whoever wants to know how it came: standard error, kept by soak_sm.py --keep."""
+    print(f"{time.time():.3f}", user.spec["jid"], *what, file=sys.stderr)
 
 
 class Queue(collections.deque):
@@ -46,6 +52,7 @@ class Queue(collections.deque):
         if isinstance(stanza, slixmpp.Message) and stanza["id"].startswith("soak-"):
             number, kind = stanza["id"].split("-")[1:]
             self.user.sent[number] = kind
+            note(self.user, "sent", number, kind, "as", item[0])
 
 
 class User:
@@ -85,6 +92,8 @@ class User:
 
     def on_resumed(self, _):
         self.resumed += 1
+        note(self, "resumed", "it has", self.sm.last_ack, "we have", self.sm.handled, "again", [
+            stanza["id"] for _, stanza in self.sm.unacked_queue])
         self.up.set()
 
     def on_failed(self, stanza):
@@ -97,6 +106,7 @@ class User:
             self.trouble.append(f"stream error: {stanza}"[:400])
 
     def on_gone(self, _):
+        note(self, "gone")
         self.up.clear()
         self.changed.set()
         if not self.timer:  # an end may be told of twice, and two connections of one client are one too many
@@ -106,8 +116,10 @@ class User:
         if message["type"] == "error":
             if message["id"].startswith("soak-"):
                 self.errors[message["id"].split("-")[1]] += 1
+                note(self, "error", message["id"], "as", self.sm.handled)
         elif message["body"].startswith("soak "):
             number, kind = message["body"].split()[1:]
+            note(self, "got", number, kind, "as", self.sm.handled, "from", message["from"])
             if kind != "keep":
                 self.passed.append(f"{number} {kind}")
             # An account has several users here: what one of them missed its server may give to another.
