@@ -43,10 +43,11 @@ static void cert_fini(struct cert *c)
 	*c = (struct cert){ 0 };
 }
 
-/* A name as it is compared; malloc'd, NULL if it is none. */
-static char *cert_prep_name(const char *text, size_t len)
+/* A name as it is compared; malloc'd, NULL if it is none. Only a certificate's may begin with "*.".
+ */
+static char *cert_prep_name(const char *text, size_t len, bool of_certificate)
 {
-	bool wildcard = len > 2 && text[0] == '*' && text[1] == '.';
+	bool wildcard = of_certificate && len > 2 && text[0] == '*' && text[1] == '.';
 	struct arena a;
 	const char *prepared;
 	char *out = NULL;
@@ -68,7 +69,7 @@ static char *cert_prep_name(const char *text, size_t len)
 
 static int cert_add_name(struct cert *c, const char *text, size_t len)
 {
-	cleanup_free char *name = cert_prep_name(text, len);
+	cleanup_free char *name = cert_prep_name(text, len, true);
 	char **grown;
 
 	if (!name || c->n_names >= CERT_NAMES_MAX)
@@ -126,6 +127,7 @@ static const char *cert_read_pem(
 {
 	BIO *in = BIO_new_mem_buf(crt->bytes, (int)crt->len);
 	X509 *next;
+	int left;
 
 	c->leaf = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
 	c->chain = sk_X509_new_null();
@@ -147,9 +149,9 @@ static const char *cert_read_pem(
 		ERR_clear_error();
 		return "its .key is of another certificate";
 	}
-	if (X509_cmp_current_time(X509_get0_notAfter(c->leaf)) < 0)
-		return expired;
-	return NULL;
+	if ((left = X509_cmp_current_time(X509_get0_notAfter(c->leaf))) == 0)
+		return "its last day cannot be read";
+	return left < 0 ? expired : NULL;
 }
 
 /* Why the pair cannot be used, or NULL with the pair in c. */
@@ -287,7 +289,8 @@ static int cert_match(const struct cert *c, const char *name)
 
 const struct cert *certs_find(const struct certs *c, const char *name)
 {
-	cleanup_free char *prepared = name && *name ? cert_prep_name(name, strlen(name)) : NULL;
+	cleanup_free char *prepared =
+		name && *name ? cert_prep_name(name, strlen(name), false) : NULL;
 	const struct cert *found = NULL;
 	int best = 0;
 
@@ -310,7 +313,8 @@ const struct cert *certs_default(const struct certs *c)
 
 bool cert_covers(const struct cert *cert, const char *name)
 {
-	cleanup_free char *prepared = name && *name ? cert_prep_name(name, strlen(name)) : NULL;
+	cleanup_free char *prepared =
+		name && *name ? cert_prep_name(name, strlen(name), false) : NULL;
 
 	return prepared && cert_match(cert, prepared) > 0;
 }

@@ -92,6 +92,7 @@ static void names_and_wildcards(void **state)
 	assert_true(shows(c, "chat.verona.example", "exact.crt"));
 	assert_true(shows(c, "a.b.verona.example", NULL));
 	assert_true(shows(c, ".verona.example", NULL));
+	assert_true(shows(c, "*.verona.example", NULL)); /* a name of a certificate, not of a host */
 	assert_true(shows(c, "common.example", "old-style.crt"));
 	assert_true(shows(c, "", NULL));
 	certs_unref(c);
