@@ -103,7 +103,10 @@ static enum nonza_fate sm_fate(
 		return sm_refuse_high(s, from, e);
 	if (r == ERR_SYNTAX || r == ERR_NOTFOUND)
 		return sm_refuse(s, from, "sm.order");
-	session_fail(s, r, "stream management");
+	if (r == -ESTALE)
+		session_drain(s); /* without a word, or the server would end the session */
+	else
+		session_fail(s, r, "stream management");
 	return NONZA_ENDED;
 }
 

@@ -438,6 +438,16 @@ static void resuming_refresh(struct sm_resuming *r)
 	free(now);
 }
 
+/* A slow server may answer a connection that its client has given up after one that came later:
+ * what was read for the older one is out of date, and the newer one's ledger stands. */
+static bool resuming_is_late(const struct sm_resuming *r)
+{
+	struct shelf_ref now;
+
+	return shelf_find(shelf, r->key, &now) == 0 &&
+	       (now.index != r->ref.index || now.generation != r->ref.generation);
+}
+
 /* Both ledgers anew, in a slot if there is one. */
 static int sm_take_up(struct sm *sm, const struct sm_resuming *r, uint32_t h, uint32_t told,
 	const struct acks_bounce *lost, size_t n_lost)
@@ -478,6 +488,10 @@ int sm_resumed(struct sm *sm, uint32_t h, uint32_t *out, char *jid, size_t size)
 
 	if (!r)
 		return ERR_NOTFOUND;
+	if (resuming_is_late(r)) {
+		sm_end_resuming(sm);
+		return -ESTALE;
+	}
 	resuming_refresh(r);
 	n = acks_lost(&r->down, r->h, lost);
 	if ((code = resuming_tell(&r->up, h, lost, n, out)) == 0)

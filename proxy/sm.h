@@ -81,7 +81,8 @@ uint32_t sm_sent(const struct sm *sm, enum direction direction);
  * ERR_NOTFOUND, ERR_RANGE, -ENOMEM. */
 int sm_resume(struct sm *sm, const char *domain, const char *previd, uint32_t h, uint32_t *out);
 /* <resumed h/>: what the client must hear, and who it is; from now on this session counts, and who
- * counted before does not. 0 or ERR_RANGE, ERR_NOTFOUND. */
+ * counted before does not. 0 or ERR_RANGE, ERR_NOTFOUND; -ESTALE: another connection has resumed it
+ * meanwhile. */
 int sm_resumed(struct sm *sm, uint32_t h, uint32_t *out, char *jid, size_t size);
 /* <failed h/> in answer to <resume/>; has_h: translated into *out. 0 or ERR_RANGE. */
 int sm_resume_failed(struct sm *sm, bool has_h, uint32_t h, uint32_t *out);

@@ -1,6 +1,7 @@
 /* link: proxy */
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* XEP-0198 through a proxy that drops and injects: what each side hears, and who owns a ledger. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -297,6 +298,32 @@ static void resumed_again_before_it_was_heard(void **state)
 	sm_fini(&at[3], false);
 }
 
+/* A server answers the older of two connections last. */
+static void an_answer_that_comes_late_changes_nothing(void **state)
+{
+	struct sm first, old, now;
+	char jid[64];
+	uint32_t out;
+
+	(void)state;
+	start(&first, "late");
+	sm_fini(&first, true);
+	sm_init(&old);
+	sm_init(&now);
+	assert_int_equal(sm_resume(&old, "d", "late", 0, &out), 0);
+	assert_int_equal(sm_resume(&now, "d", "late", 0, &out), 0);
+	assert_int_equal(sm_resumed(&now, 0, &out, jid, sizeof(jid)), 0);
+	sm_forwarded(&now, DIRECTION_OUT);
+	assert_int_equal(sm_resumed(&old, 0, &out, jid, sizeof(jid)), -ESTALE);
+	sm_fini(&old, false);
+	assert_false(sm_is_lost(&now));
+	sm_fini(&now, true);
+	sm_init(&now);
+	assert_int_equal(sm_resume(&now, "d", "late", 1, &out), 0);
+	assert_int_equal(out, 1);
+	sm_fini(&now, false);
+}
+
 /* Somebody else's <resume/> changes nothing, whatever the server says to it. */
 static void a_stranger_does_no_harm(void **state)
 {
@@ -436,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_lost_error_comes_though_its_stanza_was_acknowledged),
 		cmocka_unit_test(an_ack_waits_for_our_error),
 		cmocka_unit_test(resumed_again_before_it_was_heard),
+		cmocka_unit_test(an_answer_that_comes_late_changes_nothing),
 		cmocka_unit_test(a_stranger_does_no_harm),
 		cmocka_unit_test(another_process_takes_it_up),
 		cmocka_unit_test(floods_of_enable_evict_their_own),
