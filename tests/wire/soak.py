@@ -104,12 +104,12 @@ class Soak:
         self.restarts += 1
 
     def run(self, seconds, cycles, kill_every, cut_every=0.5, restart_every=None):
-        """Until so many resumptions, at most so long; the children die and connections are cut meanwhile."""
+        """Until so many resumptions and a killed child, at most so long; connections are cut meanwhile."""
         self.all("go")
         began = time.monotonic()
         kill, cut, look, done = began + kill_every, began + cut_every, began + 1, 0
         restart = began + (restart_every or 10 * seconds)
-        while done < cycles and time.monotonic() - began < seconds:
+        while (done < cycles or not self.kills) and time.monotonic() - began < seconds:
             now = time.monotonic()
             if now >= kill:
                 self.kill_child()
