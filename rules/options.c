@@ -179,6 +179,20 @@ static void collect_firewall(struct collector *c, const struct ast_setting *sett
 	d->block_set = options_strdup(c, value_text(settings, "block"));
 }
 
+static void collect_inspect(struct collector *c, const struct ast_setting *settings)
+{
+	struct inspect_options *i = &c->out->daemon.inspect;
+
+	i->queues = (unsigned)value_number(settings, "queues", i->queues);
+	i->queue = (uint16_t)value_number(settings, "queue", i->queue);
+	i->flows = (unsigned)value_number(settings, "flows", i->flows);
+	i->memory = value_number(settings, "memory", i->memory);
+	i->hold_bytes = value_number(settings, "hold-size", i->hold_bytes);
+	i->hold_ms = value_ms(options_find(settings, "hold-time"), i->hold_ms);
+	i->midstream = options_word(settings, "midstream", "accept");
+	i->bridge = options_word(settings, "bridge", "on");
+}
+
 static void collect_reporter(struct collector *c, const struct ast_setting *settings)
 {
 	struct reporter_options *r = &c->out->daemon.reporter;
@@ -233,6 +247,8 @@ static void collect_options(struct collector *c, const struct ast_item *item)
 		collect_firewall(c, item->settings);
 	else if (strcmp(item->name, "reporter") == 0)
 		collect_reporter(c, item->settings);
+	else if (strcmp(item->name, "inspect") == 0)
+		collect_inspect(c, item->settings);
 	else if (strcmp(item->name, "stream-limits") == 0)
 		options_limits(item->settings, &c->initial.limits);
 	else if (strcmp(item->name, "timeouts") == 0)
@@ -254,6 +270,13 @@ static void defaults_set(struct collector *c)
 		.quarantine_entries = 10000,
 		.quarantine_bytes = (uint64_t)64 << 20,
 		.quarantine_ms = (uint64_t)30 * 86400000,
+		.inspect = {
+			.queue = 5298,
+			.flows = 65536,
+			.memory = (uint64_t)256 << 20,
+			.hold_bytes = 12 << 10,
+			.hold_ms = 250,
+		},
 	};
 	c->initial = (struct service){
 		.tls = TLS_REQUIRED,

@@ -29,8 +29,8 @@ static const struct schema_setting service_settings[] = {
 	{ "role", WORD("c2s|s2s|component"), .initial = "by the name, else c2s",
 		.doc = "What speaks on this port: clients, servers or components." },
 	{ "mode", WORD("proxy|inspect"), .initial = "proxy",
-		.doc = "proxy ends TLS and XMPP on both legs; inspect (queue of the kernel) comes "
-		       "with a later version." },
+		.doc = "proxy ends TLS and XMPP on both legs; inspect judges clear text in flight and "
+		       "ends nothing (see the block inspect)." },
 	{ "intercept", WORD("tproxy|redirect|none"),
 		.initial = "tproxy with upstream original, else none",
 		.doc = "How connections come here: tproxy takes in what a gateway routes, redirect "
@@ -152,6 +152,32 @@ static const struct schema_setting reporter_settings[] = {
 	{ "keep", SHAPE_NUMBER, "N", NULL, "1000",
 		.doc = "Reports waiting at most, while the server is away; the oldest give way.",
 		RANGE(1, 100000) },
+};
+
+static const struct schema_setting inspect_settings[] = {
+	{ "queues", SHAPE_NUMBER, "N", NULL, "0",
+		.doc = "Queues of the kernel, each with a thread of its own; 0: one a core, up to 16.",
+		RANGE(0, 16) },
+	{ "queue", SHAPE_NUMBER, "N", NULL, "5298",
+		.doc = "Number of the first queue, the others follow.", RANGE(0, 65519) },
+	{ "flows", SHAPE_NUMBER, "N", NULL, "65536",
+		.doc = "TCP connections at once, a thread; beyond it new ones do not come up.",
+		RANGE(64, 4000000) },
+	{ "memory", SHAPE_SIZE, "SIZE", NULL, "256M",
+		.doc = "Packets and copies held, a thread; beyond it packets are dropped, and their "
+		       "senders send them again.",
+		RANGE(MIB, 64 * GIB) },
+	{ "hold-size", SHAPE_SIZE, "SIZE", NULL, "12k",
+		.doc = "How much of an unfinished stanza is held; beyond it its beginning goes on, and "
+		       "a verdict against it ends the connection.",
+		RANGE(512, 16 * MIB) },
+	{ "hold-time", SHAPE_DURATION, "TIME", NULL, "250ms", .doc = "The same as time.",
+		RANGE(20, 60000) },
+	{ "midstream", WORD("close|accept"), .initial = "close",
+		.doc = "What becomes of connections whose beginning was not seen, as after a restart: "
+		       "ended, or taken up at their next stanza." },
+	{ "bridge", WORD("off|on"), .initial = "off",
+		.doc = "Inspect what this host bridges, too." },
 };
 
 static const struct schema_setting stream_settings[] = {
@@ -400,6 +426,9 @@ const struct schema_block schema_blocks[] = {
 	{ "reporter", ITEM_OPTIONS, false, false,
 		"Who gets the reports that rules order, as messages.", reporter_settings,
 		COUNT(reporter_settings) },
+	{ "inspect", ITEM_OPTIONS, false, false,
+		"The inspector of services with \"mode inspect\".", inspect_settings,
+		COUNT(inspect_settings) },
 	{ "stream-limits", ITEM_OPTIONS, false, true, "Ceilings of XMPP streams.", stream_settings,
 		COUNT(stream_settings) },
 	{ "timeouts", ITEM_OPTIONS, false, true, "How long to wait.", timeout_settings,

@@ -71,6 +71,18 @@ struct reporter_options {
 	unsigned keep; /* reports waiting at most */
 };
 
+/* inspect { queues 2; ... }: for services of mode inspect (docs/INSPECTOR.md) */
+struct inspect_options {
+	unsigned queues;     /* of the kernel, a thread each; 0: one per core */
+	uint16_t queue;      /* number of the first; default 5298 */
+	unsigned flows;      /* connections at once, a thread; default 65536 */
+	uint64_t memory;     /* bytes of packets and copies held, a thread; default 256 MiB */
+	uint64_t hold_bytes; /* of an unfinished stanza, default 12 KiB */
+	uint64_t hold_ms;    /* default 250 */
+	bool midstream;      /* connections whose beginning was not seen are taken up, not ended */
+	bool bridge;         /* the queue is on bridges, too */
+};
+
 /* One of a backend's servers. */
 struct backend_server {
 	const char *text;  /* "198.51.100.10:5222", as it is shown */
@@ -111,6 +123,7 @@ struct daemon_options {
 	uint64_t quarantine_bytes;   /* default 64 MiB */
 	uint64_t quarantine_ms;      /* default 30 days */
 	struct reporter_options reporter;
+	struct inspect_options inspect;
 };
 
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */
