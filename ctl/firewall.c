@@ -330,7 +330,7 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 {
 	int r;
 
-	if (daemon->mark == 0 || (daemon->mark & 3) != 0)
+	if (daemon->mark == 0 || (daemon->mark & 15) != 0)
 		return ERR_RANGE;
 	for (size_t i = 0; i < n; i++)
 		for (unsigned k = 0;

@@ -18,8 +18,8 @@ struct firewall_check {
 	char text[256]; /* what was found, and what to do about it */
 };
 
-/* Two values are made of the daemon's mark. Compared whole, so the mark's two low bits must be
- * free. */
+/* Two values are made of the daemon's mark, and service_mark_pass and service_mark_kill; the mark's
+ * four low bits must be free. */
 static inline uint32_t firewall_mark_upstream(const struct daemon_options *d)
 {
 	return d->mark | 1; /* SO_MARK of the proxy's own connections: never intercepted */
@@ -31,8 +31,8 @@ static inline uint32_t firewall_mark_local(const struct daemon_options *d)
 }
 
 /* Appends the nft text of the table: what "firewall print" shows and nft_load takes. 0, -ENOMEM,
- * ERR_LIMIT, or ERR_RANGE when the mark is 0 or has a low bit set, or a port is too high to
- * intercept; ERR_SYNTAX for "listen on" of no address. Names a policy has checked already; here
+ * ERR_LIMIT, or ERR_RANGE when the mark is 0 or has one of its four low bits set, or a port is too
+ * high to intercept; ERR_SYNTAX for "listen on" of no address. Names a policy has checked already; here
  * they only guard the kernel. */
 int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon,
 	struct buf *out);

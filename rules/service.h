@@ -112,7 +112,7 @@ struct daemon_options {
 	unsigned threads;      /* 0: one per core */
 	const char *user;      /* for children; NULL: "xmppwall" if it exists, else the daemon's own */
 	const char *log_level; /* default "info" */
-	uint32_t mark;         /* packets and upstream sockets; default 0x584d0000, mask 0xffff0000 */
+	uint32_t mark;         /* packets and upstream sockets; default 0x584d0000; lower 16 bits 0 */
 	uint32_t route_table;  /* default 22530 */
 	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
 	uint64_t drain_ms;         /* of sessions after an upgrade; default one hour */
@@ -125,6 +125,17 @@ struct daemon_options {
 	struct reporter_options reporter;
 	struct inspect_options inspect;
 };
+
+/* What the inspector says of a packet's connection, in the packet's mark beside the verdict; the
+ * firewall moves it into the connection's mark. Single bits, so that others' marks stay. */
+static inline uint32_t service_mark_pass(const struct daemon_options *d)
+{
+	return d->mark | 4; /* accept, and never queue this connection again */
+}
+static inline uint32_t service_mark_kill(const struct daemon_options *d)
+{
+	return d->mark | 8; /* reset this packet and all of its connection that follow */
+}
 
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */
 struct punish {
