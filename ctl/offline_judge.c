@@ -186,10 +186,7 @@ static void take_role(const struct policy *policy, struct subject *subject)
 	size_t n;
 
 	services = policy_services(policy, &n);
-	if (strcmp(subject->service, "s2s") == 0)
-		subject->role = ROLE_S2S;
-	if (strcmp(subject->service, "component") == 0)
-		subject->role = ROLE_COMPONENT;
+	subject->role = service_role_find(subject->service);
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(services[i].name, subject->service) == 0)
 			subject->role = services[i].role;

@@ -124,6 +124,7 @@ const char *detect_header(enum service_role role)
 		[ROLE_C2S] = HEADER(NS_CLIENT),
 		[ROLE_S2S] = HEADER(NS_SERVER),
 		[ROLE_COMPONENT] = HEADER(NS_COMPONENT),
+		[ROLE_SERVERLESS] = HEADER(NS_CLIENT),
 	};
 
 	return headers[role];
@@ -162,15 +163,6 @@ bool detect_is_served(const struct policy *p, uint16_t port)
 	return detect_service(p, port);
 }
 
-const char *detect_role_name(enum service_role role)
-{
-	static const char *const names[] = {
-		[ROLE_C2S] = "c2s", [ROLE_S2S] = "s2s", [ROLE_COMPONENT] = "component"
-	};
-
-	return names[role];
-}
-
 enum service_role detect_role(const struct policy *p, uint16_t port)
 {
 	const struct service *s = detect_service(p, port);
@@ -179,5 +171,7 @@ enum service_role detect_role(const struct policy *p, uint16_t port)
 		return s->role;
 	if (port == 5269 || port == 5270)
 		return ROLE_S2S;
+	if (port == 5298)
+		return ROLE_SERVERLESS;
 	return port == 5275 || port == 5276 || port == 5347 ? ROLE_COMPONENT : ROLE_C2S;
 }

@@ -34,7 +34,5 @@ const struct service *detect_service(const struct policy *p, uint16_t port);
 const struct service *detect_service_role(const struct policy *p, enum service_role role);
 /* A port of the policy or one where XMPP is usual. */
 bool detect_is_served(const struct policy *p, uint16_t port);
-/* "c2s", "s2s", "component": what judge calls them, too. */
-const char *detect_role_name(enum service_role role);
 /* What a connection to that port is for, as long as nothing was seen of it. */
 enum service_role detect_role(const struct policy *p, uint16_t port);

@@ -51,7 +51,7 @@ struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 	i->first_ns = of->now_ns;
 	i->conf = detect_service(of->policy, f->server.port);
 	i->role = detect_role(of->policy, f->server.port);
-	i->service = i->conf ? i->conf->name : detect_role_name(i->role);
+	i->service = i->conf ? i->conf->name : service_role_text(i->role);
 	for (unsigned s = 0; s < FLOW_SIDES; s++)
 		i->half[s].stage = f->midstream ? STAGE_SEEK : STAGE_NEW;
 	return i;
@@ -128,7 +128,8 @@ static int half_begin(struct inspection *i, enum flow_side side)
 		return -ENOMEM;
 	/* The small ceilings before a login are for strangers; a server's features may be long. */
 	stream_set_authenticated(
-		h->in, side == FLOW_SERVER || i->authenticated || i->midstream || i->serverless);
+		h->in, side == FLOW_SERVER || i->authenticated || i->midstream ||
+			i->role == ROLE_SERVERLESS);
 	h->stage = STAGE_XML;
 	return 0;
 }
@@ -139,19 +140,28 @@ static void keep_text(char **where, const char *text)
 	*where = text && *text ? strdup(text) : NULL;
 }
 
-/* The namespace says more than the port. */
-static void learn_role(struct inspection *i, const char *ns)
+/* XEP-0174: both name themselves, on a port of their own choice. */
+static bool is_serverless(const struct inspection *i, const struct stream_header *header)
 {
+	return i->role == ROLE_SERVERLESS ||
+	       (*header->from && *header->to && !detect_is_served(i->of->policy, i->server.port));
+}
+
+/* The namespace says more than the port. */
+static void learn_role(struct inspection *i, const struct stream_header *header)
+{
+	const char *ns = header->content_ns;
+
 	if (strcmp(ns, NS_SERVER) == 0)
 		i->role = ROLE_S2S;
 	else if (strcmp(ns, NS_COMPONENT) == 0 || strcmp(ns, NS_COMPONENT_CONNECT) == 0)
 		i->role = ROLE_COMPONENT;
 	else if (strcmp(ns, NS_CLIENT) == 0)
-		i->role = ROLE_C2S;
+		i->role = is_serverless(i, header) ? ROLE_SERVERLESS : ROLE_C2S;
 	if (detect_service(i->of->policy, i->server.port))
 		return;
 	i->conf = detect_service_role(i->of->policy, i->role);
-	i->service = i->conf ? i->conf->name : detect_role_name(i->role);
+	i->service = i->conf ? i->conf->name : service_role_text(i->role);
 }
 
 static void on_open(struct inspection *i, enum flow_side side, const struct stream_header *header)
@@ -162,16 +172,16 @@ static void on_open(struct inspection *i, enum flow_side side, const struct stre
 	h->opened = true;
 	keep_text(&h->header.from, header->from);
 	keep_text(&h->header.to, header->to);
-	learn_role(i, header->content_ns);
-	/* XEP-0174: both name themselves, on a port of their own choice, and nobody logs in. */
-	if (side == FLOW_CLIENT && i->role == ROLE_C2S && *header->from && *header->to &&
-		(i->server.port == 5298 || !detect_is_served(i->of->policy, i->server.port))) {
-		i->serverless = true;
-		keep_text(&i->jid, header->from);
-		for (unsigned s = 0; s < FLOW_SIDES; s++)
-			if (i->half[s].in)
-				stream_set_authenticated(i->half[s].in, true);
-	}
+	/* Whose stream it is was said by who opened it. */
+	if (side == FLOW_CLIENT || !i->half[FLOW_CLIENT].opened)
+		learn_role(i, header);
+	if (side != FLOW_CLIENT || i->role != ROLE_SERVERLESS)
+		return;
+	/* Nobody logs in. */
+	keep_text(&i->jid, header->from);
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		if (i->half[s].in)
+			stream_set_authenticated(i->half[s].in, true);
 }
 
 /* ---- judging ---- */

@@ -48,7 +48,7 @@ struct inspection {
 	enum service_role role;
 	const struct service *conf; /* NULL when no service of the policy fits */
 	const char *service;        /* name; never NULL */
-	bool serverless, midstream, starttls, compressed;
+	bool midstream, starttls, compressed;
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
 		       */
 	bool authenticated, anonymous;

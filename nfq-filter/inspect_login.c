@@ -103,7 +103,7 @@ void login_stanza(struct inspection *i, enum flow_side side, const struct stanza
 	const char *id = element_attr(st->root, "id"), *type = stanza_type(st);
 	const struct xml_element *bind, *jid;
 
-	if (st->kind != STANZA_IQ || !id || i->role != ROLE_C2S || i->serverless ||
+	if (st->kind != STANZA_IQ || !id || i->role != ROLE_C2S ||
 		(i->jid && strchr(i->jid, '/')))
 		return;
 	bind = element_child(st->root, NS_BIND, "bind");

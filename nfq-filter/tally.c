@@ -380,10 +380,7 @@ int tally_stream(struct tally *t, const struct inspection *i, uint64_t now_ns)
 	set_endpoint(row, "client", &i->client);
 	set_endpoint(row, "server", &i->server);
 	json_object_set_new(row, "role",
-		json_string(i->serverless               ? "serverless"
-			    : i->role == ROLE_S2S       ? "s2s"
-			    : i->role == ROLE_COMPONENT ? "component"
-							: "c2s"));
+		json_string(service_role_text(i->role)));
 	set_text(row, "from", half[FLOW_CLIENT].header.from);
 	set_text(row, "to", half[FLOW_CLIENT].header.to);
 	set_text(row, "mechanism", i->mechanism);

@@ -87,7 +87,7 @@ void check_service_name(struct checker *c, const char *name, struct loc at)
 
 	/* A file of rules alone does not say which services there are. */
 	if (c->names[ITEM_SERVICE].count == 0 || check_find(c, ITEM_SERVICE, name) ||
-		schema_has_word("c2s|s2s|component|any|login", name))
+		schema_has_word("c2s|s2s|component|serverless|any|login", name))
 		return;
 	hint = check_suggest(c, ITEM_SERVICE, name);
 	diag_error(c->diags, at, hint, "no such service '%s'", name);

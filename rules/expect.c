@@ -59,9 +59,7 @@ static enum service_role service_role(const struct options *options, const char 
 	for (size_t i = 0; i < options->n_services; i++)
 		if (strcmp(options->services[i].name, name) == 0)
 			return options->services[i].role;
-	return strcmp(name, "s2s") == 0         ? ROLE_S2S
-	       : strcmp(name, "component") == 0 ? ROLE_COMPONENT
-						: ROLE_C2S;
+	return service_role_find(name);
 }
 
 static void subject_init(struct expectation *x, const struct options *options)
@@ -77,7 +75,7 @@ static void subject_init(struct expectation *x, const struct options *options)
 	if (e->peer && address_parse(span_of(e->peer), &s->peer) < 0)
 		diag_error(x->diags, x->item->at, NULL, "'%s' is not an address", e->peer);
 	s->session_jid = e->jid;
-	if (!s->session_jid && s->role == ROLE_C2S)
+	if (!s->session_jid && (s->role == ROLE_C2S || s->role == ROLE_SERVERLESS))
 		s->session_jid = s->direction == DIRECTION_IN ? e->from : e->to;
 	s->session_authenticated = true;
 	if (s->session_jid && jid_parse(&x->arena, span_of(s->session_jid), &jid) == 0) {
@@ -156,7 +154,8 @@ static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 static int stream_begin(const struct expectation *x, struct stream *stream)
 {
 	static const char *const namespaces[] = {
-		[ROLE_C2S] = NS_CLIENT, [ROLE_S2S] = NS_SERVER, [ROLE_COMPONENT] = NS_COMPONENT
+		[ROLE_C2S] = NS_CLIENT, [ROLE_S2S] = NS_SERVER, [ROLE_COMPONENT] = NS_COMPONENT,
+		[ROLE_SERVERLESS] = NS_CLIENT
 	};
 	const char *text = x->item->expect->stanza;
 	struct buf header;

@@ -425,10 +425,7 @@ again:
 
 static bool chain_hooks(const struct chain *chain, const struct subject *s)
 {
-	static const char *const roles[] = {
-		[ROLE_C2S] = "c2s", [ROLE_S2S] = "s2s", [ROLE_COMPONENT] = "component"
-	};
-	const char *service = s->service && *s->service ? s->service : roles[s->role];
+	const char *service = s->service && *s->service ? s->service : service_role_text(s->role);
 	bool login = s->login && s->login->failure;
 
 	for (unsigned i = 0; i < chain->n_hooks; i++) {

@@ -195,14 +195,37 @@ static void take_verify(struct collector *c, struct service *s, const struct ast
 
 /* ---- the whole ---- */
 
-static enum service_role role_of(const struct ast_item *item)
+static const char *const role_names[SERVICE_ROLES] = {
+	[ROLE_C2S] = "c2s",
+	[ROLE_S2S] = "s2s",
+	[ROLE_COMPONENT] = "component",
+	[ROLE_SERVERLESS] = "serverless",
+};
+
+const char *service_role_text(enum service_role role)
+{
+	return role_names[role];
+}
+
+enum service_role service_role_find(const char *word)
+{
+	for (unsigned r = 0; r < SERVICE_ROLES; r++)
+		if (strcmp(word, role_names[r]) == 0)
+			return (enum service_role)r;
+	return ROLE_C2S;
+}
+
+static void take_role(struct collector *c, struct service *s, const struct ast_item *item)
 {
 	const struct ast_setting *set = options_find(item->settings, "role");
-	const char *word = set ? set->values->text : item->name;
 
-	return strcmp(word, "s2s") == 0         ? ROLE_S2S
-	       : strcmp(word, "component") == 0 ? ROLE_COMPONENT
-						: ROLE_C2S;
+	s->role = service_role_find(set ? set->values->text : item->name);
+	/* Two peers dial each other at will: there is nothing a proxy could stand in front of. */
+	if (s->role == ROLE_SERVERLESS && !options_word(item->settings, "mode", "inspect"))
+		diag_error(c->diags, set ? set->at : item->name_at,
+			set ? "mode inspect;" : "mode inspect; or role c2s;",
+			"service '%s' is for serverless messaging, which only the inspector sees",
+			item->name);
 }
 
 /* Without a word about it: a server that is found by where the peer wanted to go needs peers that
@@ -252,7 +275,7 @@ void options_service(struct collector *c, const struct ast_item *item)
 
 	*s = c->initial;
 	s->name = options_strdup(c, item->name);
-	s->role = role_of(item);
+	take_role(c, s, item);
 	take_words(s, item->settings);
 	take_numbers(s, item->settings);
 	take_listen(c, s, item);

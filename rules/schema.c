@@ -26,8 +26,9 @@ static const struct schema_setting service_settings[] = {
 		       "from direct TLS. "
 		       "\"on\" binds to up to 8 addresses only.",
 		.repeat = true, .required = true },
-	{ "role", WORD("c2s|s2s|component"), .initial = "by the name, else c2s",
-		.doc = "What speaks on this port: clients, servers or components." },
+	{ "role", WORD("c2s|s2s|component|serverless"), .initial = "by the name, else c2s",
+		.doc = "What speaks on this port: clients, servers, components, or peers without a "
+		       "server (XEP-0174; only with mode inspect)." },
 	{ "mode", WORD("proxy|inspect"), .initial = "proxy",
 		.doc = "proxy ends TLS and XMPP on both legs; inspect judges clear text in flight and "
 		       "ends nothing (see the block inspect)." },

@@ -8,7 +8,13 @@
 #include <stdint.h>
 #include "xmpp/limits.h"
 
-enum service_role { ROLE_C2S, ROLE_S2S, ROLE_COMPONENT };
+enum service_role {
+	ROLE_C2S,
+	ROLE_S2S,
+	ROLE_COMPONENT,
+	ROLE_SERVERLESS, /* XEP-0174: two peers, no server between them; mode inspect only */
+	SERVICE_ROLES
+};
 enum service_mode { MODE_PROXY, MODE_INSPECT };
 enum tls_policy { TLS_REQUIRED, TLS_OPTIONAL, TLS_NONE };
 enum intercept { INTERCEPT_NONE, INTERCEPT_TPROXY, INTERCEPT_REDIRECT };
@@ -30,7 +36,7 @@ enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET 
 /* service c2s { listen tcp { 5222, 5223 }; ... } */
 struct service {
 	const char *name;
-	enum service_role role;   /* role c2s|s2s|component; default: by name, else c2s */
+	enum service_role role;   /* role c2s|s2s|component|serverless; default: by name, else c2s */
 	enum service_mode mode;
 	uint16_t ports[SERVICE_PORTS_MAX]; /* as peers dial them */
 	unsigned n_ports;
@@ -146,3 +152,8 @@ struct punish {
 	uint64_t escalate_max_ms;
 	bool spare_shared; /* no ban on an address that other authenticated JIDs use */
 };
+
+/* "c2s", "s2s" and so on. */
+const char *service_role_text(enum service_role role);
+/* By the usual name of a service or the setting's word; any other is c2s. */
+enum service_role service_role_find(const char *word);

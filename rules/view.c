@@ -38,7 +38,8 @@ static const char *address_written(struct subject_view *v, enum view_jid which)
 {
 	const struct subject *s = v->s;
 	const char *attr = NULL, *session = s->session_jid ? s->session_jid : "";
-	bool client = s->role == ROLE_C2S;
+	/* A serverless peer's client shows the name of the stream's header, not the stanza's. */
+	bool client = s->role == ROLE_C2S || s->role == ROLE_SERVERLESS;
 
 	if (which == VIEW_SESSION)
 		return session;

@@ -58,7 +58,7 @@ static void subject_set(const char *key, char *value)
 	if (strcmp(key, "direction") == 0)
 		subject.direction = strcmp(value, "out") == 0 ? DIRECTION_OUT : DIRECTION_IN;
 	else if (strcmp(key, "role") == 0)
-		subject.role = strcmp(value, "s2s") == 0 ? ROLE_S2S : ROLE_C2S;
+		subject.role = service_role_find(value);
 	else if (strcmp(key, "port") == 0)
 		subject.peer_port = (uint16_t)atoi(value);
 	else if (strcmp(key, "verified") == 0)

@@ -1,6 +1,7 @@
 # Settings of all blocks but chains.
 :in service c2s { listen tcp 5222; tls none; upstream 192.0.2.7 plain; % }
 role s2s; ; ok ; role s2s;
+role serverless; ; fail ; service 'c2s' is for serverless messaging, which only the inspector sees ; mode inspect;
 role s2x; ; fail ; 'role' cannot be 's2x' ; did you mean 's2s'?
 mode proxy; ; ok
 mode inspect; ; fail ; 'mode inspect' comes with a later version ; write 'mode proxy'

@@ -239,11 +239,14 @@ static void test_roles(void **state)
 		OUT("<db:result type='valid' from='a' to='b'/>"),
 		IN("<message from='x@b' to='y@a'><body>casino</body></message>"));
 	/* XEP-0174, on any port. */
-	TALK(40123, "in message c2s ann@x drop\nout message c2s ann@x accept\n",
+	TALK(40123, "in message serverless ann@x drop\nout message serverless ann@x accept\n",
 		IN(HEADER(NS_CLIENT, "from='ann@x' to='bob@y'")),
 		OUT(HEADER(NS_CLIENT, "from='bob@y' to='ann@x'")),
 		IN("<message from='ann@x' to='bob@y'><body>casino</body></message>"),
 		OUT("<message/>"));
+	/* On its usual port nobody need name himself. */
+	TALK(5298, "in message serverless drop\n", IN(HEADER(NS_CLIENT, "")),
+		OUT(HEADER(NS_CLIENT, "")), IN("<message><body>casino</body></message>"));
 }
 
 static void test_others(void **state)
