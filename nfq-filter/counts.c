@@ -23,6 +23,7 @@ static const struct {
 	[COUNT_FLOW_MIDSTREAM] = { "flow.midstream", "connections whose beginning was not seen" },
 	[COUNT_FLOW_EVICTED] = { "flow.evicted",
 		"connections forgotten because the table was full" },
+	[COUNT_FLOW_FULL] = { "flow.full", "connections refused because the table was full" },
 	[COUNT_FLOW_IDLE] = { "flow.idle", "connections forgotten because nothing was said" },
 	[COUNT_TCP_OLD] = { "tcp.retransmission", "segments that held nothing new" },
 	[COUNT_TCP_CONFLICT] = { "tcp.conflict",

@@ -30,6 +30,21 @@ const struct flow_limits flow_limits_default = {
 	},
 };
 
+const struct flow_limits flow_limits_live = {
+	.flows = 65536,
+	.pool_bytes = (size_t)256 << 20,
+	.idle_ns = 30000000000u,
+	.closed_ns = 60000000000u,
+	.live = true,
+	.reassembly = {
+		.held_bytes = 1 << 20,
+		.held_segments = 2048,
+		.kept_bytes = 4 << 20,
+		.window = 16 << 20,
+		.strict = true,
+	},
+};
+
 /* From the one not heard of longest to the last heard. */
 struct flow_list {
 	struct flow *oldest, *newest;
@@ -147,6 +162,16 @@ void flow_table_free(struct flow_table *t)
 	free(t);
 }
 
+void flow_end(struct flow_table *t, struct flow *f)
+{
+	flow_close(t, f);
+}
+
+static bool is_ended(const struct flow *f)
+{
+	return f->half[FLOW_CLIENT].ended && f->half[FLOW_SERVER].ended;
+}
+
 /* Who was silent long enough gives back memory; who ended long ago leaves. */
 static void sweep(struct flow_table *t)
 {
@@ -157,6 +182,8 @@ static void sweep(struct flow_table *t)
 	while ((f = t->busy.oldest) && t->now_ns - f->last_ns >= t->limits->idle_ns) {
 		list_remove(t, f);
 		list_append(t, f, true);
+		if (is_ended(f))
+			flow_close(t, f);
 		if (f->closed)
 			continue;
 		for (unsigned i = 0; i < FLOW_SIDES; i++)
@@ -186,6 +213,11 @@ static int flow_new(struct flow_table *t, const struct packet *p, struct flow **
 
 	if (t->flows.count >= t->limits->flows) {
 		f = t->idle.oldest ? t->idle.oldest : t->busy.oldest;
+		if (t->limits->live && !f->closed) {
+			counts_add(t->counts, COUNT_FLOW_FULL, 1);
+			*out = NULL;
+			return 0;
+		}
 		counts_add(t->counts, COUNT_FLOW_EVICTED, !f->closed);
 		flow_remove(t, f);
 	}
@@ -254,7 +286,9 @@ static void take_reset(
 {
 	int64_t at = reassembly_position(&h->in, p->seq);
 
-	if (h->in.started && at != (int64_t)h->in.next && at != (int64_t)h->in.acked) {
+	bool next = at == (int64_t)h->in.next && (!t->limits->live || h->released == h->in.next);
+
+	if (h->in.started && !next && at != (int64_t)h->in.acked) {
 		counts_add(t->counts, COUNT_TCP_RST_IGNORED, 1);
 		return;
 	}
@@ -312,7 +346,8 @@ static void take_fin(struct flow_half *h, const struct packet *p)
 	h->fin_at = (uint64_t)at;
 }
 
-static int take_bytes(struct flow_table *t, struct flow_half *h, const struct packet *p)
+static int take_bytes(
+	struct flow_table *t, struct flow_half *h, const struct packet *p, struct flow_taken *out)
 {
 	struct reassembly_result result;
 	uint32_t seq = p->seq + !!(p->flags & TCP_SYN);
@@ -333,6 +368,7 @@ static int take_bytes(struct flow_table *t, struct flow_half *h, const struct pa
 	}
 	if ((r = reassembly_push(&h->in, seq, p->payload, p->len, &result)) < 0)
 		return r;
+	out->bytes = result.fate;
 	h->conflicts += result.conflicts;
 	counts_add(t->counts, COUNT_TCP_CONFLICT, result.conflicts);
 	counts_add(t->counts, COUNT_PACKET_CUT, p->missing > 0);
@@ -365,9 +401,17 @@ static void watch_hole(const struct flow_table *t, struct flow_half *h)
 	h->lost_packets++;
 }
 
-static int flow_take(struct flow_table *t, struct flow *f, const struct packet *p)
+/* Nobody can have received what waits here. */
+static bool is_believed_ack(const struct flow_table *t, const struct flow_half *h, uint32_t ack)
 {
-	enum flow_side side = side_of(f, p);
+	return !t->limits->live || !h->in.started ||
+	       reassembly_position(&h->in, ack) <= (int64_t)h->released + h->fin;
+}
+
+static int flow_take(
+	struct flow_table *t, struct flow *f, const struct packet *p, struct flow_taken *out)
+{
+	enum flow_side side = out->side = side_of(f, p);
 	struct flow_half *h = &f->half[side], *other = &f->half[!side];
 	bool data = true;
 	int r = 0;
@@ -381,10 +425,12 @@ static int flow_take(struct flow_table *t, struct flow *f, const struct packet *
 	}
 	if (p->flags & TCP_SYN)
 		data = take_syn(t, f, side, p);
-	if (p->flags & TCP_ACK)
+	if ((p->flags & TCP_ACK) && is_believed_ack(t, other, p->ack))
 		reassembly_ack(&other->in, p->ack);
 	if (data && (p->len > 0 || p->missing > 0 || (p->flags & TCP_FIN)) && !(h->fin && h->ended))
-		r = take_bytes(t, h, p);
+		r = take_bytes(t, h, p, out);
+	if (h->in.started)
+		out->position = reassembly_position(&h->in, p->seq + !!(p->flags & TCP_SYN));
 	if (p->has_stamp && h->in.started &&
 		reassembly_position(&h->in, p->seq) <= (int64_t)h->in.next &&
 		(int32_t)(p->stamp - h->stamp) > 0)
@@ -396,13 +442,13 @@ static int flow_take(struct flow_table *t, struct flow *f, const struct packet *
 	return r;
 }
 
-int flow_push(struct flow_table *t, const struct packet *p, struct flow **out)
+int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *out)
 {
 	struct flow_key key = key_of(&p->src, &p->dst);
 	struct flow *f;
 	int r;
 
-	*out = NULL;
+	*out = (struct flow_taken){ .fate = FLOW_REFUSED, .bytes = REASSEMBLY_OLD };
 	if (p->time_ns > t->now_ns)
 		t->now_ns = p->time_ns;
 	sweep(t);
@@ -417,20 +463,49 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow **out)
 		static const struct flow none;
 
 		/* The tail of something that ended, or a scan. */
-		if (!(p->flags & TCP_SYN) && (p->len == 0 || (p->flags & TCP_RST)))
+		if (!(p->flags & TCP_SYN) && (p->len == 0 || (p->flags & TCP_RST))) {
+			out->fate = FLOW_STRAY;
 			return 0;
+		}
 		if (is_refused(t, &none, &none.half[0], p))
 			return 0;
 		if ((r = flow_new(t, p, &f)) < 0)
 			return r;
+		if (!f) {
+			out->fate = FLOW_NO_ROOM;
+			return 0;
+		}
+		out->fresh = true;
 	}
 	list_remove(t, f);
 	list_append(t, f, false);
 	f->last_ns = t->now_ns;
-	if (f->closed)
-		return 0;
-	*out = f;
-	return flow_take(t, f, p);
+	out->flow = f;
+	out->fate = f->closed ? FLOW_OVER : FLOW_TAKEN;
+	return f->closed ? 0 : flow_take(t, f, p, out);
+}
+
+void flow_table_tick(struct flow_table *t, uint64_t now_ns)
+{
+	if (now_ns > t->now_ns)
+		t->now_ns = now_ns;
+	sweep(t);
+}
+
+void flow_table_visit(struct flow_table *t, void (*visit)(void *arg, struct flow *f), void *arg)
+{
+	struct flow *lists[] = { t->idle.oldest, t->busy.oldest };
+
+	for (unsigned i = 0; i < 2; i++)
+		for (struct flow *f = lists[i], *next; f; f = next) {
+			next = f->newer;
+			visit(arg, f);
+		}
+}
+
+size_t flow_table_held(const struct flow_table *t)
+{
+	return t->pool.used;
 }
 
 /* ---- out ---- */
@@ -438,7 +513,7 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow **out)
 static bool gap_is_due(const struct flow_table *t, const struct flow *f, const struct flow_half *h,
 	const struct flow_half *other)
 {
-	if (h->in.n_held == 0)
+	if (h->in.n_held == 0 || t->limits->live)
 		return false;
 	if (f->last_call || f->reset || h->full)
 		return true;
@@ -476,8 +551,19 @@ void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct
 	}
 }
 
+/* Live, what its receiver may still ask for again is kept until it has it. */
+static bool is_settled(const struct flow_table *t, const struct flow *f)
+{
+	if (f->reset || !is_ended(f))
+		return f->reset;
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		if (t->limits->live && f->half[s].in.acked <= f->half[s].fin_at)
+			return false;
+	return true;
+}
+
 void flow_settle(struct flow_table *t, struct flow *f)
 {
-	if (f->reset || (f->half[FLOW_CLIENT].ended && f->half[FLOW_SERVER].ended))
+	if (is_settled(t, f))
 		flow_close(t, f);
 }

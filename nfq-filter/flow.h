@@ -24,10 +24,15 @@ struct flow_limits {
 	uint64_t gap_ns;      /* the same as time (1 s) */
 	uint64_t deaf_ns;     /* the same where the other direction is not seen at all (3 s) */
 	bool any_checksum;    /* take packets whatever their checksum says */
+	/* Packets wait for us: no hole is ever skipped, only what was released can be acknowledged,
+	 * an ended connection is known until everything is, and a full table takes no new ones. */
+	bool live;
 	struct reassembly_limits reassembly;
 };
 
 extern const struct flow_limits flow_limits_default;
+/* For packets that wait; flows, pool_bytes are the configuration's. */
+extern const struct flow_limits flow_limits_live;
 
 struct flow_half {
 	struct reassembly in;
@@ -38,6 +43,7 @@ struct flow_half {
 	uint64_t fin_at;
 	unsigned lost_packets;
 	uint64_t lost_ns, hole_ns; /* since when */
+	uint64_t released;         /* live: position behind what was let through; set by the gate */
 	uint64_t packets, bytes, conflicts;
 };
 
@@ -46,6 +52,7 @@ struct flow {
 	uint64_t number; /* from 1 */
 	uint64_t first_ns, last_ns;
 	bool midstream, reset, closed;
+	bool killed; /* set by the gate */
 	struct flow_half half[FLOW_SIDES];
 	void *user; /* the hook's */
 	/* the table's */
@@ -68,6 +75,24 @@ struct flow_event {
 	uint64_t lost;     /* GAP: bytes */
 };
 
+enum flow_fate {
+	FLOW_TAKEN,   /* drain both sides with flow_next, then flow_settle */
+	FLOW_REFUSED, /* its receiver would pass it over */
+	FLOW_STRAY,   /* says nothing, belongs to nothing we know */
+	FLOW_OVER,    /* of a connection that has ended, or was ended */
+	FLOW_NO_ROOM, /* live: the table is full */
+};
+
+/* What became of a packet. */
+struct flow_taken {
+	enum flow_fate fate;
+	struct flow *flow; /* TAKEN, OVER; else NULL */
+	enum flow_side side;
+	bool fresh;                 /* the first of its connection */
+	enum reassembly_fate bytes; /* of its payload; OLD when it has none */
+	int64_t position;           /* of its first byte; only where something is known */
+};
+
 struct flow_hooks {
 	void *arg;
 	/* Does somebody serve XMPP there? Decides who is the server where the beginning was not
@@ -87,9 +112,16 @@ struct flow_table *flow_table_new(
 /* Forgets every connection, oldest first. */
 void flow_table_free(struct flow_table *t);
 void flow_table_clear(struct flow_table *t);
-/* A packet of PACKET_TCP. *out: its connection (drain both sides with flow_next, then flow_settle),
- * or NULL when no receiver would take it. 0 or -ENOMEM. */
-int flow_push(struct flow_table *t, const struct packet *p, struct flow **out);
+/* A packet of PACKET_TCP. 0 or -ENOMEM. */
+int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *out);
+/* Its user goes; what comes of it from now on is OVER. */
+void flow_end(struct flow_table *t, struct flow *f);
+/* Time passed without a packet: who is idle, who is forgotten. */
+void flow_table_tick(struct flow_table *t, uint64_t now_ns);
+/* Visits all, ended ones included. */
+void flow_table_visit(struct flow_table *t, void (*visit)(void *arg, struct flow *f), void *arg);
+/* Bytes that all directions hold together. */
+size_t flow_table_held(const struct flow_table *t);
 /* What happened on a side, one thing at a time until NOTHING. Spans are borrowed until the next
  * call. */
 void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct flow_event *out);

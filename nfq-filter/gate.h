@@ -45,8 +45,7 @@ struct gate_hooks {
 	void (*killed)(void *arg, const struct flow *f, struct inspection *i, enum flow_side side,
 		enum stream_error error, const char *why);
 	/* As of inspect_hooks. */
-	void (*noted)(
-		void *arg, struct inspection *i, enum flow_side side, const char *what);
+	void (*noted)(void *arg, struct inspection *i, enum flow_side side, const char *what);
 	void (*ended)(void *arg, struct inspection *i);
 };
 
@@ -79,11 +78,10 @@ void gate_tick(struct gate *g, uint64_t now_ns);
 void gate_swap(struct gate *g, struct policy *policy, struct judge *judge);
 /* Ends the connections of an address (len in IPv6 bits) or, with net NULL, of a JID: their next
  * packet is answered with a reset. How many. */
-unsigned gate_kill(
-	struct gate *g, const struct peer_address *net, unsigned len, const char *jid);
+unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len, const char *jid);
 /* Visits the connections that are XMPP streams. */
-void gate_visit(struct gate *g, void (*visit)(void *arg, const struct flow *f,
-					const struct inspection *i), void *arg);
+void gate_visit(struct gate *g,
+	void (*visit)(void *arg, const struct flow *f, const struct inspection *i), void *arg);
 struct gate_load {
 	size_t flows, streams, held_packets, held_bytes, memory;
 };

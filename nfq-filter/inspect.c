@@ -37,6 +37,18 @@ enum direction inspection_direction(const struct inspection *i, enum flow_side s
 	return (side == FLOW_CLIENT) == i->outward ? DIRECTION_OUT : DIRECTION_IN;
 }
 
+/* The service by its port, else by what is spoken. */
+void inspection_swap(struct inspection *i)
+{
+	const struct policy *p = i->of->policy;
+
+	i->conf = detect_service(p, i->server.port);
+	if (!i->conf && i->number)
+		i->conf = detect_service_role(p, i->role);
+	i->service = i->conf ? i->conf->name : service_role_text(i->role);
+	i->limits = i->conf ? i->conf->limits : xmpp_limits_default;
+}
+
 struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 {
 	struct inspection *i = calloc(1, sizeof(*i));
@@ -49,9 +61,8 @@ struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 	i->midstream = f->midstream;
 	i->outward = is_inside(of, &f->client.address) && !is_inside(of, &f->server.address);
 	i->first_ns = of->now_ns;
-	i->conf = detect_service(of->policy, f->server.port);
 	i->role = detect_role(of->policy, f->server.port);
-	i->service = i->conf ? i->conf->name : service_role_text(i->role);
+	inspection_swap(i);
 	for (unsigned s = 0; s < FLOW_SIDES; s++)
 		i->half[s].stage = f->midstream ? STAGE_SEEK : STAGE_NEW;
 	return i;
@@ -104,8 +115,28 @@ static void becomes_stream(struct inspection *i)
 	counts_add(i->of->counts, COUNT_STREAM, 1);
 }
 
+/* Nobody reads this side further. */
+static void refuse(
+	struct inspection *i, enum flow_side side, enum stream_error error, const char *reason)
+{
+	half_close(i, &i->half[side], STAGE_BAD);
+	i->of->hooks.broken(i->of->hooks.arg, i, side, error, reason);
+}
+
+/* Live, a service lets through what it can read, and TLS where it may be. */
+static const char *is_unwelcome(const struct inspection *i, enum inspect_speaks speaks)
+{
+	if (!i->of->live || !i->conf)
+		return NULL;
+	if (speaks == SPEAKS_TLS)
+		return i->conf->tls == TLS_NONE ? "tls.forbidden" : NULL;
+	return speaks == SPEAKS_HTTP ? "stream.http" : "stream.other";
+}
+
 static void becomes_other(struct inspection *i, enum flow_side side, enum inspect_speaks speaks)
 {
+	const char *unwelcome = is_unwelcome(i, speaks);
+
 	i->speaks = speaks;
 	counts_add(i->of->counts,
 		speaks == SPEAKS_TLS    ? COUNT_STREAM_TLS
@@ -116,6 +147,8 @@ static void becomes_other(struct inspection *i, enum flow_side side, enum inspec
 		half_close(i, &i->half[s], STAGE_OPAQUE);
 	if (speaks != SPEAKS_OTHER)
 		note(i, side, speaks == SPEAKS_TLS ? "tls" : "http");
+	if (unwelcome)
+		refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, unwelcome);
 }
 
 static int half_begin(struct inspection *i, enum flow_side side)
@@ -124,7 +157,7 @@ static int half_begin(struct inspection *i, enum flow_side side)
 
 	if (h->in)
 		stream_restart(h->in);
-	else if (!(h->in = stream_new(i->conf ? &i->conf->limits : &xmpp_limits_default)))
+	else if (!(h->in = stream_new(&i->limits)))
 		return -ENOMEM;
 	/* The small ceilings before a login are for strangers; a server's features may be long. */
 	stream_set_authenticated(
@@ -158,10 +191,18 @@ static void learn_role(struct inspection *i, const struct stream_header *header)
 		i->role = ROLE_COMPONENT;
 	else if (strcmp(ns, NS_CLIENT) == 0)
 		i->role = is_serverless(i, header) ? ROLE_SERVERLESS : ROLE_C2S;
-	if (detect_service(i->of->policy, i->server.port))
-		return;
-	i->conf = detect_service_role(i->of->policy, i->role);
-	i->service = i->conf ? i->conf->name : service_role_text(i->role);
+	inspection_swap(i);
+}
+
+static const char *static_ns(const char *ns)
+{
+	static const char *const all[] = { NS_CLIENT, NS_SERVER, NS_COMPONENT,
+		NS_COMPONENT_CONNECT };
+
+	for (size_t n = 0; n < sizeof(all) / sizeof(all[0]); n++)
+		if (strcmp(all[n], ns) == 0)
+			return all[n];
+	return NULL;
 }
 
 static void on_open(struct inspection *i, enum flow_side side, const struct stream_header *header)
@@ -172,6 +213,7 @@ static void on_open(struct inspection *i, enum flow_side side, const struct stre
 	h->opened = true;
 	keep_text(&h->header.from, header->from);
 	keep_text(&h->header.to, header->to);
+	h->header.content_ns = static_ns(header->content_ns);
 	/* Whose stream it is was said by who opened it. */
 	if (side == FLOW_CLIENT || !i->half[FLOW_CLIENT].opened)
 		learn_role(i, header);
@@ -259,6 +301,10 @@ static void take_step(struct inspection *i, enum login_step step)
 		i->compressed = true;
 		counts_add(i->of->counts, COUNT_STREAM_COMPRESSED, 1);
 		note(i, FLOW_SERVER, "compressed");
+		if (i->of->live && i->conf) {
+			refuse(i, FLOW_SERVER, STREAM_ERROR_POLICY_VIOLATION, "stream.compressed");
+			return;
+		}
 	}
 	for (unsigned s = 0; s < FLOW_SIDES; s++) {
 		struct inspect_half *h = &i->half[s];
@@ -312,14 +358,40 @@ static void on_bad(struct inspection *i, enum flow_side side, const struct strea
 	}
 	becomes_stream(i);
 	counts_add(i->of->counts, COUNT_STREAM_BAD, 1);
-	half_close(i, h, STAGE_BAD);
-	i->of->hooks.broken(i->of->hooks.arg, i, side, error, reason);
+	refuse(i, side, error, reason);
+}
+
+/* Live, with "tls required": in the clear only what leads to TLS, and what ends a stream. */
+static bool must_encrypt(const struct inspection *i, const struct xml_element *e)
+{
+	return i->of->live && i->conf && i->conf->tls == TLS_REQUIRED &&
+	       strcmp(e->ns, NS_TLS) != 0 && strcmp(e->ns, NS_STREAM) != 0;
+}
+
+static bool is_white(struct span bytes)
+{
+	for (size_t n = 0; n < bytes.len; n++)
+		if (!strchr(" \t\r\n", bytes.ptr[n]) || !bytes.ptr[n])
+			return false;
+	return true;
+}
+
+/* Its receiver may still read it, or not: nobody needs it. */
+static void refuse_behind(struct inspection *i, enum flow_side side, struct span rest)
+{
+	if (i->of->live && !is_white(rest))
+		refuse(i, side, STREAM_ERROR_BAD_FORMAT, "stream.after-close");
 }
 
 static int half_event(struct inspection *i, enum flow_side side, struct stream_event *ev)
 {
 	bool waited;
 
+	if ((ev->kind == STREAM_STANZA || ev->kind == STREAM_ELEMENT) &&
+		must_encrypt(i, ev->stanza.root)) {
+		refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.required");
+		return 0;
+	}
 	switch (ev->kind) {
 	case STREAM_OPEN:
 		on_open(i, side, &ev->header);
@@ -332,7 +404,9 @@ static int half_event(struct inspection *i, enum flow_side side, struct stream_e
 		/* The server's answer lets the client go on, before the server does. */
 		return waited && !i->half[FLOW_CLIENT].waits ? half_drain(i, FLOW_CLIENT) : 0;
 	case STREAM_CLOSE:
-		half_close(i, &i->half[side], STAGE_ENDED);
+		refuse_behind(i, side, stream_rest(i->half[side].in));
+		if (i->half[side].stage != STAGE_BAD)
+			half_close(i, &i->half[side], STAGE_ENDED);
 		return 0;
 	case STREAM_BAD:
 		on_bad(i, side, ev);
@@ -361,7 +435,10 @@ static int half_drain(struct inspection *i, enum flow_side side)
 	half_account(i, h);
 	if (r == 0 && i->of->memory > i->of->memory_max && h->in) {
 		counts_add(i->of->counts, COUNT_STREAM_MEMORY, 1);
-		half_close(i, h, STAGE_BAD);
+		if (i->of->live)
+			refuse(i, side, STREAM_ERROR_RESOURCE_CONSTRAINT, "stream.memory");
+		else
+			half_close(i, h, STAGE_BAD);
 	}
 	return r;
 }
@@ -469,9 +546,45 @@ int inspection_push(struct inspection *i, enum flow_side side, struct span bytes
 		return take_xml(i, side, bytes);
 	case STAGE_SEEK:
 		return take_middle(i, side, bytes);
+	case STAGE_ENDED:
+		refuse_behind(i, side, bytes);
+		return 0;
 	default:
 		return 0;
 	}
+}
+
+uint64_t inspection_decided(const struct inspection *i, enum flow_side side)
+{
+	const struct inspect_half *h = &i->half[side];
+
+	if (h->stage == STAGE_OPAQUE)
+		return UINT64_MAX;
+	return h->in ? h->position - stream_rest(h->in).len : h->position;
+}
+
+/* The machine has taken everything that is whole, unless it waits for the other side: then a stream
+ * header may stand there, or the beginning of one. */
+bool inspection_is_unfinished(const struct inspection *i, enum flow_side side)
+{
+	const struct inspect_half *h = &i->half[side];
+	struct span rest = h->in ? stream_rest(h->in) : (struct span){ NULL, 0 };
+	size_t tags = 0, allowed = 1;
+	bool maybe;
+
+	if (rest.len == 0 || h->stage != STAGE_XML || (!h->waits && !h->after_proceed))
+		return true;
+	for (size_t n = 0; n < rest.len; n++) {
+		tags += rest.ptr[n] == '<';
+		allowed += rest.ptr[n] == '<' && n + 1 < rest.len && rest.ptr[n + 1] == '?';
+	}
+	return (detect_is_header(rest, &maybe) || maybe) && tags <= allowed;
+}
+
+bool inspection_is_opaque(const struct inspection *i)
+{
+	return i->half[FLOW_CLIENT].stage == STAGE_OPAQUE &&
+	       i->half[FLOW_SERVER].stage == STAGE_OPAQUE;
 }
 
 void inspection_gap(struct inspection *i, enum flow_side side)

@@ -37,6 +37,7 @@ struct inspect_half {
 	size_t memory;
 	struct { /* of the header */
 		char *from, *to;
+		const char *content_ns; /* static; NULL: none of XMPP's */
 	} header;
 };
 
@@ -48,7 +49,9 @@ struct inspection {
 	enum service_role role;
 	const struct service *conf; /* NULL when no service of the policy fits */
 	const char *service;        /* name; never NULL */
+	struct xmpp_limits limits;  /* of its streams */
 	bool midstream, starttls, compressed;
+	bool counted; /* stream management counts stanzas, in one direction at least */
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
 		       */
 	bool authenticated, anonymous;
@@ -87,7 +90,8 @@ struct inspector {
 	struct judge *judge;
 	struct counts *counts;
 	struct inspect_hooks hooks;
-	uint64_t now_ns;           /* set by the caller: of the packet */
+	bool live;       /* what cannot be read is refused, for nobody else will look at it */
+	uint64_t now_ns; /* set by the caller: of the packet */
 	size_t memory, memory_max; /* of all streams */
 	/* What is protected, if told: who opens a connection from there to elsewhere is not the
 	 * peer. */
@@ -108,6 +112,14 @@ enum direction inspection_direction(const struct inspection *i, enum flow_side s
 /* 0 or a negative code of the machine. */
 int inspection_push(
 	struct inspection *i, enum flow_side side, struct span bytes, uint64_t position);
+/* Up to which position everything is judged, or is nothing to judge; UINT64_MAX: whatever comes. */
+uint64_t inspection_decided(const struct inspection *i, enum flow_side side);
+/* Does what is undecided there hold nothing whole that its receiver may act upon? */
+bool inspection_is_unfinished(const struct inspection *i, enum flow_side side);
+/* TLS in both directions: nothing more to read, ever. */
+bool inspection_is_opaque(const struct inspection *i);
+/* Another policy is in of->policy. */
+void inspection_swap(struct inspection *i);
 /* Packets are missing here. */
 void inspection_gap(struct inspection *i, enum flow_side side);
 /* The side says no more. */

@@ -89,6 +89,9 @@ enum login_step login_element(struct inspection *i, enum flow_side side, const s
 		return LOGIN_TLS;
 	if (side == FLOW_SERVER && element_is(e, NS_COMPRESS, "compressed"))
 		return LOGIN_COMPRESS;
+	if (strcmp(e->ns, NS_SM) == 0 || strcmp(e->ns, NS_SM2) == 0)
+		i->counted = i->counted || strcmp(e->name, "enable") == 0 ||
+			     strcmp(e->name, "resume") == 0;
 	handshake(i, side, e);
 	return LOGIN_ON;
 }

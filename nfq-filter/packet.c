@@ -97,27 +97,54 @@ static uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-static enum packet_checksum tcp_checksum(
-	const struct packet *p, const unsigned char *tcp, size_t len)
+/* Of the pseudo header. */
+static uint64_t sum_pseudo(const struct packet *p, size_t len)
 {
 	bool v4 = address_is_v4(&p->src.address);
 	size_t from = v4 ? 12 : 0;
 	unsigned char tail[8] = { 0, 0, (unsigned char)(len >> 8), (unsigned char)len, 0, 0, 0,
 		PROTOCOL_TCP };
+	uint64_t sum;
+
+	sum = sum_bytes(p->src.address.bytes + from, 16 - from, 0);
+	sum = sum_bytes(p->dst.address.bytes + from, 16 - from, sum);
+	return sum_bytes(tail, sizeof(tail), sum);
+}
+
+static enum packet_checksum tcp_checksum(
+	const struct packet *p, const unsigned char *tcp, size_t len)
+{
 	uint16_t field, pseudo;
 	uint64_t sum;
 
 	/* Lengths beyond 16 bits exist only where the card cuts them: nothing to check. */
 	if (len > 0xffff)
 		return CHECKSUM_OFFLOADED;
-	sum = sum_bytes(p->src.address.bytes + from, 16 - from, 0);
-	sum = sum_bytes(p->dst.address.bytes + from, 16 - from, sum);
-	sum = sum_bytes(tail, sizeof(tail), sum);
+	sum = sum_pseudo(p, len);
 	pseudo = sum_fold(sum);
 	if (sum_fold(sum_bytes(tcp, len, sum)) == 0xffff)
 		return CHECKSUM_GOOD;
 	memcpy(&field, tcp + 16, sizeof(field));
 	return field == pseudo ? CHECKSUM_OFFLOADED : CHECKSUM_WRONG;
+}
+
+static void sum_write(unsigned char *field, uint64_t sum)
+{
+	uint16_t value = (uint16_t)~sum_fold(sum);
+
+	memcpy(field, &value, sizeof(value));
+}
+
+void packet_sign(const struct packet *p, unsigned char *ip, size_t len)
+{
+	size_t at = (size_t)(p->tcp - ip), header = (size_t)(ip[0] & 15) * 4;
+
+	memset(ip + at + 16, 0, 2);
+	sum_write(ip + at + 16, sum_bytes(ip + at, len - at, sum_pseudo(p, len - at)));
+	if (ip[0] >> 4 != 4)
+		return;
+	memset(ip + 10, 0, 2);
+	sum_write(ip + 10, sum_bytes(ip, header, 0));
 }
 
 /* ---- TCP ---- */
@@ -156,6 +183,8 @@ static enum packet_kind parse_tcp(struct view v, struct packet *out)
 		return PACKET_OTHER;
 	out->src.port = (uint16_t)get16(p);
 	out->dst.port = (uint16_t)get16(p + 2);
+	out->tcp = p;
+	out->tcp_header = header;
 	out->seq = get32(p + 4);
 	out->ack = get32(p + 8);
 	out->flags = p[13] & 0x3f;

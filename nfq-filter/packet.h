@@ -46,6 +46,8 @@ struct packet {
 	uint32_t stamp;            /* timestamp option's value, if has_stamp */
 	bool has_stamp, is_signed; /* is_signed: RFC 2385 or RFC 5925 */
 	enum packet_checksum checksum;
+	const unsigned char *tcp;     /* its header, borrowed from the frame */
+	size_t tcp_header;            /* bytes, options included */
 	const unsigned char *payload; /* borrowed from the frame; of a fragment: what it carries */
 	size_t len;
 	size_t missing; /* bytes of payload that were not captured */
@@ -56,6 +58,9 @@ struct packet {
 	size_t offset;
 };
 
+/* Makes the checksums of a whole packet of PACKET_TCP right, which may be changed since; ip and
+ * p->tcp are in the same bytes. */
+void packet_sign(const struct packet *p, unsigned char *ip, size_t len);
 /* A frame of a link type, wire_len bytes of which len were captured. */
 enum packet_kind packet_parse_frame(
 	unsigned link, const void *frame, size_t len, size_t wire_len, struct packet *out);

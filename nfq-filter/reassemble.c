@@ -149,19 +149,36 @@ static size_t compare(const struct reassembly *r, int64_t at, char *data, size_t
 	return n;
 }
 
+size_t reassembly_differs(const struct reassembly *r, uint32_t seq, const void *data, size_t len)
+{
+	/* compare() writes nothing without being told to. */
+	return r->started && len ? compare(r, reassembly_position(r, seq), (char *)(uintptr_t)data,
+					   len, false)
+				 : 0;
+}
+
 size_t reassembly_rewrite(const struct reassembly *r, uint32_t seq, void *data, size_t len)
 {
 	return r->started && len ? compare(r, reassembly_position(r, seq), data, len, true) : 0;
 }
 
+bool reassembly_overwrite(struct reassembly *r, uint64_t at, const void *bytes, size_t len)
+{
+	if (at < r->kept_at || at + len > r->given)
+		return false;
+	memcpy(r->kept.data + r->kept.head + (at - r->kept_at), bytes, len);
+	return true;
+}
+
 /* ---- in order ---- */
 
-/* What was handed out need not be kept beyond the bound, nor once its receiver has it. */
+/* What was handed out need not be kept once its receiver has it, nor, unless strict, beyond the
+ * bound. */
 static void kept_trim(struct reassembly *r, size_t max)
 {
 	uint64_t end = r->acked < r->given ? r->acked : r->given;
 
-	if (buf_len(&r->kept) > max && r->next - max > end)
+	if (!r->limits->strict && buf_len(&r->kept) > max && r->next - max > end)
 		end = r->next - max < r->given ? r->next - max : r->given;
 	if (end > r->kept_at) {
 		buf_pull(&r->kept, (size_t)(end - r->kept_at));
@@ -287,8 +304,7 @@ int reassembly_push(struct reassembly *r, uint32_t seq, const void *data, size_t
 	}
 	if (len == 0)
 		return 0;
-	/* compare() writes nothing without being told to. */
-	out->conflicts = compare(r, at, (char *)(uintptr_t)bytes, len, false);
+	out->conflicts = reassembly_differs(r, seq, bytes, len);
 	if (at + (int64_t)len <= (int64_t)r->next)
 		return 0;
 	if (at < (int64_t)r->next) {
@@ -297,6 +313,11 @@ int reassembly_push(struct reassembly *r, uint32_t seq, const void *data, size_t
 		at = (int64_t)r->next;
 	}
 	kept_trim(r, r->pool->used > r->pool->max ? 0 : r->limits->kept_bytes);
+	if (r->limits->strict && (r->pool->used + len > r->pool->max ||
+					 r->next + len > r->kept_at + r->limits->kept_bytes)) {
+		out->fate = REASSEMBLY_FULL;
+		return 0;
+	}
 	out->fate = (uint64_t)at == r->next ? REASSEMBLY_NEW : REASSEMBLY_HELD;
 	e = out->fate == REASSEMBLY_NEW ? fill(r, bytes, len)
 					: hold_new(r, (uint64_t)at, bytes, len);

@@ -16,6 +16,8 @@ struct reassembly_limits {
 	size_t kept_bytes; /* in order and not acknowledged: what later copies are compared with
 			      (256 KiB) */
 	size_t window;     /* further ahead is nonsense (16 MiB) */
+	bool strict; /* live: what is not acknowledged is never forgotten; beyond kept_bytes nothing
+			is taken */
 };
 
 extern const struct reassembly_limits reassembly_limits_default;
@@ -82,9 +84,14 @@ bool reassembly_is_lost(const struct reassembly *r);
 /* Goes on behind the hole. How many bytes are missing; 0 when there is no hole. Everything before
  * must be handed out. */
 uint64_t reassembly_skip(struct reassembly *r);
+/* How many bytes of a segment are not as the first copy said. */
+size_t reassembly_differs(const struct reassembly *r, uint32_t seq, const void *data, size_t len);
 /* Makes a segment say what its first copy said, where that is still known. How many bytes were
  * changed. */
 size_t reassembly_rewrite(const struct reassembly *r, uint32_t seq, void *data, size_t len);
+/* From now on its first copy said this. [at, at+len) was handed out and is not acknowledged; false,
+ * and nothing done, where it is not known any more. */
+bool reassembly_overwrite(struct reassembly *r, uint64_t at, const void *bytes, size_t len);
 /* Where seq is in the stream; negative: before its beginning. */
 int64_t reassembly_position(const struct reassembly *r, uint32_t seq);
 /* Gives back what an idle direction need not keep. */

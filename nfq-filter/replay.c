@@ -162,14 +162,14 @@ static void set_time(struct replay *r, uint64_t time_ns)
 
 static void take_tcp(struct replay *r, const struct packet *p)
 {
-	struct flow *f;
+	struct flow_taken taken;
 
-	fail(r, flow_push(r->flows, p, &f));
-	if (r->error || !f)
+	fail(r, flow_push(r->flows, p, &taken));
+	if (r->error || taken.fate != FLOW_TAKEN)
 		return;
 	for (unsigned s = 0; s < FLOW_SIDES; s++)
-		drain_side(r, f, s);
-	flow_settle(r->flows, f);
+		drain_side(r, taken.flow, s);
+	flow_settle(r->flows, taken.flow);
 }
 
 static enum packet_kind whole_datagram(struct replay *r, struct packet *p)

@@ -17,6 +17,7 @@ struct lab {
 	struct counts counts;
 	struct flow_limits limits;
 	struct flow_table *table;
+	struct flow_taken taken;
 	struct flow *flow; /* of the last packet */
 	uint64_t now_ns;
 	char said[FLOW_SIDES][512];
@@ -88,7 +89,8 @@ static void push(struct lab *l, const struct recipe *r)
 	p.time_ns = l->now_ns += 1000000;
 	assert_int_equal(packet_parse_ip(m.bytes, m.len, m.len, &p), PACKET_TCP);
 	p.time_ns = l->now_ns;
-	assert_int_equal(flow_push(l->table, &p, &l->flow), 0);
+	assert_int_equal(flow_push(l->table, &p, &l->taken), 0);
+	l->flow = l->taken.fate == FLOW_TAKEN ? l->taken.flow : NULL;
 	if (!l->flow)
 		return;
 	drain(l, l->flow);
