@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "nfq-filter/detect.h"
+#include "nfq-filter/inspect_live.h"
 #include "nfq-filter/inspect_login.h"
 #include "xmpp/ns.h"
 
@@ -123,19 +124,9 @@ static void refuse(
 	i->of->hooks.broken(i->of->hooks.arg, i, side, error, reason);
 }
 
-/* Live, a service lets through what it can read, and TLS where it may be. */
-static const char *is_unwelcome(const struct inspection *i, enum inspect_speaks speaks)
-{
-	if (!i->of->live || !i->conf)
-		return NULL;
-	if (speaks == SPEAKS_TLS)
-		return i->conf->tls == TLS_NONE ? "tls.forbidden" : NULL;
-	return speaks == SPEAKS_HTTP ? "stream.http" : "stream.other";
-}
-
 static void becomes_other(struct inspection *i, enum flow_side side, enum inspect_speaks speaks)
 {
-	const char *unwelcome = is_unwelcome(i, speaks);
+	const char *unwelcome = live_unwelcome(i, speaks);
 
 	i->speaks = speaks;
 	counts_add(i->of->counts,
@@ -361,25 +352,10 @@ static void on_bad(struct inspection *i, enum flow_side side, const struct strea
 	refuse(i, side, error, reason);
 }
 
-/* Live, with "tls required": in the clear only what leads to TLS, and what ends a stream. */
-static bool must_encrypt(const struct inspection *i, const struct xml_element *e)
-{
-	return i->of->live && i->conf && i->conf->tls == TLS_REQUIRED &&
-	       strcmp(e->ns, NS_TLS) != 0 && strcmp(e->ns, NS_STREAM) != 0;
-}
-
-static bool is_white(struct span bytes)
-{
-	for (size_t n = 0; n < bytes.len; n++)
-		if (!strchr(" \t\r\n", bytes.ptr[n]) || !bytes.ptr[n])
-			return false;
-	return true;
-}
-
 /* Its receiver may still read it, or not: nobody needs it. */
 static void refuse_behind(struct inspection *i, enum flow_side side, struct span rest)
 {
-	if (i->of->live && !is_white(rest))
+	if (i->of->live && !live_is_white(rest))
 		refuse(i, side, STREAM_ERROR_BAD_FORMAT, "stream.after-close");
 }
 
@@ -388,7 +364,7 @@ static int half_event(struct inspection *i, enum flow_side side, struct stream_e
 	bool waited;
 
 	if ((ev->kind == STREAM_STANZA || ev->kind == STREAM_ELEMENT) &&
-		must_encrypt(i, ev->stanza.root)) {
+		live_must_encrypt(i, ev->stanza.root)) {
 		refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.required");
 		return 0;
 	}
@@ -552,39 +528,6 @@ int inspection_push(struct inspection *i, enum flow_side side, struct span bytes
 	default:
 		return 0;
 	}
-}
-
-uint64_t inspection_decided(const struct inspection *i, enum flow_side side)
-{
-	const struct inspect_half *h = &i->half[side];
-
-	if (h->stage == STAGE_OPAQUE)
-		return UINT64_MAX;
-	return h->in ? h->position - stream_rest(h->in).len : h->position;
-}
-
-/* The machine has taken everything that is whole, unless it waits for the other side: then a stream
- * header may stand there, or the beginning of one. */
-bool inspection_is_unfinished(const struct inspection *i, enum flow_side side)
-{
-	const struct inspect_half *h = &i->half[side];
-	struct span rest = h->in ? stream_rest(h->in) : (struct span){ NULL, 0 };
-	size_t tags = 0, allowed = 1;
-	bool maybe;
-
-	if (rest.len == 0 || h->stage != STAGE_XML || (!h->waits && !h->after_proceed))
-		return true;
-	for (size_t n = 0; n < rest.len; n++) {
-		tags += rest.ptr[n] == '<';
-		allowed += rest.ptr[n] == '<' && n + 1 < rest.len && rest.ptr[n + 1] == '?';
-	}
-	return (detect_is_header(rest, &maybe) || maybe) && tags <= allowed;
-}
-
-bool inspection_is_opaque(const struct inspection *i)
-{
-	return i->half[FLOW_CLIENT].stage == STAGE_OPAQUE &&
-	       i->half[FLOW_SERVER].stage == STAGE_OPAQUE;
 }
 
 void inspection_gap(struct inspection *i, enum flow_side side)

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Beside inspect.c: what only matters where packets wait for us.
+ * In: a connection as far as it was read. Out: how much of it may go on, and what a service does
+ * not let through unread. It reads nothing further and releases nothing: that is gate.c's. */
+#include "nfq-filter/inspect_live.h"
+
+#include <string.h>
+#include "nfq-filter/detect.h"
+#include "xmpp/ns.h"
+
+/* Live, a service lets through what it can read, and TLS where it may be. */
+const char *live_unwelcome(const struct inspection *i, enum inspect_speaks speaks)
+{
+	if (!i->of->live || !i->conf)
+		return NULL;
+	if (speaks == SPEAKS_TLS)
+		return i->conf->tls == TLS_NONE ? "tls.forbidden" : NULL;
+	return speaks == SPEAKS_HTTP ? "stream.http" : "stream.other";
+}
+
+/* Live, with "tls required": in the clear only what leads to TLS, and what ends a stream. */
+bool live_must_encrypt(const struct inspection *i, const struct xml_element *e)
+{
+	return i->of->live && i->conf && i->conf->tls == TLS_REQUIRED &&
+	       strcmp(e->ns, NS_TLS) != 0 && strcmp(e->ns, NS_STREAM) != 0;
+}
+
+bool live_is_white(struct span bytes)
+{
+	for (size_t n = 0; n < bytes.len; n++)
+		if (!strchr(" \t\r\n", bytes.ptr[n]) || !bytes.ptr[n])
+			return false;
+	return true;
+}
+
+uint64_t inspection_decided(const struct inspection *i, enum flow_side side)
+{
+	const struct inspect_half *h = &i->half[side];
+
+	if (h->stage == STAGE_OPAQUE)
+		return UINT64_MAX;
+	return h->in ? h->position - stream_rest(h->in).len : h->position;
+}
+
+/* The machine has taken everything that is whole, unless it waits for the other side: then a stream
+ * header may stand there, or the beginning of one. */
+bool inspection_is_unfinished(const struct inspection *i, enum flow_side side)
+{
+	const struct inspect_half *h = &i->half[side];
+	struct span rest = h->in ? stream_rest(h->in) : (struct span){ NULL, 0 };
+	size_t tags = 0, allowed = 1;
+	bool maybe;
+
+	if (rest.len == 0 || h->stage != STAGE_XML || (!h->waits && !h->after_proceed))
+		return true;
+	for (size_t n = 0; n < rest.len; n++) {
+		tags += rest.ptr[n] == '<';
+		allowed += rest.ptr[n] == '<' && n + 1 < rest.len && rest.ptr[n + 1] == '?';
+	}
+	return (detect_is_header(rest, &maybe) || maybe) && tags <= allowed;
+}
+
+bool inspection_is_opaque(const struct inspection *i)
+{
+	return i->half[FLOW_CLIENT].stage == STAGE_OPAQUE &&
+	       i->half[FLOW_SERVER].stage == STAGE_OPAQUE;
+}
