@@ -2,7 +2,7 @@
 /* The only file of the proxy that turns a verdict into an act: behind relay.c and rules/.
  * In: a stanza, the side it came from, the verdict. Out: the stanza on the other side (canonical,
  * so that the server parses what was judged; verbatim where the operator prefers speed; changed
- * where a rule masks or strips: apply_edit.c), or
+ * where a rule masks or strips: rules/amend.c), or
  * nothing, or an error answer to its sender, or the end of the session; each entered in stream
  * management's ledger, each reported where it is worth a line. Strikes and bans are carried out by
  * the daemon, which gets them with the event. It never looks into a stanza to decide anything: that
@@ -14,7 +14,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/log.h"
-#include "proxy/apply_edit.h"
+#include "rules/amend.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "proxy/keep.h"
@@ -66,13 +66,13 @@ static void apply_forward(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	struct leg *to = session_other(s, from);
-	bool edited = v && apply_edits(v);
+	bool edited = v && amend_is_due(v);
 	int r = 0;
 
 	if (to->closed_out)
 		return;
 	if (edited)
-		r = apply_edit(st, v);
+		r = amend_stanza(st, v);
 	if (r == 0 && edited)
 		r = write_element(&to->conn.out, st->root, NS_CLIENT);
 	else if (!edited && s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))

@@ -4,7 +4,7 @@
  * elements that are there (for "strip"), in the verdict. Every match counts here, not only the
  * first; what an expression could not finish is masked whole. The way back leads through the map
  * of a gathered text to the nodes it came from. The stanza itself is not touched: the door does
- * that (proxy/apply_edit.c). */
+ * that (rules/amend.c). */
 #include "rules/edit.h"
 
 #include <errno.h>

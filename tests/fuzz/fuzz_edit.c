@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/apply_edit.h"
+#include "rules/amend.h"
 #include "rules/rules.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
@@ -107,7 +107,7 @@ static void edit_one(const struct stanza *stanza)
 		assert(v.masks[i].text.len > 0 && v.masks[i].with);
 	if (!v.n_masks)
 		return;
-	assert(apply_edit(stanza, &v) == 0);
+	assert(amend_stanza(stanza, &v) == 0);
 	buf_init(&xml, 64 << 20);
 	assert(write_element(&xml, stanza->root, NS_CLIENT) == 0);
 	judge_again(&xml);

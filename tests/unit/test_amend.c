@@ -1,9 +1,9 @@
-/* link: proxy */
+/* link: rules */
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What "replace" and "strip" leave of a stanza: judged, changed, written. */
 #include "judge_rig.h"
 
-#include "proxy/apply_edit.h"
+#include "rules/amend.h"
 #include "xmpp/write.h"
 
 static const char sets[] =
@@ -29,9 +29,9 @@ static const char *edited(const char *rule, const char *xml)
 	r.subject.stanza = &event.stanza;
 	assert_int_equal(judge_stanza(r.judge, r.policy, &r.subject, &r.verdict), 0);
 	assert_int_equal(r.verdict.kind, VERDICT_ACCEPT);
-	assert_int_equal(verdict_is_notable(&r.verdict), apply_edits(&r.verdict));
+	assert_int_equal(verdict_is_notable(&r.verdict), amend_is_due(&r.verdict));
 	buf_init(&out, sizeof(text));
-	assert_int_equal(apply_edit(&event.stanza, &r.verdict), 0);
+	assert_int_equal(amend_stanza(&event.stanza, &r.verdict), 0);
 	assert_int_equal(write_element(&out, event.stanza.root, NS_CLIENT), 0);
 	snprintf(text, sizeof(text), "%s", buf_string(&out));
 	buf_fini(&out);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hand of apply.c that changes a stanza: between the verdict and the writing of what goes on.
- * In: the judged tree and what the verdict says of it, pieces of its text to be masked and names of
- * elements to be stripped. Out: the same tree, changed; the rest stays as it was. It looks for
- * nothing itself and never decides: what matches was found in judging (rules/edit.c). A text that
- * would grow beyond measure by its masks becomes one mask as a whole. */
-#include "proxy/apply_edit.h"
+/* The hand of both doors' apply.c that changes a stanza: between the verdict and the writing of
+ * what goes on. In: the judged tree and what the verdict says of it, pieces of its text to be
+ * masked and names of elements to be stripped. Out: the same tree, changed; the rest stays as it
+ * was. It looks for nothing itself and never decides: what matches was found in judging
+ * (rules/edit.c). A text that would grow beyond measure by its masks becomes one mask as a whole.
+ */
+#include "rules/amend.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 enum { EDIT_GROWTH = 64 };
 #define EDIT_NS "urn:xmppwall:redirected:0"
 
-bool apply_edits(const struct verdict *v)
+bool amend_is_due(const struct verdict *v)
 {
 	return v->n_masks > 0 || v->n_strips > 0 || v->kind == VERDICT_REDIRECT;
 }
@@ -182,7 +183,7 @@ static int redirect(const struct stanza *st, const struct verdict *v)
 	return element_set_attr(st->arena, st->root, "to", v->redirect);
 }
 
-int apply_edit(const struct stanza *st, const struct verdict *v)
+int amend_stanza(const struct stanza *st, const struct verdict *v)
 {
 	struct masks masks;
 	int r = masks_init(&masks, st, v);
