@@ -19,6 +19,7 @@
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
 #include "proxy/session_open.h"
+#include "proxy/session_server.h"
 #include "proxy/worker.h"
 #include "rules/shadow.h"
 #include "xmpp/jid.h"
@@ -178,9 +179,7 @@ static enum nonza_fate client_starttls(struct session *s, const struct stanza *s
 	}
 	/* What was agreed in clear text is void: the server will be dialled anew. */
 	conn_close(&s->server.conn, false);
-	stream_restart(s->server.in);
-	s->server.pushed = s->server.opened = s->server.closed_out = s->server.closed_in = false;
-	s->server.ended = s->server.failed_in = false;
+	session_forget_server(s);
 	s->mechanism[0] = '\0';
 	session_start_tls(s);
 	return NONZA_ENDED;

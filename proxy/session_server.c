@@ -8,6 +8,7 @@
  * It never falls back to clear text. */
 #include "proxy/session_server.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "base/err.h"
@@ -50,17 +51,29 @@ static enum upstream_tls server_tls(const struct session *s)
 	return s->backend.server ? s->backend.tls : s->service->conf.upstream_tls;
 }
 
-/* What the former server said is forgotten. */
-static void server_forget(struct session *s)
+void session_forget_server(struct session *s)
 {
 	struct leg *server = &s->server;
 
 	stream_restart(server->in);
 	server->pushed = server->opened = server->closed_out = server->closed_in = false;
-	server->failed_in = false;
+	server->failed_in = server->ended = false;
 	server->partial_ms = 0;
 	buf_clear(&server->conn.out);
 	buf_clear(&server->conn.prefix);
+}
+
+/* Now, or when the handle of the former connection is gone, which is at the end of this turn of the
+ * loop. */
+static void server_connect_next(struct session *s)
+{
+	if (!s->server.conn.open) {
+		session_connect(s);
+		return;
+	}
+	s->redial = true;
+	s->phase_ms = uv_now(&s->worker->loop);
+	session_set_state(s, SESSION_DIAL);
 }
 
 bool session_fail_over(struct session *s)
@@ -71,15 +84,9 @@ bool session_fail_over(struct session *s)
 	if (server_choose(s) != BACKENDS_CHOSEN)
 		return false;
 	metric_add(counters.backend_failover, 1);
-	server_forget(s);
-	s->phase_ms = uv_now(&s->worker->loop);
-	session_set_state(s, SESSION_DIAL);
-	if (!s->server.conn.open) {
-		session_connect(s);
-		return true;
-	}
-	s->redial = true; /* when the handle of this connection is gone */
+	session_forget_server(s);
 	conn_close(&s->server.conn, false);
+	server_connect_next(s);
 	return true;
 }
 
@@ -115,12 +122,11 @@ static bool server_decide(struct session *s)
 
 void session_dial(struct session *s)
 {
-	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; its
-	 * handle is gone by the next turn of the loop, and a handshake takes several. */
-	if (s->server.conn.open)
-		session_fail(s, ERR_PROTO, "dial");
-	else if (server_decide(s))
-		session_connect(s);
+	/* After STARTTLS in the middle ("tls optional") the former connection has been closed; the
+	 * client's handshake and header may still come within the same turn of the loop. */
+	assert(s->server.conn.fd < 0);
+	if (server_decide(s))
+		server_connect_next(s);
 }
 
 void session_connect(struct session *s)
@@ -215,9 +221,8 @@ static bool server_mirrors(const struct session *s)
 static void server_fall_back(struct session *s)
 {
 	s->fell_back = true;
-	s->redial = true; /* when the handle of this connection is gone */
 	conn_close(&s->server.conn, false);
-	session_set_state(s, SESSION_DIAL);
+	server_connect_next(s);
 }
 
 void act_connected(struct session *s, struct leg *from, const struct stream_event *ev)

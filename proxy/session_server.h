@@ -5,8 +5,10 @@
 
 #include "proxy/session.h"
 
-/* Starts connecting on behalf of the client, whose header is known. */
+/* Starts connecting on behalf of the client, whose header is known */
 void session_dial(struct session *s);
+/* What the former server said, and what was not sent to it, is void: another connection follows. */
+void session_forget_server(struct session *s);
 /* Connects to where it was decided to go. */
 void session_connect(struct session *s);
 /* Its server could not be had, and the client has heard nothing yet: on to another one of the same

@@ -871,6 +871,36 @@ def test_starttls_in_the_middle(trap, honest, dial, text):
     dead(trap)
 
 
+@contextlib.contextmanager
+def slower_than_its_client(trap):
+    """The worker shares a processor with this thread and yields to it at every wake-up: what a peer answers is there
+    before the worker's next system call, as with a worker that the kernel has put aside."""
+    ours, cpu = os.sched_getaffinity(0), min(os.sched_getaffinity(0))
+    threads = {int(t): os.sched_getaffinity(int(t)) for t in os.listdir(f"/proc/{trap.proxies()[0]}/task")}
+    try:
+        os.sched_setaffinity(0, {cpu})
+        for thread in threads:
+            os.sched_setaffinity(thread, {cpu})
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
+        for thread, cpus in threads.items():
+            os.sched_setaffinity(thread, cpus)
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def test_starttls_in_the_middle_in_one_turn(trap, honest, dial):
+    """The handshake and the header may all be there in the turn of the loop that closed the former connection."""
+    with slower_than_its_client(trap):
+        for _ in range(20):
+            raw = to_login(dial(5422))
+            raw.send(AUTH)
+            raw.read_until("<success[^>]*/>")
+            raw.close()
+    dead(trap)
+
+
 def test_killed_in_every_phase(trap, honest, dial):
     """A ban ends what its address has open, whatever it is doing."""
     for phase in PHASES:
