@@ -103,12 +103,13 @@ static uint64_t id_hash(const char *id)
 
 void login_stanza(struct inspection *i, enum flow_side side, const struct stanza *st)
 {
-	const char *id = element_attr(st->root, "id"), *type = stanza_type(st);
 	const struct xml_element *bind, *jid;
+	const char *id, *type;
 
-	if (st->kind != STANZA_IQ || !id || i->role != ROLE_C2S ||
-		(i->jid && strchr(i->jid, '/')))
+	if (st->kind != STANZA_IQ || i->role != ROLE_C2S || (i->jid && strchr(i->jid, '/')) ||
+		!(id = element_attr(st->root, "id")))
 		return;
+	type = stanza_type(st);
 	bind = element_child(st->root, NS_BIND, "bind");
 	if (side == FLOW_CLIENT) {
 		if (bind && strcmp(type, "set") == 0)

@@ -99,14 +99,16 @@ static void print_head(const struct tell *t, const struct inspection *i, enum fl
 int tell_verdict(const struct tell *t, const struct inspection *i, const struct inspect_verdict *v)
 {
 	const struct stanza *st = v->subject->stanza;
-	const char *from = element_attr(st->root, "from"), *to = element_attr(st->root, "to"),
-		   *type = stanza_type(st);
+	const char *from, *to, *type;
 
 	if (t->lines == TELL_NOTHING ||
 		(t->lines == TELL_NOTABLE && !verdict_is_notable(v->verdict) && !v->verdict->would))
 		return 0;
 	if (t->json)
 		return verdict_json_line(t, i, v);
+	from = element_attr(st->root, "from");
+	to = element_attr(st->root, "to");
+	type = stanza_type(st);
 	print_head(t, i, v->side);
 	if (!from && v->side == FLOW_CLIENT)
 		from = i->jid;

@@ -41,9 +41,24 @@ static bool is_late(uint32_t cp)
 	return false;
 }
 
+/* Most texts are ASCII, and most that are not begin so. */
+static size_t skip_ascii(struct span text)
+{
+	uint64_t a, b;
+	size_t i = 0;
+
+	for (; i + 16 <= text.len; i += 16) {
+		memcpy(&a, text.ptr + i, 8);
+		memcpy(&b, text.ptr + i + 8, 8);
+		if ((a | b) & 0x8080808080808080u)
+			break;
+	}
+	return i;
+}
+
 bool pattern_has_late_letter(struct span text)
 {
-	size_t i = 0, n;
+	size_t i = skip_ascii(text), n;
 	uint32_t cp;
 
 	while (i < text.len) {

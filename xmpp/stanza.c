@@ -18,7 +18,10 @@ const char *element_attr_ns(const struct xml_element *e, const char *ns, const c
 
 const char *element_attr(const struct xml_element *e, const char *name)
 {
-	return element_attr_ns(e, "", name);
+	for (const struct xml_attr *a = e->attrs; a; a = a->next)
+		if (*a->ns == '\0' && string_equal(a->name, name))
+			return a->value;
+	return NULL;
 }
 
 bool element_is(const struct xml_element *e, const char *ns, const char *name)
