@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/whole.h"
 #include "ctl/lists.h"
 #include "rules/feed.h"
 #include "rules/rules.h"
@@ -236,21 +237,6 @@ int feed_copy_take(const struct policy *p, const char *dir, const char *set,
 
 /* ---- feeds that are files ---- */
 
-static int bytes_write(int fd, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.ptr, s.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		s.ptr += n;
-		s.len -= (size_t)n;
-	}
-	return 0;
-}
-
 int feed_copy_file(const struct policy *p, const char *dir, const char *set,
 	const struct feed_info *feed, struct feed_copy *copy, bool *changed, struct buf *why)
 {
@@ -269,7 +255,7 @@ int feed_copy_file(const struct policy *p, const char *dir, const char *set,
 			r == ERR_LIMIT ? "it is larger than its ceiling"
 			: r == -EINVAL ? "it is no file"
 				       : err_text(r));
-	else if ((r = bytes_write(fd, span_all(&all))) < 0)
+	else if ((r = whole_write(fd, buf_ptr(&all), buf_len(&all))) < 0)
 		buf_putf(why, "%s cannot be written: %s", dir, err_text(r));
 	buf_fini(&all);
 	if (r < 0) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/whole.h"
 #include "ctl/cli.h"
 #include "ctl/import_firewall.h"
 #include "rules/rules.h"
@@ -106,21 +107,6 @@ static void check_result(struct import_job *job)
 	diag_fini(&diags);
 }
 
-static int write_all(int fd, const char *at, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Whole or not at all. */
 static int write_result(const struct import_job *job)
 {
@@ -130,7 +116,8 @@ static int write_result(const struct import_job *job)
 	if (asprintf(&temporary, "%s.XXXXXX", job->out) < 0)
 		return -ENOMEM;
 	fd = mkostemp(temporary, O_CLOEXEC);
-	r = fd < 0 ? -errno : write_all(fd, buf_ptr(&job->result.text), buf_len(&job->result.text));
+	r = fd < 0 ? -errno
+		   : whole_write(fd, buf_ptr(&job->result.text), buf_len(&job->result.text));
 	if (fd >= 0 && r == 0 &&
 		(fchmod(fd, 0644) < 0 || fsync(fd) < 0 || rename(temporary, job->out) < 0))
 		r = -errno;

@@ -125,8 +125,7 @@ void leg_tarpit(struct leg *leg, uint64_t ms)
 		leg->tarpit_ms = until;
 }
 
-/* The parser's next event, if there is one. */
-static bool leg_step_stream(struct session *s, struct leg *leg)
+void leg_tell(struct session *s, struct leg *leg, const struct stream_event *ev)
 {
 	static const enum session_event events[] = {
 		[STREAM_OPEN] = EVENT_CLIENT_OPEN,
@@ -136,6 +135,13 @@ static bool leg_step_stream(struct session *s, struct leg *leg)
 		[STREAM_CLOSE] = EVENT_CLIENT_CLOSE,
 		[STREAM_BAD] = EVENT_CLIENT_BAD,
 	};
+
+	session_handle(s, leg_event(s, leg, events[ev->kind]), ev);
+}
+
+/* The parser's next event, if there is one. */
+static bool leg_step_stream(struct session *s, struct leg *leg)
+{
 	struct stream_event ev;
 	int r = stream_next(leg->in, &ev);
 
@@ -154,7 +160,7 @@ static bool leg_step_stream(struct session *s, struct leg *leg)
 	leg->partial_ms = 0;
 	if (ev.kind == STREAM_SPACE)
 		leg_count_spaces(leg, ev.count);
-	session_handle(s, leg_event(s, leg, events[ev.kind]), &ev);
+	leg_tell(s, leg, &ev);
 	return true;
 }
 

@@ -10,6 +10,8 @@ void leg_init(struct leg *leg, struct session *s);
 bool leg_hears(struct session *s, const struct leg *leg);
 /* Does one thing: true if it did, so that there may be more. */
 bool leg_step(struct session *s, struct leg *leg);
+/* Has the table act on an event of its stream. Any but STREAM_MORE. */
+void leg_tell(struct session *s, struct leg *leg, const struct stream_event *ev);
 /* Would a step do something? */
 bool leg_is_ready(struct session *s, const struct leg *leg);
 /* A stanza begun that does not end, bytes queued that nobody takes, silence where it is bounded. */

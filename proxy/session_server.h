@@ -5,7 +5,7 @@
 
 #include "proxy/session.h"
 
-/* Starts connecting on behalf of the client, whose header is known */
+/* Starts connecting on behalf of the client, whose header is known. */
 void session_dial(struct session *s);
 /* What the former server said, and what was not sent to it, is void: another connection follows. */
 void session_forget_server(struct session *s);

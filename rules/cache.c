@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/siphash.h"
+#include "base/whole.h"
 #include "rules/hash.h"
 #include "rules/pattern.h"
 #include "rules/source.h"
@@ -118,40 +119,6 @@ static void path_make(const struct cache *c, const char *name, char path[PATH_MA
 	snprintf(path, PATH_MAX, "%s/%s", c->dir, name);
 }
 
-static bool read_all(int fd, void *into, size_t len)
-{
-	char *at = into;
-
-	while (len > 0) {
-		ssize_t n = read(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-static bool write_all(int fd, const void *from, size_t len)
-{
-	const char *at = from;
-
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static const char *file_fault(const struct cache *c, const struct stat *st,
 	const struct part_head *head, enum part_kind kind, const uint8_t key[PART_KEY])
 {
@@ -176,7 +143,7 @@ static const char *file_read(int fd, const struct part_head *head, struct part *
 
 	if (part_new((enum part_kind)head->kind, head->key, head->len, &part) < 0)
 		return "there is no memory for it";
-	if (!read_all(fd, part->bytes, part->len))
+	if (whole_read(fd, part->bytes, part->len) < 0)
 		fault = "it cannot be read";
 	else if (siphash24(sum_key, part->bytes, part->len) != head->sum)
 		fault = "its sum is wrong";
@@ -211,7 +178,7 @@ static struct part *file_find(struct cache *c, enum part_kind kind, const uint8_
 		return NULL;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		fault = "it cannot be opened";
-	else if (!read_all(fd, &head, sizeof(head)))
+	else if (whole_read(fd, &head, sizeof(head)) < 0)
 		fault = "it is cut";
 	else if (!(fault = file_fault(c, &st, &head, kind, key)))
 		fault = file_read(fd, &head, &part);
@@ -227,7 +194,7 @@ static void file_write(struct cache *c, const struct part *part)
 {
 	char name[CACHE_NAME], path[PATH_MAX], tmp[PATH_MAX];
 	struct part_head head;
-	bool whole;
+	int r;
 
 	part_head_fill(part, &head);
 	memcpy(head.build, c->build, PART_KEY);
@@ -237,11 +204,13 @@ static void file_write(struct cache *c, const struct part *part)
 	path_make(c, "new", tmp);
 	(void)unlink(tmp);
 	cleanup_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	whole = fd >= 0 && write_all(fd, &head, sizeof(head)) &&
-		write_all(fd, part->bytes, part->len);
-	if (!whole || rename(tmp, path) < 0) {
-		log_warn("event=cache file=%s note=\"cannot be written: %s\"", path,
-			err_text(-errno));
+	r = fd < 0 ? -errno : whole_write(fd, &head, sizeof(head));
+	if (r == 0)
+		r = whole_write(fd, part->bytes, part->len);
+	if (r == 0 && rename(tmp, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		log_warn("event=cache file=%s note=\"cannot be written: %s\"", path, err_text(r));
 		(void)unlink(tmp);
 	}
 }

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include "xmpp/xml_char.h"
 
 void lex_init(struct lexer *lex, const struct source_file *file, struct arena *arena,
 	struct diag_list *diags)
@@ -64,30 +65,6 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static size_t utf8_put(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 /* "\u{200d}" from behind the backslash; the bytes it took, 0 if it is none. Its text is never
  * longer than itself. */
 static size_t escape_unicode(const char *at, const char *end, char *out, size_t *out_len)
@@ -103,7 +80,7 @@ static size_t escape_unicode(const char *at, const char *end, char *out, size_t 
 	if (at == end || *at != '}' || digits == 0 || c == 0 || c > 0x10ffff ||
 		(c >= 0xd800 && c < 0xe000))
 		return 0;
-	*out_len = utf8_put(out, c);
+	*out_len = xml_char_put(c, out);
 	return (size_t)(at + 1 - start);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/whole.h"
 
 static const char bundle_magic[8] = "xwsrc2\n";
 enum { BUNDLE_PATH_MAX = 4096 };
@@ -30,23 +31,6 @@ struct bundle_head {
 static bool is_elided(const struct source_file *file)
 {
 	return file->elided || (file->packed && !file->plain);
-}
-
-static int write_all(int fd, const void *data, size_t len)
-{
-	const char *at = data;
-
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static int file_compare(const void *a, const void *b)
@@ -70,7 +54,7 @@ static struct source_file **files_sorted(const struct source_set *set)
 
 static int bundle_write(int fd, struct source_file *const *files)
 {
-	int r = write_all(fd, bundle_magic, sizeof(bundle_magic));
+	int r = whole_write(fd, bundle_magic, sizeof(bundle_magic));
 
 	for (; r == 0 && *files; files++) {
 		struct bundle_head head = { .path_len = strlen((*files)->path) };
@@ -81,8 +65,8 @@ static int bundle_write(int fd, struct source_file *const *files)
 		} else {
 			head.len = (*files)->len;
 		}
-		if ((r = write_all(fd, &head, sizeof(head))) == 0 && (r = write_all(fd, (*files)->path, head.path_len)) == 0)
-			r = write_all(fd, (*files)->bytes, head.len);
+		if ((r = whole_write(fd, &head, sizeof(head))) == 0 && (r = whole_write(fd, (*files)->path, head.path_len)) == 0)
+			r = whole_write(fd, (*files)->bytes, head.len);
 	}
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "xmpp/text_compose.h"
 #include "xmpp/text_mixed.h"
 #include "xmpp/text_table.h"
+#include "xmpp/xml_char.h"
 
 #define TEXT_PLAIN_MAX 16384
 #define STEP_MAX       512 /* bytes one character can add: its target and a full cluster written back */
@@ -217,7 +218,7 @@ static void folder_close(struct folder *f)
 	f->open = false;
 	text_cluster_finish(&f->cluster);
 	for (size_t i = 0; i < f->cluster.n; i++)
-		folder_put(f, bytes, text_encode(f->cluster.cp[i], bytes), f->cluster.from[i]);
+		folder_put(f, bytes, xml_char_put(f->cluster.cp[i], bytes), f->cluster.from[i]);
 }
 
 /* One folded character that may join what stands before it. */
@@ -243,7 +244,7 @@ static void folder_join(struct folder *f, uint32_t cp, uint32_t from)
 			cp = joined;
 		}
 	}
-	folder_put(f, bytes, text_encode(cp, bytes), from);
+	folder_put(f, bytes, xml_char_put(cp, bytes), from);
 }
 
 static void folder_add(struct folder *f, struct span target, unsigned flags, uint32_t from)

@@ -46,30 +46,6 @@ bool text_joins_back(uint32_t cp)
 	return cp >= 0x300 && (text_is_mark(cp) || !unorm2_hasBoundaryBefore(nfc, (UChar32)cp));
 }
 
-size_t text_encode(uint32_t cp, char bytes[4])
-{
-	if (cp < 0x80) {
-		bytes[0] = (char)cp;
-		return 1;
-	}
-	if (cp < 0x800) {
-		bytes[0] = (char)(0xc0 | cp >> 6);
-		bytes[1] = (char)(0x80 | (cp & 0x3f));
-		return 2;
-	}
-	if (cp < 0x10000) {
-		bytes[0] = (char)(0xe0 | cp >> 12);
-		bytes[1] = (char)(0x80 | (cp >> 6 & 0x3f));
-		bytes[2] = (char)(0x80 | (cp & 0x3f));
-		return 3;
-	}
-	bytes[0] = (char)(0xf0 | cp >> 18);
-	bytes[1] = (char)(0x80 | (cp >> 12 & 0x3f));
-	bytes[2] = (char)(0x80 | (cp >> 6 & 0x3f));
-	bytes[3] = (char)(0x80 | (cp & 0x3f));
-	return 4;
-}
-
 void text_cluster_init(struct text_cluster *c, bool fold)
 {
 	c->n = 0;

@@ -33,5 +33,3 @@ void text_cluster_init(struct text_cluster *c, bool fold);
 void text_cluster_add(struct text_cluster *c, uint32_t cp, uint32_t from);
 /* Orders, composes, drops: what is left stands in cp[0..n). */
 void text_cluster_finish(struct text_cluster *c);
-/* Writes 1 to 4 bytes of UTF-8; returns how many. */
-size_t text_encode(uint32_t cp, char bytes[4]);

@@ -19,6 +19,7 @@
 #include "xmpp/text.h"
 #include "xmpp/text_alike.h"
 #include "xmpp/text_compose.h"
+#include "xmpp/xml_char.h"
 
 #define PAGES      0x1100 /* of 256 code points, to U+10FFFF */
 #define TARGET_MAX 128    /* UTF-16 units; the longest known is 18 */
@@ -242,7 +243,7 @@ static int entry_fill(const struct text_table *t, struct page *p, UChar32 cp)
 	char bytes[UINT8_MAX + 1], self[4];
 	struct target out;
 	int32_t len;
-	size_t n = text_encode((uint32_t)cp, self);
+	size_t n = xml_char_put((uint32_t)cp, self);
 
 	if (!U_IS_SURROGATE(cp) && (t->fold ? target_fold(cp, &out) : target_case(cp, &out))) {
 		u_strToUTF8(bytes, UINT8_MAX, &len, out.s, out.len, &error);

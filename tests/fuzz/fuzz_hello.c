@@ -24,6 +24,7 @@
 #include "proxy/session.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
+#include "tests/unit/gear_of.h"
 #include "xmpp/ns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -87,25 +88,15 @@ static void certificate_make(struct source_set *set)
 static void worker_make(void)
 {
 	struct source_set sources;
-	struct gear *gear;
-	struct buf why;
 
 	counters_init(NULL);
 	log_set_level(LOG_LEVEL_ERROR);
 	assert(tls_init() == 0 && tls_link_init() == 0);
 	source_init(&sources, false);
-	buf_init(&why, 0);
 	certificate_make(&sources);
-	if (source_add(&sources, "/f.conf", text, strlen(text)) < 0 ||
-		gear_load(&sources, "/f.conf", NULL, NULL, &why, &gear) < 0) {
-		fprintf(stderr, "%s\n", buf_string(&why));
-		abort();
-	}
-	buf_fini(&why);
-	source_fini(&sources);
 	ours = xmpp_limits_default;
 	ours.header_bytes = ours.token_bytes = ours.attribute_bytes = HEARD_MAX;
-	worker.gear = gear;
+	worker.gear = gear_of(&sources, text);
 	worker.judge = judge_new();
 	assert(worker.judge && uv_loop_init(&worker.loop) == 0);
 }

@@ -5,7 +5,6 @@
  * arrive as they were sent, and the table holds whatever comes. */
 #include <assert.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@
 #include "proxy/relay_sasl.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
+#include "tests/unit/gear_of.h"
 #include "xmpp/ns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,21 +34,11 @@ static struct worker worker;
 static void worker_make(void)
 {
 	struct source_set sources;
-	struct gear *gear;
-	struct buf why;
 
 	counters_init(NULL);
 	log_set_level(LOG_LEVEL_ERROR);
 	source_init(&sources, false);
-	buf_init(&why, 0);
-	if (source_add(&sources, "/f.conf", text, strlen(text)) < 0 ||
-		gear_load(&sources, "/f.conf", NULL, NULL, &why, &gear) < 0) {
-		fprintf(stderr, "%s\n", buf_string(&why));
-		abort();
-	}
-	buf_fini(&why);
-	source_fini(&sources);
-	worker.gear = gear;
+	worker.gear = gear_of(&sources, text);
 	worker.judge = judge_new();
 	assert(worker.judge && uv_loop_init(&worker.loop) == 0);
 }
@@ -131,14 +121,6 @@ static void check_payload(struct session *s, struct leg *from, const struct xml_
 
 static bool step(struct session *s, struct leg *leg)
 {
-	static const enum session_event events[] = {
-		[STREAM_OPEN] = EVENT_CLIENT_OPEN,
-		[STREAM_STANZA] = EVENT_CLIENT_STANZA,
-		[STREAM_ELEMENT] = EVENT_CLIENT_ELEMENT,
-		[STREAM_SPACE] = EVENT_CLIENT_SPACE,
-		[STREAM_CLOSE] = EVENT_CLIENT_CLOSE,
-		[STREAM_BAD] = EVENT_CLIENT_BAD,
-	};
 	bool was = s->authenticated, success;
 	struct stream_event e;
 
@@ -151,10 +133,7 @@ static bool step(struct session *s, struct leg *leg)
 		  strcmp(e.stanza.root->name, "success") == 0;
 	buf_clear(&s->client.conn.out);
 	buf_clear(&s->server.conn.out);
-	session_handle(s,
-		leg == &s->client ? events[e.kind]
-				  : events[e.kind] - EVENT_CLIENT_SECURE + EVENT_SERVER_SECURE,
-		&e);
+	leg_tell(s, leg, &e);
 	assert(was || !s->authenticated || (success && s->mechanism[0]));
 	assert(s->authenticated || !s->jid || success);
 	assert(!s->login.failure);

@@ -20,6 +20,7 @@
 #include "proxy/registry.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
+#include "tests/unit/gear_of.h"
 #include "xmpp/ns.h"
 
 enum { DEADLINE_MS = 10000 };
@@ -45,7 +46,6 @@ struct fixture {
 static void gear_make(struct fixture *f, uint16_t port)
 {
 	struct source_set sources;
-	struct buf why;
 	char text[1024];
 
 	snprintf(text, sizeof(text),
@@ -57,12 +57,7 @@ static void gear_make(struct fixture *f, uint16_t port)
 		"  rule out { message body contains \"getout\" close policy-violation } }\n",
 		port);
 	source_init(&sources, false);
-	buf_init(&why, 0);
-	assert_int_equal(source_add(&sources, "/t.conf", text, strlen(text)), 0);
-	if (gear_load(&sources, "/t.conf", NULL, NULL, &why, &f->gear) < 0)
-		fail_msg("%s", buf_string(&why));
-	buf_fini(&why);
-	source_fini(&sources);
+	f->gear = gear_of(&sources, text);
 }
 
 static int setup(void **state)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "xmpp/text.h"
 #include "xmpp/text_compose.h"
+#include "xmpp/xml_char.h"
 
 typedef int (*folding)(struct arena *, struct span, struct folded *);
 
@@ -281,7 +282,7 @@ static void test_idempotent_over_unicode(void **state)
 
 		if (cp >= 0xd800 && cp < 0xe000)
 			continue;
-		n = 1 + text_encode(cp, text + 1);
+		n = 1 + xml_char_put(cp, text + 1);
 		if (text_valid(text, n, NULL) != n)
 			continue;
 		memcpy(text + n, "\u0323\u0301", 5);
@@ -311,7 +312,7 @@ static void test_idempotent_on_random_texts(void **state)
 		size_t len = 0, chars = (size_t)rand_r(&seed) % 80;
 
 		for (size_t i = 0; i < chars; i++)
-			len += text_encode(
+			len += xml_char_put(
 				pool[(size_t)rand_r(&seed) % (sizeof(pool) / sizeof(pool[0]))],
 				text + len);
 		check_fixed(text_fold, text, len);
@@ -378,7 +379,7 @@ static void *fold_pages(void *arg)
 	arena_init(&a, 0);
 	for (uint32_t cp = 0x80; cp < 0x30000; cp += 128)
 		if ((cp < 0xd800 || cp >= 0xe000) &&
-			text_fold(&a, (struct span){ text, text_encode(cp, text) }, &f) < 0)
+			text_fold(&a, (struct span){ text, xml_char_put(cp, text) }, &f) < 0)
 			return (void *)1;
 	arena_fini(&a);
 	return NULL;
