@@ -52,7 +52,7 @@ struct flow {
 	uint64_t number; /* from 1 */
 	uint64_t first_ns, last_ns;
 	bool midstream, reset, closed;
-	bool killed; /* set by the gate */
+	bool killed, passed; /* set by the gate */
 	struct flow_half half[FLOW_SIDES];
 	void *user; /* the hook's */
 	/* the table's */

@@ -22,12 +22,7 @@ static int half_drain(struct inspection *i, enum flow_side side);
 static bool is_inside(const struct inspector *of, const struct peer_address *a)
 {
 	for (unsigned n = 0; n < of->n_inside; n++) {
-		const struct inspect_net *net = &of->inside[n];
-		unsigned whole = net->prefix_len / 8, rest = net->prefix_len % 8;
-
-		if (memcmp(net->address.bytes, a->bytes, whole) == 0 &&
-			(rest == 0 ||
-				(net->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0))
+		if (address_in(&of->inside[n].address, of->inside[n].prefix_len, a))
 			return true;
 	}
 	return false;
@@ -82,6 +77,7 @@ static void half_close(struct inspection *i, struct inspect_half *h, enum inspec
 	stream_free(h->in);
 	h->in = NULL;
 	h->stage = stage;
+	h->opaque_at = h->position;
 	half_account(i, h);
 }
 
@@ -151,9 +147,8 @@ static int half_begin(struct inspection *i, enum flow_side side)
 	else if (!(h->in = stream_new(&i->limits)))
 		return -ENOMEM;
 	/* The small ceilings before a login are for strangers; a server's features may be long. */
-	stream_set_authenticated(
-		h->in, side == FLOW_SERVER || i->authenticated || i->midstream ||
-			i->role == ROLE_SERVERLESS);
+	stream_set_authenticated(h->in, side == FLOW_SERVER || i->authenticated || i->midstream ||
+						i->role == ROLE_SERVERLESS);
 	h->stage = STAGE_XML;
 	return 0;
 }

@@ -31,8 +31,9 @@ struct inspect_half {
 	struct stream *in;
 	enum inspect_stage stage;
 	bool opened, picked_up, waits, expects_tls, after_proceed, said_sasl;
-	uint64_t position; /* behind the last byte taken */
-	uint64_t sought;   /* bytes passed over in STAGE_SEEK */
+	uint64_t position;  /* behind the last byte taken */
+	uint64_t opaque_at; /* OPAQUE: everything before is read; behind it nothing is */
+	uint64_t sought;    /* bytes passed over in STAGE_SEEK */
 	uint64_t stanzas, stanza_bytes, bytes;
 	size_t memory;
 	struct { /* of the header */

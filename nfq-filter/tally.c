@@ -379,8 +379,7 @@ int tally_stream(struct tally *t, const struct inspection *i, uint64_t now_ns)
 		return -ENOMEM;
 	set_endpoint(row, "client", &i->client);
 	set_endpoint(row, "server", &i->server);
-	json_object_set_new(row, "role",
-		json_string(service_role_text(i->role)));
+	json_object_set_new(row, "role", json_string(service_role_text(i->role)));
 	set_text(row, "from", half[FLOW_CLIENT].header.from);
 	set_text(row, "to", half[FLOW_CLIENT].header.to);
 	set_text(row, "mechanism", i->mechanism);

@@ -12,6 +12,7 @@
 #include "proxy/hub.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
+#include "xmpp/jid.h"
 
 /* ---- who ---- */
 
@@ -64,9 +65,10 @@ static bool follow_wants(const struct follow *f, const struct session *s, const 
 	if (f->session)
 		return (uint64_t)f->session == s->serial;
 	if (f->by_address)
-		return named_address(&f->address, f->prefix_len, &s->peer.address);
-	return named_jid(f->jid, s->jid) || named_jid(f->jid, element_attr(st->root, "from")) ||
-	       named_jid(f->jid, element_attr(st->root, "to"));
+		return address_in(&f->address, f->prefix_len, &s->peer.address);
+	return jid_is_named(f->jid, s->jid) ||
+	       jid_is_named(f->jid, element_attr(st->root, "from")) ||
+	       jid_is_named(f->jid, element_attr(st->root, "to"));
 }
 
 /* May one more be told of in this second? */

@@ -20,6 +20,7 @@
 #include "proxy/session.h"
 #include "proxy/sm.h"
 #include "rules/shadow.h"
+#include "xmpp/jid.h"
 
 enum { TICK_MS = 250, STOP_MS = 3000, SM_BEAT_TICKS = 4, SM_EXPIRE_TICKS = 40, TRIM_CROWD = 64 };
 
@@ -55,31 +56,14 @@ struct order {
 
 /* ---- orders, on the worker's side ---- */
 
-bool named_address(const struct peer_address *net, unsigned len, const struct peer_address *a)
-{
-	unsigned whole = len / 8, rest = len % 8;
-
-	if (len > 128 || memcmp(net->bytes, a->bytes, whole) != 0)
-		return false;
-	return rest == 0 || ((net->bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
-}
-
-bool named_jid(const char *named, const char *jid)
-{
-	size_t len = strlen(named);
-
-	return len && jid && strncmp(named, jid, len) == 0 &&
-	       (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
-}
-
 static void worker_do_kill(struct worker *w, const struct order *o)
 {
 	struct session *s, *next;
 
 	for (s = w->sessions; s; s = next) {
 		next = s->next;
-		if (o->by_jid ? named_jid(o->text, s->jid)
-			      : named_address(&o->address, o->prefix_len, &s->peer.address))
+		if (o->by_jid ? jid_is_named(o->text, s->jid)
+			      : address_in(&o->address, o->prefix_len, &s->peer.address))
 			session_poke(s, EVENT_KILL);
 	}
 }

@@ -70,9 +70,5 @@ int worker_stop(struct worker *w);
 /* After worker_stop: waits for the thread and frees. */
 void worker_join(struct worker *w);
 
-/* Is a in the network? Is jid (NULL: no) the one named? A bare JID means all its resources. */
-bool named_address(const struct peer_address *net, unsigned len, const struct peer_address *a);
-bool named_jid(const char *named, const char *jid);
-
 /* For sessions on this thread: run again after the other handles had their turn. */
 void worker_queue(struct worker *w, struct session *s);

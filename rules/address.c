@@ -354,3 +354,12 @@ bool prefix_tree_each(const struct prefix_tree *t,
 {
 	return node_each(t->root, visit, arg);
 }
+
+bool address_in(const struct peer_address *net, unsigned prefix_len, const struct peer_address *a)
+{
+	unsigned whole = prefix_len / 8, rest = prefix_len % 8;
+
+	if (prefix_len > 128 || memcmp(net->bytes, a->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((net->bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
+}

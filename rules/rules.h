@@ -226,6 +226,9 @@ struct sockaddr;
 int address_parse(struct span text, struct peer_address *out); /* 0 or ERR_SYNTAX */
 /* "192.0.2.1/24": prefix_len in IPv6 bits (v4 + 96). */
 int address_parse_prefix(struct span text, struct peer_address *out, unsigned *prefix_len);
+/* Is a in the network? */
+bool address_in(
+	const struct peer_address *net, unsigned prefix_len, const struct peer_address *a);
 void address_format(const struct peer_address *a, char *text, size_t size); /* size >= INET6_ADDRSTRLEN */
 bool address_is_v4(const struct peer_address *a);
 void address_from_sockaddr(const struct sockaddr *sa, struct peer_address *out, uint16_t *port);

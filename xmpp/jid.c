@@ -401,3 +401,11 @@ const char *jid_full(struct arena *a, const struct jid *j)
 {
 	return jid_format(a, j, true);
 }
+
+bool jid_is_named(const char *named, const char *jid)
+{
+	size_t len = strlen(named);
+
+	return len && jid && strncmp(named, jid, len) == 0 &&
+	       (jid[len] == '\0' || (!strchr(named, '/') && jid[len] == '/'));
+}

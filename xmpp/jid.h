@@ -17,5 +17,7 @@ int jid_parse(struct arena *a, struct span text, struct jid *out);
 /* "local@domain" / "domain" and with "/resource" in the arena; NULL when out of memory. */
 const char *jid_bare(struct arena *a, const struct jid *j);
 const char *jid_full(struct arena *a, const struct jid *j);
+/* Is jid (NULL: no) the one named, both as text? A bare one means all its resources. */
+bool jid_is_named(const char *named, const char *jid);
 /* Prepares a bare domain name: lower case, Unicode form, no trailing dot, IP literals kept. */
 int jid_prep_domain(struct arena *a, struct span text, const char **out);

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the queue and everything that reads: which packets wait, which go, and as what
+ * (docs/INSPECTOR.md). In: packets, time, another policy. Out: one order for each packet, and what
+ * became of stanzas and connections. A packet goes once everything in it is decided; before that it
+ * is held, and where its sender cannot finish a stanza while we hold its beginning, the beginning
+ * goes and the end stays ours. It knows no socket, reads no clock and judges nothing itself. */
+#include "nfq-filter/gate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "nfq-filter/apply.h"
+#include "nfq-filter/detect.h"
+#include "nfq-filter/gate_int.h"
+#include "nfq-filter/scrub.h"
+#include "xmpp/jid.h"
+
+enum {
+	MEMORY_SHARE = 4
+}; /* of the ceiling: copies of packets; the rest is reassembly's and streams' */
+
+/* ---- from the inspection ---- */
+
+static void on_judged(void *arg, struct inspection *i, const struct inspect_verdict *v)
+{
+	struct gate *g = arg;
+	struct conn *c = i->user;
+	struct flow_half *h = &c->flow->half[v->side];
+	enum gate_act act;
+	int r = apply_verdict(i, v, h->released, &g->text, &act);
+
+	if (r == 0 && act != GATE_FORWARDED && act != GATE_KILLED &&
+		!reassembly_overwrite(&h->in, v->start, buf_ptr(&g->text), buf_len(&g->text)))
+		act = GATE_KILLED;
+	if (r < 0) {
+		g->error = r;
+		act = GATE_KILLED;
+	}
+	if (act == GATE_KILLED)
+		conn_doom(c, v->side);
+	g->hooks.judged(g->hooks.arg, i, v, act);
+}
+
+static void on_broken(void *arg, struct inspection *i, enum flow_side side, enum stream_error error,
+	const char *reason)
+{
+	(void)arg;
+	conn_refuse(i->user, side, error, reason);
+}
+
+static void on_noted(void *arg, struct inspection *i, enum flow_side side, const char *what)
+{
+	struct gate *g = arg;
+
+	g->hooks.noted(g->hooks.arg, i, side, what);
+}
+
+static void on_ended(void *arg, struct inspection *i)
+{
+	struct gate *g = arg;
+
+	g->hooks.ended(g->hooks.arg, i);
+}
+
+/* ---- from the flows ---- */
+
+static bool on_serves(void *arg, uint16_t port)
+{
+	return detect_is_served(((struct gate *)arg)->policy, port);
+}
+
+static void on_idle(void *arg, struct flow *f)
+{
+	struct conn *c = f->user;
+
+	(void)arg;
+	if (c)
+		inspection_shrink(c->inspection);
+}
+
+static void on_forget(void *arg, struct flow *f)
+{
+	(void)arg;
+	conn_free(f->user);
+	f->user = NULL;
+}
+
+/* ---- packets ---- */
+
+static void order(struct gate *g, const struct held *h, enum gate_fate fate)
+{
+	struct gate_order o = { .id = h->id, .fate = fate };
+
+	/* It may have been made harmless already. */
+	if (h->changed && (fate == GATE_ACCEPT || fate == GATE_PASS)) {
+		o.bytes = h->bytes;
+		o.len = h->len;
+	}
+	g->hooks.order(g->hooks.arg, &o);
+}
+
+static bool is_released(const struct conn *c, enum flow_side side, const struct held *h)
+{
+	return h->end <= (int64_t)c->flow->half[side].released;
+}
+
+/* A packet with bytes or a FIN. It waits like any other, if only for a moment. */
+static void take_data(struct conn *c, const struct flow_taken *t, struct held *h)
+{
+	struct gate *g = c->gate;
+	const struct flow_half *half = &c->flow->half[t->side];
+	enum flow_side side = t->side;
+
+	if (t->bytes == REASSEMBLY_FULL || t->bytes == REASSEMBLY_OUTSIDE) {
+		order(g, h, GATE_DROP);
+		return;
+	}
+	if (t->bytes == REASSEMBLY_OLD && is_released(c, side, h)) {
+		hold_pass(&g->hold, h, &half->in, GATE_ACCEPT);
+		conn_go_on(c, side, NULL);
+		return;
+	}
+	/* Bytes behind the FIN; a copy of what waits. */
+	if ((t->bytes == REASSEMBLY_OLD && h->start < h->end && h->end > (int64_t)half->in.next) ||
+		(t->bytes != REASSEMBLY_NEW &&
+			hold_covers(&c->held[side], h->start, h->end, h->fin))) {
+		order(g, h, GATE_DROP);
+		return;
+	}
+	hold_append(&c->held[side], h);
+	conn_go_on(c, side, h);
+}
+
+/* A connection whose beginning was not seen is none of ours, unless the first we see of it is its
+ * beginning (RFC 6120 4.2; XEP-0174, whose ports nobody knows before). */
+static bool is_midstream(const struct gate *g, struct conn *c, const struct packet *p)
+{
+	bool maybe;
+
+	if (!c->flow->midstream || policy_daemon(g->policy)->inspect.midstream)
+		return false;
+	return c->inspection->role != ROLE_SERVERLESS ||
+	       !detect_is_header((struct span){ (const char *)p->payload, p->len }, &maybe);
+}
+
+static void take_flow(
+	struct gate *g, const struct packet *p, const struct flow_taken *t, struct held *h)
+{
+	struct flow *f = t->flow;
+	struct conn *c = f->user;
+
+	if (!c && !(c = conn_new(g, f))) {
+		g->error = -ENOMEM;
+		order(g, h, GATE_DROP);
+		return;
+	}
+	h->start = t->position;
+	h->end = t->position + (int64_t)p->len;
+	h->fin = p->flags & TCP_FIN;
+	if (p->len > 0 && t->fresh && is_midstream(g, c, p)) {
+		conn_refuse(c, t->side, STREAM_ERROR_RESET, "flow.midstream");
+		order(g, h, GATE_KILL);
+		conn_end(c);
+		return;
+	}
+	if (p->len > 0 || (h->fin && !(p->flags & TCP_RST))) {
+		take_data(c, t, h);
+		return;
+	}
+	order(g, h, GATE_ACCEPT);
+	conn_go_on(c, t->side, NULL);
+}
+
+static void take_tcp(struct gate *g, struct packet *p, struct held *h)
+{
+	struct flow_taken t;
+	int r;
+
+	if (p->checksum == CHECKSUM_WRONG) {
+		counts_add(g->counts, COUNT_PACKET_CHECKSUM, 1);
+		order(g, h, GATE_DROP);
+		return;
+	}
+	if (scrub_is_due(p)) {
+		counts_add(g->counts, COUNT_TCP_URGENT, !!(p->flags & TCP_URG));
+		memcpy(g->scratch, h->bytes, h->len);
+		packet_parse_ip(g->scratch, h->len, h->len, p);
+		h->bytes = g->scratch;
+		h->changed = true;
+		h->len = scrub_normalise(g->scratch, h->len, p);
+	}
+	p->time_ns = h->since_ns;
+	if ((r = flow_push(g->flows, p, &t)) < 0) {
+		g->error = r;
+		order(g, h, GATE_DROP);
+		return;
+	}
+	switch (t.fate) {
+	case FLOW_TAKEN:
+		take_flow(g, p, &t, h);
+		return;
+	case FLOW_OVER:
+		if (t.flow->passed)
+			order(g, h, GATE_PASS);
+		else if (t.flow->killed && !(p->flags & TCP_RST))
+			order(g, h, GATE_KILL);
+		else
+			order(g, h, p->len > 0 ? GATE_DROP : GATE_ACCEPT);
+		return;
+	case FLOW_STRAY:
+		order(g, h, GATE_ACCEPT);
+		return;
+	case FLOW_REFUSED:
+	case FLOW_NO_ROOM:
+		order(g, h, GATE_DROP);
+		return;
+	}
+}
+
+int gate_push(struct gate *g, const struct gate_packet *in)
+{
+	struct packet p = { 0 };
+	struct held h = {
+		.id = in->id, .bytes = in->bytes, .len = in->len, .since_ns = in->now_ns
+	};
+
+	g->error = 0;
+	g->inspector.now_ns = in->now_ns;
+	counts_add(g->counts, COUNT_PACKETS, 1);
+	counts_add(g->counts, COUNT_PACKET_BYTES, in->len);
+	if (in->len > sizeof(g->scratch)) {
+		counts_add(g->counts, COUNT_PACKET_BAD, 1);
+		order(g, &h, GATE_DROP);
+		return 0;
+	}
+	switch (packet_parse_ip(in->bytes, in->len, in->len, &p)) {
+	case PACKET_TCP:
+		if (in->checksum_not_ready && p.checksum == CHECKSUM_WRONG)
+			p.checksum = CHECKSUM_OFFLOADED;
+		h.seq = p.seq;
+		take_tcp(g, &p, &h);
+		break;
+	case PACKET_OTHER:
+		counts_add(g->counts, COUNT_PACKET_OTHER, 1);
+		order(g, &h, GATE_ACCEPT);
+		break;
+	default:
+		/* conntrack puts fragments together before us. */
+		counts_add(g->counts, COUNT_PACKET_BAD, 1);
+		order(g, &h, GATE_DROP);
+		break;
+	}
+	return g->error;
+}
+
+/* ---- time and policy ---- */
+
+void gate_tick(struct gate *g, uint64_t now_ns)
+{
+	g->inspector.now_ns = now_ns;
+	for (struct conn *c = g->waiting, *next; c; c = next) {
+		next = c->next;
+		conn_tick(c, now_ns);
+	}
+	flow_table_tick(g->flows, now_ns);
+}
+
+static void visit_swap(void *arg, struct flow *f)
+{
+	struct conn *c = f->user;
+
+	(void)arg;
+	if (c)
+		inspection_swap(c->inspection);
+}
+
+static void apply_options(struct gate *g)
+{
+	const struct inspect_options *o = &policy_daemon(g->policy)->inspect;
+
+	g->limits.flows = o->flows;
+	g->limits.pool_bytes = o->memory / MEMORY_SHARE * (MEMORY_SHARE - 2);
+	g->hold.bytes_max = o->memory / MEMORY_SHARE;
+	g->inspector.memory_max = o->memory / MEMORY_SHARE;
+}
+
+void gate_swap(struct gate *g, struct policy *policy, struct judge *judge)
+{
+	struct policy *old = g->policy;
+
+	g->inspector.policy = g->policy = policy_ref(policy);
+	g->inspector.judge = g->judge = judge;
+	apply_options(g);
+	flow_table_visit(g->flows, visit_swap, NULL);
+	policy_unref(old);
+}
+
+/* ---- from outside ---- */
+
+struct killing {
+	const struct peer_address *net;
+	unsigned len;
+	const char *jid;
+	unsigned n;
+};
+
+static void visit_kill(void *arg, struct flow *f)
+{
+	struct killing *k = arg;
+	struct conn *c = f->user;
+
+	if (!c || !(k->net ? address_in(k->net, k->len, &f->client.address) ||
+					  address_in(k->net, k->len, &f->server.address)
+			   : jid_is_named(k->jid, c->inspection->jid)))
+		return;
+	k->n++;
+	conn_doom(c, FLOW_CLIENT);
+	conn_end(c);
+}
+
+unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len, const char *jid)
+{
+	struct killing k = { net, len, jid, 0 };
+
+	if (net || jid)
+		flow_table_visit(g->flows, visit_kill, &k);
+	return k.n;
+}
+
+struct visiting {
+	void (*visit)(void *arg, const struct flow *f, const struct inspection *i);
+	void *arg;
+};
+
+static void visit_one(void *arg, struct flow *f)
+{
+	struct visiting *v = arg;
+	struct conn *c = f->user;
+
+	if (c && c->inspection->number)
+		v->visit(v->arg, f, c->inspection);
+}
+
+void gate_visit(struct gate *g,
+	void (*visit)(void *arg, const struct flow *f, const struct inspection *i), void *arg)
+{
+	flow_table_visit(g->flows, visit_one, &(struct visiting){ visit, arg });
+}
+
+struct gate_load gate_load(const struct gate *g)
+{
+	return (struct gate_load){
+		.flows = flow_table_count(g->flows),
+		.held_packets = g->hold.packets,
+		.held_bytes = g->hold.bytes,
+		.memory = g->hold.bytes + flow_table_held(g->flows) + g->inspector.memory,
+	};
+}
+
+/* ---- beginning and end ---- */
+
+struct gate *gate_new(const struct gate_spec *spec)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+	struct flow_hooks hooks = { g, on_serves, on_idle, on_forget };
+
+	if (!g)
+		return NULL;
+	g->hooks = spec->hooks;
+	g->policy = policy_ref(spec->policy);
+	g->judge = spec->judge;
+	g->counts = spec->counts;
+	g->limits = flow_limits_live;
+	g->hold.arg = spec->hooks.arg;
+	g->hold.order = spec->hooks.order;
+	buf_init(&g->text, (size_t)32 << 20);
+	g->inspector = (struct inspector){
+		.policy = g->policy,
+		.judge = g->judge,
+		.counts = g->counts,
+		.hooks = { g, on_judged, on_broken, on_noted, on_ended },
+		.live = true,
+	};
+	apply_options(g);
+	if (!(g->flows = flow_table_new(&g->limits, &hooks, g->counts))) {
+		gate_free(g);
+		return NULL;
+	}
+	return g;
+}
+
+void gate_free(struct gate *g)
+{
+	if (!g)
+		return;
+	flow_table_free(g->flows);
+	buf_fini(&g->text);
+	policy_unref(g->policy);
+	free(g);
+}

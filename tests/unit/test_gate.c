@@ -1,0 +1,625 @@
+/* link: nfq */
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* nfq-filter/gate: packets through the live inspector to a receiver that takes what it is given, as
+ * TCP does: the first copy of each byte. What it reads is what counts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include "nfq-filter/gate.h"
+#include "tests/unit/packets.h"
+#include "xmpp/ns.h"
+
+enum { PORT = 5347, C0 = 1000, S0 = 5000, ROOM = 65536, IDS = 4096 };
+
+static const char rules[] =
+	"service component { listen tcp { 5347 }; mode proxy; tls none; upstream 192.0.2.9 plain; "
+	"role component; }\n"
+	"service c2s { listen tcp { 5222 }; mode proxy; tls optional; certificates \"c\"; upstream "
+	"192.0.2.9 plain; }\n"
+	"service must { listen tcp { 5223 }; role c2s; mode proxy; tls required; certificates "
+	"\"c\"; upstream 192.0.2.9 plain; }\n"
+	"chain all { hook any; policy accept;\n"
+	" rule spam { body contains \"casino\" drop }\n"
+	" rule no { iq payload.ns == \"urn:bad\" reject forbidden }\n"
+	" rule mask { body contains \"secret\" replace \"***\" }\n"
+	" rule shut { body contains \"guillotine\" close policy-violation } }\n";
+
+static struct policy *policy;
+
+struct end {
+	char got[ROOM];
+	unsigned char have[ROOM];
+	size_t next;
+	unsigned resets, finished;
+	uint32_t first; /* number of the first byte */
+};
+
+struct lab {
+	struct gate *gate;
+	struct judge *judge;
+	struct counts counts;
+	struct end ends[FLOW_SIDES]; /* what came from that side */
+	unsigned char fates[IDS];    /* + 1 */
+	struct made sent[IDS];
+	enum flow_side from[IDS];
+	uint32_t id, seq[FLOW_SIDES];
+	uint16_t port;
+	uint64_t now_ns;
+	unsigned acts[8], kills, passes;
+	char why[64];
+	bool acks; /* each end acknowledges what it has */
+};
+
+static void deliver(struct lab *l, enum flow_side side, const void *bytes, size_t len)
+{
+	struct packet p = { 0 };
+	struct end *e = &l->ends[side];
+
+	assert_int_equal(packet_parse_ip(bytes, len, len, &p), PACKET_TCP);
+	assert_int_equal(p.checksum, CHECKSUM_GOOD);
+	assert_false(p.flags & TCP_URG);
+	if (p.flags & TCP_RST) {
+		assert_int_equal(p.seq, e->first + e->next);
+		e->resets++;
+		return;
+	}
+	for (size_t n = 0; n < p.len; n++) {
+		size_t at = p.seq + n - e->first;
+
+		if (at >= ROOM || e->have[at])
+			continue;
+		e->have[at] = 1;
+		e->got[at] = (char)p.payload[n];
+	}
+	while (e->next < ROOM && e->have[e->next])
+		e->next++;
+	e->finished += !!(p.flags & TCP_FIN);
+}
+
+static void on_order(void *arg, const struct gate_order *o)
+{
+	struct lab *l = arg;
+	const struct made *m = &l->sent[o->id];
+
+	assert_in_range(o->id, 1, l->id);
+	assert_int_equal(l->fates[o->id], 0); /* once */
+	l->fates[o->id] = (unsigned char)(o->fate + 1);
+	l->kills += o->fate == GATE_KILL;
+	l->passes += o->fate == GATE_PASS;
+	if (o->fate != GATE_ACCEPT && o->fate != GATE_PASS)
+		return;
+	if (o->bytes)
+		deliver(l, l->from[o->id], o->bytes, o->len);
+	else
+		deliver(l, l->from[o->id], m->bytes, m->len);
+}
+
+static void on_judged(
+	void *arg, struct inspection *i, const struct inspect_verdict *v, enum gate_act act)
+{
+	(void)i;
+	(void)v;
+	((struct lab *)arg)->acts[act]++;
+}
+
+static void on_killed(void *arg, const struct flow *f, struct inspection *i, enum flow_side side,
+	enum stream_error error, const char *why)
+{
+	(void)f;
+	(void)i;
+	(void)side;
+	(void)error;
+	snprintf(((struct lab *)arg)->why, sizeof(((struct lab *)arg)->why), "%s", why);
+}
+
+static void on_noted(void *arg, struct inspection *i, enum flow_side side, const char *what)
+{
+	(void)arg;
+	(void)i;
+	(void)side;
+	(void)what;
+}
+
+static void on_ended(void *arg, struct inspection *i)
+{
+	(void)arg;
+	(void)i;
+}
+
+static void raw(struct lab *l, enum flow_side side, struct recipe r)
+{
+	bool client = side == FLOW_CLIENT;
+	uint32_t id = ++l->id;
+
+	assert_true(id < IDS);
+	r.src = client ? 1 : 2;
+	r.dst = client ? 2 : 1;
+	r.sport = client ? 40000 : l->port;
+	r.dport = client ? l->port : 40000;
+	l->from[id] = side;
+	made_ip(&l->sent[id], &r);
+	l->now_ns += 1000000;
+	assert_int_equal(gate_push(l->gate, &(struct gate_packet){ .id = id,
+						    .bytes = l->sent[id].bytes,
+						    .len = l->sent[id].len,
+						    .now_ns = l->now_ns }),
+		0);
+}
+
+static uint32_t acked(const struct lab *l, enum flow_side side)
+{
+	return l->ends[!side].first + (uint32_t)l->ends[!side].next;
+}
+
+/* A segment of len bytes that stand at offset in the side's stream. */
+static void segment(struct lab *l, enum flow_side side, size_t offset, const char *data, size_t len)
+{
+	raw(l, side,
+		(struct recipe){ .flags = TCP_ACK | TCP_PSH,
+			.seq = l->ends[side].first + (uint32_t)offset,
+			.ack = acked(l, side),
+			.data = data,
+			.len = len });
+	if (l->acks)
+		raw(l, !side,
+			(struct recipe){ .flags = TCP_ACK,
+				.seq = l->ends[!side].first + l->seq[!side],
+				.ack = acked(l, !side) });
+}
+
+static void say_in(struct lab *l, enum flow_side side, const char *text, size_t step)
+{
+	size_t len = strlen(text);
+
+	for (size_t at = 0; at < len; at += step) {
+		size_t n = len - at < step ? len - at : step;
+
+		segment(l, side, l->seq[side], text + at, n);
+		l->seq[side] += (uint32_t)n;
+	}
+}
+
+static void say(struct lab *l, enum flow_side side, const char *text)
+{
+	say_in(l, side, text, 1400);
+}
+
+static struct lab *lab_begin(uint16_t port)
+{
+	struct lab *l = calloc(1, sizeof(*l));
+	struct gate_spec spec = { .policy = policy,
+		.judge = judge_new(),
+		.counts = &l->counts,
+		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended } };
+
+	l->judge = spec.judge;
+	l->port = port;
+	l->acks = true;
+	l->now_ns = 1000000000;
+	l->ends[FLOW_CLIENT].first = C0 + 1;
+	l->ends[FLOW_SERVER].first = S0 + 1;
+	assert_non_null(l->gate = gate_new(&spec));
+	return l;
+}
+
+static void shake(struct lab *l)
+{
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 });
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0, .ack = C0 + 1 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_ACK, .seq = C0 + 1, .ack = S0 + 1 });
+}
+
+/* Each packet had its order. */
+static void lab_end(struct lab *l)
+{
+	gate_free(l->gate);
+	for (uint32_t id = 1; id <= l->id; id++)
+		assert_int_not_equal(l->fates[id], 0);
+	judge_free(l->judge);
+	free(l);
+}
+
+#define HEAD(ns, more) "<stream:stream xmlns='" ns "' xmlns:stream='" NS_STREAM "' " more ">"
+
+static struct lab *component(void)
+{
+	struct lab *l = lab_begin(PORT);
+
+	shake(l);
+	say(l, FLOW_CLIENT, HEAD(NS_COMPONENT, "to='irc.example'"));
+	say(l, FLOW_SERVER, HEAD(NS_COMPONENT, "from='irc.example' id='1'"));
+	say(l, FLOW_CLIENT, "<handshake>aa</handshake>");
+	say(l, FLOW_SERVER, "<handshake/>");
+	return l;
+}
+
+#define GOOD "<message from='a@irc.example' to='b@x'><body>hello</body></message>"
+#define BAD  "<message from='a@irc.example' to='b@x'><body>the casino</body></message>"
+#define SHUT "<message from='a@irc.example' to='b@x'><body>guillotine</body></message>"
+#define MASK "<message from='a@irc.example' to='b@x'><body>my secret</body></message>"
+#define QUERY                                                                                      \
+	"<iq type='get' id='7' from='a@irc.example' to='x'><q xmlns='urn:bad'>some words</q></iq>"
+
+static const char *got(const struct lab *l, enum flow_side side)
+{
+	return l->ends[side].got;
+}
+
+static bool has(const struct lab *l, enum flow_side side, const char *text)
+{
+	return strstr(got(l, side), text);
+}
+
+static size_t spaces(const char *text)
+{
+	size_t n = 0, best = 0;
+
+	for (; *text; text++) {
+		n = *text == ' ' ? n + 1 : 0;
+		best = n > best ? n : best;
+	}
+	return best;
+}
+
+static void test_honest(void **state)
+{
+	struct lab *l = component();
+	size_t before = l->ends[FLOW_CLIENT].next;
+
+	(void)state;
+	say(l, FLOW_CLIENT, GOOD GOOD);
+	say(l, FLOW_SERVER, GOOD);
+	assert_string_equal(got(l, FLOW_CLIENT) + before, GOOD GOOD);
+	assert_int_equal(gate_load(l->gate).held_packets, 0);
+	assert_int_equal(l->acts[GATE_FORWARDED], 3);
+	lab_end(l);
+}
+
+/* However it is cut, the stanza vanishes and the stream lives. */
+static void test_blanked(void **state)
+{
+	static const size_t steps[] = { 1400, 100, 30, 7, 1 };
+
+	(void)state;
+	for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
+		struct lab *l = component();
+
+		say_in(l, FLOW_CLIENT, GOOD BAD GOOD, steps[s]);
+		assert_false(has(l, FLOW_CLIENT, "casino"));
+		assert_int_equal(spaces(got(l, FLOW_CLIENT)), strlen(BAD));
+		assert_int_equal(l->ends[FLOW_CLIENT].next, l->seq[FLOW_CLIENT]);
+		assert_int_equal(l->acts[GATE_BLANKED], 1);
+		say(l, FLOW_SERVER, GOOD);
+		assert_true(has(l, FLOW_SERVER, GOOD));
+		lab_end(l);
+	}
+}
+
+/* Every later copy says the same, also one with a cut of its own. */
+static void test_sent_again(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	l->acks = false;
+	say(l, FLOW_CLIENT, BAD);
+	/* Its receiver lost it. */
+	memset(l->ends[FLOW_CLIENT].have + at, 0, ROOM - at);
+	memset(l->ends[FLOW_CLIENT].got + at, 0, ROOM - at);
+	l->ends[FLOW_CLIENT].next = at;
+	segment(l, FLOW_CLIENT, at, BAD, 20);
+	segment(l, FLOW_CLIENT, at + 10, BAD + 10, strlen(BAD) - 10);
+	assert_int_equal(spaces(got(l, FLOW_CLIENT) + at), strlen(BAD));
+	lab_end(l);
+}
+
+static void test_out_of_order(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT], len = strlen(BAD GOOD);
+
+	(void)state;
+	for (size_t n = len; n > 0; n--)
+		segment(l, FLOW_CLIENT, at + n - 1, &(BAD GOOD)[n - 1], 1);
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+	assert_string_equal(got(l, FLOW_CLIENT) + at + strlen(BAD), GOOD);
+	lab_end(l);
+}
+
+/* The first copy is what everybody reads. */
+static void test_conflict(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT], len = strlen(GOOD);
+
+	(void)state;
+	l->acks = false;
+	segment(l, FLOW_CLIENT, at + 30, GOOD + 30, len - 30); /* waits for what is before it */
+	segment(l, FLOW_CLIENT, at + 30, BAD + 30, len - 30);
+	segment(l, FLOW_CLIENT, at, GOOD, 40);
+	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
+	assert_true(l->counts.n[COUNT_TCP_CONFLICT] > 0);
+	l->seq[FLOW_CLIENT] += (uint32_t)len;
+	/* Released, and sent again otherwise: to a receiver that lost it. */
+	memset(l->ends[FLOW_CLIENT].have + at, 0, len);
+	l->ends[FLOW_CLIENT].next = at;
+	segment(l, FLOW_CLIENT, at, BAD, len);
+	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
+	lab_end(l);
+}
+
+static void test_killed(void **state)
+{
+	struct lab *l = component();
+
+	(void)state;
+	say(l, FLOW_CLIENT, SHUT);
+	assert_false(has(l, FLOW_CLIENT, "guillotine"));
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	assert_int_equal(l->acts[GATE_KILLED], 1);
+	l->kills = 0;
+	say(l, FLOW_CLIENT, GOOD);
+	say(l, FLOW_SERVER, GOOD);
+	assert_true(l->kills >= 2);
+	lab_end(l);
+}
+
+static void test_answered(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	say_in(l, FLOW_CLIENT, QUERY GOOD, 33);
+	assert_false(has(l, FLOW_CLIENT, "some words"));
+	assert_true(has(l, FLOW_CLIENT, "urn:xmppwall:refused"));
+	assert_true(has(l, FLOW_CLIENT, "id=\"7\""));
+	assert_string_equal(got(l, FLOW_CLIENT) + at + strlen(QUERY), GOOD);
+	lab_end(l);
+}
+
+static void test_masked(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	say(l, FLOW_CLIENT, MASK GOOD);
+	assert_true(has(l, FLOW_CLIENT, "my ***"));
+	assert_string_equal(got(l, FLOW_CLIENT) + at + strlen(MASK), GOOD);
+	assert_int_equal(l->acts[GATE_CHANGED], 1);
+	lab_end(l);
+}
+
+/* A stanza its sender cannot finish goes in part; its end never does. */
+static void test_released(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	segment(l, FLOW_CLIENT, at, BAD, 60);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
+	gate_tick(l->gate, l->now_ns += 100000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
+	gate_tick(l->gate, l->now_ns += 200000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 60);
+	segment(l, FLOW_CLIENT, at + 60, BAD + 60, 5);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 65);
+	segment(l, FLOW_CLIENT, at + 65, BAD + 65, strlen(BAD) - 65);
+	assert_int_equal(l->acts[GATE_KILLED], 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 65);
+	lab_end(l);
+	/* An honest one arrives whole. */
+	l = component();
+	at = l->seq[FLOW_CLIENT];
+	segment(l, FLOW_CLIENT, at, GOOD, 30);
+	gate_tick(l->gate, l->now_ns += 300000000);
+	segment(l, FLOW_CLIENT, at + 30, GOOD + 30, strlen(GOOD) - 30);
+	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
+	lab_end(l);
+}
+
+/* Longer than what is held. */
+static void test_long(void **state)
+{
+	static char text[20001];
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	say(l, FLOW_CLIENT, "<message><body>");
+	say(l, FLOW_CLIENT, text);
+	assert_true(l->ends[FLOW_CLIENT].next > at + 5000);
+	say(l, FLOW_CLIENT, "</body></message>" BAD);
+	assert_int_equal(l->acts[GATE_FORWARDED], 1);
+	assert_int_equal(l->acts[GATE_BLANKED], 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, l->seq[FLOW_CLIENT]);
+	lab_end(l);
+}
+
+static void test_headers(void **state)
+{
+	struct lab *l = lab_begin(PORT);
+	static const unsigned char open[] = { 34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1 };
+
+	(void)state;
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_SYN,
+			.seq = C0,
+			.options = open,
+			.options_len = sizeof(open),
+			.data = "<stream",
+			.len = 7 });
+	assert_int_equal(l->ends[FLOW_CLIENT].next, 0);
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0, .ack = C0 + 1 });
+	say(l, FLOW_CLIENT, HEAD(NS_COMPONENT, "to='irc.example'"));
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_ACK | TCP_URG,
+			.seq = C0 + 1 + l->seq[FLOW_CLIENT],
+			.ack = S0 + 1,
+			.data = "<message/>",
+			.len = 10,
+			.urgent = 3 });
+	assert_true(has(l, FLOW_CLIENT, "<message/>"));
+	/* Decoys. */
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_ACK,
+			.seq = C0 + 11 + l->seq[FLOW_CLIENT],
+			.ack = S0 + 1,
+			.data = GOOD,
+			.len = 20,
+			.spoil = 5 });
+	assert_int_equal(l->fates[l->id], GATE_DROP + 1);
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = 0,
+			.seq = C0 + 11 + l->seq[FLOW_CLIENT],
+			.data = GOOD,
+			.len = 20 });
+	assert_int_equal(l->fates[l->id], GATE_DROP + 1);
+	lab_end(l);
+}
+
+static void test_midstream(void **state)
+{
+	struct lab *l = lab_begin(PORT);
+
+	(void)state;
+	l->acks = false;
+	say(l, FLOW_CLIENT, GOOD);
+	assert_int_equal(l->fates[l->id], GATE_KILL + 1);
+	assert_string_equal(l->why, "flow.midstream");
+	say(l, FLOW_SERVER, GOOD);
+	assert_int_equal(l->fates[l->id], GATE_KILL + 1);
+	lab_end(l);
+}
+
+static void test_bad_xml(void **state)
+{
+	struct lab *l = component();
+
+	(void)state;
+	say(l, FLOW_CLIENT, "<!DOCTYPE x>");
+	assert_string_equal(l->why, "xml.doctype");
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	lab_end(l);
+}
+
+#define PROCEED "<proceed xmlns='" NS_TLS "'/>"
+static const char hello[] = "\x16\x03\x01\x01\x05hello";
+
+static struct lab *starttls(uint16_t port)
+{
+	struct lab *l = lab_begin(port);
+
+	shake(l);
+	say(l, FLOW_CLIENT, HEAD(NS_CLIENT, "to='a.example' version='1.0'"));
+	say(l, FLOW_SERVER,
+		HEAD(NS_CLIENT, "from='a.example' id='1' version='1.0'") "<stream:features><"
+									 "starttls xmlns='" NS_TLS
+									 "'/></stream:features>");
+	say(l, FLOW_CLIENT, "<starttls xmlns='" NS_TLS "'/>");
+	say(l, FLOW_SERVER, PROCEED);
+	return l;
+}
+
+static void test_tls(void **state)
+{
+	struct lab *l = starttls(5222);
+
+	(void)state;
+	say(l, FLOW_CLIENT, hello);
+	assert_int_equal(l->passes, 0);
+	say(l, FLOW_SERVER, hello);
+	say(l, FLOW_CLIENT, hello);
+	assert_true(l->passes > 0);
+	assert_true(has(l, FLOW_SERVER, hello));
+	lab_end(l);
+	/* A false one buys nothing. */
+	l = starttls(5222);
+	say(l, FLOW_CLIENT, GOOD BAD);
+	assert_int_equal(l->passes, 0);
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+	lab_end(l);
+	l = starttls(5223);
+	say(l, FLOW_CLIENT, GOOD);
+	assert_string_equal(l->why, "tls.required");
+	assert_false(has(l, FLOW_CLIENT, "hello"));
+	lab_end(l);
+}
+
+static void test_ends(void **state)
+{
+	struct lab *l = component();
+
+	(void)state;
+	say(l, FLOW_CLIENT, GOOD);
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_ACK | TCP_FIN,
+			.seq = C0 + 1 + l->seq[FLOW_CLIENT],
+			.ack = acked(l, FLOW_CLIENT) });
+	assert_int_equal(l->ends[FLOW_CLIENT].finished, 1);
+	say(l, FLOW_SERVER, BAD GOOD);
+	assert_false(has(l, FLOW_SERVER, "casino"));
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_ACK | TCP_FIN,
+			.seq = S0 + 1 + l->seq[FLOW_SERVER],
+			.ack = acked(l, FLOW_SERVER) + 1 });
+	assert_int_equal(l->ends[FLOW_SERVER].finished, 1);
+	lab_end(l);
+}
+
+static int load(void **state)
+{
+	struct source_set sources;
+	struct diag_list diags;
+	int r;
+
+	(void)state;
+	source_init(&sources, false);
+	diag_init(&diags);
+	source_add(&sources, "r", rules, sizeof(rules) - 1);
+	r = policy_load(&sources, "r", NULL, NULL, &diags, &policy);
+	diag_print(&diags, stderr, false);
+	diag_fini(&diags);
+	source_fini(&sources);
+	return r;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	policy_unref(policy);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_honest),
+		cmocka_unit_test(test_blanked),
+		cmocka_unit_test(test_sent_again),
+		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_answered),
+		cmocka_unit_test(test_masked),
+		cmocka_unit_test(test_released),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_midstream),
+		cmocka_unit_test(test_bad_xml),
+		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_ends),
+	};
+
+	return cmocka_run_group_tests(tests, load, unload);
+}
