@@ -57,7 +57,7 @@ static const struct cli_command commands[] = {
 	{ "rollback", "", "put back the policy before reload --confirm, at once", cli_rollback },
 	{ "upgrade", "[--drain TIME]", "the programs on disk in the place of those that run; sessions go on in the old one",
 		cli_upgrade },
-	{ "firewall", "print|load|unload|check", "the nftables side", cli_firewall },
+	{ "firewall", "print [--iptables]|load|unload|check", "the nftables side", cli_firewall },
 	{ "stop", "", "end the daemon; the kernel's table stays, with its bans (xmppwalld --unload removes it)", cli_stop },
 };
 

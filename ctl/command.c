@@ -151,16 +151,36 @@ static void command_stop(struct daemon *d, struct request *rq)
 
 /* ---- firewall ---- */
 
-static void firewall_print(struct daemon *d, struct request *rq)
+/* The text is nft's own, which says more than the target does. */
+static int format_table(struct daemon *d, bool iptables, struct buf *text)
 {
+	struct firewall_host host = d->kernel ? *kernel_host(d->kernel)
+					      : (struct firewall_host){ .form = FIREWALL_QUEUE_NATIVE,
+							.cores = uv_available_parallelism() };
+	const struct daemon_options *options = policy_daemon(d->config->policy);
 	const struct service *services;
-	struct buf text;
+	int r = 0;
 	size_t n;
-	int r;
 
 	services = policy_services(d->config->policy, &n);
+	if (iptables)
+		return firewall_format_iptables(services, n, options, &host, text);
+	if (host.form == FIREWALL_QUEUE_TARGET && firewall_inspects(services, n)) {
+		r = buf_puts(text, "# This kernel has no queue expression: its NFQUEUE target takes the "
+				   "place of \"queue\".\n");
+		host.form = FIREWALL_QUEUE_NATIVE;
+	}
+	return r < 0 ? r : firewall_format(services, n, options, &host, text);
+}
+
+static void firewall_print(struct daemon *d, struct request *rq)
+{
+	bool iptables = json_is_true(json_object_get(rq->args, "iptables"));
+	struct buf text;
+	int r;
+
 	buf_init(&text, 0);
-	if ((r = firewall_format(services, n, policy_daemon(d->config->policy), &text)) < 0)
+	if ((r = format_table(d, iptables, &text)) < 0)
 		request_refuse(rq, ANSWER_NO, NULL, "the table cannot be written: %s", err_text(r));
 	else
 		request_answer(rq, json_pack("{s:s}", "text", buf_string(&text)));

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "ctl/firewall.h"
+#include "ctl/firewall_int.h"
+#include "ctl/firewall_queue.h"
 #include "rules/rules.h"
 
 static bool service_is(const struct service *s, enum intercept how)
@@ -42,15 +43,8 @@ bool firewall_needs_route(const struct service *services, size_t n)
 
 /* ---- one service's rules ---- */
 
-/* The condition on destination addresses: one rule a family, and none for a family without an
- * address. */
-struct family {
-	const char *name;  /* "ip ", "ip6 " */
-	const char *proto; /* as meta nfproto says it */
-	bool v4;
-};
-
-static const struct family families[] = {
+/* The condition on addresses: one rule a family, and none for a family without an address. */
+const struct firewall_family firewall_families[FIREWALL_FAMILIES] = {
 	{ "ip ", "ipv4", true },
 	{ "ip6 ", "ipv6", false },
 };
@@ -62,29 +56,38 @@ static bool address_is_any(const struct peer_address *a)
 	return memcmp(a->bytes + (address_is_v4(a) ? 12 : 0), zero, address_is_v4(a) ? 4 : 16) == 0;
 }
 
-/* "ip daddr { 192.0.2.1, 192.0.2.2 } " into text; *count says how many addresses of the family
- * there are. */
-static int format_addresses(
-	const struct service *s, const struct family *f, struct buf *text, unsigned *count)
+int firewall_format_list(const struct service *s, const struct firewall_family *f,
+	const char *separator, struct buf *text, unsigned *count, bool *any)
 {
 	struct peer_address a;
 	char name[INET6_ADDRSTRLEN];
-	bool any = false;
 	int r;
 
 	*count = 0;
-	if ((r = buf_putf(text, "%sdaddr {", f->name)) < 0)
-		return r;
+	*any = false;
 	for (unsigned i = 0; i < s->n_addresses; i++) {
 		if ((r = address_parse(span_of(s->addresses[i]), &a)) < 0)
 			return r;
 		if (address_is_v4(&a) != f->v4)
 			continue;
-		any = any || address_is_any(&a);
+		*any = *any || address_is_any(&a);
 		address_format(&a, name, sizeof(name));
-		if ((r = buf_putf(text, "%s %s", (*count)++ ? "," : "", name)) < 0)
+		if ((r = buf_putf(text, "%s%s", (*count)++ ? separator : "", name)) < 0)
 			return r;
 	}
+	return 0;
+}
+
+int firewall_format_addresses(const struct service *s, const struct firewall_family *f,
+	const char *which, struct buf *text, unsigned *count)
+{
+	bool any;
+	int r;
+
+	*count = 0;
+	if ((r = buf_putf(text, "%s%s { ", f->name, which)) < 0 ||
+		(r = firewall_format_list(s, f, ", ", text, count, &any)) < 0)
+		return r;
 	if (any) {
 		buf_clear(text);
 		return buf_putf(text, "meta nfproto %s ", f->proto);
@@ -121,7 +124,7 @@ static int format_ports(const struct service *s, const char *family, const char 
 
 /* Names come from the configuration's lexer; whatever is not a plain character there is not
  * repeated here. */
-static int format_name(const char *name, struct buf *out)
+int firewall_format_name(const char *name, struct buf *out)
 {
 	int r = 0;
 
@@ -136,7 +139,8 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 	unsigned count;
 	int r;
 
-	if ((r = buf_puts(out, "\t\t# service ")) < 0 || (r = format_name(s->name, out)) < 0 ||
+	if ((r = buf_puts(out, "\t\t# service ")) < 0 ||
+		(r = firewall_format_name(s->name, out)) < 0 ||
 		(r = buf_puts(out, s->intercept != INTERCEPT_TPROXY ? "\n"
 				   : s->fail_open ? ", passes by while there is no proxy\n"
 						  : ", dropped while there is no proxy\n")) < 0)
@@ -144,16 +148,17 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 	if (s->n_addresses == 0)
 		return format_ports(s, "", "", mark, out);
 	buf_init(&condition, 0);
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && r == 0; i++) {
+	for (size_t i = 0; i < FIREWALL_FAMILIES && r == 0; i++) {
 		const char *text;
 
 		buf_clear(&condition);
-		if ((r = format_addresses(s, &families[i], &condition, &count)) < 0)
+		if ((r = firewall_format_addresses(
+			     s, &firewall_families[i], "daddr", &condition, &count)) < 0)
 			break;
 		if (count == 0)
 			continue;
 		text = buf_string(&condition);
-		r = text ? format_ports(s, families[i].name, text, mark, out) : -ENOMEM;
+		r = text ? format_ports(s, firewall_families[i].name, text, mark, out) : -ENOMEM;
 	}
 	buf_fini(&condition);
 	return r;
@@ -192,7 +197,7 @@ static int format_sets(const struct daemon_options *daemon, struct buf *out)
 				return r;
 			if (list && ((r = buf_puts(out,
 					      i < 2 ? ": the list " : ", and the list ")) < 0 ||
-					    (r = format_name(list, out)) < 0))
+					    (r = firewall_format_name(list, out)) < 0))
 				return r;
 			if ((r = buf_puts(out, ".\n")) < 0)
 				return r;
@@ -325,12 +330,10 @@ static int format_redirect(const struct service *services, size_t n,
 	return buf_puts(out, "\t}\n");
 }
 
-int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon,
-	struct buf *out)
+static int check_ranges(
+	const struct service *services, size_t n, const struct daemon_options *daemon)
 {
-	int r;
-
-	if (daemon->mark == 0 || (daemon->mark & 15) != 0)
+	if (daemon->mark == 0 || (daemon->mark & UINT16_MAX) != 0)
 		return ERR_RANGE;
 	for (size_t i = 0; i < n; i++)
 		for (unsigned k = 0;
@@ -338,13 +341,26 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 			if (services[i].ports[k] == 0 ||
 				services[i].ports[k] > UINT16_MAX - INTERCEPT_PORT_OFFSET)
 				return ERR_RANGE;
-	if ((r = buf_puts(out, "# Written by xmppwalld and kept so by it: what others change here "
-			       "is undone.\n"
-			       "table inet " FIREWALL_TABLE " {\n")) < 0 ||
-		(r = format_sets(daemon, out)) < 0 || (r = format_early(services, n, out)) < 0 ||
+	return 0;
+}
+
+int firewall_format(const struct service *services, size_t n, const struct daemon_options *daemon,
+	const struct firewall_host *host, struct buf *out)
+{
+	int r;
+
+	if ((r = check_ranges(services, n, daemon)) < 0 ||
+		(r = buf_puts(out,
+			 "# Written by xmppwalld and kept so by it: what others change here "
+			 "is undone.\n"
+			 "table inet " FIREWALL_TABLE " {\n")) < 0 ||
+		(r = format_sets(daemon, out)) < 0 ||
+		(r = firewall_queue_sets(services, n, out)) < 0 ||
+		(r = format_early(services, n, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
 		(r = format_answers(services, n, daemon, out)) < 0 ||
-		(r = format_redirect(services, n, daemon, out)) < 0)
+		(r = format_redirect(services, n, daemon, out)) < 0 ||
+		(r = firewall_queue_format(services, n, daemon, host, out)) < 0)
 		return r;
 	return buf_puts(out, "}\n");
 }

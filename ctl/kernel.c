@@ -32,6 +32,7 @@ struct kernel {
 	uv_loop_t *loop;
 	struct kernel_spec spec;
 	struct nft *nft;
+	struct firewall_host host;
 	uv_poll_t poll;
 	uv_timer_t timer;
 	struct policy *policy; /* NULL: unloaded */
@@ -95,6 +96,7 @@ static void kernel_note(struct kernel *k, const char *what, int code, const char
 
 static int load_table(struct kernel *k, const struct policy *p)
 {
+	const struct daemon_options *d = policy_daemon(p);
 	const struct service *services;
 	cleanup_free char *error = NULL;
 	struct buf text;
@@ -103,12 +105,16 @@ static int load_table(struct kernel *k, const struct policy *p)
 
 	services = policy_services(p, &n);
 	buf_init(&text, 0);
-	r = firewall_format(services, n, policy_daemon(p), &text);
+	r = firewall_format(services, n, d, &k->host, &text);
 	if (r == 0)
 		r = buf_string(&text) ? nft_load(k->nft, buf_string(&text), &error) : -ENOMEM;
 	buf_fini(&text);
 	if (r < 0)
 		kernel_note(k, "the nftables table cannot be loaded", r, error);
+	else if (k->host.form == FIREWALL_QUEUE_TARGET &&
+		 (r = nft_target_fill(k->nft, d->inspect.queue,
+			  service_queues(&d->inspect, k->host.cores))) < 0)
+		kernel_note(k, "packets cannot be queued", r, NULL);
 	return r;
 }
 
@@ -235,6 +241,7 @@ int kernel_open(
 		free(k);
 		return r;
 	}
+	k->host = (struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism() };
 	uv_timer_init(loop, &k->timer);
 	k->timer.data = k;
 	if ((r = uv_poll_init(loop, &k->poll, nft_event_fd(k->nft))) < 0) {
@@ -330,6 +337,11 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 	policy_unref(k->policy);
 	k->policy = NULL;
 	return 0;
+}
+
+const struct firewall_host *kernel_host(const struct kernel *k)
+{
+	return &k->host;
 }
 
 bool kernel_is_loaded(const struct kernel *k)
@@ -478,10 +490,24 @@ json_t *kernel_status(struct kernel *k)
 		k ? (json_int_t)k->restored : 0);
 }
 
+static bool is_inspecting(const struct policy *p)
+{
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(p, &n);
+	return firewall_inspects(services, n);
+}
+
 void kernel_attention(const struct kernel *k, json_t *lines)
 {
 	if (k->error < 0)
 		json_array_append_new(lines, json_sprintf("firewall: %s", k->error_text));
+	if (k->policy && k->host.form == FIREWALL_QUEUE_NONE && is_inspecting(k->policy))
+		json_array_append_new(lines,
+			json_string("this kernel cannot queue packets: services of mode inspect "
+				    "are dropped, or pass by where they fail open (xmppwallctl "
+				    "firewall check)"));
 	if (!k->policy)
 		json_array_append_new(lines,
 			json_string(

@@ -36,6 +36,8 @@ int kernel_load(struct kernel *k, struct policy *p, struct buf *why);
  * more. */
 int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why);
 bool kernel_is_loaded(const struct kernel *k);
+/* What this kernel can. Borrowed. */
+const struct firewall_host *kernel_host(const struct kernel *k);
 /* One ban more, or with a new time. What fails is retried by reconciling. */
 void kernel_block(struct kernel *k, const struct nft_element *ban);
 /* One ban less; overlaps: others may cover part of it. */

@@ -2,9 +2,8 @@
 /* In the data's way: the kernel drops and intercepts by what is loaded here, before any packet is
  * ours. The text of firewall.c comes in, one transaction goes out through libnftables, and errors
  * come back as its text. The table is refilled rather than replaced where possible, so that bans
- * hold while rules change. Also says what stands in the kernel under our name, and tries what this
- * kernel can. Elements are nft_set.c's, messages nft_netlink.c's. It never decides what the table
- * should hold. */
+ * hold while rules change. Also says what stands in the kernel under our name. Elements are
+ * nft_set.c's, messages nft_netlink.c's. It never decides what the table should hold. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "ctl/firewall_queue.h"
 #include "ctl/nft_int.h"
 
 #define TABLE "inet " FIREWALL_TABLE
@@ -51,7 +51,7 @@ void nft_close(struct nft *n)
 /* ---- running text ---- */
 
 /* Reading a buffer empties it: what an earlier command left must not be taken for this one's. */
-static int run(struct nft *n, const char *text, char **error)
+int nft_run(struct nft *n, const char *text, char **error)
 {
 	const char *said;
 	int r;
@@ -73,7 +73,7 @@ int nft_list(struct nft *n, char **text)
 {
 	const char *said;
 
-	if (run(n, "list table " TABLE, NULL) < 0)
+	if (nft_run(n, "list table " TABLE, NULL) < 0)
 		return ERR_NOTFOUND;
 	said = nft_ctx_get_output_buffer(n->ctx);
 	*text = strdup(said ? said : "");
@@ -94,40 +94,68 @@ enum nft_state nft_state(struct nft *n)
 /* ---- loading ---- */
 
 struct leftovers {
-	struct buf *text;
-	const char *kind;
+	struct buf *out;
+	const char *text, *kind;
 	int r;
 };
 
-static bool is_our_set(const char *name)
+/* Does the text hold "chain NAME {"? firewall.c gives each a line. */
+static bool is_declared(const struct leftovers *l, const char *name)
 {
-	return strcmp(name, "allow4") == 0 || strcmp(name, "allow6") == 0 ||
-	       strcmp(name, "block4") == 0 || strcmp(name, "block6") == 0;
+	char line[NFT_NAME_MAXLEN + 32];
+	int len = snprintf(line, sizeof(line), "\n\t%s %s {\n", l->kind, name);
+
+	return len > 0 && (size_t)len < sizeof(line) && strstr(l->text, line);
+}
+
+/* What the queue targets are in is theirs to empty (nft_target.c): a rule must always stand there.
+ */
+static bool is_filled_elsewhere(const char *name)
+{
+	return strcmp(name, FIREWALL_QUEUE_CLOSED) == 0 || strcmp(name, FIREWALL_QUEUE_OPEN) == 0;
+}
+
+static bool flush_chain(void *arg, const char *name)
+{
+	struct leftovers *l = arg;
+
+	if (!is_filled_elsewhere(name) || !is_declared(l, name))
+		l->r = buf_putf(l->out, "flush chain " TABLE " %s\n", name);
+	return l->r == 0;
 }
 
 static bool delete_leftover(void *arg, const char *name)
 {
 	struct leftovers *l = arg;
 
-	if (strcmp(l->kind, "set") != 0 || !is_our_set(name))
-		l->r = buf_putf(l->text, "delete %s " TABLE " %s\n", l->kind, name);
+	if (!is_declared(l, name))
+		l->r = buf_putf(l->out, "delete %s " TABLE " %s\n", l->kind, name);
 	return l->r == 0;
 }
 
-/* Empties the table but for our sets, then fills it: elements stay, and so do the bans while this
- * happens. */
+/* Empties the table but for the sets it is to have, then fills it: elements stay, and so do the
+ * bans while this happens. Chains stay, too: with a hook the kernel would drop every packet that
+ * waits in a queue. */
 static int write_refill(struct nft *n, const char *text, struct buf *out)
 {
-	struct leftovers chains = { out, "chain", 0 }, sets = { out, "set", 0 };
-	int r;
+	static const struct {
+		uint16_t message;
+		const char *kind;
+		bool (*visit)(void *arg, const char *name);
+	} steps[] = {
+		{ NFT_MSG_GETCHAIN, "chain", flush_chain },
+		{ NFT_MSG_GETCHAIN, "chain", delete_leftover },
+		{ NFT_MSG_GETSET, "set", delete_leftover },
+	};
+	int r = buf_puts(out, "add table " TABLE "\n");
 
-	if ((r = buf_puts(out, "add table " TABLE "\nflush table " TABLE "\n")) < 0 ||
-		(r = nft_netlink_names(n, NFT_MSG_GETCHAIN, delete_leftover, &chains)) < 0 ||
-		(r = chains.r) < 0 ||
-		(r = nft_netlink_names(n, NFT_MSG_GETSET, delete_leftover, &sets)) < 0 ||
-		(r = sets.r) < 0)
-		return r;
-	return buf_puts(out, text);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && r == 0; i++) {
+		struct leftovers l = { out, text, steps[i].kind, 0 };
+
+		r = nft_netlink_names(n, steps[i].message, steps[i].visit, &l);
+		r = r < 0 ? r : l.r;
+	}
+	return r < 0 ? r : buf_puts(out, text);
 }
 
 /* One transaction. When nobody else made one in between, its generation is noted, so that
@@ -141,7 +169,7 @@ static int run_own(struct nft *n, struct buf *text, char **error)
 	if (!commands)
 		return -ENOMEM;
 	nft_netlink_generation(n, &before);
-	if ((r = run(n, commands, error)) < 0)
+	if ((r = nft_run(n, commands, error)) < 0)
 		return r;
 	if (nft_netlink_generation(n, &after) == 0 && after == before + 1)
 		n->own[n->own_at++ % NFT_OWN_MAX] = after;
@@ -190,79 +218,4 @@ int nft_unload(struct nft *n, char **error)
 		*error = said ? take_ptr(said) : strdup(err_text(r));
 	free(said);
 	return r < 0 ? ERR_REFUSED : 0;
-}
-
-/* ---- capability ---- */
-
-#define IN_TABLE(text) "table inet xmppwall_check {\n" text "\n}\n"
-#define FILTER(priority, rule)                                                                     \
-	IN_TABLE("chain c { type filter hook prerouting priority " priority "; " rule "; }")
-#define NAT(rule) IN_TABLE("chain c { type nat hook prerouting priority dstnat; " rule "; }")
-#define SET(type, element)                                                                         \
-	"set " type " { type " type "; flags interval,timeout; elements = { " element              \
-	" timeout 1m }; }\n"
-
-static const struct {
-	const char *name, *text, *found, *advice;
-} checks[NFT_CHECKS] = {
-	{ .name = "table",
-		.text = "add table inet xmppwall_check\n",
-		.found = "nf_tables with family inet",
-		.advice = "needs CAP_NET_ADMIN, CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET" },
-	{ .name = "sets",
-		.text = IN_TABLE(
-			SET("ipv4_addr", "192.0.2.0/24") SET("ipv6_addr", "2001:db8::/32")),
-		.found = "sets of prefixes with timeouts",
-		.advice = "bans need a kernel of 5.6 or later" },
-	{ .name = "drop",
-		.text = FILTER("raw", "ip saddr 192.0.2.1 counter drop"),
-		.found = "drops before connection tracking",
-		.advice = "needs CONFIG_NF_TABLES_INET" },
-	{ .name = "tproxy",
-		.text = FILTER("mangle", "tcp dport 5222 tproxy to :15222 meta mark set 1 accept"),
-		.found = "transparent proxying",
-		.advice = "needs CONFIG_NFT_TPROXY (module nft_tproxy); else use 'intercept "
-			  "redirect'" },
-	{ .name = "socket",
-		.text = FILTER(
-			"mangle", "meta l4proto tcp socket wildcard 0 socket transparent 1 accept"),
-		.found = "finds the proxy's own sockets",
-		.advice = "needs CONFIG_NFT_SOCKET (module nft_socket), kernel 5.11 or later" },
-	{ .name = "redirect",
-		.text = NAT("tcp dport 5222 redirect to :15222"),
-		.found = "redirection to local ports",
-		.advice =
-			"needs modules nft_chain_nat and nft_redir; else use 'intercept tproxy'" },
-	{ .name = "fib",
-		.text = FILTER("raw", "fib daddr type local accept"),
-		.found = "tells local addresses from others",
-		.advice = "needs CONFIG_NFT_FIB_INET (module nft_fib_inet)" },
-};
-
-/* nft's message without the quoted line and the carets. */
-static void first_line(char *text)
-{
-	text[strcspn(text, "\n")] = '\0';
-}
-
-size_t nft_check(struct nft *n, struct firewall_check *out, size_t max)
-{
-	size_t i;
-
-	nft_ctx_set_dry_run(n->ctx, true);
-	for (i = 0; i < NFT_CHECKS && i < max; i++) {
-		cleanup_free char *error = NULL;
-
-		out[i].name = checks[i].name;
-		out[i].ok = run(n, checks[i].text, &error) == 0;
-		if (error)
-			first_line(error);
-		if (out[i].ok)
-			snprintf(out[i].text, sizeof(out[i].text), "%s", checks[i].found);
-		else
-			snprintf(out[i].text, sizeof(out[i].text), "%s (%s)", checks[i].advice,
-				error ? error : "refused");
-	}
-	nft_ctx_set_dry_run(n->ctx, false);
-	return i;
 }

@@ -22,6 +22,10 @@ void nft_close(struct nft *n);
  * must follow: call it always. 0 or ERR_REFUSED with *error (malloc'd, never NULL then; caller
  * frees). error may be NULL. */
 int nft_load(struct nft *n, const char *text, char **error);
+/* After nft_load of a text in the target form: puts the rules that queue to so many queues where it
+ * left room. Nothing for a text without such room. 0 or a negative code; what fails closed is
+ * dropped then. */
+int nft_target_fill(struct nft *n, unsigned first, unsigned count);
 /* Deletes the table; no table is success. As nft_load. */
 int nft_unload(struct nft *n, char **error);
 /* The table's listing with elements and counters, malloc'd. 0, ERR_NOTFOUND, -ENOMEM. */
@@ -84,7 +88,9 @@ int nft_event_read(struct nft *n);
 
 /* ---- capability ---- */
 
-enum { NFT_CHECKS = 7 };
+enum { NFT_CHECKS = 15 };
 /* Tries what the table may need, each in a transaction that is thrown away. Returns how many lines
  * were written. */
 size_t nft_check(struct nft *n, struct firewall_check *out, size_t max);
+/* How this kernel queues. */
+enum firewall_queue_form nft_queue_form(struct nft *n);

@@ -40,3 +40,8 @@ int nft_netlink_names(
 /* A number for the table's chains, rules and sets (not elements, not counters); 0 in *digest
  * when there is no table. 0 or a negative code. */
 int nft_digest(struct nft *n, uint64_t *digest);
+/* Runs commands of nft's language. 0, or ERR_REFUSED with *error (malloc'd, may be NULL to go
+ * without). */
+int nft_run(struct nft *n, const char *text, char **error);
+/* Would the kernel take a rule with the NFQUEUE target? 0 or a negative code. */
+int nft_target_try(struct nft *n);

@@ -340,6 +340,7 @@ int cli_unban(struct cli *cli)
 
 int cli_firewall(struct cli *cli)
 {
+	bool iptables = cli_flag(cli, "--iptables");
 	json_t *result = NULL, *check;
 	int r, status = EXIT_DONE;
 	size_t i;
@@ -348,7 +349,10 @@ int cli_firewall(struct cli *cli)
 		return EXIT_WRONG_USAGE;
 	if (cli->argc != 1)
 		return cli_usage_error(cli, "needs one of print, load, unload, check");
-	r = cli_request(cli, "firewall", json_pack("{s:s}", "action", cli->argv[0]), &result);
+	if (iptables && strcmp(cli->argv[0], "print") != 0)
+		return cli_usage_error(cli, "--iptables goes with print");
+	r = cli_request(cli, "firewall",
+		json_pack("{s:s,s:b}", "action", cli->argv[0], "iptables", iptables), &result);
 	if (r != EXIT_DONE)
 		return r;
 	json_array_foreach (json_object_get(result, "checks"), i, check)

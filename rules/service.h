@@ -31,7 +31,7 @@ enum backend_check { CHECK_OFF, CHECK_TCP, CHECK_STREAM };
 
 enum { BACKENDS_MAX = 32, BACKEND_SERVERS_MAX = 16, BACKEND_DOMAINS_MAX = 64 };
 
-enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000 };
+enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000, SERVICE_QUEUES_MAX = 16 };
 
 /* service c2s { listen tcp { 5222, 5223 }; ... } */
 struct service {
@@ -141,6 +141,14 @@ static inline uint32_t service_mark_pass(const struct daemon_options *d)
 static inline uint32_t service_mark_kill(const struct daemon_options *d)
 {
 	return d->mark | 8; /* reset this packet and all of its connection that follow */
+}
+
+/* The kernel's queues, of which each has a thread; cores: those this host has. */
+static inline unsigned service_queues(const struct inspect_options *i, unsigned cores)
+{
+	unsigned n = i->queues ? i->queues : cores;
+
+	return n < 1 ? 1 : n > SERVICE_QUEUES_MAX ? SERVICE_QUEUES_MAX : n;
 }
 
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */

@@ -18,6 +18,8 @@
 
 static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 
+static const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1 };
+
 static struct service make(const char *name, enum intercept intercept, uint16_t port)
 {
 	return (struct service){ .name = name,
@@ -33,7 +35,7 @@ static char *text_of(const struct service *services, size_t n)
 	char *text;
 
 	buf_init(&b, 0);
-	assert_int_equal(firewall_format(services, n, &options, &b), 0);
+	assert_int_equal(firewall_format(services, n, &options, &host, &b), 0);
 	text = buf_take(&b);
 	assert_non_null(text);
 	return text;
@@ -54,14 +56,13 @@ static void assert_lacks(const char *text, const char *part)
 static void test_nothing_asked(void **state)
 {
 	struct service plain = make("c2s", INTERCEPT_NONE, 5222),
-		       inspected = make("lan", INTERCEPT_TPROXY, 5298);
+		       other = make("s2s", INTERCEPT_NONE, 5269);
 	struct service both[2];
 	char *text;
 
 	(void)state;
-	inspected.mode = MODE_INSPECT;
 	both[0] = plain;
-	both[1] = inspected;
+	both[1] = other;
 	text = text_of(both, 2);
 	assert_holds(text, "set block4 {");
 	assert_holds(text, "ip6 saddr @block6 counter drop");
@@ -155,14 +156,14 @@ static void test_refused(void **state)
 	free(text);
 	buf_init(&b, 0);
 	bad.mark = 0;
-	assert_int_equal(firewall_format(&s, 1, &bad, &b), ERR_RANGE);
+	assert_int_equal(firewall_format(&s, 1, &bad, &host, &b), ERR_RANGE);
 	bad.mark = 0x584d;
-	assert_int_equal(firewall_format(&s, 1, &bad, &b), ERR_RANGE);
+	assert_int_equal(firewall_format(&s, 1, &bad, &host, &b), ERR_RANGE);
 	s.ports[0] = 60000;
-	assert_int_equal(firewall_format(&s, 1, &options, &b), ERR_RANGE);
+	assert_int_equal(firewall_format(&s, 1, &options, &host, &b), ERR_RANGE);
 	s.ports[0] = 5222;
 	s.addresses[s.n_addresses++] = "::1 } accept";
-	assert_int_equal(firewall_format(&s, 1, &options, &b), ERR_SYNTAX);
+	assert_int_equal(firewall_format(&s, 1, &options, &host, &b), ERR_SYNTAX);
 	buf_fini(&b);
 }
 

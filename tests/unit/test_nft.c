@@ -53,6 +53,7 @@ static int close_namespace(void **state)
 static void load(void)
 {
 	const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
+	const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1 };
 	const struct service s = { .name = "c2s",
 		.mode = MODE_PROXY,
 		.intercept = INTERCEPT_TPROXY,
@@ -62,7 +63,7 @@ static void load(void)
 	struct buf b;
 
 	buf_init(&b, 0);
-	assert_int_equal(firewall_format(&s, 1, &options, &b), 0);
+	assert_int_equal(firewall_format(&s, 1, &options, &host, &b), 0);
 	if (nft_load(nft, buf_string(&b), &error) < 0)
 		fail_msg("%s", error);
 	buf_fini(&b);

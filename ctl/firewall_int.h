@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What firewall.c, firewall_queue.c and firewall_iptables.c share. Nobody else includes this. */
+#pragma once
+
+#include "ctl/firewall.h"
+
+/* Services listen on addresses of one family, of both, or on all. */
+struct firewall_family {
+	const char *name;  /* "ip ", "ip6 " */
+	const char *proto; /* as meta nfproto says it */
+	bool v4;
+};
+
+enum { FIREWALL_FAMILIES = 2 };
+extern const struct firewall_family firewall_families[FIREWALL_FAMILIES];
+
+/* "192.0.2.1, 192.0.2.2": the service's addresses of a family. *count says how many, *any whether
+ * one of them is the unspecified address. 0 or a negative code. */
+int firewall_format_list(const struct service *s, const struct firewall_family *f,
+	const char *separator, struct buf *text, unsigned *count, bool *any);
+/* "ip daddr { 192.0.2.1 } " (which: "daddr" or "saddr"), or "meta nfproto ipv4 "; *count 0: none.
+ */
+int firewall_format_addresses(const struct service *s, const struct firewall_family *f,
+	const char *which, struct buf *text, unsigned *count);
+/* A name from the configuration, with nothing in it that could be syntax. */
+int firewall_format_name(const char *name, struct buf *out);
