@@ -19,6 +19,8 @@ static const struct cli_command commands[] = {
 		"judge XML read from standard input, a verdict a line; --trace shows every rule and test", cli_judge },
 	{ "replay", "--rules FILE [--summary | --notable] [--inside NET,...] [--any-checksum] CAPTURE",
 		"judge what a pcap or pcapng file holds: verdicts, streams, limits and bans there would have been", cli_replay },
+	{ "capture", "--from CAPTURE [--mask | --mask-names] [--peer NET,...] [--for TIME] [--size N] [--any-checksum] FILE",
+		"copy a capture: whole or in part, its words masked if others are to see it", cli_capture },
 	{ "import", "mod_firewall FILE [-o OUT] [--local DOMAIN,...] [--stranger]",
 		"another firewall's script as rules; tells line by line what could not be turned", cli_import },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },

@@ -51,6 +51,7 @@ int cli_check(struct cli *cli);
 int cli_print(struct cli *cli);
 int cli_judge(struct cli *cli);
 int cli_replay(struct cli *cli);
+int cli_capture(struct cli *cli);
 int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);

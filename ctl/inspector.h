@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-enum { INSPECTOR_ARGUMENTS_MAX = 16 };
+enum { INSPECTOR_ARGUMENTS_MAX = 24 };
 
 /* Becomes it; argv[0] is filled in. Returns only on failure, after saying why for the command
  * named. */

@@ -153,14 +153,19 @@ const struct service *detect_service_role(const struct policy *p, enum service_r
 	return NULL;
 }
 
-bool detect_is_served(const struct policy *p, uint16_t port)
+bool detect_is_usual(uint16_t port)
 {
 	static const uint16_t usual[] = { 5222, 5223, 5269, 5270, 5275, 5276, 5298, 5347 };
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (usual[i] == port)
 			return true;
-	return detect_service(p, port);
+	return false;
+}
+
+bool detect_is_served(const struct policy *p, uint16_t port)
+{
+	return detect_is_usual(port) || detect_service(p, port);
 }
 
 enum service_role detect_role(const struct policy *p, uint16_t port)

@@ -32,6 +32,8 @@ const char *detect_header(enum service_role role);
 const struct service *detect_service(const struct policy *p, uint16_t port);
 /* The first of the role; NULL if none. */
 const struct service *detect_service_role(const struct policy *p, enum service_role role);
+/* A port where XMPP is usual. */
+bool detect_is_usual(uint16_t port);
 /* A port of the policy or one where XMPP is usual. */
 bool detect_is_served(const struct policy *p, uint16_t port);
 /* What a connection to that port is for, as long as nothing was seen of it. */

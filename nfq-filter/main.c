@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* xmppwall-nfq: the inspector. For now it reads captures: `xmppwallctl replay` and `limit simulate`
- * execute it with
- * --replay; nobody types that name. In: a policy and a capture, named on the command line. Out:
- * lines and a summary on standard output, complaints on standard error, an exit status as
- * xmppwallctl's. Everything that is opened is opened before the first byte of the capture is read;
- * then the sandbox closes: a capture is a stranger's file. */
+ * execute it with --replay, `capture --from` with --copy; nobody types that name. In: a policy and
+ * a capture, named on the command line. Out: lines and a summary on standard output, complaints on
+ * standard error, an exit status as xmppwallctl's. Everything that is opened is opened before the
+ * first byte of the capture is read; then the sandbox closes: a capture is a stranger's file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,21 +16,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "nfq-filter/copy_command.h"
 #include "nfq-filter/replay.h"
+#include "nfq-filter/sandboxed.h"
 #include "xmpp/text.h"
-
-/* The sanitizers want calls at the end that the sandbox has no reason to allow. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANDBOXED = 0 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-enum { SANDBOXED = 0 };
-#else
-enum { SANDBOXED = 1 };
-#endif
-#else
-enum { SANDBOXED = 1 };
-#endif
 
 enum { STATUS_DONE = 0, STATUS_NO = 1, STATUS_USAGE = 2, TOP_JSON = 1000 };
 
@@ -243,6 +231,8 @@ int main(int argc, char **argv)
 	int fd, metrics_fd, status = STATUS_NO;
 
 	log_init("xmppwall-nfq", LOG_LEVEL_ERROR);
+	if (argc > 1 && strcmp(argv[1], "--copy") == 0)
+		return copy_command(argc, argv);
 	if (!parse_arguments(argc, argv, &a))
 		return usage();
 	json_object_seed(0);
