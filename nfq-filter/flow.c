@@ -5,14 +5,12 @@
  * when its checksum is wrong, it lacks the ACK flag, carries a signature nobody agreed on or a
  * timestamp from the past; a reset counts only at exactly the next byte; a SYN inside a connection
  * counts only once the other side answers it. So decoys that an endpoint ignores are ignored here.
- * The table is bounded: the connection that was silent longest gives way, and that is counted. It
- * never looks at a payload and reads no clock but the packets'. */
-#include "nfq-filter/flow.h"
+ * It never looks at a payload and reads no clock but the packets'. */
+#include "nfq-filter/flow_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/map.h"
 
 const struct flow_limits flow_limits_default = {
 	.flows = 65536,
@@ -34,6 +32,7 @@ const struct flow_limits flow_limits_live = {
 	.flows = 65536,
 	.pool_bytes = (size_t)256 << 20,
 	.idle_ns = 30000000000u,
+	.silent_ns = 3600000000000u,
 	.closed_ns = 60000000000u,
 	.live = true,
 	.reassembly = {
@@ -44,202 +43,6 @@ const struct flow_limits flow_limits_live = {
 		.strict = true,
 	},
 };
-
-/* From the one not heard of longest to the last heard. */
-struct flow_list {
-	struct flow *oldest, *newest;
-};
-
-struct flow_table {
-	const struct flow_limits *limits;
-	struct flow_hooks hooks;
-	struct counts *counts;
-	struct map flows;
-	struct flow_list busy, idle;
-	struct reassembly_pool pool;
-	uint64_t now_ns, number;
-};
-
-struct flow_key {
-	struct endpoint low, high;
-};
-
-struct flow_table *flow_table_new(
-	const struct flow_limits *limits, const struct flow_hooks *hooks, struct counts *counts)
-{
-	struct flow_table *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return NULL;
-	t->limits = limits;
-	t->hooks = *hooks;
-	t->counts = counts;
-	t->pool.max = limits->pool_bytes;
-	map_init(&t->flows);
-	return t;
-}
-
-size_t flow_table_count(const struct flow_table *t)
-{
-	return t->flows.count;
-}
-
-/* ---- the lists ---- */
-
-static void list_remove(struct flow_table *t, struct flow *f)
-{
-	struct flow_list *l = f->is_idle ? &t->idle : &t->busy;
-
-	if (f->newer)
-		f->newer->older = f->older;
-	else
-		l->newest = f->older;
-	if (f->older)
-		f->older->newer = f->newer;
-	else
-		l->oldest = f->newer;
-	f->newer = f->older = NULL;
-}
-
-static void list_append(struct flow_table *t, struct flow *f, bool idle)
-{
-	struct flow_list *l = idle ? &t->idle : &t->busy;
-
-	f->is_idle = idle;
-	f->older = l->newest;
-	if (l->newest)
-		l->newest->newer = f;
-	else
-		l->oldest = f;
-	l->newest = f;
-}
-
-/* ---- coming and going ---- */
-
-static struct flow_key key_of(const struct endpoint *a, const struct endpoint *b)
-{
-	return memcmp(a, b, sizeof(*a)) <= 0 ? (struct flow_key){ *a, *b }
-					     : (struct flow_key){ *b, *a };
-}
-
-/* Its user hears the rest and goes; the connection stays known for a while. */
-static void flow_close(struct flow_table *t, struct flow *f)
-{
-	if (f->closed)
-		return;
-	f->last_call = true;
-	t->hooks.forget(t->hooks.arg, f);
-	f->user = NULL;
-	f->closed = true;
-	for (unsigned i = 0; i < FLOW_SIDES; i++)
-		reassembly_fini(&f->half[i].in);
-}
-
-static void flow_remove(struct flow_table *t, struct flow *f)
-{
-	struct flow_key key = key_of(&f->client, &f->server);
-
-	flow_close(t, f);
-	list_remove(t, f);
-	map_take(&t->flows, &key, sizeof(key));
-	free(f);
-}
-
-void flow_table_clear(struct flow_table *t)
-{
-	while (t->idle.oldest)
-		flow_remove(t, t->idle.oldest);
-	while (t->busy.oldest)
-		flow_remove(t, t->busy.oldest);
-}
-
-void flow_table_free(struct flow_table *t)
-{
-	if (!t)
-		return;
-	flow_table_clear(t);
-	map_fini(&t->flows, NULL);
-	free(t);
-}
-
-void flow_end(struct flow_table *t, struct flow *f)
-{
-	flow_close(t, f);
-}
-
-static bool is_ended(const struct flow *f)
-{
-	return f->half[FLOW_CLIENT].ended && f->half[FLOW_SERVER].ended;
-}
-
-/* Who was silent long enough gives back memory; who ended long ago leaves. */
-static void sweep(struct flow_table *t)
-{
-	struct flow *f;
-
-	while ((f = t->idle.oldest) && f->closed && t->now_ns - f->last_ns >= t->limits->closed_ns)
-		flow_remove(t, f);
-	while ((f = t->busy.oldest) && t->now_ns - f->last_ns >= t->limits->idle_ns) {
-		list_remove(t, f);
-		list_append(t, f, true);
-		if (is_ended(f))
-			flow_close(t, f);
-		if (f->closed)
-			continue;
-		for (unsigned i = 0; i < FLOW_SIDES; i++)
-			reassembly_shrink(&f->half[i].in);
-		t->hooks.idle(t->hooks.arg, f);
-	}
-}
-
-/* The client is who asks: who sent SYN, else who speaks to a port that somebody serves. */
-static bool is_from_client(const struct flow_table *t, const struct packet *p)
-{
-	bool to, from;
-
-	if (p->flags & TCP_SYN)
-		return !(p->flags & TCP_ACK);
-	to = t->hooks.serves(t->hooks.arg, p->dst.port);
-	from = t->hooks.serves(t->hooks.arg, p->src.port);
-	return to != from ? to : p->dst.port <= p->src.port;
-}
-
-static int flow_new(struct flow_table *t, const struct packet *p, struct flow **out)
-{
-	struct flow_key key = key_of(&p->src, &p->dst);
-	bool client = is_from_client(t, p);
-	struct flow *f;
-	int r;
-
-	if (t->flows.count >= t->limits->flows) {
-		f = t->idle.oldest ? t->idle.oldest : t->busy.oldest;
-		if (t->limits->live && !f->closed) {
-			counts_add(t->counts, COUNT_FLOW_FULL, 1);
-			*out = NULL;
-			return 0;
-		}
-		counts_add(t->counts, COUNT_FLOW_EVICTED, !f->closed);
-		flow_remove(t, f);
-	}
-	if (!(f = calloc(1, sizeof(*f))))
-		return -ENOMEM;
-	if ((r = map_put(&t->flows, &key, sizeof(key), f, NULL)) < 0) {
-		free(f);
-		return r;
-	}
-	f->client = client ? p->src : p->dst;
-	f->server = client ? p->dst : p->src;
-	f->number = ++t->number;
-	f->first_ns = f->last_ns = t->now_ns;
-	f->midstream = !(p->flags & TCP_SYN);
-	for (unsigned i = 0; i < FLOW_SIDES; i++)
-		reassembly_init(&f->half[i].in, &t->limits->reassembly, &t->pool);
-	list_append(t, f, false);
-	counts_add(t->counts, COUNT_FLOW, 1);
-	counts_add(t->counts, COUNT_FLOW_MIDSTREAM, f->midstream);
-	*out = f;
-	return 0;
-}
 
 static enum flow_side side_of(const struct flow *f, const struct packet *p)
 {
@@ -444,15 +247,14 @@ static int flow_take(
 
 int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *out)
 {
-	struct flow_key key = key_of(&p->src, &p->dst);
 	struct flow *f;
 	int r;
 
 	*out = (struct flow_taken){ .fate = FLOW_REFUSED, .bytes = REASSEMBLY_OLD };
 	if (p->time_ns > t->now_ns)
 		t->now_ns = p->time_ns;
-	sweep(t);
-	f = map_find(&t->flows, &key, sizeof(key));
+	flow_table_tick(t, t->now_ns);
+	f = flow_find(t, p);
 	if (f && is_refused(t, f, &f->half[side_of(f, p)], p))
 		return 0;
 	if (f && is_reborn(t, f, p)) {
@@ -469,7 +271,7 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *o
 		}
 		if (is_refused(t, &none, &none.half[0], p))
 			return 0;
-		if ((r = flow_new(t, p, &f)) < 0)
+		if ((r = flow_add(t, p, &f)) < 0)
 			return r;
 		if (!f) {
 			out->fate = FLOW_NO_ROOM;
@@ -477,35 +279,10 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *o
 		}
 		out->fresh = true;
 	}
-	list_remove(t, f);
-	list_append(t, f, false);
-	f->last_ns = t->now_ns;
+	flow_heard(t, f, side_of(f, p) == FLOW_CLIENT && !(p->flags & (TCP_SYN | TCP_RST)));
 	out->flow = f;
 	out->fate = f->closed ? FLOW_OVER : FLOW_TAKEN;
 	return f->closed ? 0 : flow_take(t, f, p, out);
-}
-
-void flow_table_tick(struct flow_table *t, uint64_t now_ns)
-{
-	if (now_ns > t->now_ns)
-		t->now_ns = now_ns;
-	sweep(t);
-}
-
-void flow_table_visit(struct flow_table *t, void (*visit)(void *arg, struct flow *f), void *arg)
-{
-	struct flow *lists[] = { t->idle.oldest, t->busy.oldest };
-
-	for (unsigned i = 0; i < 2; i++)
-		for (struct flow *f = lists[i], *next; f; f = next) {
-			next = f->newer;
-			visit(arg, f);
-		}
-}
-
-size_t flow_table_held(const struct flow_table *t)
-{
-	return t->pool.used;
 }
 
 /* ---- out ---- */
@@ -554,7 +331,7 @@ void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct
 /* Live, what its receiver may still ask for again is kept until it has it. */
 static bool is_settled(const struct flow_table *t, const struct flow *f)
 {
-	if (f->reset || !is_ended(f))
+	if (f->reset || !flow_is_ended(f))
 		return f->reset;
 	for (unsigned s = 0; s < FLOW_SIDES; s++)
 		if (t->limits->live && f->half[s].in.acked <= f->half[s].fin_at)
@@ -565,5 +342,5 @@ static bool is_settled(const struct flow_table *t, const struct flow *f)
 void flow_settle(struct flow_table *t, struct flow *f)
 {
 	if (is_settled(t, f))
-		flow_close(t, f);
+		flow_end(t, f);
 }

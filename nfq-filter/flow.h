@@ -17,6 +17,7 @@ struct flow_limits {
 	unsigned flows;     /* at once (65536) */
 	size_t pool_bytes;  /* held by all together (256 MiB) */
 	uint64_t idle_ns;   /* after which a connection gives back what it can (30 s) */
+	uint64_t silent_ns; /* live: after which it may give way to another (1 h) */
 	uint64_t closed_ns; /* how long an ended one is remembered, so that stragglers are known (60
 			       s) */
 	unsigned gap_packets; /* of the connection, after which a hole that was acknowledged counts
@@ -33,6 +34,14 @@ struct flow_limits {
 extern const struct flow_limits flow_limits_default;
 /* For packets that wait; flows, pool_bytes are the configuration's. */
 extern const struct flow_limits flow_limits_live;
+
+enum flow_stage {
+	FLOW_OPENING, /* live: the client has not answered the server's SYN */
+	FLOW_BUSY,
+	FLOW_IDLE,
+	FLOW_CLOSED,
+	FLOW_STAGES
+};
 
 struct flow_half {
 	struct reassembly in;
@@ -57,7 +66,8 @@ struct flow {
 	void *user; /* the hook's */
 	/* the table's */
 	struct flow *newer, *older;
-	bool is_idle, last_call, syn_again;
+	enum flow_stage stage;
+	bool last_call, syn_again;
 	uint32_t syn_seq;
 };
 

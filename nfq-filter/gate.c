@@ -241,8 +241,9 @@ int gate_push(struct gate *g, const struct gate_packet *in)
 		take_tcp(g, &p, &h);
 		break;
 	case PACKET_OTHER:
+		/* The kernel knew what it is. */
 		counts_add(g->counts, COUNT_PACKET_OTHER, 1);
-		order(g, &h, GATE_ACCEPT);
+		order(g, &h, GATE_DROP);
 		break;
 	default:
 		/* conntrack puts fragments together before us. */

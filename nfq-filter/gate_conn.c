@@ -108,10 +108,12 @@ static void conn_read(struct conn *c, enum flow_side side)
 	struct flow_event ev;
 	int r = 0;
 
-	while (!c->doomed && !c->open) {
+	while (!c->doomed) {
 		flow_next(c->gate->flows, c->flow, side, &ev);
 		if (ev.kind == FLOW_NOTHING)
 			return;
+		if (c->open)
+			continue;
 		if (ev.kind == FLOW_BYTES)
 			r = inspection_push(c->inspection, side, ev.bytes, ev.position);
 		else

@@ -383,6 +383,43 @@ static void test_full(void **state)
 	lab_end(&l);
 }
 
+static struct recipe other_port(struct recipe r, uint16_t port)
+{
+	if (r.src == CLIENT)
+		r.sport = port;
+	else
+		r.dport = port;
+	return r;
+}
+
+/* Live, who stands stays: a half-open one gives way, one that has ended, too, else nobody comes up.
+ */
+static void test_full_live(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_begin(&l);
+	l.limits = flow_limits_live;
+	l.limits.flows = 2;
+	handshake(&l);
+	PUSH(&l, other_port(from_client(TCP_SYN, C0 - 1, 0, ""), 40001));
+	PUSH(&l, other_port(from_client(TCP_SYN, C0 - 1, 0, ""), 40002));
+	assert_int_equal(l.taken.fate, FLOW_TAKEN);
+	assert_int_equal(l.counts.n[COUNT_FLOW_EVICTED], 1);
+	PUSH(&l, other_port(from_server(TCP_SYN | TCP_ACK, S0 - 1, C0, ""), 40002));
+	PUSH(&l, other_port(from_client(TCP_ACK, C0, S0, ""), 40002));
+	PUSH(&l, other_port(from_client(TCP_SYN, C0 - 1, 0, ""), 40003));
+	assert_int_equal(l.taken.fate, FLOW_NO_ROOM);
+	assert_int_equal(l.counts.n[COUNT_FLOW_FULL], 1);
+	/* The first is still there, and may end. */
+	PUSH(&l, from_client(TCP_ACK | TCP_RST, C0, S0, ""));
+	PUSH(&l, other_port(from_client(TCP_SYN, C0 - 1, 0, ""), 40003));
+	assert_int_equal(l.taken.fate, FLOW_TAKEN);
+	assert_int_equal(flow_table_count(l.table), 2);
+	lab_end(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_one_sided),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_live),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
