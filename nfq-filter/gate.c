@@ -202,10 +202,11 @@ static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 	case FLOW_OVER:
 		if (t.flow->passed)
 			order(g, h, GATE_PASS);
-		else if (t.flow->killed && !(p->flags & TCP_RST))
-			order(g, h, GATE_KILL);
+		else if (p->flags & TCP_RST)
+			order(g, h, GATE_ACCEPT);
 		else
-			order(g, h, p->len > 0 ? GATE_DROP : GATE_ACCEPT);
+			/* Nobody compares it with what was said before. */
+			order(g, h, t.flow->killed || p->len > 0 ? GATE_KILL : GATE_ACCEPT);
 		return;
 	case FLOW_STRAY:
 		order(g, h, GATE_ACCEPT);
