@@ -9,7 +9,7 @@ static const struct {
 } table[COUNT_MAX] = {
 	[COUNT_PACKETS] = { "packet.all", "packets read" },
 	[COUNT_PACKET_BYTES] = { "packet.bytes", "bytes of packets as captured" },
-	[COUNT_PACKET_OTHER] = { "packet.other", "not IP, or not TCP" },
+	[COUNT_PACKET_OTHER] = { "packet.other", "not IP, or neither TCP nor multicast DNS" },
 	[COUNT_PACKET_BAD] = { "packet.bad", "headers that contradict themselves" },
 	[COUNT_PACKET_LINK] = { "packet.link", "of a link type that is not known" },
 	[COUNT_PACKET_CHECKSUM] = { "packet.checksum", "wrong checksum: no receiver takes them" },
@@ -65,6 +65,16 @@ static const struct {
 	[COUNT_STREAM_HTTP] = { "stream.http", "connections that speak HTTP" },
 	[COUNT_STREAM_OTHER] = { "stream.other", "connections that speak something else" },
 	[COUNT_STREAM_UNFINISHED] = { "stream.unfinished", "directions that end inside a stanza" },
+	[COUNT_MDNS] = { "mdns.all", "datagrams of multicast DNS" },
+	[COUNT_MDNS_BAD] = { "mdns.bad", "those that contradict themselves" },
+	[COUNT_MDNS_LEARNED] = { "mdns.learned",
+		"addresses and ports of serverless messaging announced for the first time" },
+	[COUNT_MDNS_EVICTED] = { "mdns.evicted",
+		"records, sources or ports forgotten because a table was full" },
+	[COUNT_MDNS_FORBIDDEN] = { "mdns.forbidden",
+		"announcements whose text a rule did not accept" },
+	[COUNT_SERVERLESS_FROM] = { "serverless.from",
+		"serverless streams opened under a name that is announced elsewhere" },
 };
 
 const char *count_name(enum count which)

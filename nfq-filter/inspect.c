@@ -13,13 +13,14 @@
 #include "nfq-filter/detect.h"
 #include "nfq-filter/inspect_live.h"
 #include "nfq-filter/inspect_login.h"
+#include "nfq-filter/inspect_peer.h"
 #include "xmpp/ns.h"
 
 enum { WAIT_MAX = 65536, SEEK_MAX = 65536 };
 
 static int half_drain(struct inspection *i, enum flow_side side);
 
-static bool is_inside(const struct inspector *of, const struct peer_address *a)
+bool inspector_is_inside(const struct inspector *of, const struct peer_address *a)
 {
 	for (unsigned n = 0; n < of->n_inside; n++) {
 		if (address_in(&of->inside[n].address, of->inside[n].prefix_len, a))
@@ -30,6 +31,9 @@ static bool is_inside(const struct inspector *of, const struct peer_address *a)
 
 enum direction inspection_direction(const struct inspection *i, enum flow_side side)
 {
+	/* Where neither side is ours, or both are, each is a stranger to the other. */
+	if (i->role == ROLE_SERVERLESS && i->between)
+		return DIRECTION_IN;
 	return (side == FLOW_CLIENT) == i->outward ? DIRECTION_OUT : DIRECTION_IN;
 }
 
@@ -39,7 +43,7 @@ void inspection_swap(struct inspection *i)
 	const struct policy *p = i->of->policy;
 
 	i->conf = detect_service(p, i->server.port);
-	if (!i->conf && i->number)
+	if (!i->conf && (i->number || i->role == ROLE_SERVERLESS))
 		i->conf = detect_service_role(p, i->role);
 	i->service = i->conf ? i->conf->name : service_role_text(i->role);
 	i->limits = i->conf ? i->conf->limits : xmpp_limits_default;
@@ -55,9 +59,16 @@ struct inspection *inspection_new(struct inspector *of, const struct flow *f)
 	i->client = f->client;
 	i->server = f->server;
 	i->midstream = f->midstream;
-	i->outward = is_inside(of, &f->client.address) && !is_inside(of, &f->server.address);
+	i->outward = inspector_is_inside(of, &f->client.address);
+	i->between = i->outward == inspector_is_inside(of, &f->server.address);
+	i->outward = i->outward && !i->between;
 	i->first_ns = of->now_ns;
 	i->role = detect_role(of->policy, f->server.port);
+	/* A port that the policy names is what the policy says. */
+	i->announced = of->mdns && !detect_service(of->policy, f->server.port) &&
+		       mdns_serves(of->mdns, &f->server, of->now_ns);
+	if (i->announced)
+		i->role = ROLE_SERVERLESS;
 	inspection_swap(i);
 	for (unsigned s = 0; s < FLOW_SIDES; s++)
 		i->half[s].stage = f->midstream ? STAGE_SEEK : STAGE_NEW;
@@ -159,24 +170,25 @@ static void keep_text(char **where, const char *text)
 	*where = text && *text ? strdup(text) : NULL;
 }
 
-/* XEP-0174: both name themselves, on a port of their own choice. */
-static bool is_serverless(const struct inspection *i, const struct stream_header *header)
+static bool is_expected(const struct inspection *i)
 {
-	return i->role == ROLE_SERVERLESS ||
-	       (*header->from && *header->to && !detect_is_served(i->of->policy, i->server.port));
+	return i->announced || detect_is_served(i->of->policy, i->server.port);
 }
 
-/* The namespace says more than the port. */
+/* The namespace says more than the port, but of what has no server: there it only says what this
+ * sender likes. */
 static void learn_role(struct inspection *i, const struct stream_header *header)
 {
 	const char *ns = header->content_ns;
 
-	if (strcmp(ns, NS_SERVER) == 0)
+	if (peer_is_serverless(i, header))
+		i->role = ROLE_SERVERLESS;
+	else if (strcmp(ns, NS_SERVER) == 0)
 		i->role = ROLE_S2S;
 	else if (strcmp(ns, NS_COMPONENT) == 0 || strcmp(ns, NS_COMPONENT_CONNECT) == 0)
 		i->role = ROLE_COMPONENT;
 	else if (strcmp(ns, NS_CLIENT) == 0)
-		i->role = is_serverless(i, header) ? ROLE_SERVERLESS : ROLE_C2S;
+		i->role = ROLE_C2S;
 	inspection_swap(i);
 }
 
@@ -203,39 +215,11 @@ static void on_open(struct inspection *i, enum flow_side side, const struct stre
 	/* Whose stream it is was said by who opened it. */
 	if (side == FLOW_CLIENT || !i->half[FLOW_CLIENT].opened)
 		learn_role(i, header);
-	if (side != FLOW_CLIENT || i->role != ROLE_SERVERLESS)
-		return;
-	/* Nobody logs in. */
-	keep_text(&i->jid, header->from);
-	for (unsigned s = 0; s < FLOW_SIDES; s++)
-		if (i->half[s].in)
-			stream_set_authenticated(i->half[s].in, true);
+	if (i->role == ROLE_SERVERLESS)
+		peer_opened(i, side);
 }
 
 /* ---- judging ---- */
-
-static struct subject subject_of(
-	const struct inspection *i, enum flow_side side, const struct stanza *st)
-{
-	const char *domain = i->half[FLOW_CLIENT].header.to;
-	const struct endpoint *peer = i->outward ? &i->server : &i->client;
-
-	return (struct subject){
-		.stanza = st,
-		.service = i->service,
-		.role = i->role,
-		.direction = inspection_direction(i, side),
-		.peer = peer->address,
-		.peer_port = peer->port,
-		.sasl_mechanism = i->mechanism,
-		.session_jid = i->jid,
-		.session_domain = domain,
-		.session_anonymous = i->anonymous,
-		.session_authenticated = i->authenticated || i->midstream,
-		.session_age_ms = (i->of->now_ns - i->first_ns) / 1000000u,
-		.session_stanzas = i->half[side].stanzas,
-	};
-}
 
 static int on_stanza(struct inspection *i, enum flow_side side, const struct stanza *st)
 {
@@ -246,7 +230,7 @@ static int on_stanza(struct inspection *i, enum flow_side side, const struct sta
 	int r;
 
 	login_stanza(i, side, st);
-	subject = subject_of(i, side, st);
+	subject = peer_subject(i, side, st);
 	if ((r = judge_stanza(i->of->judge, i->of->policy, &subject, &verdict)) < 0)
 		return r;
 	h->stanzas++;
@@ -338,7 +322,7 @@ static void on_bad(struct inspection *i, enum flow_side side, const struct strea
 		h->sought = 0;
 		return;
 	}
-	if (i->speaks == SPEAKS_UNKNOWN && !detect_is_served(i->of->policy, i->server.port)) {
+	if (i->speaks == SPEAKS_UNKNOWN && !is_expected(i)) {
 		becomes_other(i, side, SPEAKS_OTHER);
 		return;
 	}
@@ -470,7 +454,7 @@ static int take_middle(struct inspection *i, enum flow_side side, struct span by
 	counts_add(i->of->counts, COUNT_STREAM_SKIPPED_BYTES, i->speaks == SPEAKS_XMPP ? at : 0);
 	if (at == bytes.len) {
 		if (h->sought > SEEK_MAX && i->speaks == SPEAKS_UNKNOWN &&
-			!detect_is_served(i->of->policy, i->server.port))
+			!is_expected(i))
 			becomes_other(i, side, SPEAKS_OTHER);
 		return 0;
 	}

@@ -6,6 +6,7 @@
 
 #include "nfq-filter/counts.h"
 #include "nfq-filter/flow.h"
+#include "nfq-filter/mdns.h"
 #include "rules/rules.h"
 
 enum { INSPECT_NETS_MAX = 16 };
@@ -36,6 +37,7 @@ struct inspect_half {
 	uint64_t sought;    /* bytes passed over in STAGE_SEEK */
 	uint64_t stanzas, stanza_bytes, bytes;
 	size_t memory;
+	enum mdns_known known; /* serverless: the name this side gives itself */
 	struct { /* of the header */
 		char *from, *to;
 		const char *content_ns; /* static; NULL: none of XMPP's */
@@ -51,6 +53,8 @@ struct inspection {
 	const struct service *conf; /* NULL when no service of the policy fits */
 	const char *service;        /* name; never NULL */
 	struct xmpp_limits limits;  /* of its streams */
+	bool announced; /* its port was learned from multicast DNS */
+	bool between;   /* neither side is inside, or both are */
 	bool midstream, starttls, compressed;
 	bool counted; /* stream management counts stanzas, in one direction at least */
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
@@ -80,7 +84,7 @@ struct inspect_hooks {
 	void (*broken)(void *arg, struct inspection *i, enum flow_side side,
 		enum stream_error error, const char *reason);
 	/* Something worth a line: "starttls", "tls", "compressed", "false-proceed", "gap",
-	 * "unfinished". */
+	 * "unfinished", "serverless.from". */
 	void (*noted)(void *arg, struct inspection *i, enum flow_side side, const char *what);
 	/* The last of it. */
 	void (*ended)(void *arg, struct inspection *i);
@@ -91,6 +95,7 @@ struct inspector {
 	struct judge *judge;
 	struct counts *counts;
 	struct inspect_hooks hooks;
+	struct mdns *mdns; /* borrowed; NULL: nothing is known of announcements */
 	bool live;       /* what cannot be read is refused, for nobody else will look at it */
 	uint64_t now_ns; /* set by the caller: of the packet */
 	size_t memory, memory_max; /* of all streams */
@@ -108,6 +113,7 @@ struct inspector {
 struct inspection *inspection_new(struct inspector *of, const struct flow *f);
 /* Tells "ended" if it was a stream. */
 void inspection_free(struct inspection *i);
+bool inspector_is_inside(const struct inspector *of, const struct peer_address *a);
 /* Towards what we protect, or away from it. */
 enum direction inspection_direction(const struct inspection *i, enum flow_side side);
 /* 0 or a negative code of the machine. */

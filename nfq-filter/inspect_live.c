@@ -11,7 +11,9 @@
 /* Live, a service lets through what it can read, and TLS where it may be. */
 const char *live_unwelcome(const struct inspection *i, enum inspect_speaks speaks)
 {
-	if (!i->of->live || !i->conf)
+	/* What somebody announced may be another's port: only what the policy names is held to it. */
+	if (!i->of->live || !i->conf ||
+		detect_service(i->of->policy, i->server.port) != i->conf)
 		return NULL;
 	if (speaks == SPEAKS_TLS)
 		return i->conf->tls == TLS_NONE ? "tls.forbidden" : NULL;

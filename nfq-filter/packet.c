@@ -28,6 +28,7 @@ enum {
 
 	PROTOCOL_HOP = 0,
 	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
 	PROTOCOL_ROUTING = 43,
 	PROTOCOL_FRAGMENT = 44,
 	PROTOCOL_AH = 51,
@@ -114,7 +115,7 @@ static uint64_t sum_pseudo(const struct packet *p, size_t len)
 	bool v4 = address_is_v4(&p->src.address);
 	size_t from = v4 ? 12 : 0;
 	unsigned char tail[8] = { 0, 0, (unsigned char)(len >> 8), (unsigned char)len, 0, 0, 0,
-		PROTOCOL_TCP };
+		p->protocol };
 	uint64_t sum;
 
 	sum = sum_bytes(p->src.address.bytes + from, 16 - from, 0);
@@ -122,8 +123,9 @@ static uint64_t sum_pseudo(const struct packet *p, size_t len)
 	return sum_bytes(tail, sizeof(tail), sum);
 }
 
-static enum packet_checksum tcp_checksum(
-	const struct packet *p, const unsigned char *tcp, size_t len)
+/* Of TCP or UDP, whose checksum stands at that place. */
+static enum packet_checksum transport_checksum(
+	const struct packet *p, const unsigned char *data, size_t len, size_t place)
 {
 	uint16_t field, pseudo;
 	uint64_t sum;
@@ -133,9 +135,9 @@ static enum packet_checksum tcp_checksum(
 		return CHECKSUM_OFFLOADED;
 	sum = sum_pseudo(p, len);
 	pseudo = sum_fold(sum);
-	if (sum_fold(sum_bytes(tcp, len, sum)) == 0xffff)
+	if (sum_fold(sum_bytes(data, len, sum)) == 0xffff)
 		return CHECKSUM_GOOD;
-	memcpy(&field, tcp + 16, sizeof(field));
+	memcpy(&field, data + place, sizeof(field));
 	return field == pseudo ? CHECKSUM_OFFLOADED : CHECKSUM_WRONG;
 }
 
@@ -200,13 +202,44 @@ static enum packet_kind parse_tcp(struct view v, struct packet *out)
 	out->ack = get32(p + 8);
 	out->flags = p[13] & 0x3f;
 	out->urgent = (uint16_t)get16(p + 18);
-	out->checksum = v.len == v.wire ? tcp_checksum(out, p, v.len) : CHECKSUM_UNKNOWN;
+	out->checksum = v.len == v.wire ? transport_checksum(out, p, v.len, 16) : CHECKSUM_UNKNOWN;
 	tcp_options(p + 20, header - 20, out);
 	view_skip(&v, header);
 	out->payload = v.at;
 	out->len = v.len;
 	out->missing = v.wire - v.len;
 	return PACKET_TCP;
+}
+
+/* ---- UDP ---- */
+
+static enum packet_kind parse_udp(struct view v, struct packet *out)
+{
+	const unsigned char *p = v.at;
+	size_t len;
+
+	if (v.wire < 8)
+		return PACKET_BAD;
+	if (v.len < 8)
+		return PACKET_OTHER;
+	len = get16(p + 4);
+	if (len == 0) /* a jumbogram, or left to the network card */
+		len = v.wire;
+	if (len < 8 || len > v.wire)
+		return PACKET_BAD;
+	view_cut(&v, len);
+	out->src.port = (uint16_t)get16(p);
+	out->dst.port = (uint16_t)get16(p + 2);
+	/* IPv4 may do without. */
+	if (get16(p + 6) == 0 && address_is_v4(&out->src.address))
+		out->checksum = CHECKSUM_GOOD;
+	else if (v.len == v.wire)
+		out->checksum = transport_checksum(out, p, v.len, 6);
+	view_skip(&v, 8);
+	out->payload = v.at;
+	out->len = v.len;
+	out->missing = v.wire - v.len;
+	return PACKET_UDP;
 }
 
 static bool is_extension(uint8_t protocol)
@@ -228,7 +261,9 @@ static bool is_extension(uint8_t protocol)
 
 static enum packet_kind parse_transport(struct view v, struct packet *out)
 {
-	return out->protocol == PROTOCOL_TCP ? parse_tcp(v, out) : PACKET_OTHER;
+	return out->protocol == PROTOCOL_TCP   ? parse_tcp(v, out)
+	       : out->protocol == PROTOCOL_UDP ? parse_udp(v, out)
+					       : PACKET_OTHER;
 }
 
 static enum packet_kind give_fragment(struct view v, struct packet *out)
@@ -236,9 +271,11 @@ static enum packet_kind give_fragment(struct view v, struct packet *out)
 	out->payload = v.at;
 	out->len = v.len;
 	out->missing = v.wire - v.len;
-	/* Extension headers may stand between the fragment's header and TCP. */
-	return out->protocol == PROTOCOL_TCP || is_extension(out->protocol) ? PACKET_FRAGMENT
-									    : PACKET_OTHER;
+	/* Extension headers may stand between the fragment's header and TCP or UDP. */
+	return out->protocol == PROTOCOL_TCP || out->protocol == PROTOCOL_UDP ||
+			       is_extension(out->protocol)
+		       ? PACKET_FRAGMENT
+		       : PACKET_OTHER;
 }
 
 /* ---- IP ---- */

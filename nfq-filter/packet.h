@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One packet's headers, read without trusting a length in them: link, VLAN, IPv4, IPv6 with
- * extension headers, TCP. */
+ * extension headers, TCP, UDP. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 
 enum packet_kind {
 	PACKET_TCP,
+	PACKET_UDP,      /* ports, payload and checksum are set */
 	PACKET_FRAGMENT, /* of an IP datagram: fragment.h */
 	PACKET_OTHER,    /* not for us */
 	PACKET_LINK,     /* of a link type we cannot read */

@@ -12,9 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "nfq-filter/announce.h"
 #include "nfq-filter/capture.h"
 #include "nfq-filter/detect.h"
 #include "nfq-filter/fragment.h"
+#include "nfq-filter/mdns.h"
 #include "nfq-filter/summary.h"
 #include "nfq-filter/tally.h"
 
@@ -30,6 +32,8 @@ struct replay {
 	struct flow_limits limits;
 	struct flow_table *flows;
 	struct inspector inspector;
+	struct mdns *mdns;
+	struct announcer *announcer;
 	struct tally *tally;
 	struct tell tell;
 	uint64_t first_ns, now_ns; /* of packets */
@@ -172,6 +176,13 @@ static void take_tcp(struct replay *r, const struct packet *p)
 	flow_settle(r->flows, taken.flow);
 }
 
+/* What would have been held back is told, and learned from all the same. */
+static void take_mdns(struct replay *r, const struct packet *p)
+{
+	if (mdns_learn(r->mdns, p, r->now_ns, &r->counts))
+		fail(r, announcer_judge(r->announcer, &r->inspector, p, on_judged, r));
+}
+
 static enum packet_kind whole_datagram(struct replay *r, struct packet *p)
 {
 	const unsigned char *data;
@@ -197,6 +208,8 @@ static void take_packet(struct replay *r, const struct capture_packet *captured)
 		kind = whole_datagram(r, &p);
 	if (kind == PACKET_TCP)
 		take_tcp(r, &p);
+	else if (kind == PACKET_UDP && mdns_is_for(&p))
+		take_mdns(r, &p);
 	else if (kind != PACKET_FRAGMENT)
 		counts_add(&r->counts,
 			kind == PACKET_BAD    ? COUNT_PACKET_BAD
@@ -353,7 +366,10 @@ static int replay_begin(struct replay *r)
 	r->fragments = fragments_new(&r->counts);
 	r->flows = flow_table_new(&r->limits, &hooks, &r->counts);
 	r->tally = tally_new(r->policy);
-	if (!r->inspector.judge || !r->capture || !r->fragments || !r->flows || !r->tally)
+	r->inspector.mdns = r->mdns = mdns_new();
+	r->announcer = announcer_new();
+	if (!r->inspector.judge || !r->capture || !r->fragments || !r->flows || !r->tally ||
+		!r->mdns || !r->announcer)
 		return -ENOMEM;
 	if (r->options->limit)
 		judge_watch_limit(r->inspector.judge, r->options->limit, on_key, r);
@@ -368,6 +384,8 @@ static void replay_end(struct replay *r)
 	capture_free(r->capture);
 	judge_free(r->inspector.judge);
 	tally_free(r->tally);
+	announcer_free(r->announcer);
+	mdns_free(r->mdns);
 	clock_thaw();
 }
 

@@ -41,6 +41,10 @@ const struct field field_table[] = {
 		field_get_session_anonymous },
 	{ "session.authenticated", FIELD_BOOL, false, false,
 		"the peer has logged in or was verified", field_get_session_authenticated },
+	{ "session.announced", FIELD_WORD, false, false,
+		"serverless: where multicast DNS knows the peer's name: here (for its address) or "
+		"elsewhere",
+		field_get_session_announced },
 	{ "session.age", FIELD_NUMBER, false, false,
 		"seconds since the connection began (compare with 10m and so on)",
 		field_get_session_age },

@@ -128,6 +128,12 @@ FIELD_GETTER(session_jid)
 	return index == 0 && out->text.len > 0;
 }
 
+FIELD_GETTER(session_announced)
+{
+	UNUSED(param);
+	return give_text(v->s->session_announced, index, out);
+}
+
 FIELD_GETTER(session_domain)
 {
 	UNUSED(param);

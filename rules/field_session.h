@@ -19,6 +19,7 @@ FIELD_GETTER(tls_sni);
 FIELD_GETTER(tls_alpn);
 FIELD_GETTER(tls_verified);
 FIELD_GETTER(sasl_mechanism);
+FIELD_GETTER(session_announced);
 FIELD_GETTER(session_jid);
 FIELD_GETTER(session_domain);
 FIELD_GETTER(session_anonymous);

@@ -226,6 +226,9 @@ static void take_role(struct collector *c, struct service *s, const struct ast_i
 			set ? "mode inspect;" : "mode inspect; or role c2s;",
 			"service '%s' is for serverless messaging, which only the inspector sees",
 			item->name);
+	/* Nearly nobody encrypts there. */
+	if (s->role == ROLE_SERVERLESS && !options_find(item->settings, "tls"))
+		s->tls = TLS_OPTIONAL;
 }
 
 /* Without a word about it: a server that is found by where the peer wanted to go needs peers that
@@ -275,8 +278,8 @@ void options_service(struct collector *c, const struct ast_item *item)
 
 	*s = c->initial;
 	s->name = options_strdup(c, item->name);
-	take_role(c, s, item);
 	take_words(s, item->settings);
+	take_role(c, s, item);
 	take_numbers(s, item->settings);
 	take_listen(c, s, item);
 	take_certificates(c, s, item);

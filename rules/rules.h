@@ -51,6 +51,7 @@ struct subject {
 	bool session_anonymous;
 	bool session_authenticated;
 	uint64_t session_age_ms;
+	const char *session_announced; /* serverless: "here" or "elsewhere" */
 	uint64_t session_stanzas; /* judged before this one, this direction */
 	bool resent; /* it was judged before and got lost (XEP-0198): limits and similar do not count it again */
 	const struct subject_login *login; /* NULL: nobody counts. With a failure there is no stanza,
