@@ -18,6 +18,7 @@
 #include "ctl/firewall.h"
 #include "ctl/mirror.h"
 #include "ctl/route.h"
+#include "ctl/serverless.h"
 #include "rules/rules.h"
 
 enum {
@@ -40,6 +41,7 @@ struct kernel {
 	unsigned closing, turns;
 	int error; /* of the last attempt; 0: all is as it should be */
 	char error_text[200];
+	struct serverless serverless;
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
 	json_t *counts; /* for status */
@@ -139,6 +141,9 @@ static int fill_sets(struct kernel *k)
 
 	if ((r = sync_block(k)) < 0 || (r = sync_allow(k)) < 0)
 		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
+	for (size_t i = serverless_refresh(&k->serverless, clock_mono_ms()); i > 0 && r == 0; i--)
+		if (nft_pair_add(k->nft, &k->serverless.all[i - 1]) < 0)
+			break; /* no service for them: no such set */
 	return r;
 }
 
@@ -265,6 +270,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	nft_close(k->nft);
 	policy_unref(k->policy);
 	json_decref(k->counts);
+	serverless_fini(&k->serverless);
 	free(k);
 }
 
@@ -443,6 +449,19 @@ static size_t entries_of(const struct policy *p, const char *set)
 		if (strcmp(sets[i].name, set) == 0)
 			return __atomic_load_n(&sets[i].entries, __ATOMIC_RELAXED);
 	return 0;
+}
+
+void kernel_serverless(
+	struct kernel *k, const struct peer_address *address, uint16_t port, uint64_t ttl_ms)
+{
+	struct nft_pair pair = { *address, port, ttl_ms };
+	int r = serverless_note(&k->serverless, &pair, ttl_ms, clock_mono_ms());
+
+	if (r == 0 && k->policy)
+		r = ttl_ms ? nft_pair_add(k->nft, &pair) : nft_pair_remove(k->nft, &pair);
+	/* Without the set nobody asks for them; what failed else comes with the next restoring. */
+	if (r < 0 && r != ERR_NOTFOUND)
+		log_warn("event=serverless error=\"%s\"", err_text(r));
 }
 
 size_t kernel_listed(const struct kernel *k)

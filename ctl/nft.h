@@ -78,6 +78,19 @@ int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const s
 /* How many runs the set ("block4") holds; negative as nft_each. */
 long nft_count(struct nft *n, const char *set);
 
+/* ---- sets: serverless4, serverless6 (only where the text has them) ---- */
+
+struct nft_pair {
+	struct peer_address address;
+	uint16_t port;
+	uint64_t left_ms; /* 0: for ever */
+};
+
+/* One that is there gets the new time. 0, ERR_NOTFOUND when the set is not there, or an errno. */
+int nft_pair_add(struct nft *n, const struct nft_pair *p);
+/* As nft_pair_add; ERR_NOTFOUND when it was not there, too. */
+int nft_pair_remove(struct nft *n, const struct nft_pair *p);
+
 /* ---- events ---- */
 
 /* Readable when anyone changed the ruleset (poll for it; non-blocking). Owned by n. */

@@ -10,7 +10,8 @@
 #include "base/cleanup.h"
 #include "ctl/nft_int.h"
 
-#define IN_TABLE(text) "table inet xmppwall_check {\n" text "\n}\n"
+/* Dormant: a hook that comes and goes would make the kernel drop what waits in its queues. */
+#define IN_TABLE(text) "table inet xmppwall_check {\nflags dormant;\n" text "\n}\n"
 #define FILTER(priority, rule)                                                                     \
 	IN_TABLE("chain c { type filter hook prerouting priority " priority "; " rule "; }")
 #define FORWARD(rule) IN_TABLE("chain c { type filter hook forward priority filter; " rule "; }")

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "ctl/firewall.h"
 #include "ctl/nft.h"
+#include "ctl/serverless.h"
 
 static const struct daemon_options options = {
 	.mark = 0x584d0000, .route_table = 22530, .inspect = { .queues = 2, .queue = 5298 }
@@ -376,6 +377,65 @@ static void test_target_is_kept_and_mended(void **state)
 	nft_close(n);
 }
 
+static bool set_holds(const char *set, const char *pattern)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "nft list set inet xmppwall %s | grep -q '%s'", set, pattern);
+	return system(line) == 0;
+}
+
+static void test_pairs(void **state)
+{
+	struct service s = inspected("lan", 5298, true);
+	struct nft_pair pair = { .port = 40001, .left_ms = 60000 }, six = pair;
+	struct nft *n = open_namespace();
+
+	(void)state;
+	assert_int_equal(address_parse(span_of("192.0.2.7"), &pair.address), 0);
+	assert_int_equal(address_parse(span_of("2001:db8::7"), &six.address), 0);
+	load(n, &s, 1, &options, nft_queue_form(n));
+	assert_int_equal(nft_pair_add(n, &pair), ERR_NOTFOUND);
+	s.role = ROLE_SERVERLESS;
+	load(n, &s, 1, &options, nft_queue_form(n));
+	assert_int_equal(nft_pair_add(n, &pair), 0);
+	assert_int_equal(nft_pair_add(n, &six), 0);
+	assert_true(set_holds("serverless4", "192.0.2.7 . 40001 timeout 1m"));
+	assert_true(set_holds("serverless6", "2001:db8::7 . 40001 timeout 1m"));
+	pair.left_ms = 7200000;
+	assert_int_equal(nft_pair_add(n, &pair), 0);
+	assert_true(set_holds("serverless4", "192.0.2.7 . 40001 timeout 2h"));
+	/* A reload keeps them, and they are no alteration. */
+	load(n, &s, 1, &options, nft_queue_form(n));
+	assert_true(set_holds("serverless4", "192.0.2.7 . 40001"));
+	assert_int_equal(nft_pair_remove(n, &pair), 0);
+	assert_int_equal(nft_pair_remove(n, &pair), ERR_NOTFOUND);
+	assert_false(set_holds("serverless4", "192.0.2.7"));
+	assert_true(nft_event_read(n) >= 0);
+	nft_close(n);
+}
+
+static void test_serverless_table(void **state)
+{
+	struct serverless s = { 0 };
+	struct nft_pair pair = { .port = 1 };
+
+	(void)state;
+	assert_int_equal(serverless_note(&s, &pair, 0, 0), 0);
+	for (unsigned i = 0; i < SERVERLESS_MAX; i++) {
+		pair.port = (uint16_t)(i + 1);
+		assert_int_equal(serverless_note(&s, &pair, 1000 + i, 5), 0);
+	}
+	pair.port = SERVERLESS_MAX + 1;
+	assert_int_equal(serverless_note(&s, &pair, 1000, 5), ERR_LIMIT);
+	assert_int_equal(serverless_note(&s, &pair, 1000, 1005), 0); /* the first has ended */
+	assert_int_equal(s.n, SERVERLESS_MAX);
+	assert_int_equal(serverless_note(&s, &pair, 0, 1005), 0);
+	assert_int_equal(serverless_refresh(&s, 1005 + 10), SERVERLESS_MAX - 1 - 10);
+	assert_int_equal(serverless_refresh(&s, 1 << 20), 0);
+	serverless_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_iptables),
 		cmocka_unit_test(test_kernel_takes_all_shapes),
 		cmocka_unit_test(test_target_is_kept_and_mended),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_serverless_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,14 +77,14 @@ class Namespace:
     def pids(self):
         return [int(p) for p in run("ip", "netns", "pids", self.name, check=False).stdout.split()]
 
-    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
         """A socket of this host, usable from the test itself."""
         made = []
 
         def enter():
             with open(f"/run/netns/{self.name}") as place:
                 if _libc.setns(place.fileno(), CLONE_NEWNET) == 0:
-                    made.append(socket.socket(family, kind))
+                    made.append(socket.socket(family, kind, protocol))
 
         thread = threading.Thread(target=enter)
         thread.start()
