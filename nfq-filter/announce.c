@@ -195,7 +195,7 @@ static int stream_begin(struct announcer *a)
 	return stream_next(a->stream, &ev);
 }
 
-static bool is_accepted(const struct verdict *v)
+bool announce_is_accepted(const struct verdict *v)
 {
 	return v->kind == VERDICT_ACCEPT && v->n_masks == 0 && v->n_strips == 0;
 }
@@ -228,7 +228,7 @@ static int judge_announced(struct announcement *n, const struct stanza *st, char
 	if ((r = element_set_attr(st->arena, st->root, "from", name)) < 0 ||
 		(r = judge_stanza(of->judge, of->policy, &subject, &verdict)) < 0)
 		return r;
-	n->forbidden = n->forbidden || !is_accepted(&verdict);
+	n->forbidden = n->forbidden || !announce_is_accepted(&verdict);
 	n->judged(n->arg, &i, &told);
 	return 0;
 }

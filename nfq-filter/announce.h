@@ -7,6 +7,9 @@
 
 struct announcer;
 
+/* Does it let the announcement through as it is? */
+bool announce_is_accepted(const struct verdict *v);
+
 enum { ANNOUNCE_NAMES_MAX = 128 };
 
 /* One a thread. NULL when out of memory. */

@@ -176,7 +176,8 @@ enum service_role detect_role(const struct policy *p, uint16_t port)
 		return s->role;
 	if (port == 5269 || port == 5270)
 		return ROLE_S2S;
-	if (port == 5298)
+	/* Serverless peers choose any port: where they are looked for, what is no other's is theirs. */
+	if (port == 5298 || (!detect_is_usual(port) && detect_service_role(p, ROLE_SERVERLESS)))
 		return ROLE_SERVERLESS;
 	return port == 5275 || port == 5276 || port == 5347 ? ROLE_COMPONENT : ROLE_C2S;
 }

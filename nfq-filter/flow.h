@@ -107,7 +107,7 @@ struct flow_hooks {
 	void *arg;
 	/* Does somebody serve XMPP there? Decides who is the server where the beginning was not
 	 * seen. */
-	bool (*serves)(void *arg, uint16_t port);
+	bool (*serves)(void *arg, const struct endpoint *where);
 	/* Nothing was said for a while: give back memory. */
 	void (*idle)(void *arg, struct flow *f);
 	/* The last of it: drain both sides once more, then free user. */

@@ -193,8 +193,8 @@ static bool is_from_client(const struct flow_table *t, const struct packet *p)
 
 	if (p->flags & TCP_SYN)
 		return !(p->flags & TCP_ACK);
-	to = t->hooks.serves(t->hooks.arg, p->dst.port);
-	from = t->hooks.serves(t->hooks.arg, p->src.port);
+	to = t->hooks.serves(t->hooks.arg, &p->dst);
+	from = t->hooks.serves(t->hooks.arg, &p->src);
 	return to != from ? to : p->dst.port <= p->src.port;
 }
 

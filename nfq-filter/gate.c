@@ -64,9 +64,13 @@ static void on_ended(void *arg, struct inspection *i)
 
 /* ---- from the flows ---- */
 
-static bool on_serves(void *arg, uint16_t port)
+static bool on_serves(void *arg, const struct endpoint *where)
 {
-	return detect_is_served(((struct gate *)arg)->policy, port);
+	const struct gate *g = arg;
+	struct mdns *m = g->inspector.mdns;
+
+	return detect_is_served(g->policy, where->port) ||
+	       (m && mdns_serves(m, where, g->inspector.now_ns));
 }
 
 static void on_idle(void *arg, struct flow *f)
@@ -139,6 +143,9 @@ static bool is_midstream(const struct gate *g, struct conn *c, const struct pack
 
 	if (!c->flow->midstream || policy_daemon(g->policy)->inspect.midstream)
 		return false;
+	/* What was announced on the network may be anybody's: it is read from where it can be. */
+	if (c->inspection->announced)
+		return false;
 	return c->inspection->role != ROLE_SERVERLESS ||
 	       !detect_is_header((struct span){ (const char *)p->payload, p->len }, &maybe);
 }
@@ -169,6 +176,33 @@ static void take_flow(
 	}
 	order(g, h, GATE_ACCEPT);
 	conn_go_on(c, t->side, NULL);
+}
+
+/* ---- multicast DNS ---- */
+
+static void on_announced(void *arg, struct inspection *i, const struct inspect_verdict *v)
+{
+	struct gate *g = arg;
+
+	g->hooks.judged(g->hooks.arg, i, v,
+		announce_is_accepted(v->verdict) ? GATE_FORWARDED : GATE_BLANKED);
+}
+
+/* A datagram goes as it is or not at all. What is wrong with it might be read otherwise by others.
+ */
+static void take_mdns(struct gate *g, const struct packet *p, const struct held *h)
+{
+	int r = p->checksum == CHECKSUM_WRONG ? 0 : 1;
+
+	if (r > 0 && g->inspector.mdns)
+		r = mdns_learn(g->inspector.mdns, p, h->since_ns, g->counts);
+	else
+		counts_add(g->counts, COUNT_PACKET_CHECKSUM, r == 0);
+	if (r > 0)
+		r = announcer_judge(g->announcer, &g->inspector, p, on_announced, g);
+	if (r < 0)
+		g->error = r;
+	order(g, h, r > 0 ? GATE_ACCEPT : GATE_DROP);
 }
 
 static void take_tcp(struct gate *g, struct packet *p, struct held *h)
@@ -241,6 +275,14 @@ int gate_push(struct gate *g, const struct gate_packet *in)
 		h.seq = p.seq;
 		take_tcp(g, &p, &h);
 		break;
+	case PACKET_UDP:
+		if (in->checksum_not_ready && p.checksum == CHECKSUM_WRONG)
+			p.checksum = CHECKSUM_OFFLOADED;
+		if (mdns_is_for(&p)) {
+			take_mdns(g, &p, &h);
+			break;
+		}
+		/* fall through */
 	case PACKET_OTHER:
 		/* The kernel knew what it is. */
 		counts_add(g->counts, COUNT_PACKET_OTHER, 1);
@@ -381,10 +423,12 @@ struct gate *gate_new(const struct gate_spec *spec)
 		.judge = g->judge,
 		.counts = g->counts,
 		.hooks = { g, on_judged, on_broken, on_noted, on_ended },
+		.mdns = spec->mdns,
 		.live = true,
 	};
 	apply_options(g);
-	if (!(g->flows = flow_table_new(&g->limits, &hooks, g->counts))) {
+	g->announcer = announcer_new();
+	if (!g->announcer || !(g->flows = flow_table_new(&g->limits, &hooks, g->counts))) {
 		gate_free(g);
 		return NULL;
 	}
@@ -396,6 +440,7 @@ void gate_free(struct gate *g)
 	if (!g)
 		return;
 	flow_table_free(g->flows);
+	announcer_free(g->announcer);
 	buf_fini(&g->text);
 	policy_unref(g->policy);
 	free(g);

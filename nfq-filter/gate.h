@@ -36,7 +36,9 @@ enum gate_act {
 struct gate_hooks {
 	void *arg;
 	void (*order)(void *arg, const struct gate_order *o);
-	/* A stanza was judged and acted upon; all borrowed. */
+	/* A stanza was judged and acted upon; all borrowed. An announcement of mDNS, too: then i is
+	 * of it alone, has no number and no user, and BLANKED says that its datagram was dropped.
+	 */
 	void (*judged)(void *arg, struct inspection *i, const struct inspect_verdict *v,
 		enum gate_act act);
 	/* The connection is ended by us, below the rules: why is a stable id ("xml.comment",
@@ -53,6 +55,7 @@ struct gate_spec {
 	struct policy *policy; /* a reference is taken */
 	struct judge *judge;   /* borrowed */
 	struct counts *counts; /* borrowed */
+	struct mdns *mdns;     /* one for all gates, borrowed; NULL: nothing is learned */
 	struct gate_hooks hooks;
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "nfq-filter/announce.h"
 #include "nfq-filter/gate.h"
 #include "nfq-filter/hold.h"
 
@@ -29,6 +30,7 @@ struct gate {
 	struct flow_limits limits;
 	struct flow_table *flows;
 	struct hold hold;
+	struct announcer *announcer;
 	struct conn *waiting;
 	struct buf text; /* of what takes a stanza's place */
 	unsigned char scratch[65536];

@@ -10,16 +10,12 @@
 #include "nfq-filter/detect.h"
 #include "xmpp/ns.h"
 
-/* XEP-0174: on a port of its own choice. Both name themselves there; where the policy has a service
- * for that, whatever is no other's port is its. */
+/* XEP-0174: on a port of its own choice, where both name themselves. */
 bool peer_is_serverless(const struct inspection *i, const struct stream_header *header)
 {
-	const struct policy *p = i->of->policy;
-
-	if (i->role == ROLE_SERVERLESS || detect_is_served(p, i->server.port))
-		return i->role == ROLE_SERVERLESS;
-	return detect_service_role(p, ROLE_SERVERLESS) ||
-	       (*header->from && *header->to && strcmp(header->content_ns, NS_CLIENT) == 0);
+	return i->role == ROLE_SERVERLESS ||
+	       (*header->from && *header->to && strcmp(header->content_ns, NS_CLIENT) == 0 &&
+		       !detect_is_served(i->of->policy, i->server.port));
 }
 
 /* Nobody logs in, and a name is as good as what was announced under it. */

@@ -64,10 +64,10 @@ struct mask {
 	int error;
 };
 
-static bool on_serves(void *arg, uint16_t port)
+static bool on_serves(void *arg, const struct endpoint *where)
 {
 	(void)arg;
-	return detect_is_usual(port);
+	return detect_is_usual(where->port);
 }
 
 /* ---- checksums (RFC 1624) ---- */

@@ -103,9 +103,11 @@ static void on_key(void *arg, struct span key)
 
 /* ---- from the flows ---- */
 
-static bool on_serves(void *arg, uint16_t port)
+static bool on_serves(void *arg, const struct endpoint *where)
 {
-	return detect_is_served(((struct replay *)arg)->policy, port);
+	struct replay *r = arg;
+
+	return detect_is_served(r->policy, where->port) || mdns_serves(r->mdns, where, r->now_ns);
 }
 
 static void on_idle(void *arg, struct flow *f)

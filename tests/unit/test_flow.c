@@ -26,10 +26,10 @@ struct lab {
 	uint64_t lost;
 };
 
-static bool serves(void *arg, uint16_t port)
+static bool serves(void *arg, const struct endpoint *where)
 {
 	(void)arg;
-	return port == 5222;
+	return where->port == 5222;
 }
 
 static void idle(void *arg, struct flow *f)
