@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PUSH_MAX = 1 << 20, IDLE_MAX = 2048 };
+enum { PUSH_MAX = 1 << 20 };
 
 struct reassembly_piece {
 	struct reassembly_piece *next;
@@ -419,7 +419,7 @@ uint64_t reassembly_skip(struct reassembly *r)
 void reassembly_shrink(struct reassembly *r)
 {
 	kept_trim(r, r->limits->kept_bytes);
-	if (buf_len(&r->kept) == 0 && r->kept.cap > IDLE_MAX)
+	if (buf_len(&r->kept) == 0 && r->kept.cap > 0)
 		buf_shrink(&r->kept);
 	charge(r);
 }
