@@ -270,8 +270,11 @@ int gate_push(struct gate *g, const struct gate_packet *in)
 	}
 	switch (packet_parse_ip(in->bytes, in->len, in->len, &p)) {
 	case PACKET_TCP:
-		if (in->checksum_not_ready && p.checksum == CHECKSUM_WRONG)
+		/* Only the queue knows; what a peer left undone its receiver does not take. */
+		if (in->checksum_not_ready)
 			p.checksum = CHECKSUM_OFFLOADED;
+		else if (p.checksum == CHECKSUM_OFFLOADED)
+			p.checksum = CHECKSUM_WRONG;
 		h.seq = p.seq;
 		take_tcp(g, &p, &h);
 		break;
