@@ -85,21 +85,33 @@ static uint64_t slot_check(
 
 /* ---- opening ---- */
 
-/* A place among the living, of one who is not any more. */
+/* One that is later than our now is another processor's. */
+static bool beat_is_recent(uint64_t beat_ms, uint64_t now_ms)
+{
+	return beat_ms && (beat_ms > now_ms || now_ms - beat_ms < SHELF_DEAD_MS);
+}
+
+/* A place among the living, of one who is not any more. The beat is what is taken: whoever looks
+ * before the epoch is there sees a place in use. */
 static unsigned life_take(struct shelf *s, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < SHELF_LIVES; i++) {
-		uint64_t epoch = atomic_load(&s->page->lives[i].epoch);
 		uint64_t beat_ms = atomic_load(&s->page->lives[i].beat_ms);
 
-		if (epoch && beat_ms <= now_ms && now_ms - beat_ms < SHELF_DEAD_MS)
+		if (beat_is_recent(beat_ms, now_ms) ||
+			!atomic_compare_exchange_strong(
+				&s->page->lives[i].beat_ms, &beat_ms, now_ms))
 			continue;
-		if (atomic_compare_exchange_strong(&s->page->lives[i].epoch, &epoch, s->epoch)) {
-			atomic_store(&s->page->lives[i].beat_ms, now_ms);
-			return i;
-		}
+		atomic_store(&s->page->lives[i].epoch, s->epoch);
+		return i;
 	}
 	return SHELF_LIVES;
+}
+
+/* One who was silent for long, since its machine had stopped it, may have lost its place. */
+static bool life_is_ours(const struct shelf *s)
+{
+	return s->life < SHELF_LIVES && atomic_load(&s->page->lives[s->life].epoch) == s->epoch;
 }
 
 static int shelf_map(struct shelf *s, int fd, uint32_t version)
@@ -107,6 +119,7 @@ static int shelf_map(struct shelf *s, int fd, uint32_t version)
 	const struct shelf_page *page;
 	struct stat st;
 	size_t first;
+	uint32_t n;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -119,11 +132,12 @@ static int shelf_map(struct shelf *s, int fd, uint32_t version)
 		return -errno;
 	}
 	page = s->page;
+	n = *(const volatile uint32_t *)&page->slots; /* once: others may write there */
 	if (page->magic != SHELF_MAGIC || page->version != version ||
-		page->slot_bytes != s->slot_bytes || page->slots == 0 || page->slots % SHELF_WAYS ||
-		shelf_file_bytes(s->slot_bytes, page->slots, &first) != s->bytes)
+		page->slot_bytes != s->slot_bytes || n == 0 || n % SHELF_WAYS ||
+		shelf_file_bytes(s->slot_bytes, n, &first) != s->bytes)
 		return ERR_PROTO;
-	s->n = page->slots;
+	s->n = n;
 	s->states = (_Atomic uint64_t *)(s->page + 1);
 	s->slots = (unsigned char *)s->page + first;
 	return 0;
@@ -157,7 +171,7 @@ void shelf_close(struct shelf *s)
 {
 	if (!s)
 		return;
-	if (s->page && s->epoch && s->life < SHELF_LIVES)
+	if (s->page && s->epoch && life_is_ours(s))
 		atomic_store(&s->page->lives[s->life].beat_ms, 0);
 	if (s->page)
 		munmap(s->page, s->bytes);
@@ -398,9 +412,9 @@ void shelf_damaged(struct shelf *s, struct shelf_ref ref)
 
 void shelf_beat(struct shelf *s, uint64_t now_ms)
 {
-	if (s->life == SHELF_LIVES)
+	if (!life_is_ours(s))
 		s->life = life_take(s, now_ms);
-	if (s->life < SHELF_LIVES)
+	else
 		atomic_store(&s->page->lives[s->life].beat_ms, now_ms);
 }
 
@@ -409,10 +423,8 @@ static bool epoch_lives(const struct shelf *s, uint64_t epoch, uint64_t now_ms)
 	if (epoch == s->epoch)
 		return true;
 	for (unsigned i = 0; i < SHELF_LIVES; i++) {
-		uint64_t beat_ms = atomic_load(&s->page->lives[i].beat_ms);
-
-		if (atomic_load(&s->page->lives[i].epoch) == epoch && beat_ms &&
-			(beat_ms > now_ms || now_ms - beat_ms < SHELF_DEAD_MS))
+		if (atomic_load(&s->page->lives[i].epoch) == epoch &&
+			beat_is_recent(atomic_load(&s->page->lives[i].beat_ms), now_ms))
 			return true;
 	}
 	return false;

@@ -169,6 +169,37 @@ static void what_the_dead_held_is_parked(void **state)
 	shelf_close(other);
 }
 
+/* Stopped for so long that another one has its place among the living: it lives all the same. */
+static void who_was_stopped_lives_on(void **state)
+{
+	struct shelf *stopped = process(), *other, *third;
+	struct shelf_ref ref, late;
+
+	(void)state;
+	clock_advance((SHELF_DEAD_MS + 1) * UINT64_C(1000000));
+	other = process();
+	shelf_beat(stopped, clock_mono_ms());
+	ref = put(stopped, "a", 1);
+	late = put(other, "b", 1);
+	for (unsigned i = 0; i < 2 * SHELF_DEAD_MS / SHELF_BEAT_MS; i++) {
+		clock_advance(SHELF_BEAT_MS * UINT64_C(1000000));
+		shelf_beat(stopped, clock_mono_ms());
+		shelf_beat(other, clock_mono_ms());
+	}
+	third = process();
+	shelf_sweep(third, clock_mono_ms());
+	assert_int_equal(metric_get(&adopted), 0);
+	assert_true(shelf_holds(stopped, ref));
+	assert_true(shelf_holds(other, late));
+	/* Its end is not the other's. */
+	shelf_close(stopped);
+	shelf_sweep(third, clock_mono_ms());
+	assert_int_equal(metric_get(&adopted), 1);
+	assert_true(shelf_holds(other, late));
+	shelf_close(other);
+	shelf_close(third);
+}
+
 static void the_coldest_of_the_greediest_goes(void **state)
 {
 	struct shelf *s = process();
@@ -298,6 +329,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_newest_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_fetched_expires, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_dead_held_is_parked, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_was_stopped_lives_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_coldest_of_the_greediest_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_held_is_not_evicted, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_not_believed, setup, teardown),
