@@ -27,14 +27,26 @@ static inline bool span_is(struct span a, const char *text)
 	return span_equal(a, span_of(text));
 }
 
+/* How much of a text (UTF-8) goes into max bytes without half a character at its end: what is cut
+ * anywhere is no text any more, and JSON takes none of it. */
+static inline size_t span_cut(struct span text, size_t max)
+{
+	size_t len = text.len;
+
+	if (len > max)
+		for (len = max; len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80;)
+			len--;
+	return len;
+}
+
 /* Of names that mostly differ in their first letter. */
 static inline bool string_equal(const char *a, const char *b)
 {
 	return *a == *b && strcmp(a, b) == 0;
 }
 
-/* A quick hash, for tables in which nobody gains by a collision: anybody can make one. The last eight
- * bytes may be taken twice. */
+/* A quick hash, for tables in which nobody gains by a collision: anybody can make one. The last
+ * eight bytes may be taken twice. */
 static inline uint64_t span_mix(struct span s)
 {
 	const uint64_t spread = 0x9e3779b97f4a7c15u;

@@ -180,11 +180,8 @@ static int ban_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how
 /* As much of it as fits, no character cut in half: half a character is no JSON. */
 static void text_cut(const char *value, char *text, size_t size)
 {
-	size_t n = strlen(value);
+	size_t n = span_cut(span_of(value), size - 1);
 
-	if (n >= size)
-		for (n = size - 1; n > 0 && ((unsigned char)value[n] & 0xc0) == 0x80;)
-			n--;
 	memcpy(text, value, n);
 	text[n] = '\0';
 }

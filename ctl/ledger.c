@@ -254,7 +254,8 @@ int ledger_open(const char *path, struct ledger **out, bool *damaged)
 		if ((code & 0xff) != SQLITE_CORRUPT && (code & 0xff) != SQLITE_NOTADB)
 			break;
 		close_db(l);
-		if (attempt > 0 || (r = db_file_move_aside(path, "ledger", "bans and list history up to now are")) < 0)
+		if (attempt > 0 || (r = db_file_move_aside(path, "ledger",
+					    "bans and list history up to now are")) < 0)
 			break;
 		if (damaged)
 			*damaged = true;
@@ -274,11 +275,8 @@ int ledger_open(const char *path, struct ledger **out, bool *damaged)
 /* Cuts at a whole UTF-8 character. */
 static void copy_bounded(char *to, size_t size, const char *from)
 {
-	size_t len = from ? strnlen(from, size) : 0;
+	size_t len = span_cut(span_of(from), size - 1);
 
-	if (len == size)
-		for (len = size - 1; len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80; len--)
-			;
 	memcpy(to, from ? from : "", len);
 	to[len] = '\0';
 }

@@ -10,11 +10,8 @@
 /* Longer text is cut at a whole UTF-8 character. */
 static int bind_text(sqlite3_stmt *s, int at, const char *text, size_t max)
 {
-	size_t len = text ? strnlen(text, max + 1) : 0;
+	size_t len = span_cut(span_of(text), max);
 
-	if (len > max)
-		for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
-			;
 	return sqlite3_bind_text(s, at, text ? text : "", (int)len, SQLITE_TRANSIENT);
 }
 

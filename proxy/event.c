@@ -25,15 +25,8 @@ enum { EVENT_TEXT_MAX = 1024, EVENT_BODY_MAX = 8192 };
 /* Cut where a character ends; never NULL unless out of memory. */
 static json_t *event_text(const char *text, size_t max)
 {
-	size_t len = text ? strlen(text) : 0;
-	json_t *out;
+	json_t *out = json_stringn(text ? text : "", span_cut(span_of(text), max));
 
-	if (len > max) {
-		len = max;
-		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-			len--;
-	}
-	out = json_stringn(text ? text : "", len);
 	return out ? out : json_string("");
 }
 

@@ -259,9 +259,10 @@ static const char *error_of(const struct xml_element *e)
 {
 	static __thread char text[64];
 	const struct xml_element *first = element_first(e);
+	const char *name =
+		first && strcmp(first->name, "text") != 0 ? first->name : "without a condition";
 
-	snprintf(text, sizeof(text), "stream error %.40s",
-		first && strcmp(first->name, "text") != 0 ? first->name : "without a condition");
+	snprintf(text, sizeof(text), "stream error %.*s", (int)span_cut(span_of(name), 40), name);
 	return text;
 }
 

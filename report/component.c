@@ -104,9 +104,12 @@ static int refused(struct component *c, const struct stanza *st)
 	const struct xml_element *text = element_child(st->root, NS_STREAMS, "text");
 	const char *words = text ? element_text(text, st->arena) : NULL;
 
-	snprintf(c->trouble, sizeof(c->trouble), "the server ended the stream: %.64s%s%.128s",
-		condition ? condition->name : "undefined-condition", words && *words ? ": " : "",
-		words ? words : "");
+	const char *name = condition ? condition->name : "undefined-condition";
+
+	words = words ? words : "";
+	snprintf(c->trouble, sizeof(c->trouble), "the server ended the stream: %.*s%s%.*s",
+		(int)span_cut(span_of(name), 64), name, *words ? ": " : "",
+		(int)span_cut(span_of(words), 128), words);
 	return ERR_REFUSED;
 }
 

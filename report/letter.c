@@ -100,8 +100,8 @@ int letter_send(struct component *c, const json_t *letter)
 void letter_refused(json_t *refused, const char *id, const char *condition)
 {
 	json_array_append_new(
-		refused, json_pack("{s:s#,s:s#}", "id", id, (int)strnlen(id, 64), "condition",
-				 condition, (int)strnlen(condition, 64)));
+		refused, json_pack("{s:s#,s:s#}", "id", id, (int)span_cut(span_of(id), 64),
+				 "condition", condition, (int)span_cut(span_of(condition), 64)));
 }
 
 static void hear_error(const struct stanza *st, json_t *refused)

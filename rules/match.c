@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The judge. A door hands in a subject; the chains that hook it run by priority, rules in file order,
- * conditions left to right and no further than needed; the first final verdict ends it, a chain's
- * policy where no rule did. Out goes a verdict: data, with the entry and the text that decided.
- * Sets are read under the program's lock. It acts on nothing: apply.c does. */
+/* The judge. A door hands in a subject; the chains that hook it run by priority, rules in file
+ * order, conditions left to right and no further than needed; the first final verdict ends it, a
+ * chain's policy where no rule did. Out goes a verdict: data, with the entry and the text that
+ * decided. Sets are read under the program's lock. It acts on nothing: apply.c does. */
 #include "rules/match.h"
 
 #include <assert.h>
@@ -84,25 +84,13 @@ static int judge_fit(struct judge *j, const struct program *p)
 
 /* ---- what a rule that held leaves behind ---- */
 
-/* At most so many bytes and no half character. */
-static size_t text_cut(struct span text)
-{
-	size_t len = text.len;
-
-	if (len <= MATCH_TEXT_MAX)
-		return len;
-	len = MATCH_TEXT_MAX;
-	while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-		len--;
-	return len;
-}
-
 /* What stands around a match, at most so many bytes and no half character. */
 static void match_add_context(
 	struct judge *j, const struct pending_match *from, struct verdict_match *m)
 {
-	const char *end = from->whole.ptr + from->whole.len, *after = from->text.ptr + from->text.len;
-	size_t before = (size_t)(from->text.ptr - from->whole.ptr), len = (size_t)(end - after);
+	const char *end = from->whole.ptr + from->whole.len,
+		   *after = from->text.ptr + from->text.len;
+	size_t before = (size_t)(from->text.ptr - from->whole.ptr), len;
 
 	if (from->whole.len == from->text.len)
 		return;
@@ -110,9 +98,7 @@ static void match_add_context(
 		before = MATCH_CONTEXT_MAX;
 	while (before > 0 && (from->text.ptr[-(ptrdiff_t)before] & 0xc0) == 0x80)
 		before--;
-	if (len > MATCH_CONTEXT_MAX)
-		for (len = MATCH_CONTEXT_MAX; len > 0 && (after[len] & 0xc0) == 0x80;)
-			len--;
+	len = span_cut((struct span){ after, (size_t)(end - after) }, MATCH_CONTEXT_MAX);
 	m->before = arena_strndup(&j->arena, from->text.ptr - before, before);
 	m->after = arena_strndup(&j->arena, after, len);
 	if (!m->before || !m->after)
@@ -131,8 +117,8 @@ static void verdict_add_matches(struct judge *j, bool context)
 		m->field = from->field;
 		m->set = from->set;
 		m->entry = arena_strdup(&j->arena, from->entry);
-		m->text = arena_strndup(
-			&j->arena, from->text.len ? from->text.ptr : "", text_cut(from->text));
+		m->text = arena_strndup(&j->arena, from->text.len ? from->text.ptr : "",
+			span_cut(from->text, MATCH_TEXT_MAX));
 		m->start = from->start;
 		m->end = from->end;
 		m->before = m->after = NULL;
@@ -146,8 +132,8 @@ static void verdict_add_matches(struct judge *j, bool context)
 	j->n_pending = 0;
 }
 
-/* The map's mark for what is looked up, NULL: none. The entry may be edited away once the lock is gone.
- * A lookup is no test: it shows no match. */
+/* The map's mark for what is looked up, NULL: none. The entry may be edited away once the lock is
+ * gone. A lookup is no test: it shows no match. */
 static const char *mark_find(struct judge *j, const struct node *lookup)
 {
 	unsigned shown = j->n_pending;
@@ -176,8 +162,7 @@ static bool action_logs_body(const struct action *a)
 	return a->kind == ACTION_LOG && a->word && strcmp(a->word, "body") == 0;
 }
 
-static void verdict_add_order(
-	struct judge *j, const struct rule *rule, const struct action *a)
+static void verdict_add_order(struct judge *j, const struct rule *rule, const struct action *a)
 {
 	struct verdict *v = j->verdict;
 
@@ -433,7 +418,7 @@ static bool chain_hooks(const struct chain *chain, const struct subject *s)
 		if (login != h->login)
 			continue;
 		if (login || ((s->direction == DIRECTION_IN ? h->in : h->out) &&
-			(h->any || string_equal(h->service, service))))
+				     (h->any || string_equal(h->service, service))))
 			return true;
 	}
 	return false;

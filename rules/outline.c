@@ -74,9 +74,7 @@ static int item_print(struct arena *arena, const struct ast_item *from, struct i
 	buf_init(&b, OUTLINE_PRINT_MAX);
 	if ((r = print_policy(&ast, &b)) == 0 && (text = buf_string(&b))) {
 		info->digest = text_digest(text);
-		if ((len = strlen(text)) > OUTLINE_TEXT_MAX)
-			for (len = OUTLINE_TEXT_MAX; ((unsigned char)text[len] & 0xc0) == 0x80;)
-				len--;
+		len = span_cut(span_of(text), OUTLINE_TEXT_MAX);
 		while (len > 0 && text[len - 1] == '\n')
 			len--;
 		info->text = arena_strndup(arena, text, len);

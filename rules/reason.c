@@ -24,16 +24,13 @@ void reason_keep(struct judge *j, bool final)
 /* Several values in one, cut where a character ends. */
 static void value_join(char *text, size_t size, struct span value)
 {
-	size_t at = strlen(text), len = value.len;
+	size_t at = strlen(text), len;
 
 	if (at && at + 2 < size) {
 		memcpy(text + at, ", ", 3);
 		at += 2;
 	}
-	if (len > size - 1 - at)
-		for (len = size - 1 - at;
-			len > 0 && ((unsigned char)value.ptr[len] & 0xc0) == 0x80;)
-			len--;
+	len = span_cut(value, size - 1 - at);
 	memcpy(text + at, value.ptr, len);
 	text[at + len] = '\0';
 }

@@ -160,13 +160,8 @@ static void kind_count(struct shadow *sh, const char *before, const char *after)
 
 static json_t *jid_json(const char *text)
 {
-	size_t len = text ? strlen(text) : 0;
-	json_t *out;
+	json_t *out = json_stringn(text ? text : "", span_cut(span_of(text), SHADOW_JID_MAX));
 
-	if (len > SHADOW_JID_MAX)
-		for (len = SHADOW_JID_MAX; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
-			len--;
-	out = json_stringn(text ? text : "", len);
 	return out ? out : json_string("");
 }
 

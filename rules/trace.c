@@ -25,15 +25,9 @@ void trace_reset(struct trace *t)
 /* Cut where a character ends. */
 static json_t *text_json(struct span text)
 {
-	size_t len = text.len;
-	json_t *out;
+	size_t len = span_cut(text, TRACE_TEXT_MAX);
+	json_t *out = json_stringn(len ? text.ptr : "", len);
 
-	if (len > TRACE_TEXT_MAX) {
-		len = TRACE_TEXT_MAX;
-		while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-			len--;
-	}
-	out = json_stringn(len ? text.ptr : "", len);
 	return out ? out : json_string("");
 }
 
@@ -161,10 +155,9 @@ void trace_hide(json_t *steps)
 	json_t *step, *test;
 	size_t i, k;
 
-	json_array_foreach(steps, i, step)
-		json_array_foreach(json_object_get(step, "tests"), k, test)
-			if (json_object_get(test, "bytes"))
-				json_array_clear(json_object_get(test, "values"));
+	json_array_foreach(steps, i, step) json_array_foreach(
+		json_object_get(step, "tests"), k, test) if (json_object_get(test, "bytes"))
+		json_array_clear(json_object_get(test, "values"));
 }
 
 /* The match that the test left behind, if any. */

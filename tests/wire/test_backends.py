@@ -241,6 +241,7 @@ LIARS = {
     "spaces": (spaces, "it talks without end"),
     "host-unknown": (say_and_wait(HEADER + "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"),
                      "stream error host-unknown"),
+    "long-word": (say_and_wait(HEADER + "<stream:error><x" + "\u00e9" * 40 + "/></stream:error>"), "stream error x" + "\u00e9" * 19),
     "no-starttls": (say_and_wait(HEADER + "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></stream:features>"),
                     "it offers no STARTTLS"),
     "injection": (say_and_wait(HEADER + f"<stream:features>{STARTTLS_ONLY}</stream:features>"

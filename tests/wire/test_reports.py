@@ -135,6 +135,9 @@ LIES = {
     "a doctype": [b"<!DOCTYPE x [<!ENTITY a 'b'>]>", HEADER % b"1"],
     "endless": [HEADER % b"1", b"<handshake/>"] + [b"<message id='%d'><body>%s</body></message>" % (i, b"x" * 8000)
                                                    for i in range(1000)],
+    "many words": [HEADER % b"1", b"<stream:error><x%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+                   b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>x%s</text></stream:error>"
+                   % ("\u00e9".encode() * 60, "\u00e9".encode() * 100)],
     "another word": [HEADER % b"1", b"<stream:features/>"],
 }
 
@@ -149,6 +152,8 @@ def test_a_server_that_lies(lab, make_wall, prosody, user, lie):
             tybalt.say(nurse.jid, f"report me {number}")
             nurse.body(f"report me {number}")
         wait_for(lambda: state(wall)["trouble"], 10, "the trouble to be told")
+        if lie == "many words":
+            assert state(wall)["trouble"] == "the server ended the stream: x" + "\u00e9" * 31 + ": x" + "\u00e9" * 63
         wait_for(lambda: state(wall)["waiting"] == 3 and state(wall)["lost"] == 3, 10, "the oldest to give way")
         assert liar.came >= 1 and state(wall)["delivered"] == 0
         assert wall.ctl("status")["version"], "the daemon goes on"
