@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The catalogue as it stands in *.toml and cases.txt: read, checked, and made into bytes. How it is written: README.md."""
+import dataclasses
+import pathlib
+import re
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+WORD, GARDEN = "casino", "garden"  # forbidden, and as long and harmless
+GROUPS = ("tcp", "tls", "xml", "xmpp", "content", "http")
+DOORS = ("proxy", "inspect")
+NAMESPACES = (69,)  # lines about namespaces a stream of clients may not use: that ends it
+VERDICTS = ("BLOCK", "PASS", "NORM", "KILL", "NEVER")
+STANZA = "<message to='romeo@verona.example' type='chat' id='case'><body>come to the {word} now</body></message>"
+LIVE = "<message to='romeo@verona.example' type='chat' id='live-{n}'><body>still here</body></message>"
+
+
+@dataclasses.dataclass
+class Case:
+    """One attempt. Either tcp (segments, as told) or send (texts) says how it goes to the server."""
+    id: str
+    line: int                    # of the catalogue
+    expect: dict                 # door: the verdicts that are right
+    group: str = ""
+    title: str = ""
+    service: str = "c2s"         # or component
+    stage: str = "online"        # how far the honest beginning goes: connect, open (features seen) or online
+    send: list = dataclasses.field(default_factory=list)
+    tcp: list = dataclasses.field(default_factory=list)
+    stanza: str = STANZA
+    primary: str = "bad"         # what the sender stands to, and sends again when it is not acknowledged
+    open: str = "plain"          # the handshake, see Peer.open
+    pipelined: bool = False      # the whole stream in one breath, with the handshake
+    encoding: str = "utf-8"
+    arrives: str = ""            # PASS: the text that must come through
+    version: int = 4             # of IP
+    isn: int = -1
+    stamps: bool = False
+    options: str = ""            # of the SYN, in hex
+    raw: bool = False            # by our own TCP although it says send
+    ending: bool = False         # its sender ends the stream
+    deaf: float = 0              # the server reads nothing so long
+    seconds: float = 10          # until the verdict must show
+    features: str = ""           # the server's, instead of its own
+    starttls: str = ""           # the server's answer to <starttls/>
+    answer: str = ""             # what the client must be told
+    compare: str = ""            # of the 29 compared: disguised or honest
+    event: bool = True           # BLOCK: it stands in the log
+
+    @property
+    def own_tcp(self):
+        return bool(self.tcp) or self.raw or self.open != "plain"
+
+
+def expand(text, encoding="utf-8"):
+    """A text of the files as bytes: "hex:…" as said, {word} and {1000*x} filled in."""
+    if text.startswith("hex:"):
+        return bytes.fromhex(text[4:])
+    text = re.sub(r"\{(\d+)\*([^{}]*)\}", lambda m: m[2] * int(m[1]), text.replace("{word}", WORD))
+    return text.encode(encoding)
+
+
+def _expect(value, name):
+    table = {door: value for door in DOORS} if isinstance(value, str) else value
+    made = {door: tuple(verdicts.split()) for door, verdicts in table.items()}
+    for door, verdicts in made.items():
+        if door not in DOORS or not verdicts or set(verdicts) - set(VERDICTS):
+            raise ValueError(f"{name}: expect {door} = {verdicts}")
+    return made
+
+
+def _group(name):
+    path = HERE / f"{name}.toml"
+    if not path.exists():
+        return
+    for row in tomllib.loads(path.read_text())["case"]:
+        row["id"] = f"{name}-{row['id']}"
+        row["expect"] = _expect(row["expect"], row["id"])
+        for listed in ("send", "tcp"):
+            if isinstance(row.get(listed), str):
+                row[listed] = [row[listed]]
+        yield Case(group=name, **row)
+
+
+def disguises():
+    """cases.txt: the same that run_evasion.py judges without a wire, each on a stream of its own."""
+    line = 0
+    for text in (HERE / "cases.txt").read_text().split("\n"):
+        if found := re.match(r"#: (\d+)", text):
+            line = int(found[1])
+        if not text or text.startswith("#"):
+            continue
+        name, stanza, verdict = text.split(" ; ")
+        name, stanza = re.sub(r"\W+", "-", name).strip("-").lower(), stanza.replace("\\n", "\n")
+        good = verdict == "accept"
+        if not re.match(r"<\w+:?\w*[^>]* id=", stanza):
+            stanza = re.sub(r"^(<[\w:]+)", rf"\1 id='{'good' if good else 'bad'}'", stanza)
+        wanted = "PASS" if good else "BLOCK KILL" if line in NAMESPACES else "BLOCK"
+        yield Case(f"text-{name}", line, _expect(wanted, name), "content", send=[stanza])
+
+
+def all_cases():
+    found = [case for group in GROUPS for case in _group(group)]
+    names, made = {}, []
+    for case in found + list(disguises()):
+        names[case.id] = names.get(case.id, 0) + 1
+        if names[case.id] > 1:
+            case.id += f"-{names[case.id]}"
+        made.append(case)
+    return made
+
+
+def catalogue():
+    """{line: (what it is about, where it is tried if not here)}."""
+    made = {}
+    for text in (HERE / "catalogue.txt").read_text().splitlines():
+        if found := re.match(r"(\d+) (.+)", text):
+            what, _, elsewhere = found[2].partition(" | ")
+            made[int(found[1])] = what, elsewhere
+    return made

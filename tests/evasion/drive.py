@@ -1,0 +1,313 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""drive.py [--door proxy|inspect|none]… [--only WORD] [--json FILE] [--write PAGE] (root): sends the catalogue for real.
+
+Each case goes from an address of its own through the wall of that door to a server that keeps what its application reads.
+What came of it is compared with what must come of it; then a line for each case that differs, and the sums."""
+import argparse
+import asyncio
+import dataclasses
+import json
+import pathlib
+import re
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import cases  # noqa: E402
+from doors import PORTS, SERVER, Ground, address  # noqa: E402
+from peer import Peer, Socket  # noqa: E402
+from recorder import fold, understood  # noqa: E402
+from secure import Tls, send_hello  # noqa: E402
+from segments import Play  # noqa: E402
+
+AT_ONCE = 48
+AUTH = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AG1lcmN1dGlvAHF1ZWVuLW1hYg==</auth>"
+BIND = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+HEADERS = {
+    "c2s": "<?xml version='1.0'?><stream:stream to='verona.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
+    "component": "<?xml version='1.0'?><stream:stream to='firewall.verona.example' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
+}
+HANDSHAKE = "<handshake>5e8a1f8c0f4f3f7f4d1f6a4b6a3d1f0f00000000</handshake>"
+
+
+@dataclasses.dataclass
+class Result:
+    case: cases.Case
+    door: str
+    through: bool = False    # a forbidden stanza reached the application
+    alive: bool = False      # an honest one did afterwards, and was answered
+    ended: str = ""          # how the client's end came
+    server: str = ""         # and the server's
+    good: bool = False       # what should pass did, unharmed
+    up: bool = False         # the connection came up at all
+    told: bool = True        # the client heard what it must
+    logged: bool = False
+    failure: str = ""
+    seconds: float = 0
+
+    @property
+    def verdict(self):
+        if self.failure:
+            return "ERROR"
+        if self.through:
+            return "THROUGH"
+        if self.alive:
+            return "PASS" if self.good else "BLOCK"
+        if not self.up:
+            return "NEVER"
+        if self.ended and self.server != "open":
+            return "KILL"
+        return "HUNG"
+
+    @property
+    def right(self):
+        wanted = self.case.expect[self.door] if self.door in self.case.expect else ()
+        said = self.verdict
+        if not self.told:
+            return False
+        if said == "BLOCK" and "BLOCK" in wanted:
+            return self.logged or not self.case.event or self.door == "none"
+        return said in wanted or (said in ("BLOCK", "PASS") and "NORM" in wanted)
+
+    def line(self):
+        wanted = " or ".join(self.case.expect.get(self.door, ()))
+        parts = [f"{self.case.id}: {self.verdict}, not {wanted}" if self.verdict not in wanted else f"{self.case.id}: {self.verdict}"]
+        parts += [f"client {self.ended or 'open'}", f"server {self.server or 'never'}"]
+        parts += [] if self.logged else ["not logged"]
+        parts += [] if self.told else ["client not told"]
+        return ", ".join(parts + ([self.failure] if self.failure else []))
+
+
+class Run:
+    """One door, all its cases at once."""
+
+    def __init__(self, ground):
+        self.ground, self.gate = ground, asyncio.Semaphore(AT_ONCE)
+
+    async def all(self, wanted):
+        numbered = sorted(enumerate(wanted, 1), key=lambda pair: -pair[1].seconds)
+        return await asyncio.gather(*(self._one(number, case) for number, case in numbered))
+
+    async def _one(self, number, case):
+        async with self.gate:
+            result, start = Result(case, self.ground.door), time.monotonic()
+            place, server = address(case, number), SERVER[case.version]
+            behave = self.ground.recorder.behave.setdefault(place, {})
+            behave.update({k: getattr(case, k) for k in ("features", "starttls", "deaf") if getattr(case, k)})
+            end = None
+            try:
+                end = await self._play(case, number, place, server, result)
+            except (asyncio.TimeoutError, OSError, ValueError) as error:
+                result.failure = f"{type(error).__name__} {error}" if result.up else ""
+            if end:
+                self._judge(case, place, end, result)
+                await end.finish()
+            result.seconds = time.monotonic() - start
+            return result
+
+    async def _play(self, case, number, place, server, result):
+        port = PORTS[case.service]
+        begin = self._pipeline(case) if case.pipelined else b""
+        if case.own_tcp:
+            end = Peer(self.ground.wire, place, server, port, isn=None if case.isn < 0 else case.isn, stamps=case.stamps,
+                       options=bytes.fromhex(case.options))
+            result.up = await end.open(case.open, begin)
+            if result.up and begin and case.open in ("plain", "syn-again", "syn-ack-back", "five"):
+                await end.send(begin)
+        else:
+            end = Socket()
+            try:
+                await end.open(self.ground.lab.client, place, server, port)
+                result.up = True
+            except (OSError, asyncio.TimeoutError):
+                end.task = asyncio.create_task(asyncio.sleep(0))
+        if not result.up:
+            return end
+        result.up = await self._honest(case, end)
+        if result.up:
+            end = await self._attempt(case, end)
+            await self._probe(case, number, end, result)
+        return end
+
+    @staticmethod
+    def _pipeline(case):
+        parts = [HEADERS["c2s"], AUTH, HEADERS["c2s"], BIND] if case.service != "component" else [HEADERS["component"], HANDSHAKE]
+        return "".join(parts).encode()
+
+    async def _heard(self, end, pattern, seconds=6):
+        """The pattern in what came; true once it did."""
+        return await end.until(lambda: re.search(pattern, end.seen) or (end.ended and b"" or None), seconds)
+
+    async def _honest(self, case, end, again=False):
+        """How far the honest beginning goes: false when even that is not let in."""
+        if (case.stage == "connect" or case.pipelined) and not again:
+            return True
+        if case.service == "component":
+            await end.send(HEADERS["component"].encode())
+            if not await self._heard(end, rb"<stream:stream[^>]*>"):
+                return False
+            await end.send(HANDSHAKE.encode())
+            return bool(await self._heard(end, rb"<handshake/>"))
+        await end.send(HEADERS["c2s"].encode())
+        if not await self._heard(end, rb"</stream:features>"):
+            return False
+        if case.stage == "open" and not again:
+            return True
+        await end.send(AUTH.encode())
+        if not await self._heard(end, rb"<success"):
+            return False
+        mark = len(end.seen)
+        await end.send(HEADERS["c2s"].encode())
+        if not await end.until(lambda: end.seen.find(b"</stream:features>", mark) > 0 or end.ended, 6):
+            return False
+        await end.send(BIND.encode())
+        return bool(await self._heard(end, rb"</bind>"))
+
+    async def _attempt(self, case, end):
+        """Does what the case says; gives the end, or TLS on it once it has begun."""
+        if case.tcp:
+            await Play(end, case).run(case.tcp)
+        for text in case.send:
+            verb, _, rest = text.partition(" ")
+            if verb == "@wait":
+                await asyncio.sleep(float(rest))
+            elif verb == "@hear":
+                await self._heard(end, rest.encode())
+            elif verb == "@never":
+                if re.search(rest.encode(), end.seen):
+                    raise ValueError(f"heard {rest}")
+            elif verb == "@cut":
+                await self._cut(end, rest)
+            elif verb == "@tls":
+                end = Tls(end, rest.split())
+                if not await end.handshake():
+                    break
+            elif verb == "@hello":
+                await send_hello(end, rest.split())
+            elif verb == "@login":
+                await self._honest(case, end, again=True)
+            elif not end.ended:
+                await end.send(cases.expand(text, case.encoding))
+        return end
+
+    @staticmethod
+    async def _cut(end, text):
+        """@cut STANZA: sent once for every place where it can be cut in two."""
+        data = cases.expand(text)
+        for at in range(1, len(data)):
+            await end.send(data[:at])
+            await asyncio.sleep(0.001)
+            await end.send(data[at:])
+
+    async def _probe(self, case, number, end, result):
+        """Does the stream live? An honest stanza more, and its echo; or the end, seen by both."""
+        if not end.ended and not case.ending:
+            await end.send(cases.LIVE.replace("{n}", str(number)).encode(case.encoding))
+        echo = b"echo-live-%d" % number
+        await end.until(lambda: echo in end.seen or end.ended, case.seconds)
+        result.alive = echo in end.seen
+        if end.ended:
+            await end.until(lambda: self._server(end_place(end)) != "open", 3)
+
+    def _server(self, place):
+        visits = self.ground.recorder.of(place)
+        if not visits:
+            return ""
+        return "open" if any(v.ended is None for v in visits) else visits[-1].ended
+
+    def _judge(self, case, place, end, result):
+        visits = self.ground.recorder.of(place)
+        stanzas = [s for visit in visits for s in understood(bytes(visit.data))]
+        result.through = any(is_forbidden(s) for s in stanzas)
+        arrived = case.arrives or f"come to the {cases.GARDEN} now"
+        result.good = any(s.id in ("good", "case") and (s.id == "good" and not case.arrives or s.body() == arrived) for s in stanzas)
+        result.ended, result.server = end.ended or "", self._server(place)
+        result.told = not case.answer or self.ground.door == "inspect" and "KILL" in case.expect["inspect"] or bool(re.search(case.answer.encode(), end.seen))
+
+
+def end_place(end):
+    end = getattr(end, "below", end)
+    return end.local if isinstance(end, Peer) else end.place
+
+
+def is_forbidden(stanza):
+    """Does a reader behind the server see what the rules forbid?"""
+    if stanza.id.startswith("bad") and stanza.name.split(" ")[-1] in ("message", "presence") and (stanza.children or stanza.body().strip()):
+        return True
+    if stanza.id == "good":
+        return False
+    return cases.WORD in re.split(r"[^\w]+", fold(stanza.everything()))
+
+
+async def run_door(ground, wanted):
+    ground.begin()
+    try:
+        results = await Run(ground).all(wanted)
+    finally:
+        ground.end()
+    return results
+
+
+def attach_events(ground, results, wanted):
+    numbers = {case.id: number for number, case in enumerate(wanted, 1)}
+    events = ground.events()
+    for result in results:
+        result.logged = address(result.case, numbers[result.case.id]) in events
+
+
+def run(door, only=""):
+    """Results of a door by case id, in the catalogue's order."""
+    wanted = [c for c in cases.all_cases() if (door == "none" or door in c.expect) and only in c.id]
+    ground = Ground(door)
+    try:
+        results = asyncio.run(run_door(ground, wanted))
+        attach_events(ground, results, wanted)
+    finally:
+        ground.close()
+    order = {case.id: n for n, case in enumerate(wanted)}
+    return {r.case.id: r for r in sorted(results, key=lambda r: order[r.case.id])}
+
+
+def compared(results):
+    """The line about the 29."""
+    disguised = [r for r in results if r.case.compare == "disguised"]
+    honest = [r for r in results if r.case.compare == "honest"]
+    stopped = sum(not r.through and r.verdict in ("BLOCK", "PASS", "KILL") for r in disguised)
+    harmed = sum(not r.good for r in honest)
+    return (f"stopped {stopped} of {len(disguised)}, harmed {harmed} of {len(honest)}, "
+            f"streams alive {sum(r.alive for r in disguised + honest)} of {len(disguised + honest)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--door", action="append", choices=[*cases.DOORS, "none"])
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--all", action="store_true", help="a line for every case")
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--write", type=pathlib.Path, help="the page with the table")
+    arguments = parser.parse_args()
+    wrong, told, lines = 0, {}, []
+    for door in arguments.door or cases.DOORS:
+        start = time.monotonic()
+        results = list(run(door, arguments.only).values())
+        for result in results:
+            if arguments.all or (door != "none" and not result.right):
+                print(f"{door}: {result.line()}, {result.seconds:.1f} s")
+        bad = sum(not r.right for r in results) if door != "none" else 0
+        wrong += bad
+        print(f"{door}: {len(results)} cases, {bad} wrong, {time.monotonic() - start:.0f} s")
+        lines.append((door, compared(results)))
+        print(f"{door}: {lines[-1][1]}")
+        told[door] = {r.case.id: {"verdict": r.verdict, "right": r.right} for r in results}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(told, indent=1))
+    if arguments.write:
+        import page
+        arguments.write.write_text(page.text(told, lines))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The catalogue of evasions, each case through each door it applies to: one run a door, then a test for each case of it."""
+import os
+import re
+import sys
+
+import pytest
+
+from lab import ROOT
+from wall import missing_programs
+
+sys.path.append(str(ROOT / "tests" / "evasion"))
+
+import cases  # noqa: E402
+import doors  # noqa: E402
+import drive  # noqa: E402
+import page  # noqa: E402
+
+CASES = cases.all_cases()
+_results = {}
+
+
+def results(door):
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    if missing_programs():
+        pytest.skip("not built: " + ", ".join(missing_programs()))
+    if why := doors.missing(door):
+        pytest.skip(why)
+    if door not in _results:
+        _results[door] = None  # a run that fails fails once
+        _results[door] = drive.run(door)
+    assert _results[door], f"the run through {door} failed"
+    return _results[door]
+
+
+@pytest.mark.parametrize("door,case", [(d, c) for d in cases.DOORS for c in CASES if d in c.expect], ids=lambda v: v if isinstance(v, str) else v.id)
+def test_case(door, case):
+    result = results(door)[case.id]
+    assert result.right, result.line()
+
+
+@pytest.mark.parametrize("door", cases.DOORS)
+def test_compared(door):
+    """The 29 that another inspector was measured on."""
+    assert drive.compared(results(door).values()) == "stopped 26 of 26, harmed 0 of 3, streams alive 29 of 29"
+
+
+def test_every_line_is_answered():
+    """Each line of the catalogue has cases, or says where else it is tried, and that is there."""
+    lines = {case.line for case in CASES}
+    for number, (what, elsewhere) in cases.catalogue().items():
+        if number in lines or elsewhere == "later":
+            continue
+        file, _, name = elsewhere.partition("::")
+        assert file and name in (ROOT / file).read_text(), f"{number} {what}"
+    assert sorted(cases.catalogue()) == list(range(1, 88))
+
+
+def test_the_page_is_of_these_cases():
+    """docs/EVASION.md counts what is here; what came out of them is a run's business."""
+    text = (ROOT / "docs/EVASION.md").read_text()
+    assert text.startswith(page.HEAD)
+    heads = [h.strip() for h in re.search(r"^\| \| \| (.*) \|$", text, re.M)[1].split("|")]
+    for number in cases.catalogue():
+        row = re.search(rf"^\| {number} \|.*$", text, re.M)
+        cells = [cell.strip() for cell in row[0].split("|")[3:-1]]
+        for door, cell in zip(heads, cells):
+            there = sum(case.line == number and door in case.expect for case in CASES)
+            assert int(cell.split()[-1] if cell else 0) == there, f"line {number}, {door}: run tests/evasion/drive.py --write docs/EVASION.md"
