@@ -219,7 +219,9 @@ static int judge_announced(struct announcement *n, const struct stanza *st, char
 		.peer = p->src.address,
 		.peer_port = p->src.port,
 		.session_jid = name };
-	struct inspect_verdict told = { FLOW_CLIENT, &subject, &verdict, 0, 0 };
+	struct inspect_verdict told = {
+		.side = FLOW_CLIENT, .subject = &subject, .verdict = &verdict
+	};
 	int r;
 
 	i.service = i.conf ? i.conf->name : service_role_text(ROLE_SERVERLESS);

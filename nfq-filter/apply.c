@@ -162,7 +162,7 @@ int apply_verdict(const struct inspection *i, const struct inspect_verdict *v, u
 	if (kind == VERDICT_ACCEPT && !amend_is_due(v->verdict))
 		return 0;
 	*act = GATE_KILLED;
-	if (kind == VERDICT_CLOSE || v->start < released)
+	if (kind == VERDICT_CLOSE || v->start < released || v->scattered)
 		return 0;
 	if (kind == VERDICT_ACCEPT || kind == VERDICT_REDIRECT)
 		return change(i, v, len, out, act);

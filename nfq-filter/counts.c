@@ -75,6 +75,15 @@ static const struct {
 		"announcements whose text a rule did not accept" },
 	[COUNT_SERVERLESS_FROM] = { "serverless.from",
 		"serverless streams opened under a name that is announced elsewhere" },
+	[COUNT_HTTP_OTHER] = { "http.other", "HTTP messages that carry no BOSH" },
+	[COUNT_BOSH] = { "bosh.all", "BOSH bodies, both ways" },
+	[COUNT_BOSH_AGAIN] = { "bosh.again",
+		"BOSH requests sent again after they were answered: judged, not counted" },
+	[COUNT_BOSH_UNKNOWN] = { "bosh.unknown",
+		"BOSH requests of a session whose beginning was not seen" },
+	[COUNT_BOSH_SCATTERED] = { "bosh.scattered", "stanzas with the line of a chunk inside" },
+	[COUNT_BOSH_EVICTED] = { "bosh.evicted",
+		"BOSH sessions forgotten because the table was full" },
 };
 
 const char *count_name(enum count which)

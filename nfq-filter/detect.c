@@ -30,6 +30,26 @@ bool detect_is_tls(struct span bytes)
 	return first >= 20 && first <= 24 && (bytes.len < 2 || bytes.ptr[1] == 3);
 }
 
+/* One byte must do: who sends them one by one is not to get by. */
+static bool is_http_start(struct span s)
+{
+	static const char *const words[] = { "GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ",
+		"DELETE ", "CONNECT ", "PATCH ", "TRACE ", "HTTP/1." };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t len = strlen(words[i]);
+
+		if (memcmp(s.ptr, words[i], s.len < len ? s.len : len) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool detect_is_http(struct span bytes)
+{
+	return bytes.len >= 8 && is_http_start(bytes);
+}
+
 enum detect_kind detect_first(struct span bytes)
 {
 	struct span s = skip_space(bytes);
@@ -43,12 +63,7 @@ enum detect_kind detect_first(struct span bytes)
 		return DETECT_XML;
 	if (s.len == bytes.len && detect_is_tls(bytes))
 		return DETECT_TLS;
-	if (starts_with(s, "GET ") || starts_with(s, "POST ") || starts_with(s, "PUT ") ||
-		starts_with(s, "HEAD ") || starts_with(s, "OPTIONS ") ||
-		starts_with(s, "DELETE ") || starts_with(s, "CONNECT ") ||
-		starts_with(s, "HTTP/1."))
-		return DETECT_HTTP;
-	return DETECT_OTHER;
+	return is_http_start(s) ? DETECT_HTTP : DETECT_OTHER;
 }
 
 bool detect_is_header(struct span bytes, bool *maybe)
@@ -153,9 +168,15 @@ const struct service *detect_service_role(const struct policy *p, enum service_r
 	return NULL;
 }
 
+bool detect_is_bosh(uint16_t port)
+{
+	return port == 5280 || port == 7070;
+}
+
 bool detect_is_usual(uint16_t port)
 {
-	static const uint16_t usual[] = { 5222, 5223, 5269, 5270, 5275, 5276, 5298, 5347 };
+	static const uint16_t usual[] = { 5222, 5223, 5269, 5270, 5275, 5276, 5280, 5298, 5347,
+		7070 };
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (usual[i] == port)
@@ -176,7 +197,8 @@ enum service_role detect_role(const struct policy *p, uint16_t port)
 		return s->role;
 	if (port == 5269 || port == 5270)
 		return ROLE_S2S;
-	/* Serverless peers choose any port: where they are looked for, what is no other's is theirs. */
+	/* Serverless peers choose any port: where they are looked for, what is no other's is
+	 * theirs. */
 	if (port == 5298 || (!detect_is_usual(port) && detect_service_role(p, ROLE_SERVERLESS)))
 		return ROLE_SERVERLESS;
 	return port == 5275 || port == 5276 || port == 5347 ? ROLE_COMPONENT : ROLE_C2S;

@@ -20,6 +20,8 @@ enum detect_kind {
 enum detect_kind detect_first(struct span bytes);
 /* A TLS record of any kind, as after STARTTLS. */
 bool detect_is_tls(struct span bytes);
+/* The first bytes of an HTTP message, enough to be sure. */
+bool detect_is_http(struct span bytes);
 /* Begins (after white space) with a stream header or its XML declaration? *maybe: too short to
  * tell. */
 bool detect_is_header(struct span bytes, bool *maybe);
@@ -38,3 +40,5 @@ bool detect_is_usual(uint16_t port);
 bool detect_is_served(const struct policy *p, uint16_t port);
 /* What a connection to that port is for, as long as nothing was seen of it. */
 enum service_role detect_role(const struct policy *p, uint16_t port);
+/* Where BOSH is usual. */
+bool detect_is_bosh(uint16_t port);

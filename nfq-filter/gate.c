@@ -62,6 +62,18 @@ static void on_ended(void *arg, struct inspection *i)
 	g->hooks.ended(g->hooks.arg, i);
 }
 
+/* Only as long as nobody has it. */
+static void on_rewrite(
+	void *arg, struct inspection *i, enum flow_side side, uint64_t position, struct span bytes)
+{
+	struct conn *c = i->user;
+	struct flow_half *h = &c->flow->half[side];
+
+	(void)arg;
+	if (position >= h->released)
+		(void)reassembly_overwrite(&h->in, position, bytes.ptr, bytes.len);
+}
+
 /* ---- from the flows ---- */
 
 static bool on_serves(void *arg, const struct endpoint *where)
@@ -425,9 +437,10 @@ struct gate *gate_new(const struct gate_spec *spec)
 		.policy = g->policy,
 		.judge = g->judge,
 		.counts = g->counts,
-		.hooks = { g, on_judged, on_broken, on_noted, on_ended },
+		.hooks = { g, on_judged, on_broken, on_noted, on_ended, on_rewrite },
 		.mdns = spec->mdns,
 		.live = true,
+		.bosh = spec->bosh,
 	};
 	apply_options(g);
 	g->announcer = announcer_new();

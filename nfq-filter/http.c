@@ -70,6 +70,11 @@ void http_free(struct http *h)
 	free(h);
 }
 
+void http_start(struct http *h, enum flow_side side, uint64_t position)
+{
+	h->half[side].position = position;
+}
+
 void http_resume(struct http *h, enum flow_side side, uint64_t position)
 {
 	struct http_half *half = &h->half[side];
@@ -107,6 +112,17 @@ bool http_is_partial(const struct http *h, enum flow_side side)
 
 	return buf_len(&half->in) > half->given ||
 	       (half->state >= H_LENGTH && half->state <= H_CHUNK_LAST);
+}
+
+bool http_waits(const struct http *h, enum flow_side side)
+{
+	const struct http_half *half = &h->half[side];
+
+	if (buf_len(&half->in) <= half->given)
+		return false;
+	return half->state == H_WAIT ||
+	       (side == FLOW_SERVER && half->state == H_HEAD && !h->resumed &&
+		       half->count >= h->half[FLOW_CLIENT].count);
 }
 
 size_t http_memory(const struct http *h)

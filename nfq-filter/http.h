@@ -37,6 +37,8 @@ struct http;
 /* From the connection's first byte on. NULL when out of memory. */
 struct http *http_new(void);
 void http_free(struct http *h);
+/* Nothing was pushed yet: the side's first byte is at that position. */
+void http_start(struct http *h, enum flow_side side, uint64_t position);
 /* Joined in the middle, or bytes were lost: the side's next byte begins a message, whatever was
  * before; an answer nobody asked for is taken, since the question may not have been seen. */
 void http_resume(struct http *h, enum flow_side side, uint64_t position);
@@ -50,6 +52,8 @@ void http_end(struct http *h, enum flow_side side);
 uint64_t http_position(const struct http *h, enum flow_side side);
 /* Inside of a message. */
 bool http_is_partial(const struct http *h, enum flow_side side);
+/* Is something there that may be whole, but has to wait for what the other side says? */
+bool http_waits(const struct http *h, enum flow_side side);
 /* Bytes of memory held. */
 size_t http_memory(const struct http *h);
 void http_shrink(struct http *h);

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "nfq-filter/bosh.h"
 #include "nfq-filter/detect.h"
+#include "nfq-filter/inspect_int.h"
 #include "nfq-filter/inspect_live.h"
 #include "nfq-filter/inspect_login.h"
 #include "nfq-filter/inspect_peer.h"
@@ -98,6 +100,7 @@ void inspection_free(struct inspection *i)
 		return;
 	if (i->number)
 		i->of->hooks.ended(i->of->hooks.arg, i);
+	bosh_free(i->bosh);
 	for (unsigned s = 0; s < FLOW_SIDES; s++) {
 		half_close(i, &i->half[s], STAGE_ENDED);
 		free(i->half[s].header.from);
@@ -114,7 +117,7 @@ static void note(struct inspection *i, enum flow_side side, const char *what)
 
 /* ---- what it is ---- */
 
-static void becomes_stream(struct inspection *i)
+void inspection_becomes_stream(struct inspection *i)
 {
 	i->speaks = SPEAKS_XMPP;
 	if (i->number)
@@ -124,7 +127,7 @@ static void becomes_stream(struct inspection *i)
 }
 
 /* Nobody reads this side further. */
-static void refuse(
+void inspection_refuse(
 	struct inspection *i, enum flow_side side, enum stream_error error, const char *reason)
 {
 	half_close(i, &i->half[side], STAGE_BAD);
@@ -146,7 +149,7 @@ static void becomes_other(struct inspection *i, enum flow_side side, enum inspec
 	if (speaks != SPEAKS_OTHER)
 		note(i, side, speaks == SPEAKS_TLS ? "tls" : "http");
 	if (unwelcome)
-		refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, unwelcome);
+		inspection_refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, unwelcome);
 }
 
 static int half_begin(struct inspection *i, enum flow_side side)
@@ -207,7 +210,7 @@ static void on_open(struct inspection *i, enum flow_side side, const struct stre
 {
 	struct inspect_half *h = &i->half[side];
 
-	becomes_stream(i);
+	inspection_becomes_stream(i);
 	h->opened = true;
 	keep_text(&h->header.from, header->from);
 	keep_text(&h->header.to, header->to);
@@ -223,23 +226,11 @@ static void on_open(struct inspection *i, enum flow_side side, const struct stre
 
 static int on_stanza(struct inspection *i, enum flow_side side, const struct stanza *st)
 {
-	struct inspect_half *h = &i->half[side];
-	struct subject subject;
-	struct verdict verdict;
-	struct inspect_verdict told = { .side = side, .subject = &subject, .verdict = &verdict };
-	int r;
+	const struct inspect_half *h = &i->half[side];
+	struct inspect_verdict told = { .side = side, .end = h->position - stream_rest(h->in).len };
 
-	login_stanza(i, side, st);
-	subject = peer_subject(i, side, st);
-	if ((r = judge_stanza(i->of->judge, i->of->policy, &subject, &verdict)) < 0)
-		return r;
-	h->stanzas++;
-	h->stanza_bytes += st->raw.len;
-	i->verdicts[verdict.kind]++;
-	told.end = h->position - stream_rest(h->in).len;
 	told.start = told.end - (st->raw.len < told.end ? st->raw.len : told.end);
-	i->of->hooks.judged(i->of->hooks.arg, i, &told);
-	return 0;
+	return inspection_judge(i, st, &told);
 }
 
 /* ---- turns of a stream ---- */
@@ -272,7 +263,8 @@ static void take_step(struct inspection *i, enum login_step step)
 		counts_add(i->of->counts, COUNT_STREAM_COMPRESSED, 1);
 		note(i, FLOW_SERVER, "compressed");
 		if (i->of->live && i->conf) {
-			refuse(i, FLOW_SERVER, STREAM_ERROR_POLICY_VIOLATION, "stream.compressed");
+			inspection_refuse(
+				i, FLOW_SERVER, STREAM_ERROR_POLICY_VIOLATION, "stream.compressed");
 			return;
 		}
 	}
@@ -326,16 +318,16 @@ static void on_bad(struct inspection *i, enum flow_side side, const struct strea
 		becomes_other(i, side, SPEAKS_OTHER);
 		return;
 	}
-	becomes_stream(i);
+	inspection_becomes_stream(i);
 	counts_add(i->of->counts, COUNT_STREAM_BAD, 1);
-	refuse(i, side, error, reason);
+	inspection_refuse(i, side, error, reason);
 }
 
 /* Its receiver may still read it, or not: nobody needs it. */
 static void refuse_behind(struct inspection *i, enum flow_side side, struct span rest)
 {
 	if (i->of->live && !live_is_white(rest))
-		refuse(i, side, STREAM_ERROR_BAD_FORMAT, "stream.after-close");
+		inspection_refuse(i, side, STREAM_ERROR_BAD_FORMAT, "stream.after-close");
 }
 
 static int half_event(struct inspection *i, enum flow_side side, struct stream_event *ev)
@@ -344,7 +336,7 @@ static int half_event(struct inspection *i, enum flow_side side, struct stream_e
 
 	if ((ev->kind == STREAM_STANZA || ev->kind == STREAM_ELEMENT) &&
 		live_must_encrypt(i, ev->stanza.root)) {
-		refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.required");
+		inspection_refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.required");
 		return 0;
 	}
 	switch (ev->kind) {
@@ -391,7 +383,8 @@ static int half_drain(struct inspection *i, enum flow_side side)
 	if (r == 0 && i->of->memory > i->of->memory_max && h->in) {
 		counts_add(i->of->counts, COUNT_STREAM_MEMORY, 1);
 		if (i->of->live)
-			refuse(i, side, STREAM_ERROR_RESOURCE_CONSTRAINT, "stream.memory");
+			inspection_refuse(
+				i, side, STREAM_ERROR_RESOURCE_CONSTRAINT, "stream.memory");
 		else
 			half_close(i, h, STAGE_BAD);
 	}
@@ -407,6 +400,20 @@ static int take_xml(struct inspection *i, enum flow_side side, struct span bytes
 	return r < 0 ? r : half_drain(i, side);
 }
 
+/* Where XMPP is served there may be BOSH in it. */
+static int becomes_http(struct inspection *i, enum flow_side side, struct span bytes)
+{
+	if (!detect_is_served(i->of->policy, i->server.port) || bosh_unwelcome(i)) {
+		becomes_other(i, side, SPEAKS_HTTP);
+		return 0;
+	}
+	i->speaks = SPEAKS_HTTP;
+	counts_add(i->of->counts, COUNT_STREAM_HTTP, 1);
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		half_close(i, &i->half[s], STAGE_HTTP);
+	return bosh_begin(i, side, bytes);
+}
+
 static int take_first(struct inspection *i, enum flow_side side, struct span bytes)
 {
 	int r;
@@ -420,8 +427,7 @@ static int take_first(struct inspection *i, enum flow_side side, struct span byt
 		becomes_other(i, side, SPEAKS_TLS);
 		return 0;
 	case DETECT_HTTP:
-		becomes_other(i, side, SPEAKS_HTTP);
-		return 0;
+		return becomes_http(i, side, bytes);
 	default:
 		becomes_other(i, side, SPEAKS_OTHER);
 		return 0;
@@ -442,23 +448,22 @@ static int take_middle(struct inspection *i, enum flow_side side, struct span by
 		return (r = half_begin(i, side)) < 0 ? r : take_xml(i, side, bytes);
 	}
 	if (i->speaks == SPEAKS_UNKNOWN) {
-		enum detect_kind kind = detect_first(bytes);
-
-		if (kind == DETECT_HTTP || kind == DETECT_TLS) {
-			becomes_other(i, side, kind == DETECT_TLS ? SPEAKS_TLS : SPEAKS_HTTP);
+		if (detect_is_http(bytes))
+			return becomes_http(i, side, bytes);
+		if (detect_first(bytes) == DETECT_TLS)
+			becomes_other(i, side, SPEAKS_TLS);
+		if (h->stage == STAGE_OPAQUE || detect_is_bosh(i->server.port))
 			return 0;
-		}
 	}
 	at = detect_stanza(bytes);
 	h->sought += at;
 	counts_add(i->of->counts, COUNT_STREAM_SKIPPED_BYTES, i->speaks == SPEAKS_XMPP ? at : 0);
 	if (at == bytes.len) {
-		if (h->sought > SEEK_MAX && i->speaks == SPEAKS_UNKNOWN &&
-			!is_expected(i))
+		if (h->sought > SEEK_MAX && i->speaks == SPEAKS_UNKNOWN && !is_expected(i))
 			becomes_other(i, side, SPEAKS_OTHER);
 		return 0;
 	}
-	becomes_stream(i);
+	inspection_becomes_stream(i);
 	h->picked_up = true;
 	counts_add(i->of->counts, COUNT_STREAM_PICKED_UP, 1);
 	if ((r = half_begin(i, side)) < 0 || (r = stream_push(h->in, header, strlen(header))) < 0)
@@ -501,6 +506,8 @@ int inspection_push(struct inspection *i, enum flow_side side, struct span bytes
 		return take_xml(i, side, bytes);
 	case STAGE_SEEK:
 		return take_middle(i, side, bytes);
+	case STAGE_HTTP:
+		return bosh_push(i->bosh, side, bytes, position);
 	case STAGE_ENDED:
 		refuse_behind(i, side, bytes);
 		return 0;
@@ -513,6 +520,8 @@ void inspection_gap(struct inspection *i, enum flow_side side)
 {
 	struct inspect_half *h = &i->half[side];
 
+	if (h->stage == STAGE_HTTP)
+		bosh_gap(i->bosh, side);
 	if (h->stage != STAGE_NEW && h->stage != STAGE_XML)
 		return;
 	if (h->in)
@@ -534,6 +543,8 @@ int inspection_end(struct inspection *i, enum flow_side side)
 	h->waits = h->said_sasl = false;
 	if (h->stage == STAGE_XML)
 		r = half_drain(i, side);
+	if (h->stage == STAGE_HTTP)
+		return bosh_end(i->bosh, side);
 	if (h->stage == STAGE_XML && stream_is_partial(h->in) && i->speaks == SPEAKS_XMPP) {
 		counts_add(i->of->counts, COUNT_STREAM_UNFINISHED, 1);
 		note(i, side, "unfinished");
@@ -545,6 +556,8 @@ int inspection_end(struct inspection *i, enum flow_side side)
 
 void inspection_shrink(struct inspection *i)
 {
+	if (i->bosh)
+		bosh_shrink(i->bosh);
 	for (unsigned s = 0; s < FLOW_SIDES; s++) {
 		if (!i->half[s].in)
 			continue;

@@ -22,6 +22,7 @@ enum inspect_speaks {
 enum inspect_stage {
 	STAGE_NEW, /* nothing seen yet */
 	STAGE_XML,
+	STAGE_HTTP,   /* bosh.c reads it */
 	STAGE_SEEK,   /* in the middle: looking for a stanza */
 	STAGE_OPAQUE, /* TLS, compressed, or none of ours: not looked at */
 	STAGE_BAD,    /* broke a rule of RFC 6120: not read further */
@@ -38,7 +39,7 @@ struct inspect_half {
 	uint64_t stanzas, stanza_bytes, bytes;
 	size_t memory;
 	enum mdns_known known; /* serverless: the name this side gives itself */
-	struct { /* of the header */
+	struct {               /* of the header */
 		char *from, *to;
 		const char *content_ns; /* static; NULL: none of XMPP's */
 	} header;
@@ -53,8 +54,8 @@ struct inspection {
 	const struct service *conf; /* NULL when no service of the policy fits */
 	const char *service;        /* name; never NULL */
 	struct xmpp_limits limits;  /* of its streams */
-	bool announced; /* its port was learned from multicast DNS */
-	bool between;   /* neither side is inside, or both are */
+	bool announced;             /* its port was learned from multicast DNS */
+	bool between;               /* neither side is inside, or both are */
 	bool midstream, starttls, compressed;
 	bool counted; /* stream management counts stanzas, in one direction at least */
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
@@ -66,7 +67,8 @@ struct inspection {
 	uint64_t first_ns;
 	uint64_t verdicts[VERDICT_KINDS];
 	struct inspect_half half[FLOW_SIDES];
-	void *user; /* of the hooks */
+	struct bosh *bosh; /* SPEAKS_HTTP */
+	void *user;        /* of the hooks */
 };
 
 struct inspect_verdict {
@@ -74,6 +76,7 @@ struct inspect_verdict {
 	const struct subject *subject;
 	const struct verdict *verdict;
 	uint64_t start, end; /* positions of the stanza's first byte and behind its last */
+	bool scattered;      /* other bytes stand between them: it cannot be overwritten */
 };
 
 struct inspect_hooks {
@@ -88,6 +91,9 @@ struct inspect_hooks {
 	void (*noted)(void *arg, struct inspection *i, enum flow_side side, const char *what);
 	/* The last of it. */
 	void (*ended)(void *arg, struct inspection *i);
+	/* May be NULL. Those bytes ought to stand there instead, if that can still be done. */
+	void (*rewrite)(void *arg, struct inspection *i, enum flow_side side, uint64_t position,
+		struct span bytes);
 };
 
 struct inspector {
@@ -96,8 +102,8 @@ struct inspector {
 	struct counts *counts;
 	struct inspect_hooks hooks;
 	struct mdns *mdns; /* borrowed; NULL: nothing is known of announcements */
-	bool live;       /* what cannot be read is refused, for nobody else will look at it */
-	uint64_t now_ns; /* set by the caller: of the packet */
+	bool live;         /* what cannot be read is refused, for nobody else will look at it */
+	uint64_t now_ns;   /* set by the caller: of the packet */
 	size_t memory, memory_max; /* of all streams */
 	/* What is protected, if told: who opens a connection from there to elsewhere is not the
 	 * peer. */
@@ -107,6 +113,7 @@ struct inspector {
 	} inside[INSPECT_NETS_MAX];
 	unsigned n_inside;
 	uint64_t streams;
+	struct bosh_table *bosh; /* borrowed; NULL: nothing is known of BOSH sessions */
 };
 
 /* NULL when out of memory. */

@@ -5,19 +5,20 @@
 #include "nfq-filter/inspect_live.h"
 
 #include <string.h>
+#include "nfq-filter/bosh.h"
 #include "nfq-filter/detect.h"
 #include "xmpp/ns.h"
 
 /* Live, a service lets through what it can read, and TLS where it may be. */
 const char *live_unwelcome(const struct inspection *i, enum inspect_speaks speaks)
 {
-	/* What somebody announced may be another's port: only what the policy names is held to it. */
-	if (!i->of->live || !i->conf ||
-		detect_service(i->of->policy, i->server.port) != i->conf)
+	/* What somebody announced may be another's port: only what the policy names is held to it.
+	 */
+	if (!i->of->live || !i->conf || detect_service(i->of->policy, i->server.port) != i->conf)
 		return NULL;
 	if (speaks == SPEAKS_TLS)
 		return i->conf->tls == TLS_NONE ? "tls.forbidden" : NULL;
-	return speaks == SPEAKS_HTTP ? "stream.http" : "stream.other";
+	return speaks == SPEAKS_HTTP ? bosh_unwelcome(i) : "stream.other";
 }
 
 /* Live, with "tls required": in the clear only what leads to TLS, and what ends a stream. */
@@ -41,6 +42,8 @@ uint64_t inspection_decided(const struct inspection *i, enum flow_side side)
 
 	if (h->stage == STAGE_OPAQUE)
 		return UINT64_MAX;
+	if (h->stage == STAGE_HTTP)
+		return bosh_decided(i->bosh, side);
 	return h->in ? h->position - stream_rest(h->in).len : h->position;
 }
 
@@ -53,6 +56,8 @@ bool inspection_is_unfinished(const struct inspection *i, enum flow_side side)
 	size_t tags = 0, allowed = 1;
 	bool maybe;
 
+	if (h->stage == STAGE_HTTP)
+		return bosh_is_unfinished(i->bosh, side);
 	if (rest.len == 0 || h->stage != STAGE_XML || (!h->waits && !h->after_proceed))
 		return true;
 	for (size_t n = 0; n < rest.len; n++) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "nfq-filter/announce.h"
+#include "nfq-filter/bosh_session.h"
 #include "nfq-filter/capture.h"
 #include "nfq-filter/detect.h"
 #include "nfq-filter/fragment.h"
@@ -360,8 +361,9 @@ static int replay_begin(struct replay *r)
 	r->inspector = (struct inspector){ .policy = r->policy,
 		.judge = judge_new(),
 		.counts = &r->counts,
-		.hooks = { r, on_judged, on_broken, on_noted, on_ended },
+		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL },
 		.memory_max = MEMORY_MAX,
+		.bosh = bosh_table_new(0),
 		.n_inside = r->options->n_inside };
 	memcpy(r->inspector.inside, r->options->inside, sizeof(r->inspector.inside));
 	r->capture = capture_new();
@@ -371,7 +373,7 @@ static int replay_begin(struct replay *r)
 	r->inspector.mdns = r->mdns = mdns_new();
 	r->announcer = announcer_new();
 	if (!r->inspector.judge || !r->capture || !r->fragments || !r->flows || !r->tally ||
-		!r->mdns || !r->announcer)
+		!r->mdns || !r->inspector.bosh || !r->announcer)
 		return -ENOMEM;
 	if (r->options->limit)
 		judge_watch_limit(r->inspector.judge, r->options->limit, on_key, r);
@@ -384,6 +386,7 @@ static void replay_end(struct replay *r)
 	flow_table_free(r->flows);
 	fragments_free(r->fragments);
 	capture_free(r->capture);
+	bosh_table_free(r->inspector.bosh);
 	judge_free(r->inspector.judge);
 	tally_free(r->tally);
 	announcer_free(r->announcer);

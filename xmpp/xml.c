@@ -24,11 +24,12 @@ void xml_fini(struct xml *x)
 
 void xml_restart(struct xml *x)
 {
-	bool authenticated = x->authenticated;
+	bool authenticated = x->authenticated, document = x->document;
 
 	xml_fini(x);
 	xml_init(x, x->limits);
 	x->authenticated = authenticated;
+	x->document = document;
 }
 
 enum xml_result xml_refuse(struct xml *x, enum stream_error error, const char *reason)

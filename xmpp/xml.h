@@ -33,6 +33,8 @@ struct xml {
 	const struct xmpp_limits *limits;
 	struct xml_scope *scope; /* NULL before the header */
 	bool authenticated;
+	bool document; /* the caller's: a header that is an empty-element tag is one, too... */
+	bool is_empty; /* ... and then there is no end tag to come */
 	uint8_t state; /* enum xml_state */
 
 	/* The event being read; offsets from its first byte, below what limits allow. */

@@ -114,11 +114,12 @@ static enum xml_result tag_end(struct xml *x, bool empty)
 	if (x->at != x->mark)
 		x->canonical = false;
 	if (!x->scope) {
-		if (empty)
+		if (empty && !x->document)
 			return xml_refuse(x, STREAM_ERROR_BAD_FORMAT, "stream.empty-header");
 		if ((r = xml_element_take(x, false)) != XML_AGAIN)
 			return r;
-		x->at++;
+		x->is_empty = empty;
+		x->at += empty ? 2 : 1;
 		x->state = S_TOP;
 		return XML_HEADER;
 	}
