@@ -33,11 +33,6 @@ enum packet_checksum {
 	CHECKSUM_WRONG,
 };
 
-struct endpoint {
-	struct peer_address address;
-	uint16_t port;
-};
-
 struct packet {
 	uint64_t time_ns; /* set by the caller */
 	struct endpoint src, dst;

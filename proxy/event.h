@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon is told: events in EVE shape, with the orders that only it can carry out. */
+/* What the daemon is told of a session: events in EVE shape, with the orders that only it can carry
+ * out. */
 #pragma once
 
+#include "door/scene.h"
 #include "proxy/session.h"
 
+/* The session as events, the quarantine and traces tell it; strings are borrowed. */
+struct scene event_scene(const struct session *s);
 /* A notable verdict. st may be NULL. */
 void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v);

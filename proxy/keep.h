@@ -5,14 +5,12 @@
 
 #include <stdbool.h>
 #include <jansson.h>
+#include "door/kept.h"
 #include "proxy/session.h"
 
 struct link;
 
-enum {
-	KEEP_XML_MAX = 64 * 1024, /* of one stanza; twice that in JSON still fits a line */
-	DELIVERY_STEPS = 3,
-};
+enum { DELIVERY_STEPS = 3 };
 
 /* Sends it to the daemon; its tree gets the addresses that the session knows, and a time stamp. 0;
  * ERR_LIMIT when it is too large or too many are under way; -ENOMEM. Nobody keeps it then. */

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "proxy/counters.h"
-#include "proxy/hub.h"
+#include "door/hub.h"
 #include "proxy/keep.h"
 #include "proxy/link_int.h"
 #include "proxy/sm.h"
@@ -88,6 +88,11 @@ void link_send(struct link *l, json_t *message)
 	json_decref(message);
 	if (r < 0)
 		log_warn("link send error=%s", err_text(r));
+}
+
+void link_answer(void *arg, json_t *message)
+{
+	link_send(arg, message);
 }
 
 /* ---- listeners ---- */
@@ -192,7 +197,8 @@ static void on_streams(struct link *l, int fd)
 		return;
 	}
 	if ((r = sm_open(fd)) < 0)
-		log_warn("stream management ledger error=%s: kept by this process alone", err_text(r));
+		log_warn("stream management ledger error=%s: kept by this process alone",
+			err_text(r));
 }
 
 static void on_start(struct link *l, json_t *msg)
@@ -344,7 +350,7 @@ int link_run(int fd, struct metrics *metrics)
 	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
 		(r = link_shadow_init(&l)) < 0 || (r = link_backends_init(&l)) < 0 ||
 		(r = link_retire_init(&l)) < 0 ||
-		(r = hub_new(&l.loop, &hub_handler, &l, &l.hub)) < 0 ||
+		(r = hub_new(&l.loop, &hub_handler, &l, counters.event_lost, &l.hub)) < 0 ||
 		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {
 		log_error("start error=%s", err_text(r));
 		return EXIT_FAILURE;

@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <uv.h>
 #include "ctl/link.h"
+#include "door/answer.h"
+#include "door/json.h"
 #include "proxy/worker.h"
 
 struct delivery;
@@ -28,7 +30,7 @@ struct link {
 	struct worker *workers[WORKER_THREADS_MAX];
 	unsigned n_workers, gone;
 	struct part_set parts; /* for the policy that follows */
-	struct load *loads; /* policies being compiled; the first one runs */
+	struct load *loads;    /* policies being compiled; the first one runs */
 	struct waiting *waiting;
 	struct gather *gathers;
 	struct delivery *deliveries;
@@ -43,21 +45,10 @@ struct link {
 	int status;
 };
 
-/* "" and 0 where the key is missing or of another type. */
-static inline const char *text_of(json_t *msg, const char *key)
-{
-	const char *text = json_string_value(json_object_get(msg, key));
-
-	return text ? text : "";
-}
-
-static inline json_int_t number_of(json_t *msg, const char *key)
-{
-	return json_integer_value(json_object_get(msg, key));
-}
-
 /* Takes message (may be NULL when out of memory). */
 void link_send(struct link *l, json_t *message);
+/* The same with the link as arg (struct answer_to). */
+void link_answer(void *arg, json_t *message);
 /* What a daemon never sends: the process ends. */
 void link_nonsense(struct link *l, const char *what);
 void link_stop(struct link *l, int status);
@@ -69,9 +60,6 @@ struct part_set link_take_parts(struct link *l);
 void link_on_policy(struct link *l, json_t *msg, int fd); /* takes fd */
 void link_on_list(struct link *l, json_t *msg);
 void link_on_limits(struct link *l, json_t *msg);
-/* What they do to a gear; 0 or a negative code. */
-int link_edit_list(struct gear *gear, json_t *msg);
-int link_set_limits(struct gear *gear, json_t *msg);
 /* An edit (borrowed) that a policy being compiled must get, too. */
 void link_remember(struct link *l, json_t *msg);
 void link_on_observed(struct link *l, json_t *msg);

@@ -12,7 +12,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"
-#include "rules/sketch.h"
 
 enum { SETTLE_MS = 1000, ROWS_A_MESSAGE = 200 };
 
@@ -25,25 +24,6 @@ struct gather {
 };
 
 /* ---- lists ---- */
-
-/* Borrowed spans into the message; malloc'd. */
-static struct span *link_entries(json_t *array, size_t *n)
-{
-	struct span *out;
-	json_t *entry;
-	size_t i;
-
-	*n = 0;
-	if (!(out = calloc(json_array_size(array) + 1, sizeof(*out))))
-		return NULL;
-	json_array_foreach(array, i, entry)
-	{
-		if (json_is_string(entry))
-			out[(*n)++] = (struct span){ json_string_value(entry),
-				json_string_length(entry) };
-	}
-	return out;
-}
 
 /* Compiling a large base takes seconds: beside the line, which has kills and answers to carry. */
 static void settle_work(uv_work_t *work)
@@ -79,17 +59,6 @@ static void link_on_settle(uv_timer_t *timer)
 		policy_unref(l->settling.data);
 }
 
-int link_edit_list(struct gear *gear, json_t *msg)
-{
-	size_t n_add, n_del;
-	cleanup_free struct span *add = link_entries(json_object_get(msg, "add"), &n_add);
-	cleanup_free struct span *del = link_entries(json_object_get(msg, "del"), &n_del);
-
-	if (!add || !del)
-		return -ENOMEM;
-	return policy_list_edit(gear->policy, text_of(msg, "set"), add, n_add, del, n_del);
-}
-
 void link_on_list(struct link *l, json_t *msg)
 {
 	json_t *answer;
@@ -100,7 +69,7 @@ void link_on_list(struct link *l, json_t *msg)
 		return;
 	}
 	link_remember(l, msg);
-	r = link_edit_list(l->gear, msg);
+	r = answer_edit_list(l->gear->policy, msg);
 	answer = json_pack(
 		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
 	if (answer && r < 0)
@@ -113,38 +82,6 @@ void link_on_list(struct link *l, json_t *msg)
 
 /* ---- limits ---- */
 
-/* The entry's rate for that limit; NULL if there is none. */
-static const struct limit_rate *limit_of(json_t *set, const char *name, struct limit_rate *rate)
-{
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(set, i, entry)
-	{
-		json_int_t period = number_of(entry, "period_ns"),
-			   tolerance = number_of(entry, "tolerance_ns");
-
-		if (strcmp(text_of(entry, "name"), name) != 0 || period < 1 || tolerance < period)
-			continue;
-		*rate = (struct limit_rate){ (uint64_t)period, (uint64_t)tolerance };
-		return rate;
-	}
-	return NULL;
-}
-
-/* What is not named is as the policy says. */
-int link_set_limits(struct gear *gear, json_t *msg)
-{
-	json_t *set = json_object_get(msg, "set");
-	const struct limit_info *all;
-	struct limit_rate rate;
-	size_t n = policy_limits(gear->policy, &all);
-
-	for (size_t i = 0; i < n; i++)
-		policy_limit_set(gear->policy, all[i].name, limit_of(set, all[i].name, &rate));
-	return 0;
-}
-
 void link_on_limits(struct link *l, json_t *msg)
 {
 	if (!l->gear || !json_is_array(json_object_get(msg, "set"))) {
@@ -152,30 +89,16 @@ void link_on_limits(struct link *l, json_t *msg)
 		return;
 	}
 	link_remember(l, msg);
-	link_set_limits(l->gear, msg);
+	answer_set_limits(l->gear->policy, msg);
 	link_send(l,
 		json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok", 1));
 }
 
-/* A message a limit: each may be some kilobytes. */
 void link_on_observed(struct link *l, json_t *msg)
 {
-	json_int_t seq = number_of(msg, "seq");
-	const struct limit_info *all;
-	struct sketch_counts ended, running;
-	size_t n = l->gear ? policy_limits(l->gear->policy, &all) : 0;
+	struct answer_to to = { l, link_answer };
 
-	for (size_t i = 0; i < n; i++) {
-		policy_limit_observed(l->gear->policy, i, &ended, &running);
-		if (ended.peers + running.peers == 0)
-			continue;
-		link_send(l,
-			json_pack("{s:s, s:I, s:[{s:s, s:s, s:o, s:o}], s:b}", "m", "observed",
-				"seq", seq, "rows", "name", all[i].name, "key", all[i].key, "ended",
-				sketch_json(&ended), "running", sketch_json(&running), "more", 1));
-	}
-	link_send(l,
-		json_pack("{s:s, s:I, s:[], s:b}", "m", "observed", "seq", seq, "rows", "more", 0));
+	answer_observed(l->gear ? l->gear->policy : NULL, msg, &to);
 }
 
 /* ---- kill, sessions ---- */

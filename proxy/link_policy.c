@@ -93,8 +93,7 @@ static int load_replay(struct load *load)
 
 	json_array_foreach(load->said, i, msg)
 	{
-		int r = strcmp(text_of(msg, "m"), "list") == 0 ? link_edit_list(load->gear, msg)
-							       : link_set_limits(load->gear, msg);
+		int r = answer_again(load->gear->policy, msg);
 
 		/* A list that the next policy has not: nothing is to be edited. */
 		if (r < 0 && r != ERR_NOTFOUND)

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"
-#include "proxy/registry.h"
+#include "door/registry.h"
 
 enum { COUNT_MS = 1000 };
 #define RETIRE_MS_MAX ((json_int_t)366 * 86400000)

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/counters.h"
-#include "proxy/registry.h"
+#include "door/registry.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 

@@ -5,6 +5,7 @@
  * table by direction and name, edited where they would not be true through a proxy, and passed on.
  * Closing is half by half, as RFC 6120 4.4 wants it. Nonzas are not judged: what they may do is
  * fixed here. It never turns a verdict into an act. */
+#include "proxy/event.h"
 #include "proxy/relay.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include "proxy/apply.h"
 #include "proxy/counters.h"
 #include "proxy/features.h"
-#include "proxy/follow.h"
+#include "door/follow.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -118,6 +119,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	const struct stanza *st = &ev->stanza;
 	struct subject subject;
 	struct verdict v;
+	struct scene scene;
 	unsigned who = 0; /* follow this session */
 	bool resent;
 	int r;
@@ -148,11 +150,15 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 		return;
 	subject = relay_subject(s, direction, st);
 	subject.resent = resent;
-	if (s->worker->follows.n > 0)
-		who = follow_begin(s, st);
+	if (s->worker->follows.n > 0) {
+		scene = event_scene(s);
+		who = follow_begin(&s->worker->follows, s->worker->judge, uv_now(&s->worker->loop),
+			&scene, st);
+	}
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
 	if (who)
-		follow_end(s, who, direction, st, &v, r);
+		follow_end(&s->worker->follows, s->worker->judge, s->worker->hub, who, direction,
+			&scene, st, &v, r);
 	if (s->worker->shadow && r == 0)
 		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
 	if (r == 0 && resent)

@@ -18,7 +18,7 @@
 #include "proxy/counters.h"
 #include "proxy/features.h"
 #include "proxy/login.h"
-#include "proxy/registry.h"
+#include "door/registry.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
 #include "proxy/worker.h"

@@ -14,7 +14,7 @@
 #include "proxy/counters.h"
 #include "proxy/leg.h"
 #include "proxy/login.h"
-#include "proxy/registry.h"
+#include "door/registry.h"
 #include "proxy/relay.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"

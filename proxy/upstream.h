@@ -6,11 +6,6 @@
 #include <stdint.h>
 #include "rules/rules.h"
 
-struct endpoint {
-	struct peer_address address;
-	uint16_t port;
-};
-
 /* The client's address and where it wanted to go, of an accepted socket. own is the listener's
  * bound port; dialled the port peers dial. *intercepted false: it came straight to our own port. 0
  * or -errno. */

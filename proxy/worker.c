@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "proxy/hub.h"
+#include "door/hub.h"
 #include "proxy/keep.h"
 #include "proxy/listen.h"
 #include "proxy/session.h"
@@ -131,10 +131,10 @@ static void worker_do(struct worker *w, struct order *o)
 		worker_do_sessions(w, o->seq);
 		break;
 	case ORDER_FOLLOW:
-		follow_add(w, o->follow);
+		follow_add(&w->follows, o->follow, uv_now(&w->loop));
 		break;
 	case ORDER_UNFOLLOW:
-		follow_remove(w, o->seq);
+		follow_remove(&w->follows, o->seq);
 		break;
 	case ORDER_SHADOW:
 		worker_do_shadow(w, o->shadow);
@@ -232,7 +232,7 @@ static void worker_on_tick(uv_timer_t *tick)
 		else
 			session_tick(s, now);
 	}
-	follow_tick(w, now);
+	follow_tick(&w->follows, now);
 	worker_trim(w, n);
 	listener_resume(w);
 	if (w->index == 0 && ++w->ticks % SM_BEAT_TICKS == 0)
@@ -306,7 +306,7 @@ void worker_join(struct worker *w)
 		shadow_unref(o->shadow);
 		free(o);
 	}
-	follow_fini(w);
+	follow_fini(&w->follows);
 	worker_do_shadow(w, NULL);
 	judge_free(w->judge);
 	gear_unref(w->gear);

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <uv.h>
-#include "proxy/follow.h"
+#include "door/follow.h"
 #include "proxy/gear.h"
 #include "rules/rules.h"
 

@@ -26,6 +26,11 @@ struct peer_address {
 	uint8_t bytes[16]; /* IPv6, or IPv4-mapped IPv6 (::ffff:a.b.c.d); all zero: unknown */
 };
 
+struct endpoint {
+	struct peer_address address;
+	uint16_t port;
+};
+
 enum direction { DIRECTION_IN /* from the peer towards what we protect */, DIRECTION_OUT };
 
 /* A login that failed; or, of a session that has logged in, how many had failed by then. */

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include "proxy/apply.h"
 #include "proxy/counters.h"
-#include "proxy/hub.h"
+#include "door/hub.h"
 #include "proxy/keep.h"
 #include "proxy/leg.h"
 #include "proxy/worker.h"
@@ -296,7 +296,7 @@ static void kept_is_told_to_the_daemon(void **state)
 	static const struct hub_handler handler = { .on_event = on_message };
 	struct fixture *f = *state;
 
-	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, &f->worker.hub), 0);
+	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
 	f->v.kind = VERDICT_QUARANTINE;
 	f->v.rule = "r";
 	apply(f, &f->s.client, "<message to='A@b'><body>x &amp; y</body></message>");
@@ -342,7 +342,7 @@ static void what_cannot_be_kept_is_not_lost_in_silence(void **state)
 	/* Nobody takes it. */
 	apply(f, &f->s.client, "<message to='a@b' id='1'><body>x</body></message>");
 	assert_non_null(strstr(queued(&f->s.client), "resource-constraint"));
-	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, &f->worker.hub), 0);
+	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
 	snprintf(large, sizeof(large), "<message to='a@b' id='1'><body>%0*d</body></message>",
 		KEEP_XML_MAX, 7);
 	apply(f, &f->s.client, large);

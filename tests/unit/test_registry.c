@@ -1,4 +1,4 @@
-/* link: proxy */
+/* link: door */
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Ceilings and accounts by address; a /64 is one client. */
 #include <setjmp.h>
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "proxy/registry.h"
+#include "door/registry.h"
 
 static struct peer_address at(const char *text)
 {

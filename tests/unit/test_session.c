@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include "base/clock.h"
 #include "proxy/counters.h"
-#include "proxy/registry.h"
+#include "door/registry.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 #include "tests/unit/gear_of.h"

@@ -3,7 +3,7 @@
  * that a ban would hit others). In: sessions that come, log in and go. Out: counts. Sharded by
  * address, a mutex a shard; an entry lives as long as sessions of its address do, so its size is
  * bounded by the sessions' ceiling. It never decides: the callers do. */
-#include "proxy/registry.h"
+#include "door/registry.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <jansson.h>
 #include <uv.h>
+#include "base/metrics.h"
 
 struct hub;
 
@@ -23,7 +24,9 @@ struct hub_handler {
 	void (*on_empty)(void *arg);
 };
 
-int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, struct hub **out);
+/* lost counts what was thrown away. */
+int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, metric *lost,
+	struct hub **out);
 /* Closes its handle; memory goes when the loop has run once more. No thread may use it any longer.
  */
 void hub_free(struct hub *h);

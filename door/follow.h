@@ -4,12 +4,10 @@
 
 #include <stdbool.h>
 #include <jansson.h>
-#include "rules/rules.h"
+#include "door/hub.h"
+#include "door/scene.h"
 #include "rules/trace.h"
 #include "xmpp/stream.h"
-
-struct session;
-struct worker;
 
 enum {
 	FOLLOWS_MAX = 4,
@@ -41,13 +39,17 @@ struct follows {
 };
 
 /* Takes f. One too many is freed. */
-void follow_add(struct worker *w, struct follow *f);
-void follow_remove(struct worker *w, json_int_t id);
+void follow_add(struct follows *fs, struct follow *f, uint64_t now_ms);
+void follow_remove(struct follows *fs, json_int_t id);
 /* Forgets those whose time is over. */
-void follow_tick(struct worker *w, uint64_t now_ms);
-void follow_fini(struct worker *w);
+void follow_tick(struct follows *fs, uint64_t now_ms);
+void follow_fini(struct follows *fs);
+/* "trace" of ctl/link.h into f; false when it makes no sense. */
+bool follow_take(struct follow *f, json_t *msg);
 /* Before a judgement: is anyone interested? A bit for each; the judge traces then. */
-unsigned follow_begin(struct session *s, const struct stanza *st);
+unsigned follow_begin(struct follows *fs, struct judge *judge, uint64_t now_ms,
+	const struct scene *s, const struct stanza *st);
 /* After it: tells them. code is of judge_stanza. */
-void follow_end(struct session *s, unsigned who, enum direction direction, const struct stanza *st,
+void follow_end(struct follows *fs, struct judge *judge, struct hub *hub, unsigned who,
+	enum direction direction, const struct scene *s, const struct stanza *st,
 	const struct verdict *v, int code);

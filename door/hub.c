@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From the worker threads to the main thread: between event.c and link.c.
+/* From the worker threads to the main thread: between eve.c and link.c of a door.
  * In: JSON messages from any thread. Out: the same on the main loop, in order. The queue is bounded
  * by count; a flood of events costs events, never memory and never a worker's time: senders do not
  * wait. It knows nothing of what the messages mean. */
-#include "proxy/hub.h"
+#include "door/hub.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include "proxy/counters.h"
 
 enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ROWS, HUB_DELIVERY, HUB_GONE, HUB_EMPTY };
 
@@ -26,6 +25,7 @@ struct hub {
 	size_t events, keeps;
 	const struct hub_handler *handler;
 	void *arg;
+	metric *lost;
 };
 
 static void hub_deliver(struct hub *h, struct hub_item *item)
@@ -76,7 +76,8 @@ static void hub_on_async(uv_async_t *async)
 	}
 }
 
-int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, struct hub **out)
+int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, metric *lost,
+	struct hub **out)
 {
 	struct hub *h = calloc(1, sizeof(*h));
 	int r;
@@ -86,6 +87,7 @@ int hub_new(uv_loop_t *main_loop, const struct hub_handler *handler, void *arg, 
 	h->last = &h->first;
 	h->handler = handler;
 	h->arg = arg;
+	h->lost = lost;
 	h->async.data = h;
 	pthread_mutex_init(&h->lock, NULL);
 	if ((r = uv_async_init(main_loop, &h->async, hub_on_async)) < 0) {
@@ -137,7 +139,7 @@ static bool hub_put(struct hub *h, enum hub_kind kind, json_int_t seq, json_t *j
 		uv_async_send(&h->async);
 		return true;
 	}
-	metric_add(counters.event_lost, 1);
+	metric_add(h->lost, 1);
 	json_decref(json);
 	free(item);
 	return false;

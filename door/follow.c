@@ -3,28 +3,24 @@
  * or a session; then every stanza, of which those that belong to it are judged with a trace. Out:
  * messages of ctl/link.h with each rule and test, so many a second and no more. With nobody to
  * follow it is one comparison a stanza. It changes no verdict. */
-#include "proxy/follow.h"
+#include "door/follow.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "proxy/hub.h"
-#include "proxy/session.h"
-#include "proxy/worker.h"
+#include "door/json.h"
 #include "xmpp/jid.h"
 
 /* ---- who ---- */
 
-void follow_add(struct worker *w, struct follow *f)
+void follow_add(struct follows *fs, struct follow *f, uint64_t now_ms)
 {
-	struct follows *fs = &w->follows;
-
 	if (fs->n == FOLLOWS_MAX) {
 		free(f);
 		return;
 	}
-	f->until_ms = uv_now(&w->loop) + f->ms;
+	f->until_ms = now_ms + f->ms;
 	fs->all[fs->n++] = f;
 }
 
@@ -34,36 +30,32 @@ static void follow_drop(struct follows *fs, unsigned i)
 	fs->all[i] = fs->all[--fs->n];
 }
 
-void follow_remove(struct worker *w, json_int_t id)
+void follow_remove(struct follows *fs, json_int_t id)
 {
-	struct follows *fs = &w->follows;
-
 	for (unsigned i = fs->n; i-- > 0;)
 		if (fs->all[i]->id == id)
 			follow_drop(fs, i);
 }
 
-void follow_tick(struct worker *w, uint64_t now_ms)
+void follow_tick(struct follows *fs, uint64_t now_ms)
 {
-	struct follows *fs = &w->follows;
-
 	for (unsigned i = fs->n; i-- > 0;)
 		if (now_ms >= fs->all[i]->until_ms)
 			follow_drop(fs, i);
 }
 
-void follow_fini(struct worker *w)
+void follow_fini(struct follows *fs)
 {
-	while (w->follows.n)
-		follow_drop(&w->follows, 0);
-	trace_reset(&w->follows.trace);
+	while (fs->n)
+		follow_drop(fs, 0);
+	trace_reset(&fs->trace);
 }
 
 /* The session's own stanzas, and those from or to it on other people's sessions. */
-static bool follow_wants(const struct follow *f, const struct session *s, const struct stanza *st)
+static bool follow_wants(const struct follow *f, const struct scene *s, const struct stanza *st)
 {
 	if (f->session)
-		return (uint64_t)f->session == s->serial;
+		return (uint64_t)f->session == s->session;
 	if (f->by_address)
 		return address_in(&f->address, f->prefix_len, &s->peer.address);
 	return jid_is_named(f->jid, s->jid) ||
@@ -84,10 +76,9 @@ static bool follow_has_room(struct follow *f, uint64_t now_ms)
 	return false;
 }
 
-unsigned follow_begin(struct session *s, const struct stanza *st)
+unsigned follow_begin(struct follows *fs, struct judge *judge, uint64_t now, const struct scene *s,
+	const struct stanza *st)
 {
-	struct follows *fs = &s->worker->follows;
-	uint64_t now = uv_now(&s->worker->loop);
 	unsigned who = 0;
 
 	fs->trace.content = false;
@@ -102,7 +93,7 @@ unsigned follow_begin(struct session *s, const struct stanza *st)
 	if (!who)
 		return 0;
 	trace_reset(&fs->trace);
-	judge_follow(s->worker->judge, &fs->trace);
+	judge_follow(judge, &fs->trace);
 	return who;
 }
 
@@ -128,8 +119,8 @@ static void set_text(json_t *o, const char *key, const char *text)
 		json_object_set_new(o, key, value);
 }
 
-static json_t *event_make(const struct session *s, enum direction direction,
-	const struct stanza *st, const struct verdict *v, int code)
+static json_t *event_make(const struct scene *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v, int code)
 {
 	char now[40], address[64];
 	json_t *event;
@@ -137,10 +128,9 @@ static json_t *event_make(const struct session *s, enum direction direction,
 	clock_format_wall(clock_wall_ms(), now, sizeof(now));
 	address_format(&s->peer.address, address, sizeof(address));
 	event = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:o}", "timestamp", now, "session",
-		(json_int_t)s->serial, "service", s->service->conf.name, "address", address,
-		"direction", direction == DIRECTION_IN ? "in" : "out", "kind",
-		stanza_kind_text(st->kind), "size", (json_int_t)st->raw.len, "verdict",
-		verdict_json(v, code));
+		(json_int_t)s->session, "service", s->service, "address", address, "direction",
+		direction == DIRECTION_IN ? "in" : "out", "kind", stanza_kind_text(st->kind),
+		"size", (json_int_t)st->raw.len, "verdict", verdict_json(v, code));
 	if (!event)
 		return NULL;
 	set_text(event, "jid", s->jid);
@@ -169,12 +159,11 @@ static void event_add_steps(json_t *event, const struct trace *t, bool bodies)
 	json_object_set_new(event, "cut", json_boolean(cut));
 }
 
-void follow_end(struct session *s, unsigned who, enum direction direction, const struct stanza *st,
+void follow_end(struct follows *fs, struct judge *judge, struct hub *hub, unsigned who,
+	enum direction direction, const struct scene *s, const struct stanza *st,
 	const struct verdict *v, int code)
 {
-	struct follows *fs = &s->worker->follows;
-
-	judge_follow(s->worker->judge, NULL);
+	judge_follow(judge, NULL);
 	for (unsigned i = 0; i < fs->n; i++) {
 		struct follow *f = fs->all[i];
 		json_t *event;
@@ -186,9 +175,32 @@ void follow_end(struct session *s, unsigned who, enum direction direction, const
 			json_object_set_new(event, "lost", json_integer(f->lost));
 		f->lost = 0;
 		if (json_dumpb(event, NULL, 0, JSON_COMPACT) <= FOLLOW_BYTES_MAX)
-			hub_event(s->worker->hub, json_pack("{s:s, s:I, s:O}", "m", "trace",
-							  "trace", f->id, "event", event));
+			hub_event(hub, json_pack("{s:s, s:I, s:O}", "m", "trace", "trace", f->id,
+					       "event", event));
 		json_decref(event);
 	}
 	trace_reset(&fs->trace);
+}
+
+/* ---- being asked ---- */
+
+bool follow_take(struct follow *f, json_t *msg)
+{
+	const char *address = text_of(msg, "address"), *jid = text_of(msg, "jid");
+	json_int_t ms = number_of(msg, "ms");
+
+	f->id = number_of(msg, "trace");
+	f->session = number_of(msg, "session");
+	f->bodies = json_is_true(json_object_get(msg, "bodies"));
+	f->by_address = *address != '\0';
+	if (ms < 1 || ms > FOLLOW_MS_MAX || strlen(jid) > FOLLOW_JID_MAX)
+		return false;
+	f->ms = (uint64_t)ms;
+	strcpy(f->jid, jid);
+	if (!f->by_address)
+		return *jid || f->session > 0;
+	if (address_parse_prefix(span_of(address), &f->address, &f->prefix_len) == 0)
+		return true;
+	f->prefix_len = 128;
+	return address_parse(span_of(address), &f->address) == 0;
 }
