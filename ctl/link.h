@@ -46,6 +46,8 @@
  *             since the last time (said once), and the one that is not; the last has "more":false
  *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected
  *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
+ *   serverless {"m","add":[{"address","port","ttl_ms"}],"del":[{"address","port"}]}  where streams without a
+ *             server are taken, as multicast DNS tells, and no longer; at most LINK_SERVERLESS of both (mdns_tell)
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
  *             address at this moment
@@ -63,5 +65,8 @@ enum { LINK_SM_SLOT = 2560, LINK_SM_VERSION = 1 };
 /* Daemon's ceiling for a line from a worker; worker's for a line from the daemon. */
 enum { LINK_LINE_FROM_WORKER = 256 * 1024, LINK_LINE_FROM_DAEMON = 16 * 1024 * 1024,
 	LINK_QUEUE = 32 * 1024 * 1024 };
+
+/* Pairs in a message, and the longest time to live that is believed. */
+enum { LINK_SERVERLESS = 128, LINK_SERVERLESS_TTL_MS = 2 * 3600 * 1000 + 1 };
 
 /* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"} */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Between the inspector's child and ctl/kernel.c. Pairs of address and port that multicast DNS told
  * of come in with their time to live, and are here for as long, in the daemon's memory: the truth
- * of which the kernel's sets are a copy. It speaks with nobody. */
+ * of which the kernel's sets are a copy. A child's message is taken whole or not at all: it read
+ * what strangers sent, and may be theirs. It speaks with nobody. */
 #include "ctl/serverless.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "ctl/link.h"
 
 static size_t find(const struct serverless *s, const struct nft_pair *pair)
 {
@@ -77,4 +79,48 @@ void serverless_fini(struct serverless *s)
 	free(s->all);
 	free(s->ends_ms);
 	*s = (struct serverless){ 0 };
+}
+
+/* ---- from a child ---- */
+
+static bool take_pair(const json_t *row, bool add, struct nft_pair *out)
+{
+	const char *address = json_string_value(json_object_get(row, "address"));
+	const json_t *port = json_object_get(row, "port"), *ttl = json_object_get(row, "ttl_ms");
+
+	if (!address || !json_is_integer(port) || json_integer_value(port) < 1 ||
+		json_integer_value(port) > UINT16_MAX ||
+		address_parse(span_of(address), &out->address) < 0)
+		return false;
+	out->port = (uint16_t)json_integer_value(port);
+	out->left_ms = 0;
+	if (!add)
+		return !ttl;
+	if (!json_is_integer(ttl) || json_integer_value(ttl) < 1 ||
+		json_integer_value(ttl) > LINK_SERVERLESS_TTL_MS)
+		return false;
+	out->left_ms = (uint64_t)json_integer_value(ttl);
+	return true;
+}
+
+int serverless_take(const json_t *message,
+	void (*note)(void *arg, const struct peer_address *address, uint16_t port, uint64_t ttl_ms),
+	void *arg)
+{
+	const json_t *lists[] = { json_object_get(message, "del"),
+		json_object_get(message, "add") };
+	struct nft_pair pairs[LINK_SERVERLESS];
+	size_t n = 0, at;
+	json_t *row;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (lists[i] && !json_is_array(lists[i]))
+			return ERR_PROTO;
+		json_array_foreach(lists[i], at,
+			row) if (n == LINK_SERVERLESS ||
+				 !take_pair(row, i == 1, &pairs[n++])) return ERR_PROTO;
+	}
+	for (size_t i = 0; i < n; i++)
+		note(arg, &pairs[i].address, pairs[i].port, pairs[i].left_ms);
+	return 0;
 }

@@ -3,6 +3,7 @@
  * the kernel's sets can be filled again. */
 #pragma once
 
+#include <jansson.h>
 #include "ctl/nft.h"
 
 enum { SERVERLESS_MAX = 4096 };
@@ -21,3 +22,8 @@ int serverless_note(
  * stay. */
 size_t serverless_refresh(struct serverless *s, uint64_t now_ms);
 void serverless_fini(struct serverless *s);
+/* The message "serverless" of ctl/link.h: note is called for each pair, with ttl_ms 0 for those
+ * that are gone. ERR_PROTO, and nothing is noted, when it is not as it should be. */
+int serverless_take(const json_t *message,
+	void (*note)(void *arg, const struct peer_address *address, uint16_t port, uint64_t ttl_ms),
+	void *arg);
