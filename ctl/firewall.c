@@ -355,7 +355,7 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 			 "is undone.\n"
 			 "table inet " FIREWALL_TABLE " {\n")) < 0 ||
 		(r = format_sets(daemon, out)) < 0 ||
-		(r = firewall_queue_sets(services, n, out)) < 0 ||
+		(r = firewall_queue_sets(services, n, daemon, out)) < 0 ||
 		(r = format_early(services, n, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
 		(r = format_answers(services, n, daemon, out)) < 0 ||

@@ -121,10 +121,20 @@ static int format_services(const struct service *services, size_t n, struct buf 
 
 /* ---- serverless ---- */
 
-int firewall_queue_sets(const struct service *services, size_t n, struct buf *out)
+int firewall_queue_sets(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out)
 {
-	if (!find_serverless(services, n))
-		return 0;
+	int r = 0;
+
+	if (daemon->inspect.bridge && firewall_inspects(services, n))
+		r = buf_puts(out,
+			"\t# These bridges hand over what they forward as long as the table "
+			"stands.\n"
+			"\tset " FIREWALL_BRIDGES " {\n"
+			"\t\ttype ifname\n"
+			"\t}\n");
+	if (r < 0 || !find_serverless(services, n))
+		return r;
 	return buf_puts(out, "\t# Where _presence._tcp is, as mDNS tells.\n"
 			     "\tset serverless4 {\n"
 			     "\t\ttype ipv4_addr . inet_service\n"

@@ -8,8 +8,13 @@
 #define FIREWALL_QUEUE_CLOSED "queue_closed"
 #define FIREWALL_QUEUE_OPEN   "queue_open" /* passes by while nobody listens */
 
-/* Sets for what mDNS tells of, where a service is serverless. 0 or a negative code. */
-int firewall_queue_sets(const struct service *services, size_t n, struct buf *out);
+/* The set that remembers which bridges were told to hand over their packets (ctl/bridges.c). */
+#define FIREWALL_BRIDGES "bridges"
+
+/* Sets for bridges, and for what mDNS tells of, where a service is serverless. 0 or a negative
+ * code. */
+int firewall_queue_sets(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out);
 /* The chains; nothing without a service of mode inspect. As firewall_format. */
 int firewall_queue_format(const struct service *services, size_t n,
 	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/mirror.h"
 #include "ctl/route.h"
@@ -41,6 +42,7 @@ struct kernel {
 	unsigned closing, turns;
 	int error; /* of the last attempt; 0: all is as it should be */
 	char error_text[200];
+	int bridges_error;
 	struct serverless serverless;
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
@@ -96,6 +98,20 @@ static void kernel_note(struct kernel *k, const char *what, int code, const char
 		log_error("event=kernel error=\"%s\"", k->error_text);
 }
 
+static bool is_inspecting(const struct policy *p)
+{
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(p, &n);
+	return firewall_inspects(services, n);
+}
+
+static bool judges_bridges(const struct policy *p)
+{
+	return policy_daemon(p)->inspect.bridge && is_inspecting(p);
+}
+
 static int load_table(struct kernel *k, const struct policy *p)
 {
 	const struct daemon_options *d = policy_daemon(p);
@@ -108,6 +124,8 @@ static int load_table(struct kernel *k, const struct policy *p)
 	services = policy_services(p, &n);
 	buf_init(&text, 0);
 	r = firewall_format(services, n, d, &k->host, &text);
+	if (r == 0 && !judges_bridges(p))
+		bridges_off(k->nft);
 	if (r == 0)
 		r = buf_string(&text) ? nft_load(k->nft, buf_string(&text), &error) : -ENOMEM;
 	buf_fini(&text);
@@ -118,6 +136,16 @@ static int load_table(struct kernel *k, const struct policy *p)
 			  service_queues(&d->inspect, k->host.cores))) < 0)
 		kernel_note(k, "packets cannot be queued", r, NULL);
 	return r;
+}
+
+/* What it cannot do is no reason to go without the rest. */
+static void load_bridges(struct kernel *k)
+{
+	int r = judges_bridges(k->policy) ? bridges_on(k->nft) : 0;
+
+	if (r != k->bridges_error && r < 0)
+		log_warn("event=bridges error=\"%s\"", err_text(r));
+	k->bridges_error = r;
 }
 
 static int load_routes(struct kernel *k, const struct policy *p)
@@ -155,6 +183,7 @@ static int kernel_restore(struct kernel *k)
 	if ((r = load_table(k, k->policy)) < 0 || (r = fill_sets(k)) < 0 ||
 		(r = load_routes(k, k->policy)) < 0)
 		return r;
+	load_bridges(k);
 	k->error = 0;
 	k->loaded = true;
 	k->count_took_ms = 0;
@@ -207,6 +236,8 @@ static void on_timer(uv_timer_t *timer)
 	if (lost || k->touched || k->error < 0 ||
 		(++k->turns % KERNEL_LOOK_TURNS == 0 && nft_state(k->nft) != NFT_STATE_INTACT))
 		kernel_reconcile(k, lost);
+	else
+		load_bridges(k); /* new ones */
 	watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
 }
 
@@ -331,6 +362,7 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 
 	uv_poll_stop(&k->poll);
 	uv_timer_stop(&k->timer);
+	bridges_off(k->nft);
 	if ((r = nft_unload(k->nft, &error)) < 0)
 		buf_putf(why, "%s\n", error ? error : err_text(r));
 	else if ((r = route_remove(firewall_mark_local(d), d->route_table)) < 0)
@@ -509,15 +541,6 @@ json_t *kernel_status(struct kernel *k)
 		k ? (json_int_t)k->restored : 0);
 }
 
-static bool is_inspecting(const struct policy *p)
-{
-	const struct service *services;
-	size_t n;
-
-	services = policy_services(p, &n);
-	return firewall_inspects(services, n);
-}
-
 void kernel_attention(const struct kernel *k, json_t *lines)
 {
 	if (k->error < 0)
@@ -527,6 +550,11 @@ void kernel_attention(const struct kernel *k, json_t *lines)
 			json_string("this kernel cannot queue packets: services of mode inspect "
 				    "are dropped, or pass by where they fail open (xmppwallctl "
 				    "firewall check)"));
+	if (k->policy && k->bridges_error < 0)
+		json_array_append_new(lines,
+			json_sprintf("bridged packets are not judged: %s%s",
+				err_text(k->bridges_error),
+				k->bridges_error == -EOPNOTSUPP ? " (modprobe br_netfilter)" : ""));
 	if (!k->policy)
 		json_array_append_new(lines,
 			json_string(

@@ -179,10 +179,12 @@ static void test_settings(void **state)
 
 	(void)state;
 	d.inspect.midstream = true;
+	d.inspect.bridge = true;
 	d.inspect.queues = 1;
 	d.inspect.queue = 7;
 	text = text_with(&s, 1, &d, FIREWALL_QUEUE_NATIVE);
 	assert_lacks(text, "ct state new");
+	assert_holds(text, "set bridges {\n\t\ttype ifname\n");
 	assert_holds(text, "counter queue to 7\n");
 	assert_holds(text, "# service x_};_flush_ruleset,");
 	free(text);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* For the tests: the table of the firewall without its daemon, in the network namespace of the
- * caller. firewall_load [-o] [-m] [-l] [-q QUEUES] [-a ADDRESS]... PORT... loads it for one service
- * of mode inspect (-o fails open, -m takes connections up in the middle, -l is serverless); with -p
- * it prints the iptables script instead, with -u it takes the table away. Says how this kernel
- * queues. */
+ * caller. firewall_load [-o] [-m] [-l] [-b] [-q QUEUES] [-a ADDRESS]... PORT... loads it for one
+ * service of mode inspect (-o fails open, -m takes connections up in the middle, -l is serverless,
+ * -b has bridges hand over); with -p it prints the iptables script instead, with -u it takes the
+ * table away. Says how this kernel queues. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ctl/bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/nft.h"
 
@@ -38,6 +39,9 @@ static void take_option(int option)
 		if (service.n_addresses < SERVICE_ADDRESSES_MAX)
 			service.addresses[service.n_addresses++] = optarg;
 		break;
+	case 'b':
+		options.inspect.bridge = true;
+		break;
 	case 'p':
 		script = true;
 		break;
@@ -58,6 +62,8 @@ static int load(struct nft *nft, const struct firewall_host *host, struct buf *t
 		fprintf(stderr, "%s\n", error);
 	if (r == 0 && host->form == FIREWALL_QUEUE_TARGET)
 		r = nft_target_fill(nft, options.inspect.queue, options.inspect.queues);
+	if (r == 0 && options.inspect.bridge)
+		r = bridges_on(nft);
 	free(error);
 	return r;
 }
@@ -70,7 +76,7 @@ int main(int argc, char **argv)
 	struct buf text;
 	int r, option;
 
-	while ((option = getopt(argc, argv, "omlq:a:pu")) != -1)
+	while ((option = getopt(argc, argv, "omlbq:a:pu")) != -1)
 		take_option(option);
 	for (; optind < argc && service.n_ports < SERVICE_PORTS_MAX; optind++)
 		service.ports[service.n_ports++] = (uint16_t)atoi(argv[optind]);
@@ -86,6 +92,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	host.form = nft_queue_form(nft);
+	if (unload)
+		bridges_off(nft);
 	r = unload ? nft_unload(nft, NULL) : load(nft, &host, &text);
 	if (r == 0 && !unload)
 		puts(forms[host.form]);

@@ -485,3 +485,79 @@ def test_mdns_is_queued_and_passes_without_a_queue(ground):
             here.sendto(b"somebody does", (SERVER[4], 5353))
             assert there.recv(100) == b"somebody does"
             assert [transport(p)[3] for p in queue.seen] == [b"somebody does"]
+
+
+# ---- bridges ----
+
+
+@pytest.fixture
+def bridge(ground):
+    """left — box (a bridge, no address) — right, one network; bridged packets meet no table of family inet by themselves."""
+    names = [Namespace(f"{ground.tag}-{end}") for end in ("left", "box", "right")]
+    ground.namespaces += names
+    left, box, right = names
+    try:
+        box.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0")
+    except Exception:
+        pytest.skip("no br_netfilter in this kernel")
+    run("ip", "-n", box.name, "link", "add", "br0", "type", "bridge")
+    run("ip", "-n", box.name, "link", "set", "br0", "up")
+    for number, (side, name) in enumerate(((left, "pleft"), (right, "pright")), 1):
+        run("ip", "-n", box.name, "link", "add", "name", name, "type", "veth", "peer", "name", "eth0", "netns", side.name)
+        run("ip", "-n", box.name, "link", "set", name, "master", "br0", "up")
+        for address in (f"203.0.113.{number}/24", f"2001:db8:3::{number}/64"):
+            run("ip", "-n", side.name, "addr", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+        run("ip", "-n", side.name, "link", "set", "lo", "up")
+        run("ip", "-n", side.name, "link", "set", "eth0", "up")
+    return names
+
+
+def is_on(box):
+    text = box.run("ip", "-d", "link", "show", "br0").stdout
+    return re.findall(r"nf_call_ip6?tables (\d)", text) == ["1", "1"]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.2", "2001:db8:3::2"])
+def test_bridge(bridge, address):
+    left, box, right = bridge
+    load(box)
+    with closing(Echo(right, address)):
+        with closing(Queue(box)) as (queue,):
+            with left.connect(address, PORT) as s:
+                assert talk(s, b"<unseen/>")
+            assert not queue.seen
+        load(box, "-b")
+        assert is_on(box)
+        load(box, "-b")  # told once, and remembered
+        with closing(Queue(box)) as (queue,):
+            with left.connect(address, PORT) as s:
+                assert talk(s, b"<one/>")
+            assert hooks_of(queue, b"<one/>") == [FORWARD, FORWARD]
+        box.run(LOADER, "-u")
+        assert not is_on(box)
+
+
+def test_bridge_kill_and_fail_closed(bridge):
+    left, box, right = bridge
+    box.run("ip", "route", "add", "default", "dev", "br0")  # the kernel wants a way for a reset, even on a bridge
+    load(box, "-b")
+    with closing(Echo(right, "203.0.113.2")) as (echo,):
+        with pytest.raises(TimeoutError):
+            left.connect("203.0.113.2", PORT, timeout=1)
+        decide = on_payload(b"<bad/>", lambda p: Verdict(ACCEPT, KILL, as_reset(p)))
+        with closing(Queue(box, decide)):
+            with left.connect("203.0.113.2", PORT) as s:
+                assert talk(s, b"<one/>")
+                with pytest.raises(ConnectionResetError):
+                    talk(s, b"<bad/>")
+                wait_for(lambda: echo.errors, 5, "the reset at the other end")
+        assert b"<bad/>" not in echo.got
+
+
+def test_a_bridge_of_somebody_elses_stays_on(bridge):
+    left, box, right = bridge
+    box.run("ip", "link", "set", "br0", "type", "bridge", "nf_call_iptables", 1, "nf_call_ip6tables", 1)
+    load(box, "-b")
+    assert "elements" not in box.run("nft", "list", "set", "inet", "xmppwall", "bridges").stdout
+    box.run(LOADER, "-u")
+    assert is_on(box)
