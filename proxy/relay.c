@@ -12,10 +12,11 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "door/follow.h"
 #include "proxy/apply.h"
 #include "proxy/counters.h"
 #include "proxy/features.h"
-#include "door/follow.h"
+#include "proxy/login.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -186,6 +187,8 @@ static enum nonza_fate client_starttls(struct session *s, const struct stanza *s
 	/* What was agreed in clear text is void: the server will be dialled anew. */
 	conn_close(&s->server.conn, false);
 	session_forget_server(s);
+	sm_fini(&s->sm, false);
+	login_forget(s);
 	s->mechanism[0] = '\0';
 	session_start_tls(s);
 	return NONZA_ENDED;

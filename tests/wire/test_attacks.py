@@ -901,6 +901,30 @@ def test_starttls_in_the_middle_in_one_turn(trap, honest, dial):
     dead(trap)
 
 
+def test_counts_from_before_tls_are_void(lab, dial):
+    """What was counted for stream management in clear text was said to another connection."""
+    def talk(c):
+        c.accept_login()
+        c.read_until("<enable[^>]*>")
+        c.send("<enabled xmlns='urn:xmpp:sm:3'/>")
+        c.read_until("one</body></message>")
+        c.send(ack(1))
+        c.read_all(10)
+
+    with LyingServer(lab, talk):
+        raw = dial(5422).open()
+        raw.send("<enable xmlns='urn:xmpp:sm:3'/><iq type='get' id='x'><x xmlns='urn:x'>casino</x></iq>")
+        raw.read_until("policy-violation")
+        raw.send(STARTTLS)
+        raw.read_until("<proceed[^>]*>")
+        raw.wrap().open().send(AUTH)
+        raw.read_until("<success[^>]*/>")
+        raw.open().send(BIND_REQUEST)
+        raw.read_until("</iq>")
+        raw.send("<enable xmlns='urn:xmpp:sm:3'/><message><body>one</body></message>")
+        assert 'h="1"' in raw.read_until("<a [^>]*>")
+
+
 def test_killed_in_every_phase(trap, honest, dial):
     """A ban ends what its address has open, whatever it is doing."""
     for phase in PHASES:
