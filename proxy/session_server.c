@@ -78,7 +78,7 @@ static void server_connect_next(struct session *s)
 
 bool session_fail_over(struct session *s)
 {
-	if (!s->backend.server || s->state < SESSION_HEADER || s->state > SESSION_OPENING)
+	if (!s->backend.server || s->state > SESSION_OPENING)
 		return false;
 	backends_doubt(&s->backend);
 	if (server_choose(s) != BACKENDS_CHOSEN)

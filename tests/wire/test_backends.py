@@ -112,6 +112,19 @@ def test_refused_before_a_check_saw_it(verona2, prosody, user, new_wall):
     assert counter(wall, "backend.failover") == 2
 
 
+def test_no_way_there(lab, verona2, prosody, new_wall):
+    """Where the kernel itself knows no way the next server is asked, before TLS and behind it."""
+    lab.firewall.run("ip", "route", "add", "unreachable", "198.51.100.77")
+    try:
+        wall = new_wall(backends("""tls optional; upstream backend verona; }
+            backend verona { servers 198.51.100.77:5222, 198.51.100.30:5222; check off; }""")).start("--no-firewall")
+        with RawClient(lab, prosody, address=FIREWALL[4]) as raw:
+            raw.starttls().open()
+        assert counter(wall, "backend.failover") == 2
+    finally:
+        lab.firewall.run("ip", "route", "del", "unreachable", "198.51.100.77")
+
+
 def test_resumed_at_the_same_server(verona2, prosody, user, new_wall):
     """roundrobin would lead the next connection elsewhere, where the session is unknown."""
     wall = new_wall(backends("""upstream backend verona; }
