@@ -28,7 +28,7 @@ int handover_write(const json_t *state, int *out)
 {
 	size_t len = json_dumpb(state, NULL, 0, JSON_COMPACT);
 	cleanup_free char *text = malloc(len + 1);
-	cleanup_fd int fd = memfd_create("xmppwall-handover", MFD_ALLOW_SEALING);
+	cleanup_fd int fd = memfd_create("xmppwall-handover", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;

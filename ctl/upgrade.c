@@ -402,6 +402,16 @@ static int become(struct upgrade *u, const json_t *state)
 	return r;
 }
 
+/* Those that whoever asked still waits for; a client that hung up takes its own along. */
+static size_t deferred_heard(const struct upgrade *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->n_deferred; i++)
+		n += request_is_heard(u->deferred[i]);
+	return n;
+}
+
 /* 0 when something is under way, negative when it failed; else it does not return. */
 static int try_become(struct upgrade *u)
 {
@@ -411,7 +421,7 @@ static int try_become(struct upgrade *u)
 	int r = 0;
 
 	if (d->settles || !jobs_held_only(d->jobs) ||
-		control_requests(d->control) > u->n_deferred + (u->rq && u->rq->client))
+		control_requests(d->control) > deferred_heard(u) + (u->rq && u->rq->client))
 		return 0;
 	if ((bundle = config_bundle(d->config)) < 0)
 		return bundle;
