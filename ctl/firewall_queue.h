@@ -8,7 +8,7 @@
 #define FIREWALL_QUEUE_CLOSED "queue_closed"
 #define FIREWALL_QUEUE_OPEN   "queue_open" /* passes by while nobody listens */
 
-/* The set that remembers which bridges were told to hand over their packets (ctl/bridges.c). */
+/* The set that remembers which bridges were told to hand over their packets (ctl/nft_bridges.c). */
 #define FIREWALL_BRIDGES "bridges"
 
 /* Sets for bridges, and for what mDNS tells of, where a service is serverless. 0 or a negative

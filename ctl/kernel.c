@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "ctl/bridges.h"
+#include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/mirror.h"
 #include "ctl/route.h"

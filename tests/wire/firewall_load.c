@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ctl/bridges.h"
+#include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/nft.h"
 

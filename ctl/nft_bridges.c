@@ -4,7 +4,7 @@
  * the table's set "bridges" first: the kernel keeps that as long as the table stands, whoever loads
  * or unloads next. Bridges that did so before us are not touched. Nothing is decided here;
  * ctl/kernel.c calls. */
-#include "ctl/bridges.h"
+#include "ctl/nft_bridges.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "ctl/bridge.h"
+#include "ctl/route_bridge.h"
 #include "ctl/firewall_queue.h"
 #include "ctl/nft_int.h"
 

@@ -4,7 +4,7 @@
  * setting of the link); the latter is what we use. A table of family bridge would need no such
  * thing, but many kernels have no connection tracking there. Only rtnetlink is spoken; no sysctl is
  * written and no module loaded. */
-#include "ctl/bridge.h"
+#include "ctl/route_bridge.h"
 
 #include <errno.h>
 #include <stdint.h>
