@@ -10,7 +10,7 @@ WORD, GARDEN = "casino", "garden"  # forbidden, and as long and harmless
 GROUPS = ("tcp", "tls", "xml", "xmpp", "content", "http")
 DOORS = ("proxy", "inspect")
 NAMESPACES = (69,)  # lines about namespaces a stream of clients may not use: that ends it
-VERDICTS = ("BLOCK", "PASS", "NORM", "KILL", "NEVER")
+VERDICTS = ("BLOCK", "PASS", "NORM", "KILL", "NEVER", "STUCK")
 STANZA = "<message to='romeo@verona.example' type='chat' id='case'><body>come to the {word} now</body></message>"
 LIVE = "<message to='romeo@verona.example' type='chat' id='live-{n}'><body>still here</body></message>"
 
@@ -44,12 +44,15 @@ class Case:
     features: str = ""           # the server's, instead of its own
     starttls: str = ""           # the server's answer to <starttls/>
     answer: str = ""             # what the client must be told
+    far: str = ""                # the server is ours, too, and shakes hands so: split, both, simultaneous
+    restart: bool = False        # who judges is killed when the stream stands, and another comes
+    before: str = ""             # sent just before that
     compare: str = ""            # of the 29 compared: disguised or honest
     event: bool = True           # BLOCK: it stands in the log
 
     @property
     def own_tcp(self):
-        return bool(self.tcp) or self.raw or self.open != "plain"
+        return bool(self.tcp) or self.raw or self.open != "plain" or bool(self.far)
 
 
 def expand(text, encoding="utf-8"):

@@ -3,20 +3,22 @@
 import functools
 import ipaddress
 import json
+import os
 import pathlib
+import signal
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "wire")]
 
-from lab import Authority, Lab, run  # noqa: E402
+from lab import Authority, Lab, run, wait_for  # noqa: E402
 from peer import Wire  # noqa: E402
 from recorder import Recorder  # noqa: E402
 from wall import BUILD, Wall  # noqa: E402
 
 SERVER = {4: "198.51.100.10", 6: "2001:db8:2::10"}
-PORTS = {"c2s": 5222, "component": 5347, "secure": 5322}
+PORTS = {"c2s": 5222, "web": 5280, "component": 5347, "s2s": 5269, "secure": 5322}
 # Addresses of a case: those the client's kernel answers for, and those only we do.
 KERNEL, OURS = {4: "198.18.{}.{}", 6: "2001:db8:18::{:x}{:02x}"}, {4: "198.19.{}.{}", 6: "2001:db8:19::{:x}{:02x}"}
 COMMON = """
@@ -36,6 +38,8 @@ service secure {
 """,
     "inspect": """
 service c2s { listen tcp { 5222 }; mode inspect; tls optional; }
+service web { listen tcp { 5280 }; role c2s; mode inspect; tls none; }
+service s2s { listen tcp { 5269 }; mode inspect; tls optional; }
 service component { listen tcp { 5347 }; mode inspect; tls none; }
 service secure { listen tcp { 5322 }; role c2s; mode inspect; tls required; }
 """,
@@ -86,6 +90,7 @@ class Ground:
             lab.client.run("ip", "route", "add", "local", text, "dev", "lo")
         for text, via4, via6 in (("198.18.0.0/15", "192.0.2.11", None), ("2001:db8:18::/47", None, "2001:db8:1:11::11")):
             lab.firewall.run("ip", "route", "add", text, "via", via4 or via6, "dev", "clients")
+        lab.firewall.run("ip", "route", "add", "198.51.101.0/24", "via", SERVER[4], "dev", "servers")
         # Data in a SYN is taken, cookie or none; behind the server's door everything far away has died.
         lab.server.run("sysctl", "-qw", "net.ipv4.tcp_fastopen=0x603")
         lab.server.run("nft", "-f", "-", text="table inet far { chain away { type filter hook prerouting priority -310; "
@@ -96,11 +101,26 @@ class Ground:
     def begin(self):
         """What lives in the event loop."""
         self.wire = Wire(self.lab.client, self.lab.firewall, "clients")
+        self.far_wire = Wire(self.lab.server, self.lab.firewall, "servers")
         self.recorder = Recorder(self.lab.server, SERVER.values(), PORTS.values())
 
-    def end(self):
-        self.recorder.close()
+    async def end(self):
+        await self.recorder.close()
         self.wire.close()
+        self.far_wire.close()
+
+    def restart(self):
+        """The child that judges is killed, and another comes."""
+        if not self.wall:
+            return
+        old = self._children()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: self._children() and not set(self._children()) & set(old) and self.wall.ready(), 20, "another child")
+
+    def _children(self):
+        children = pathlib.Path(f"/proc/{self.wall.process.pid}/task/{self.wall.process.pid}/children").read_text().split()
+        return [int(p) for p in children if pathlib.Path(f"/proc/{p}/comm").read_text().startswith(("xmppwall-proxy", "xmppwall-nfq"))]
 
     def events(self):
         """{peer's address: its events}, as the log has them."""

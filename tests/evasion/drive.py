@@ -17,10 +17,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import cases  # noqa: E402
 from doors import PORTS, SERVER, Ground, address  # noqa: E402
-from peer import Peer, Socket  # noqa: E402
+from peer import Host, Peer, Socket  # noqa: E402
 from recorder import fold, understood  # noqa: E402
 from secure import Tls, send_hello  # noqa: E402
 from segments import Play  # noqa: E402
+from web import Web  # noqa: E402
 
 AT_ONCE = 48
 AUTH = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AG1lcmN1dGlvAHF1ZWVuLW1hYg==</auth>"
@@ -28,7 +29,9 @@ BIND = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></
 HEADERS = {
     "c2s": "<?xml version='1.0'?><stream:stream to='verona.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
     "component": "<?xml version='1.0'?><stream:stream to='firewall.verona.example' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
+    "s2s": "<?xml version='1.0'?><stream:stream from='mantua.example' to='verona.example' version='1.0' xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>",
 }
+DIALBACK = "<db:result from='mantua.example' to='verona.example'>37c69b1cf07a3f67c04a5ef5902fa5114f2c76fe4a2686482ba5b89323075643</db:result>"
 HANDSHAKE = "<handshake>5e8a1f8c0f4f3f7f4d1f6a4b6a3d1f0f00000000</handshake>"
 
 
@@ -45,6 +48,7 @@ class Result:
     told: bool = True        # the client heard what it must
     logged: bool = False
     failure: str = ""
+    host: object = None      # the other end, where it is ours
     seconds: float = 0
 
     @property
@@ -59,7 +63,7 @@ class Result:
             return "NEVER"
         if self.ended and self.server != "open":
             return "KILL"
-        return "HUNG"
+        return "STUCK"
 
     @property
     def right(self):
@@ -84,11 +88,23 @@ class Run:
     """One door, all its cases at once."""
 
     def __init__(self, ground):
-        self.ground, self.gate = ground, asyncio.Semaphore(AT_ONCE)
+        self.ground, self.gate, self.standing, self.restarted = ground, asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
 
     async def all(self, wanted):
+        """All at once; then those that need another child."""
         numbered = sorted(enumerate(wanted, 1), key=lambda pair: -pair[1].seconds)
-        return await asyncio.gather(*(self._one(number, case) for number, case in numbered))
+        results = await asyncio.gather(*(self._one(n, case) for n, case in numbered if not case.restart))
+        last = [self._one(n, case) for n, case in numbered if case.restart]
+        if last:
+            results += await asyncio.gather(self._restart(len(last)), *last)
+        return [r for r in results if r]
+
+    async def _restart(self, many):
+        end = time.monotonic() + 10
+        while self.standing < many and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        await asyncio.get_running_loop().run_in_executor(None, self.ground.restart)
+        self.restarted.set()
 
     async def _one(self, number, case):
         async with self.gate:
@@ -104,12 +120,17 @@ class Run:
             if end:
                 self._judge(case, place, end, result)
                 await end.finish()
+            if result.host:
+                await result.host.finish()
             result.seconds = time.monotonic() - start
             return result
 
     async def _play(self, case, number, place, server, result):
         port = PORTS[case.service]
         begin = self._pipeline(case) if case.pipelined else b""
+        if case.far:
+            server = f"198.51.101.{number % 250 + 1}"
+            result.host = Host(self.ground.far_wire, server, place, port, case.far, self.ground.recorder.play(place))
         if case.own_tcp:
             end = Peer(self.ground.wire, place, server, port, isn=None if case.isn < 0 else case.isn, stamps=case.stamps,
                        options=bytes.fromhex(case.options))
@@ -126,6 +147,11 @@ class Run:
         if not result.up:
             return end
         result.up = await self._honest(case, end)
+        if case.restart:
+            if case.before:
+                await end.send(cases.expand(case.before))
+            self.standing += 1
+            await self.restarted.wait()
         if result.up:
             end = await self._attempt(case, end)
             await self._probe(case, number, end, result)
@@ -142,14 +168,23 @@ class Run:
 
     async def _honest(self, case, end, again=False):
         """How far the honest beginning goes: false when even that is not let in."""
+        end.web = Web()
         if (case.stage == "connect" or case.pipelined) and not again:
             return True
+        if case.service == "web":
+            return await self._web_login(end)
         if case.service == "component":
             await end.send(HEADERS["component"].encode())
             if not await self._heard(end, rb"<stream:stream[^>]*>"):
                 return False
             await end.send(HANDSHAKE.encode())
             return bool(await self._heard(end, rb"<handshake/>"))
+        if case.service == "s2s":
+            await end.send(HEADERS["s2s"].encode())
+            if not await self._heard(end, rb"</stream:features>"):
+                return False
+            await end.send(DIALBACK.encode())
+            return bool(await self._heard(end, rb"<db:result[^>]*valid"))
         await end.send(HEADERS["c2s"].encode())
         if not await self._heard(end, rb"</stream:features>"):
             return False
@@ -164,6 +199,45 @@ class Run:
             return False
         await end.send(BIND.encode())
         return bool(await self._heard(end, rb"</bind>"))
+
+    async def _web_login(self, end):
+        """The same over BOSH."""
+        end.web = web = Web()
+        for request, answer in ((lambda: web.begin(), rb"</stream:features>"), (lambda: web.post(AUTH), rb"<success"),
+                                (lambda: web.post("", " xmpp:restart='true'"), rb"</stream:features>.*</stream:features>"),
+                                (lambda: web.post(BIND.replace("<iq", "<iq xmlns='jabber:client'")), rb"</bind>")):
+            await end.send(request())
+            if not await self._heard(end, b"(?s)" + answer):
+                return False
+        return True
+
+    async def _web(self, end, verb, rest):
+        """The steps of http.toml; gives the end that goes on."""
+        web, text = end.web, rest.replace("{word}", cases.WORD)
+        if verb == "@post":
+            await end.send(web.post(text))
+        elif verb == "@pipeline":
+            await end.send(b"".join(web.post(part) for part in text.split(" || ")))
+        elif verb == "@chunks":
+            size, _, text = text.partition(" ")
+            await end.send(web.chunked(int(size), text))
+        elif verb == "@http":
+            await end.send(web.request(text))
+        elif verb == "@drip":
+            for byte in web.post(text):
+                await end.send(bytes([byte]))
+                await asyncio.sleep(0.0005)
+        elif verb == "@back":
+            web.rid -= 1
+        elif verb == "@ahead":
+            web.rid += int(text)
+        elif verb == "@connect":
+            port = end.socket.getpeername()
+            end = await Socket().open(self.ground.lab.client, end.place, port[0], port[1])
+            end.web = web
+        else:
+            raise ValueError(verb)
+        return end
 
     async def _attempt(self, case, end):
         """Does what the case says; gives the end, or TLS on it once it has begun."""
@@ -188,6 +262,8 @@ class Run:
                 await send_hello(end, rest.split())
             elif verb == "@login":
                 await self._honest(case, end, again=True)
+            elif verb.startswith("@"):
+                end = await self._web(end, verb, rest)
             elif not end.ended:
                 await end.send(cases.expand(text, case.encoding))
         return end
@@ -204,7 +280,8 @@ class Run:
     async def _probe(self, case, number, end, result):
         """Does the stream live? An honest stanza more, and its echo; or the end, seen by both."""
         if not end.ended and not case.ending:
-            await end.send(cases.LIVE.replace("{n}", str(number)).encode(case.encoding))
+            live = cases.LIVE.replace("{n}", str(number))
+            await end.send(end.web.post(live.replace("<message", "<message xmlns='jabber:client'")) if case.service == "web" else live.encode(case.encoding))
         echo = b"echo-live-%d" % number
         await end.until(lambda: echo in end.seen or end.ended, case.seconds)
         result.alive = echo in end.seen
@@ -219,8 +296,10 @@ class Run:
 
     def _judge(self, case, place, end, result):
         visits = self.ground.recorder.of(place)
-        stanzas = [s for visit in visits for s in understood(bytes(visit.data))]
+        stanzas = [s for visit in visits for s in understood(bytes(visit.data), case.service == "web")]
         result.through = any(is_forbidden(s) for s in stanzas)
+        if case.service == "web":  # two readers of HTTP may differ: not even its bytes
+            result.through |= any(cases.WORD.encode() in visit.data for visit in visits)
         arrived = case.arrives or f"come to the {cases.GARDEN} now"
         result.good = any(s.id in ("good", "case") and (s.id == "good" and not case.arrives or s.body() == arrived) for s in stanzas)
         result.ended, result.server = end.ended or "", self._server(place)
@@ -246,7 +325,7 @@ async def run_door(ground, wanted):
     try:
         results = await Run(ground).all(wanted)
     finally:
-        ground.end()
+        await ground.end()
     return results
 
 

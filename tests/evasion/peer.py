@@ -140,6 +140,8 @@ class Peer(End):
             self._acked(ack)
         if flags & SYN:
             self.rcv_nxt = (seq + 1) & 0xffffffff
+            if not flags & ACK:
+                self.meet()
         self._stamp_of(options)
         if flags & RST:
             if self.rcv_nxt is None or seq == self.rcv_nxt:  # RFC 5961 3.2: another number ends nothing
@@ -149,6 +151,10 @@ class Peer(End):
         if self.reliable:
             self.pump()
         self.stir()
+
+    def meet(self):
+        """A SYN instead of an answer to ours: RFC 9293 3.5, both open at once."""
+        self.emit(self.isn, SYN | ACK)
 
     def _acked(self, ack):
         if (ack - self.isn) & 0xffffffff == 1:
@@ -278,3 +284,30 @@ class Peer(End):
         if not self.ended:
             self.emit(self.seq(self.acked), RST | ACK)
         self.wire.peers.pop(packet.packed(self.local), None)
+
+
+class Host(Peer):
+    """The other end, also ours, for handshakes no kernel would do; what it hears goes to heard(seen), which gives the answer."""
+
+    def __init__(self, wire, local, remote, port, kind, heard):
+        super().__init__(wire, local, remote, 40000, lport=port)
+        self.kind, self.heard, self.met = kind, heard, False
+        self.task = asyncio.create_task(self._resend())
+
+    def meet(self):
+        if self.met:
+            return
+        self.met = True
+        if self.kind == "split":  # four: the ACK first, then a SYN of our own
+            self.emit(self.isn, ACK)
+        self.emit(self.isn, SYN)
+        if self.kind == "both":
+            self.emit(self.isn, SYN | ACK)
+
+    def stir(self):
+        if self.ended is None or self.seen:
+            answer = self.heard(self.seen, self.ended)
+            if answer:
+                self.out += answer
+                self.pump()
+        super().stir()

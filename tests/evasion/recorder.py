@@ -9,13 +9,16 @@ import socket
 import unicodedata
 import xml.parsers.expat
 
+import web
+
 FEATURES = {
     "open": "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>",
     "bound": "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/>",
 }
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-TOKEN = re.compile(rb"<(?:\w+:)?stream\s[^>]*>|<auth\b[^>]*>[^<]*</auth>|<handshake>[^<]*</handshake>|<bind\b[^>]*/>|<bind\b[^>]*>.*?</bind>"
+TOKEN = re.compile(rb"<(?:\w+:)?stream\s[^>]*>|<auth\b[^>]*>[^<]*</auth>|<handshake>[^<]*</handshake>|<db:result[^>]*>[^<]*</db:result>|<bind\b[^>]*/>|<bind\b[^>]*>.*?</bind>"
                    rb"|<starttls\b[^>]*>|<enable\b[^>]*>|<r\b[^>]*/>|<message[^>]*\bid=['\"]live[^>]*>|</(?:\w+:)?stream>", re.S)
+WEB_PORT = 5280
 LOOK_BACK = 8192  # no token is longer
 # What folds away for a reader; enough to recognise the words our cases hide.
 ALIKE = str.maketrans("асіоıοѕ", "acioios")
@@ -45,9 +48,11 @@ class Stanza:
         return "".join(self.text)
 
 
-def understood(data):
+def understood(data, http=False):
     """The stanzas in what was read: every stream header begins a new document, whatever follows a fault is lost."""
     found = []
+    if http:
+        return [stanza for body, _ in web.requests(data) for stanza in _document(body)]
     starts = [m.start() for m in re.finditer(rb"(?:<\?xml[^>]*>\s*)?<(?:\w+:)?stream\s", data)]
     for start, end in zip(starts, starts[1:] + [len(data)]):
         found += _document(data[start:end])
@@ -78,7 +83,7 @@ def _document(data):
             found[-1].text.append(chunk)
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = begin, end, text
-    with contextlib.suppress(xml.parsers.expat.ExpatError):
+    with contextlib.suppress(xml.parsers.expat.ExpatError, ValueError):  # a fault, or an encoding Python does not know
         parser.Parse(data, True)
     return [s for s in found if hasattr(s, "complete")]
 
@@ -87,6 +92,7 @@ class Visit:
     """One connection as the application saw it."""
 
     def __init__(self):
+        self.server = False
         self.data, self.ended, self.stage, self.done, self.enabled = bytearray(), None, "open", 0, 0
 
 
@@ -134,13 +140,32 @@ class Recorder:
                 await asyncio.sleep(behave["deaf"])
             while chunk := await loop.sock_recv(connection, 1 << 16):
                 visit.data += chunk
-                answer = self._answer(visit, behave)
+                answer = self._web_answer(visit) if connection.getsockname()[1] == WEB_PORT else self._answer(visit, behave)
                 if answer:
                     await loop.sock_sendall(connection, answer.encode() if isinstance(answer, str) else answer)
             visit.ended = "fin"
         except OSError:
             visit.ended = "rst"
         connection.close()
+
+    def play(self, address):
+        """heard(seen, ended) for a server that is not the kernel's."""
+        visit = Visit()
+        self.visits.setdefault(address, []).append(visit)
+
+        def heard(seen, ended):
+            visit.data, visit.ended = seen, ended
+            return self._answer(visit, {}).encode()
+        return heard
+
+    @staticmethod
+    def _web_answer(visit):
+        answer = b""
+        for body, end in web.requests(visit.data[visit.done:]):
+            answer += web.answer(body)
+            last = end
+        visit.done += last if answer else 0
+        return answer
 
     def _answer(self, visit, behave):
         answer = ""
@@ -153,15 +178,19 @@ class Recorder:
     @staticmethod
     def _reply(visit, said, behave):
         if re.match(r"<(?:\w+:)?stream\s", said):
-            component = "jabber:component:accept" in said
-            space = "jabber:component:accept" if component else "jabber:client"
-            features = "" if component else f"<stream:features>{behave.get('features', FEATURES[visit.stage])}</stream:features>"
+            visit.server = "jabber:server" in said
+            component, server = "jabber:component:accept" in said, "jabber:server" in said
+            space = "jabber:component:accept" if component else "jabber:server' xmlns:db='jabber:server:dialback" if server else "jabber:client"
+            features = "" if component else f"<stream:features>{behave.get('features', '' if server else FEATURES[visit.stage])}</stream:features>"
             version = "" if component else " version='1.0'"
             return (f"<?xml version='1.0'?><stream:stream xmlns='{space}' xmlns:stream='http://etherx.jabber.org/streams' id='r1' "
                     f"from='verona.example'{version}>{features}")
         if said.startswith("<auth"):
             visit.stage = "bound"
             return "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+        if said.startswith("<db:result"):
+            source = re.search(r"from='([^']*)'", said)
+            return f"<db:result from='verona.example' to='{source[1] if source else ''}' type='valid'/>"
         if said.startswith("<handshake"):
             return "<handshake/>"
         if said.startswith("<bind"):
@@ -178,13 +207,15 @@ class Recorder:
             return f"<a xmlns='urn:xmpp:sm:3' h='{len(counted)}'/>"
         if said.startswith("<message"):
             number = re.search(r"\bid=['\"]([^'\"]*)", said)[1]
-            return f"<message to='mercutio@verona.example/raw' from='verona.example' id='echo-{number}'><body>echo</body></message>"
+            return f"<message to='{'a@mantua.example' if visit.server else 'mercutio@verona.example/raw'}' from='verona.example' id='echo-{number}'><body>echo</body></message>"
         if said.startswith("</"):
             return "</stream:stream>"
         return ""
 
-    def close(self):
-        for task in self.tasks:
+    async def close(self):
+        tasks = list(self.tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for listener in self.listeners:
             listener.close()
