@@ -230,7 +230,7 @@ static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 	if (scrub_is_due(p)) {
 		counts_add(g->counts, COUNT_TCP_URGENT, !!(p->flags & TCP_URG));
 		memcpy(g->scratch, h->bytes, h->len);
-		packet_parse_ip(g->scratch, h->len, h->len, p);
+		packet_parse_unsummed(g->scratch, h->len, p);
 		h->bytes = g->scratch;
 		h->changed = true;
 		h->len = scrub_normalise(g->scratch, h->len, p);
@@ -264,6 +264,20 @@ static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 	}
 }
 
+/* Only the queue knows what a card is yet to sum; what a peer left undone its receiver does not
+ * take. */
+static enum packet_kind packet_of(const struct gate_packet *in, struct packet *p)
+{
+	enum packet_kind kind;
+
+	if (in->checksum_not_ready)
+		return packet_parse_unsummed(in->bytes, in->len, p);
+	kind = packet_parse_ip(in->bytes, in->len, in->len, p);
+	if (p->checksum == CHECKSUM_OFFLOADED)
+		p->checksum = CHECKSUM_WRONG;
+	return kind;
+}
+
 int gate_push(struct gate *g, const struct gate_packet *in)
 {
 	struct packet p = { 0 };
@@ -280,19 +294,11 @@ int gate_push(struct gate *g, const struct gate_packet *in)
 		order(g, &h, GATE_DROP);
 		return 0;
 	}
-	switch (packet_parse_ip(in->bytes, in->len, in->len, &p)) {
+	switch (packet_of(in, &p)) {
 	case PACKET_TCP:
-		/* Only the queue knows; what a peer left undone its receiver does not take. */
-		if (in->checksum_not_ready)
-			p.checksum = CHECKSUM_OFFLOADED;
-		else if (p.checksum == CHECKSUM_OFFLOADED)
-			p.checksum = CHECKSUM_WRONG;
-		h.seq = p.seq;
 		take_tcp(g, &p, &h);
 		break;
 	case PACKET_UDP:
-		if (in->checksum_not_ready && p.checksum == CHECKSUM_WRONG)
-			p.checksum = CHECKSUM_OFFLOADED;
 		if (mdns_is_for(&p)) {
 			take_mdns(g, &p, &h);
 			break;

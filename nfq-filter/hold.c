@@ -109,21 +109,23 @@ void hold_pass(
 	struct hold *all, const struct held *h, const struct reassembly *bytes, enum gate_fate fate)
 {
 	struct packet p = { 0 };
+	uint32_t seq;
 	size_t payload;
 
-	if (packet_parse_ip(h->bytes, h->len, h->len, &p) != PACKET_TCP ||
+	if (packet_parse_unsummed(h->bytes, h->len, &p) != PACKET_TCP ||
 		h->len > sizeof(all->scratch)) {
 		order_send(all, h->id, GATE_DROP, NULL, 0);
 		return;
 	}
-	if (reassembly_differs(bytes, p.seq, p.payload, p.len) == 0) {
+	seq = p.seq + !!(p.flags & TCP_SYN);
+	if (reassembly_differs(bytes, seq, p.payload, p.len) == 0) {
 		order_send(all, h->id, fate, h->changed ? h->bytes : NULL, h->changed ? h->len : 0);
 		return;
 	}
 	payload = (size_t)(p.payload - h->bytes);
 	memcpy(all->scratch, h->bytes, h->len);
-	packet_parse_ip(all->scratch, h->len, h->len, &p);
-	reassembly_rewrite(bytes, p.seq, all->scratch + payload, p.len);
+	packet_parse_unsummed(all->scratch, h->len, &p);
+	reassembly_rewrite(bytes, seq, all->scratch + payload, p.len);
 	packet_sign(&p, all->scratch, payload + p.len);
 	order_send(all, h->id, fate, all->scratch, payload + p.len);
 }
@@ -158,7 +160,7 @@ static bool become_reset(struct hold *all, const struct held *h, uint32_t seq)
 	if (h->len > sizeof(all->scratch))
 		return false;
 	memcpy(all->scratch, h->bytes, h->len);
-	if (packet_parse_ip(all->scratch, h->len, h->len, &p) != PACKET_TCP)
+	if (packet_parse_unsummed(all->scratch, h->len, &p) != PACKET_TCP)
 		return false;
 	len = scrub_reset(all->scratch, &p, seq);
 	order_send(all, h->id, GATE_ACCEPT, all->scratch, len);

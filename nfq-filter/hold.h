@@ -9,7 +9,6 @@
 struct held {
 	struct held *next;
 	uint32_t id;
-	uint32_t seq;
 	int64_t start, end; /* positions of its payload in the stream */
 	uint64_t since_ns;
 	bool fin;

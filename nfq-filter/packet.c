@@ -44,6 +44,7 @@ struct view {
 	const unsigned char *at;
 	size_t len;  /* captured */
 	size_t wire; /* on the wire; never less than len */
+	bool unsummed;
 };
 
 static unsigned get16(const unsigned char *p)
@@ -202,7 +203,10 @@ static enum packet_kind parse_tcp(struct view v, struct packet *out)
 	out->ack = get32(p + 8);
 	out->flags = p[13] & 0x3f;
 	out->urgent = (uint16_t)get16(p + 18);
-	out->checksum = v.len == v.wire ? transport_checksum(out, p, v.len, 16) : CHECKSUM_UNKNOWN;
+	if (v.unsummed)
+		out->checksum = CHECKSUM_OFFLOADED;
+	else if (v.len == v.wire)
+		out->checksum = transport_checksum(out, p, v.len, 16);
 	tcp_options(p + 20, header - 20, out);
 	view_skip(&v, header);
 	out->payload = v.at;
@@ -233,6 +237,8 @@ static enum packet_kind parse_udp(struct view v, struct packet *out)
 	/* IPv4 may do without. */
 	if (get16(p + 6) == 0 && address_is_v4(&out->src.address))
 		out->checksum = CHECKSUM_GOOD;
+	else if (v.unsummed)
+		out->checksum = CHECKSUM_OFFLOADED;
 	else if (v.len == v.wire)
 		out->checksum = transport_checksum(out, p, v.len, 6);
 	view_skip(&v, 8);
@@ -361,7 +367,7 @@ static enum packet_kind parse_extensions(struct view v, struct packet *out)
 
 enum packet_kind packet_parse_transport(const void *data, size_t len, struct packet *out)
 {
-	struct view v = { data, len, len };
+	struct view v = { data, len, len, false };
 	enum packet_kind kind;
 
 	if (address_is_v4(&out->src.address))
@@ -404,7 +410,13 @@ static void packet_clear(struct packet *out)
 enum packet_kind packet_parse_ip(const void *ip, size_t len, size_t wire_len, struct packet *out)
 {
 	packet_clear(out);
-	return parse_ip((struct view){ ip, len, wire_len > len ? wire_len : len }, out);
+	return parse_ip((struct view){ ip, len, wire_len > len ? wire_len : len, false }, out);
+}
+
+enum packet_kind packet_parse_unsummed(const void *ip, size_t len, struct packet *out)
+{
+	packet_clear(out);
+	return parse_ip((struct view){ ip, len, len, true }, out);
 }
 
 /* ---- links ---- */
@@ -442,7 +454,7 @@ enum packet_kind packet_parse_frame(
 		{ LINK_IPV4, 0, -1 },
 		{ LINK_IPV6, 0, -1 },
 	};
-	struct view v = { frame, len, wire_len > len ? wire_len : len };
+	struct view v = { frame, len, wire_len > len ? wire_len : len, false };
 	unsigned type;
 
 	packet_clear(out);

@@ -62,5 +62,7 @@ enum packet_kind packet_parse_frame(
 	unsigned link, const void *frame, size_t len, size_t wire_len, struct packet *out);
 /* From the IP header on. */
 enum packet_kind packet_parse_ip(const void *ip, size_t len, size_t wire_len, struct packet *out);
+/* The same of a whole packet whose checksum is known or of no interest: OFFLOADED. */
+enum packet_kind packet_parse_unsummed(const void *ip, size_t len, struct packet *out);
 /* The payload of a datagram that was put together; addresses and protocol are in *out already. */
 enum packet_kind packet_parse_transport(const void *data, size_t len, struct packet *out);
