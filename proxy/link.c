@@ -52,10 +52,9 @@ static void link_close(struct link *l)
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_join(l->workers[i]);
 	l->n_workers = 0;
-	uv_close((uv_handle_t *)&l->settle, NULL);
+	loader_close(&l->loader);
 	link_backends_fini(l);
 	link_shadow_fini(l);
-	part_set_fini(&l->parts);
 	link_retire_fini(l);
 	hub_free(l->hub);
 	if (l->channel)
@@ -66,7 +65,7 @@ void link_stop(struct link *l, int status)
 {
 	if (l->stopping)
 		return;
-	l->stopping = true;
+	l->stopping = l->loader.stopping = true;
 	l->status = status;
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_stop(l->workers[i]);
@@ -90,10 +89,61 @@ void link_send(struct link *l, json_t *message)
 		log_warn("link send error=%s", err_text(r));
 }
 
-void link_answer(void *arg, json_t *message)
+/* ---- policies ---- */
+
+static int ops_load(struct source_set *sources, const char *path, void *previous,
+	struct metrics *metrics, struct buf *why, void **out)
+{
+	struct gear *gear = NULL;
+	int r = gear_load(sources, path, previous, metrics, why, &gear);
+
+	*out = gear;
+	return r;
+}
+
+static void *ops_ref(void *thing)
+{
+	return gear_ref(thing);
+}
+
+static void ops_unref(void *thing)
+{
+	gear_unref(thing);
+}
+
+static struct policy *ops_policy(void *thing)
+{
+	return ((struct gear *)thing)->policy;
+}
+
+static void ops_use(void *arg, void *thing)
+{
+	struct link *l = arg;
+
+	for (unsigned i = 0; i < l->n_workers; i++)
+		worker_swap(l->workers[i], thing);
+	gear_unref(l->gear);
+	l->gear = thing;
+	link_backends_use(l);
+}
+
+static void ops_nonsense(void *arg, const char *what)
+{
+	link_nonsense(arg, what);
+}
+
+static void ops_fail(void *arg)
+{
+	link_stop(arg, EXIT_FAILURE);
+}
+
+static void ops_send(void *arg, json_t *message)
 {
 	link_send(arg, message);
 }
+
+static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use,
+	ops_nonsense, ops_fail, ops_send };
 
 /* ---- listeners ---- */
 
@@ -224,7 +274,7 @@ static void on_start(struct link *l, json_t *msg)
 		link_stop(l, EXIT_FAILURE);
 		return;
 	}
-	l->started = true;
+	l->started = l->loader.running = true;
 	link_backends_use(l);
 	link_release_waiting(l);
 	link_send(l, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
@@ -281,7 +331,7 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	if (l->stopping)
 		return;
 	if (strcmp(m, "policy") == 0)
-		link_on_policy(l, msg, take_fd(&owned));
+		loader_on_policy(&l->loader, msg, take_fd(&owned));
 	else if (strcmp(m, "listen") == 0)
 		on_listen(l, msg, &owned);
 	else if (strcmp(m, "unlisten") == 0)
@@ -291,19 +341,19 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	else if (strcmp(m, "start") == 0)
 		on_start(l, msg);
 	else if (strcmp(m, "list") == 0)
-		link_on_list(l, msg);
+		loader_on_list(&l->loader, msg);
 	else if (strcmp(m, "limits") == 0)
-		link_on_limits(l, msg);
+		loader_on_limits(&l->loader, msg);
 	else if (strcmp(m, "observed") == 0)
-		link_on_observed(l, msg);
+		loader_on_observed(&l->loader, msg);
 	else if (strcmp(m, "kill") == 0)
 		link_on_kill(l, msg);
 	else if (strcmp(m, "sessions") == 0)
 		link_on_sessions(l, msg);
 	else if (strcmp(m, "part") == 0)
-		link_on_part(l, owned);
+		loader_on_part(&l->loader, owned);
 	else if (strcmp(m, "hits") == 0)
-		link_on_hits(l, msg);
+		loader_on_hits(&l->loader, msg);
 	else if (strcmp(m, "backends") == 0)
 		link_on_backends(l, msg);
 	else if (strcmp(m, "addresses") == 0)
@@ -347,7 +397,8 @@ int link_run(int fd, struct metrics *metrics)
 	struct link l = { .metrics = metrics };
 	int r;
 
-	if ((r = uv_loop_init(&l.loop)) < 0 || (r = uv_timer_init(&l.loop, &l.settle)) < 0 ||
+	if ((r = uv_loop_init(&l.loop)) < 0 ||
+		(r = loader_init(&l.loader, &l.loop, metrics, &loader_ops, &l)) < 0 ||
 		(r = link_shadow_init(&l)) < 0 || (r = link_backends_init(&l)) < 0 ||
 		(r = link_retire_init(&l)) < 0 ||
 		(r = hub_new(&l.loop, &hub_handler, &l, counters.event_lost, &l.hub)) < 0 ||
@@ -355,12 +406,12 @@ int link_run(int fd, struct metrics *metrics)
 		log_error("start error=%s", err_text(r));
 		return EXIT_FAILURE;
 	}
-	l.settle.data = &l;
 	uv_run(&l.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&l.loop);
 	link_free_gathers(&l);
 	link_free_deliveries(&l);
 	link_release_waiting(&l);
 	gear_unref(l.gear);
+	loader_fini(&l.loader);
 	return l.status;
 }

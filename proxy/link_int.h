@@ -6,22 +6,19 @@
 #include <jansson.h>
 #include <uv.h>
 #include "ctl/link.h"
-#include "door/answer.h"
 #include "door/json.h"
+#include "door/loader.h"
 #include "proxy/worker.h"
 
 struct delivery;
 struct gather;
 struct health;
-struct load;
 struct shadow_load;
 struct waiting;
 
 struct link {
 	uv_loop_t loop;
-	uv_timer_t settle;
-	uv_work_t settling; /* data: the policy, referenced */
-	bool settles;
+	struct loader loader;
 	struct channel *channel;
 	struct metrics *metrics;
 	struct hub *hub;
@@ -29,8 +26,6 @@ struct link {
 	struct health *health;
 	struct worker *workers[WORKER_THREADS_MAX];
 	unsigned n_workers, gone;
-	struct part_set parts; /* for the policy that follows */
-	struct load *loads;    /* policies being compiled; the first one runs */
 	struct waiting *waiting;
 	struct gather *gathers;
 	struct delivery *deliveries;
@@ -47,25 +42,13 @@ struct link {
 
 /* Takes message (may be NULL when out of memory). */
 void link_send(struct link *l, json_t *message);
-/* The same with the link as arg (struct answer_to). */
-void link_answer(void *arg, json_t *message);
 /* What a daemon never sends: the process ends. */
 void link_nonsense(struct link *l, const char *what);
 void link_stop(struct link *l, int status);
 
 /* Messages. */
-void link_on_part(struct link *l, int fd);
-/* Those that came for the policy at hand; the caller's. */
-struct part_set link_take_parts(struct link *l);
-void link_on_policy(struct link *l, json_t *msg, int fd); /* takes fd */
-void link_on_list(struct link *l, json_t *msg);
-void link_on_limits(struct link *l, json_t *msg);
-/* An edit (borrowed) that a policy being compiled must get, too. */
-void link_remember(struct link *l, json_t *msg);
-void link_on_observed(struct link *l, json_t *msg);
 void link_on_kill(struct link *l, json_t *msg);
 void link_on_sessions(struct link *l, json_t *msg);
-void link_on_hits(struct link *l, json_t *msg);
 void link_on_backends(struct link *l, json_t *msg);
 void link_on_addresses(struct link *l, json_t *msg);
 /* link_backends.c: checks of servers; of the gear in force; no more; memory. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon asks about the rules at work: how often entries matched, whom to follow. Called
- * by link.c for its messages, on the main thread. In: JSON, borrowed. Out: rows in parts, orders to
+/* What the daemon asks about the rules at work: whom to follow. Called
+ * by link.c for its messages, on the main thread. In: JSON, borrowed. Out: orders to
  * the workers. It changes nothing that is judged by. */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,14 +28,4 @@ void link_on_untrace(struct link *l, json_t *msg)
 {
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_unfollow(l->workers[i], number_of(msg, "trace"));
-}
-
-/* ---- hits ---- */
-
-void link_on_hits(struct link *l, json_t *msg)
-{
-	struct answer_to to = { l, link_answer };
-
-	if (!answer_hits(l->gear ? l->gear->policy : NULL, msg, &to))
-		link_nonsense(l, "hits");
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "proxy/link_int.h"
 
-enum { SETTLE_MS = 1000, ROWS_A_MESSAGE = 200 };
+enum { ROWS_A_MESSAGE = 200 };
 
 /* Session rows being gathered. */
 struct gather {
@@ -22,84 +22,6 @@ struct gather {
 	unsigned missing; /* workers that have not answered */
 	json_t *rows;
 };
-
-/* ---- lists ---- */
-
-/* Compiling a large base takes seconds: beside the line, which has kills and answers to carry. */
-static void settle_work(uv_work_t *work)
-{
-	int r = policy_list_settle(work->data);
-
-	if (r < 0)
-		log_warn("lists not settled error=%s", err_text(r));
-}
-
-static void settle_done(uv_work_t *work, int status)
-{
-	struct link *l = (struct link *)((char *)work - offsetof(struct link, settling));
-
-	(void)status;
-	policy_unref(work->data);
-	l->settles = false;
-}
-
-static void link_on_settle(uv_timer_t *timer)
-{
-	struct link *l = timer->data;
-
-	if (!l->gear || l->stopping)
-		return;
-	if (l->settles) { /* with edits that came too late for it */
-		uv_timer_start(timer, link_on_settle, SETTLE_MS, 0);
-		return;
-	}
-	l->settling.data = policy_ref(l->gear->policy);
-	l->settles = uv_queue_work(&l->loop, &l->settling, settle_work, settle_done) == 0;
-	if (!l->settles)
-		policy_unref(l->settling.data);
-}
-
-void link_on_list(struct link *l, json_t *msg)
-{
-	json_t *answer;
-	int r;
-
-	if (!l->gear) {
-		link_nonsense(l, "list");
-		return;
-	}
-	link_remember(l, msg);
-	r = answer_edit_list(l->gear->policy, msg);
-	answer = json_pack(
-		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
-	if (answer && r < 0)
-		json_object_set_new(answer, "error", json_string(err_text(r)));
-	link_send(l, answer);
-	/* Running on: edits that never cease must not put it off for ever. */
-	if (!l->stopping && !uv_is_active((uv_handle_t *)&l->settle))
-		uv_timer_start(&l->settle, link_on_settle, SETTLE_MS, 0);
-}
-
-/* ---- limits ---- */
-
-void link_on_limits(struct link *l, json_t *msg)
-{
-	if (!l->gear || !json_is_array(json_object_get(msg, "set"))) {
-		link_nonsense(l, "limits");
-		return;
-	}
-	link_remember(l, msg);
-	answer_set_limits(l->gear->policy, msg);
-	link_send(l,
-		json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok", 1));
-}
-
-void link_on_observed(struct link *l, json_t *msg)
-{
-	struct answer_to to = { l, link_answer };
-
-	answer_observed(l->gear ? l->gear->policy : NULL, msg, &to);
-}
 
 /* ---- kill, sessions ---- */
 

@@ -138,7 +138,7 @@ void link_on_shadow(struct link *l, json_t *msg, int fd)
 	*load = (struct shadow_load){ .link = l,
 		.gear = gear_ref(l->gear),
 		.fd = fd,
-		.parts = link_take_parts(l),
+		.parts = loader_take_parts(&l->loader),
 		.path = strdup(text_of(msg, "path")),
 		.id = l->shadow_id,
 		.ms = (uint64_t)ms };

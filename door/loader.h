@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A new policy for all threads ("part" and "policy" of ctl/link.h), for either door: what a door
+ * makes of a policy's sources is its thing. */
+#pragma once
+
+#include <uv.h>
+#include "base/metrics.h"
+#include "door/answer.h"
+
+struct load;
+
+struct loader_ops {
+	/* Makes a thing of the sources, on any thread; previous may be NULL. why gets the text for
+	 * the operator when it fails. 0 with one reference. */
+	int (*load)(struct source_set *sources, const char *path, void *previous,
+		struct metrics *metrics, struct buf *why, void **out);
+	void *(*ref)(void *thing);
+	void (*unref)(void *thing); /* NULL: nothing */
+	struct policy *(*policy)(void *thing);
+	/* On the main thread: it is in force from now on. Takes the reference. */
+	void (*use)(void *arg, void *thing);
+	/* A daemon never sends that. */
+	void (*nonsense)(void *arg, const char *what);
+	/* Nothing can go on. */
+	void (*fail)(void *arg);
+	void (*send)(void *arg, json_t *message); /* takes it */
+};
+
+struct loader {
+	uv_loop_t *loop;
+	struct metrics *metrics;
+	const struct loader_ops *ops;
+	void *arg;
+	void *current; /* the thing in force; NULL: none yet */
+	bool running;  /* somebody is judged: compile beside the line */
+	bool stopping;
+	struct part_set parts; /* for the policy that follows */
+	struct load *loads;    /* being compiled; the first one runs */
+	uv_timer_t settle;     /* large list edits are folded in later */
+	uv_work_t settling;    /* data: the policy, referenced */
+	bool settles;
+};
+
+/* 0 or a negative code. Nothing is borrowed but ops, metrics and loop. */
+int loader_init(struct loader *l, uv_loop_t *loop, struct metrics *metrics,
+	const struct loader_ops *ops, void *arg);
+/* Closes its handle and lets go of the parts; the thing in force goes with loader_fini, once the
+ * loop has ended. */
+void loader_close(struct loader *l);
+void loader_fini(struct loader *l);
+void loader_on_part(struct loader *l, int fd);                /* borrows fd */
+void loader_on_policy(struct loader *l, json_t *msg, int fd); /* takes fd */
+void loader_on_list(struct loader *l, json_t *msg);
+void loader_on_limits(struct loader *l, json_t *msg);
+void loader_on_observed(struct loader *l, json_t *msg);
+void loader_on_hits(struct loader *l, json_t *msg);
+/* Parts that came for the policy at hand; the caller's. */
+struct part_set loader_take_parts(struct loader *l);
+/* The policy in force; NULL: none yet. */
+struct policy *loader_policy(const struct loader *l);
