@@ -88,7 +88,7 @@ static int put_clean(struct announcer *a, const unsigned char *p, size_t len)
 			r = buf_put(&a->clean, p + i, (size_t)n);
 		i += n > 0 ? (size_t)n : 1;
 	}
-	return r < 0 ? r : write_text(&a->text, buf_span(&a->clean));
+	return r < 0 || buf_len(&a->clean) == 0 ? r : write_text(&a->text, buf_span(&a->clean));
 }
 
 static int put_element(

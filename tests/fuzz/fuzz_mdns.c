@@ -29,7 +29,7 @@ static void load(void)
 				    " rule names { from.bare matches /^eve@/ drop } }\n";
 	struct source_set sources;
 	struct diag_list diags;
-	struct metrics *metrics;
+	static struct metrics *metrics;
 	int fd;
 
 	source_init(&sources, false);
