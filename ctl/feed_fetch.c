@@ -111,7 +111,8 @@ static void answer_judge(struct feed_fetch *f, const json_t *answer, const char 
 
 	f->code = ERR_PROTO;
 	if (!answer || (error && *error)) {
-		buf_putf(&f->why, "%.300s", answer ? error : trouble);
+		error = answer ? error : trouble;
+		buf_putf(&f->why, "%.*s", (int)span_cut(span_of(error), 300), error);
 	} else if (status == 304 && f->copy.there && *f->copy.etag + *f->copy.modified) {
 		f->confirm = true;
 		f->code = 0;

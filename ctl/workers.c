@@ -125,7 +125,9 @@ static int hear_policy(struct child *c, json_t *msg)
 	if (!json_is_integer(generation))
 		return ERR_PROTO;
 	c->refused = !ok;
-	snprintf(c->refusal, sizeof c->refusal, "%s", error ? error : "no reason given");
+	error = error ? error : "no reason given";
+	snprintf(c->refusal, sizeof c->refusal, "%.*s",
+		(int)span_cut(span_of(error), sizeof c->refusal - 1), error);
 	call = call_find(c->workers, CALL_POLICY, json_integer_value(generation));
 	if (call && call->asked & c->bit)
 		call_answered(call, c, ok ? 0 : ERR_REFUSED, ok ? "" : c->refusal);

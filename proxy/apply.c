@@ -25,6 +25,8 @@
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
+enum { APPLY_TEXT_MAX = 400 }; /* of a rule's words to a sender */
+
 /* A ledger that nobody acknowledges gets long. */
 static void apply_ask(struct session *s, struct leg *to, enum direction d)
 {
@@ -118,6 +120,7 @@ static void apply_reject(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	enum direction direction = session_direction(s, from);
+	const char *said = v->text ? v->text : "";
 	char account[2100], text[512];
 	bool sent = false;
 	int r = 0;
@@ -125,8 +128,9 @@ static void apply_reject(
 	s->rejected++;
 	if (apply_may_bounce(s, from, st)) {
 		apply_account(s, account, sizeof(account));
-		snprintf(text, sizeof(text), "%.400s%s[%s]", v->text ? v->text : "",
-			v->text ? " " : "", v->id);
+		snprintf(text, sizeof(text), "%.*s%s[%s]",
+			(int)span_cut(span_of(said), APPLY_TEXT_MAX), said, v->text ? " " : "",
+			v->id);
 		r = bounce_write(&from->conn.out, st, v->condition, text,
 			direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
 	}

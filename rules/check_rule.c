@@ -174,8 +174,19 @@ static void check_mark(struct checker *c, struct ast_action *a)
 			"'@%s' is a set and gives no marks", a->lookup->target->name);
 }
 
+/* What peers or the operator are told stands in a stream: one character that XML does not allow ends
+ * it. */
+static void check_text(struct checker *c, const struct ast_action *a)
+{
+	if (a->text && text_valid(a->text, strlen(a->text), NULL) != strlen(a->text))
+		diag_error(c->diags, a->at, NULL,
+			"the text has a character that no XML stream may carry");
+}
+
 static void check_action(struct checker *c, struct ast_action *a, const struct ast_rule *rule)
 {
+	if (a->kind != ACTION_REPLACE && a->kind != ACTION_REDIRECT)
+		check_text(c, a);
 	switch (a->kind) {
 	case ACTION_REJECT:
 	case ACTION_CLOSE:

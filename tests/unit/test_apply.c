@@ -17,6 +17,7 @@
 #include "proxy/leg.h"
 #include "proxy/worker.h"
 #include "xmpp/ns.h"
+#include "xmpp/text.h"
 
 #define OPEN                                                                                       \
 	"<stream:stream xmlns='jabber:client' xmlns:p='urn:p' xmlns:stream='" NS_STREAM            \
@@ -154,6 +155,23 @@ static void rejected_bounces_to_its_sender(void **state)
 	expect_ledger(f, DIRECTION_IN, 0, 1);  /* handled */
 	expect_ledger(f, DIRECTION_OUT, 1, 0); /* the server never sent our answer */
 	assert_int_equal(f->s.rejected, 1);
+}
+
+/* Half a character would end the stream it stands in. */
+static void long_words_are_cut_between_characters(void **state)
+{
+	struct fixture *f = *state;
+	char text[1024] = "";
+
+	f->v.kind = VERDICT_REJECT;
+	f->v.condition = STANZA_ERROR_POLICY_VIOLATION;
+	f->v.text = text;
+	for (unsigned i = 0; i < 300; i++)
+		strcat(text, i == 0 ? "x" : "\u00e9");
+	apply(f, &f->s.client, "<message to='a@b' id='7'><body>x</body></message>");
+	assert_int_equal(text_valid(queued(&f->s.client), buf_len(&f->s.client.conn.out), NULL),
+		buf_len(&f->s.client.conn.out));
+	assert_non_null(strstr(queued(&f->s.client), "\u00e9 [test-id]"));
 }
 
 /* RFC 6120 8.3.1, 8.2.3: errors and results are not answered. */
@@ -422,6 +440,7 @@ int main(void)
 		CASE(verbatim_unless_prefixed),
 		CASE(dropped_is_handled_for_its_sender),
 		CASE(rejected_bounces_to_its_sender),
+		CASE(long_words_are_cut_between_characters),
 		CASE(errors_are_never_answered),
 		CASE(rooms_are_not_answered),
 		CASE(nothing_is_written_behind_a_close),
