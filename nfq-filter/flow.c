@@ -285,6 +285,22 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *o
 	return f->closed ? 0 : flow_take(t, f, p, out);
 }
 
+bool flow_is_early(const struct flow_table *t, const struct packet *p)
+{
+	const struct flow *f = flow_find(t, p);
+	const struct flow_half *other;
+	int64_t at;
+
+	if (!f)
+		return !(p->flags & (TCP_SYN | TCP_RST)) && p->len > 0;
+	other = &f->half[!side_of(f, p)];
+	if (f->closed || !(p->flags & TCP_ACK) || !other->in.started)
+		return false;
+	at = reassembly_position(&other->in, p->ack);
+	return at > (int64_t)(other->in.next + other->fin) &&
+	       at <= (int64_t)(other->in.next + other->in.limits->window);
+}
+
 /* ---- out ---- */
 
 static bool gap_is_due(const struct flow_table *t, const struct flow *f, const struct flow_half *h,
@@ -298,6 +314,25 @@ static bool gap_is_due(const struct flow_table *t, const struct flow *f, const s
 				  t->now_ns - h->lost_ns >= t->limits->gap_ns))
 		return true;
 	return !other->seen && t->now_ns - h->hole_ns >= t->limits->deaf_ns;
+}
+
+/* Bytes at the end that its receiver has, and we have not. */
+static uint64_t tail_missing(const struct flow_table *t, const struct flow *f, struct flow_half *h)
+{
+	uint64_t end = h->fin ? h->fin_at : h->in.acked;
+
+	if (!f->last_call || t->limits->live || !h->in.started || end <= h->in.next)
+		return 0;
+	/* One more may be its FIN, which was not seen either. */
+	if (!h->fin && end == h->in.next + 1)
+		return 0;
+	return end - h->in.next;
+}
+
+static void count_gap(struct flow_table *t, uint64_t bytes)
+{
+	counts_add(t->counts, COUNT_TCP_GAP, 1);
+	counts_add(t->counts, COUNT_TCP_GAP_BYTES, bytes);
 }
 
 void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct flow_event *out)
@@ -318,8 +353,15 @@ void flow_next(struct flow_table *t, struct flow *f, enum flow_side side, struct
 		h->lost_packets = 0;
 		h->lost_ns = h->hole_ns = 0;
 		watch_hole(t, h);
-		counts_add(t->counts, COUNT_TCP_GAP, 1);
-		counts_add(t->counts, COUNT_TCP_GAP_BYTES, out->lost);
+		count_gap(t, out->lost);
+		return;
+	}
+	if ((out->lost = tail_missing(t, f, h)) > 0) {
+		/* Told once. */
+		out->kind = FLOW_GAP;
+		h->in.acked = h->in.next;
+		h->fin = false;
+		count_gap(t, out->lost);
 		return;
 	}
 	if ((h->fin && h->in.given >= h->fin_at) || f->reset) {

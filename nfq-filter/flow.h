@@ -124,6 +124,9 @@ void flow_table_free(struct flow_table *t);
 void flow_table_clear(struct flow_table *t);
 /* A packet of PACKET_TCP. 0 or -ENOMEM. */
 int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *out);
+/* Does the packet answer what was not seen of the other side yet, or speak on a connection that
+ * was not seen opened? In a capture that may be a matter of order. */
+bool flow_is_early(const struct flow_table *t, const struct packet *p);
 /* Its user goes; what comes of it from now on is OVER. */
 void flow_end(struct flow_table *t, struct flow *f);
 /* Time passed without a packet: who is idle, who is forgotten. */

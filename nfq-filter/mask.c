@@ -15,6 +15,7 @@
 #include "nfq-filter/detect.h"
 #include "nfq-filter/flow.h"
 #include "nfq-filter/mask_stream.h"
+#include "nfq-filter/order.h"
 
 enum {
 	RECORD_KEPT = 32 << 10, /* a direction: what later copies are compared with */
@@ -46,6 +47,7 @@ struct waiting {
 	struct capture_packet packet;
 	enum packet_checksum checksum;
 	size_t tcp, payload, len; /* in bytes[] */
+	bool ordered;             /* order.c has let it go */
 	size_t done;              /* bytes of the payload that are masked */
 	int64_t position;         /* of its first byte */
 	uint32_t sum;             /* of the payload as it was */
@@ -57,6 +59,7 @@ struct mask {
 	struct counts counts;
 	struct flow_limits limits;
 	struct flow_table *flows;
+	struct order *order;
 	struct waiting *first, *last;
 	size_t waiting_bytes, record_bytes;
 	uint64_t now_ns;
@@ -164,7 +167,7 @@ static bool is_late(const struct mask *m)
 
 static void give_done(struct mask *m)
 {
-	while (m->first && (!m->first->side || is_late(m))) {
+	while (m->first && m->first->ordered && (!m->first->side || is_late(m))) {
 		m->sums.late += m->first->side != NULL;
 		waiting_close(m, m->first);
 		give_first(m);
@@ -337,37 +340,6 @@ static void on_idle(void *arg, struct flow *f)
 
 /* ---- the whole ---- */
 
-struct mask *mask_new(const struct mask_options *options)
-{
-	struct mask *m = calloc(1, sizeof(*m));
-	struct flow_hooks hooks = { m, on_serves, on_idle, on_forget };
-
-	if (!m)
-		return NULL;
-	m->options = *options;
-	m->limits = flow_limits_default;
-	m->limits.any_checksum = options->any_checksum;
-	if (!(m->flows = flow_table_new(&m->limits, &hooks, &m->counts))) {
-		free(m);
-		return NULL;
-	}
-	return m;
-}
-
-void mask_free(struct mask *m)
-{
-	struct waiting *next;
-
-	if (!m)
-		return;
-	flow_table_free(m->flows);
-	for (struct waiting *w = m->first; w; w = next) {
-		next = w->next;
-		free(w);
-	}
-	free(m);
-}
-
 static void append(struct mask *m, struct waiting *w)
 {
 	if (m->last)
@@ -378,7 +350,7 @@ static void append(struct mask *m, struct waiting *w)
 	m->waiting_bytes += sizeof(*w) + w->packet.len;
 }
 
-static int take_tcp(struct mask *m, const struct packet *p, struct waiting *w)
+static int take_packet(struct mask *m, const struct packet *p, struct waiting *w)
 {
 	struct flow_taken taken;
 	struct mask_flow *mf;
@@ -386,7 +358,6 @@ static int take_tcp(struct mask *m, const struct packet *p, struct waiting *w)
 	struct flow *f;
 	int r;
 
-	append(m, w);
 	if ((r = flow_push(m->flows, p, &taken)) < 0)
 		return r;
 	if (taken.fate != FLOW_TAKEN) {
@@ -411,6 +382,52 @@ static int take_tcp(struct mask *m, const struct packet *p, struct waiting *w)
 	return 0;
 }
 
+static void on_ordered(void *arg, const struct packet *p, void *user)
+{
+	struct mask *m = arg;
+	struct waiting *w = user;
+	int r;
+
+	w->ordered = true;
+	r = m->error ? 0 : take_packet(m, p, w);
+	if (m->error == 0 && r < 0)
+		m->error = r;
+}
+
+struct mask *mask_new(const struct mask_options *options)
+{
+	struct mask *m = calloc(1, sizeof(*m));
+	struct flow_hooks hooks = { m, on_serves, on_idle, on_forget };
+
+	if (!m)
+		return NULL;
+	m->options = *options;
+	m->limits = flow_limits_default;
+	m->limits.any_checksum = options->any_checksum;
+	m->flows = flow_table_new(&m->limits, &hooks, &m->counts);
+	m->order = m->flows ? order_new(m->flows, on_ordered, m) : NULL;
+	if (!m->order) {
+		mask_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+void mask_free(struct mask *m)
+{
+	struct waiting *next;
+
+	if (!m)
+		return;
+	order_free(m->order);
+	flow_table_free(m->flows);
+	for (struct waiting *w = m->first; w; w = next) {
+		next = w->next;
+		free(w);
+	}
+	free(m);
+}
+
 int mask_push(struct mask *m, const struct capture_packet *c)
 {
 	struct packet p;
@@ -426,7 +443,8 @@ int mask_push(struct mask *m, const struct capture_packet *c)
 	p.time_ns = m->now_ns;
 	if (!(w = waiting_new(c, &p)))
 		return -ENOMEM;
-	r = take_tcp(m, &p, w);
+	append(m, w);
+	r = order_push(m->order, &p, w);
 	if (m->error == 0 && r < 0)
 		m->error = r;
 	give_done(m);
@@ -435,6 +453,7 @@ int mask_push(struct mask *m, const struct capture_packet *c)
 
 int mask_finish(struct mask *m)
 {
+	order_finish(m->order);
 	flow_table_clear(m->flows);
 	while (m->first) {
 		waiting_close(m, m->first);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Puts the inspector's rooms behind each other for a file: capture -> packet -> fragment -> flow ->
- * inspect -> tell, tally. In: a descriptor and a policy. Out: lines and a summary. Time is the
- * capture's: both clocks stand at the packet being read, so that limits, windows and bans run as
- * they would have run. Memory is bounded whatever the size of the file; a file that ends in the
- * middle, or is damaged there, counts up to there. It opens nothing and asks nobody. */
+/* Puts the inspector's rooms behind each other for a file: capture -> packet -> fragment -> order
+ * -> flow -> inspect -> tell, tally. In: a descriptor and a policy. Out: lines and a summary. Time
+ * is the capture's: both clocks stand at the packet being read, so that limits, windows and bans
+ * run as they would have run. Memory is bounded whatever the size of the file; a file that ends in
+ * the middle, or is damaged there, counts up to there. It opens nothing and asks nobody. */
 #include "nfq-filter/replay.h"
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "nfq-filter/detect.h"
 #include "nfq-filter/fragment.h"
 #include "nfq-filter/mdns.h"
+#include "nfq-filter/order.h"
 #include "nfq-filter/summary.h"
 #include "nfq-filter/tally.h"
 
@@ -32,6 +33,7 @@ struct replay {
 	struct fragments *fragments;
 	struct flow_limits limits;
 	struct flow_table *flows;
+	struct order *order;
 	struct inspector inspector;
 	struct mdns *mdns;
 	struct announcer *announcer;
@@ -167,10 +169,14 @@ static void set_time(struct replay *r, uint64_t time_ns)
 	clock_freeze(START_NS + (r->now_ns - r->first_ns), r->tell.wall_ms);
 }
 
-static void take_tcp(struct replay *r, const struct packet *p)
+static void take_tcp(void *arg, const struct packet *p, void *none)
 {
 	struct flow_taken taken;
+	struct replay *r = arg;
 
+	(void)none;
+	if (r->error)
+		return;
 	fail(r, flow_push(r->flows, p, &taken));
 	if (r->error || taken.fate != FLOW_TAKEN)
 		return;
@@ -209,8 +215,11 @@ static void take_packet(struct replay *r, const struct capture_packet *captured)
 	counts_add(&r->counts, COUNT_PACKET_BYTES, captured->len);
 	if (kind == PACKET_FRAGMENT)
 		kind = whole_datagram(r, &p);
+	/* So short that not even its headers are there. */
+	if (kind == PACKET_OTHER && captured->len < captured->wire_len)
+		counts_add(&r->counts, COUNT_PACKET_CUT, 1);
 	if (kind == PACKET_TCP)
-		take_tcp(r, &p);
+		fail(r, order_push(r->order, &p, NULL));
 	else if (kind == PACKET_UDP && mdns_is_for(&p))
 		take_mdns(r, &p);
 	else if (kind != PACKET_FRAGMENT)
@@ -294,8 +303,10 @@ static void read_all(struct replay *r, int fd)
 		show_progress(r, false);
 	}
 	capture_finish(r->capture);
-	if (r->error == 0)
+	if (r->error == 0) {
+		order_finish(r->order);
 		flow_table_clear(r->flows);
+	}
 	show_progress(r, true);
 }
 
@@ -369,10 +380,11 @@ static int replay_begin(struct replay *r)
 	r->capture = capture_new();
 	r->fragments = fragments_new(&r->counts);
 	r->flows = flow_table_new(&r->limits, &hooks, &r->counts);
+	r->order = r->flows ? order_new(r->flows, take_tcp, r) : NULL;
 	r->tally = tally_new(r->policy);
 	r->inspector.mdns = r->mdns = mdns_new();
 	r->announcer = announcer_new();
-	if (!r->inspector.judge || !r->capture || !r->fragments || !r->flows || !r->tally ||
+	if (!r->inspector.judge || !r->capture || !r->fragments || !r->order || !r->tally ||
 		!r->mdns || !r->inspector.bosh || !r->announcer)
 		return -ENOMEM;
 	if (r->options->limit)
@@ -383,6 +395,7 @@ static int replay_begin(struct replay *r)
 static void replay_end(struct replay *r)
 {
 	/* After an error, the rest is only freed. */
+	order_free(r->order);
 	flow_table_free(r->flows);
 	fragments_free(r->fragments);
 	capture_free(r->capture);

@@ -100,12 +100,12 @@ class BoshProsody(PlainProsody):
 
 
 class BoshEjabberd(record.ClearEjabberd):
-    bosh = 5281, "/bosh"
+    bosh = 5280, "/bosh"
 
     def _configuration(self):
         made = super()._configuration()
         made["modules"] = dict(made["modules"], mod_bosh={})
-        made["listen"] += [{"ip": a, "port": 5281, "module": "ejabberd_http", "request_handlers": {"/bosh": "mod_bosh"}} for a in self.addresses.values()]
+        made["listen"] += [{"ip": a, "port": 5280, "module": "ejabberd_http", "request_handlers": {"/bosh": "mod_bosh"}} for a in self.addresses.values()]
         return made
 
 

@@ -110,7 +110,7 @@ CAPTURES = {
     "management-prosody": lambda p: make_with(conversations.managed, p, conversations.PlainProsody, *PROSODY, "tcp port 5222"),
     "management-ejabberd": lambda p: make_with(conversations.managed, p, record.ClearEjabberd, *EJABBERD, "tcp port 5222"),
     "bosh-prosody": lambda p: make_with(conversations.bosh, p, conversations.BoshProsody, *PROSODY, "tcp port 5280"),
-    "bosh-ejabberd": lambda p: make_with(conversations.bosh, p, conversations.BoshEjabberd, *EJABBERD, "tcp port 5281"),
+    "bosh-ejabberd": lambda p: make_with(conversations.bosh, p, conversations.BoshEjabberd, *EJABBERD, "tcp port 5280"),
     "dialback": make_dialback,
     "bonjour-ipv4": lambda p: make_bonjour(p, 4),
     "bonjour-ipv6": lambda p: make_bonjour(p, 6),

@@ -164,7 +164,12 @@ static void test_refused(void **state)
 	r = recipe_at(1, "another connection");
 	r.src = 3;
 	send_made(&l, &r, 0);
-	assert_int_equal(l.n, 6);
+	assert_int_equal(l.n, 5);
+	r.flags = TCP_SYN; /* until it was opened, or long enough */
+	r.seq--;
+	r.len = 0;
+	send_made(&l, &r, 0);
+	assert_int_equal(l.n, 7);
 	assert_string_equal(l.payloads[4], "xxxxxxxxxxxxxxx");
 	assert_string_equal(l.payloads[5], "xxxxxxxxxxxxxxxxxx");
 	assert_int_equal(mask_sums(l.mask)->late, 1);
