@@ -116,7 +116,8 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	if (command)
-		fprintf(stderr, "usage: xmppwallctl %s %s\n", command->name, command->usage);
+		fprintf(stderr, "usage: xmppwallctl %s%s%s\n", command->name, *command->usage ? " " : "",
+			command->usage);
 	else
 		fprintf(stderr, "try: xmppwallctl --help\n");
 	return EXIT_WRONG_USAGE;
@@ -199,7 +200,8 @@ static int run_command(struct cli *cli)
 	cli->argc -= words;
 	cli->argv += words;
 	if (cli_flag(cli, "--help") || cli_flag(cli, "-h")) {
-		printf("xmppwallctl %s %s\n    %s\n", command->name, command->usage, command->summary);
+		printf("xmppwallctl %s%s%s\n    %s\n", command->name, *command->usage ? " " : "", command->usage,
+			command->summary);
 		return EXIT_DONE;
 	}
 	return command->run(cli);
