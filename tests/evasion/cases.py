@@ -36,6 +36,7 @@ class Case:
     version: int = 4             # of IP
     isn: int = -1
     stamps: bool = False
+    lport: int = 40000           # ours
     options: str = ""            # of the SYN, in hex
     raw: bool = False            # by our own TCP although it says send
     ending: bool = False         # its sender ends the stream
@@ -52,7 +53,7 @@ class Case:
 
     @property
     def own_tcp(self):
-        return bool(self.tcp) or self.raw or self.open != "plain" or bool(self.far)
+        return bool(self.tcp) or self.raw or self.open != "plain" or bool(self.far) or self.lport != 40000
 
 
 def expand(text, encoding="utf-8"):

@@ -132,7 +132,7 @@ class Run:
             server = f"198.51.101.{number % 250 + 1}"
             result.host = Host(self.ground.far_wire, server, place, port, case.far, self.ground.recorder.play(place))
         if case.own_tcp:
-            end = Peer(self.ground.wire, place, server, port, isn=None if case.isn < 0 else case.isn, stamps=case.stamps,
+            end = Peer(self.ground.wire, place, server, port, isn=None if case.isn < 0 else case.isn, stamps=case.stamps, lport=case.lport,
                        options=bytes.fromhex(case.options))
             result.up = await end.open(case.open, begin)
             if result.up and begin and case.open in ("plain", "syn-again", "syn-ack-back", "five"):

@@ -252,6 +252,10 @@ class Peer(End):
             self.said = len(data)
             self.emit(self.isn, SYN, data[:MSS], options=mss + option + self.syn_options)
         else:
+            if how == "syn-decoy":
+                self.emit(self.isn + 1_000_000, SYN, options=mss, ttl=3)
+            if how == "syn-ack-first":
+                self.emit(self.isn, SYN | ACK, options=mss, ttl=3, ack=1)
             for _ in range(3):
                 self.emit(self.isn, SYN, options=mss + self.syn_options)
                 if await self.until(lambda: self.rcv_nxt is not None or self.ended, 1):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import struct
+import warnings
 
 HANDSHAKE_SECONDS = 5
 
@@ -48,6 +49,7 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if "version" in how:
+            warnings.simplefilter("ignore", DeprecationWarning)  # that old ones are old is the point
             context.minimum_version = context.maximum_version = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
                                                                  "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[how["version"]]
             if how["version"] < "1.2":
