@@ -120,6 +120,13 @@ static bool is_released(const struct conn *c, enum flow_side side, const struct 
 	return h->end <= (int64_t)c->flow->half[side].released;
 }
 
+/* Where its SYN is the one that was answered, nobody sends what lies before it. Where it was a
+ * decoy, the true stream lies there, and nobody has read it. */
+static bool is_before_the_beginning(const struct flow_half *half, const struct held *h)
+{
+	return half->syn && h->start < 0;
+}
+
 /* A packet with bytes or a FIN. It waits like any other, if only for a moment. */
 static void take_data(struct conn *c, const struct flow_taken *t, struct held *h)
 {
@@ -127,7 +134,8 @@ static void take_data(struct conn *c, const struct flow_taken *t, struct held *h
 	const struct flow_half *half = &c->flow->half[t->side];
 	enum flow_side side = t->side;
 
-	if (t->bytes == REASSEMBLY_FULL || t->bytes == REASSEMBLY_OUTSIDE) {
+	if (t->bytes == REASSEMBLY_FULL || t->bytes == REASSEMBLY_OUTSIDE ||
+		is_before_the_beginning(half, h)) {
 		order(g, h, GATE_DROP);
 		return;
 	}

@@ -601,6 +601,46 @@ static int unload(void **state)
 	return 0;
 }
 
+/* Decoys that die on their way end the connection for us and begin another ahead of it: what lies
+ * before that beginning was never read, so it is no copy of anything. */
+static void test_reborn(void **state)
+{
+	static const int32_t ahead[] = { 1000000, 100, -1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(*ahead); i++) {
+		struct lab *l = component();
+		uint32_t seq = C0 + 1 + l->seq[FLOW_CLIENT];
+
+		raw(l, FLOW_CLIENT,
+			(struct recipe){ .flags = TCP_FIN | TCP_ACK,
+				.seq = seq,
+				.ack = acked(l, FLOW_CLIENT) });
+		raw(l, FLOW_CLIENT,
+			(struct recipe){ .flags = TCP_SYN, .seq = seq + (uint32_t)ahead[i] });
+		say_in(l, FLOW_CLIENT, BAD, 16);
+		assert_false(has(l, FLOW_CLIENT, "casino"));
+		lab_end(l);
+	}
+}
+
+/* Which of several SYN its receiver answered, only its answer tells. */
+static void test_syn_decoys(void **state)
+{
+	struct lab *l = lab_begin(PORT);
+
+	(void)state;
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + 1000000 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + 1000000 });
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0, .ack = C0 + 1 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_ACK, .seq = C0 + 1, .ack = S0 + 1 });
+	say(l, FLOW_CLIENT, HEAD(NS_COMPONENT, "to='irc.example'") "<handshake>aa</handshake>" BAD);
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+	lab_end(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,6 +659,8 @@ int main(void)
 		cmocka_unit_test(test_bad_xml),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_reborn),
+		cmocka_unit_test(test_syn_decoys),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
