@@ -237,3 +237,15 @@ void eve_refused(struct hub *hub, const struct scene *s, enum direction directio
 	snprintf(signature, sizeof(signature), "protocol/%s", reason);
 	event_send(hub, event_make(s, direction, NULL, &v, signature, "XMPP protocol"), NULL);
 }
+
+void eve_alarm(struct hub *hub, const char *what, uint64_t count)
+{
+	json_t *eve;
+	char now[40];
+
+	clock_format_wall(clock_wall_ms(), now, sizeof(now));
+	eve = json_pack("{s:s, s:s, s:s, s:{s:s, s:I}}", "timestamp", now, "event_type", "alarm",
+		"app_proto", "xmpp", "alarm", "what", what, "count", (json_int_t)count);
+	if (eve)
+		event_send(hub, eve, NULL);
+}

@@ -15,3 +15,5 @@ void eve_report(struct hub *hub, const struct scene *s, enum direction direction
 /* A peer refused below the rules: reason is a static id ("xml.comment"). */
 void eve_refused(struct hub *hub, const struct scene *s, enum direction direction,
 	enum stream_error error, const char *reason);
+/* The operator must know: traffic is lost or nearly so. what is a stable id ("queue.dropped"). */
+void eve_alarm(struct hub *hub, const char *what, uint64_t count);

@@ -353,3 +353,20 @@ void loader_fini(struct loader *l)
 	l->ops->unref(l->current);
 	l->current = NULL;
 }
+
+int loader_policy_load(struct source_set *sources, const char *path, struct policy *previous,
+	struct metrics *metrics, struct buf *why, struct policy **out)
+{
+	struct diag_list diags;
+	int r;
+
+	diag_init(&diags);
+	r = policy_load(sources, path, previous, metrics, &diags, out);
+	if (r < 0) {
+		cleanup_free char *text = diag_string(&diags);
+
+		buf_puts(why, text && *text ? text : err_text(r));
+	}
+	diag_fini(&diags);
+	return r;
+}

@@ -58,3 +58,6 @@ void loader_on_hits(struct loader *l, json_t *msg);
 struct part_set loader_take_parts(struct loader *l);
 /* The policy in force; NULL: none yet. */
 struct policy *loader_policy(const struct loader *l);
+/* policy_load whose complaints become text for the operator. */
+int loader_policy_load(struct source_set *sources, const char *path, struct policy *previous,
+	struct metrics *metrics, struct buf *why, struct policy **out);

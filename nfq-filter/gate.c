@@ -21,6 +21,15 @@ enum {
 
 /* ---- from the inspection ---- */
 
+static void on_judging(
+	void *arg, struct inspection *i, enum flow_side side, const struct subject *subject)
+{
+	struct gate *g = arg;
+
+	if (g->hooks.judging)
+		g->hooks.judging(g->hooks.arg, i, side, subject);
+}
+
 static void on_judged(void *arg, struct inspection *i, const struct inspect_verdict *v)
 {
 	struct gate *g = arg;
@@ -424,6 +433,7 @@ struct gate_load gate_load(const struct gate *g)
 {
 	return (struct gate_load){
 		.flows = flow_table_count(g->flows),
+		.streams = (size_t)g->inspector.active,
 		.held_packets = g->hold.packets,
 		.held_bytes = g->hold.bytes,
 		.memory = g->hold.bytes + flow_table_held(g->flows) + g->inspector.memory,
@@ -451,7 +461,7 @@ struct gate *gate_new(const struct gate_spec *spec)
 		.policy = g->policy,
 		.judge = g->judge,
 		.counts = g->counts,
-		.hooks = { g, on_judged, on_broken, on_noted, on_ended, on_rewrite },
+		.hooks = { g, on_judged, on_broken, on_noted, on_ended, on_rewrite, on_judging },
 		.mdns = spec->mdns,
 		.live = true,
 		.bosh = spec->bosh,

@@ -49,6 +49,9 @@ struct gate_hooks {
 	/* As of inspect_hooks. */
 	void (*noted)(void *arg, struct inspection *i, enum flow_side side, const char *what);
 	void (*ended)(void *arg, struct inspection *i);
+	/* As of inspect_hooks; NULL: nobody cares. */
+	void (*judging)(void *arg, struct inspection *i, enum flow_side side,
+		const struct subject *subject);
 };
 
 struct gate_spec {

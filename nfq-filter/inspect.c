@@ -98,8 +98,10 @@ void inspection_free(struct inspection *i)
 {
 	if (!i)
 		return;
-	if (i->number)
+	if (i->number) {
+		i->of->active--;
 		i->of->hooks.ended(i->of->hooks.arg, i);
+	}
 	bosh_free(i->bosh);
 	for (unsigned s = 0; s < FLOW_SIDES; s++) {
 		half_close(i, &i->half[s], STAGE_ENDED);
@@ -123,6 +125,7 @@ void inspection_becomes_stream(struct inspection *i)
 	if (i->number)
 		return;
 	i->number = ++i->of->streams;
+	i->of->active++;
 	counts_add(i->of->counts, COUNT_STREAM, 1);
 }
 

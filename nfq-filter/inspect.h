@@ -61,6 +61,8 @@ struct inspection {
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
 		       */
 	bool authenticated, anonymous;
+	char *registered; /* the account under which the door knows it; the door's */
+	uint64_t session; /* the door's number for it; 0: none yet */
 	char mechanism[64];
 	char *jid;
 	uint64_t bind_hash; /* of the id asked with; 0: none */
@@ -94,6 +96,9 @@ struct inspect_hooks {
 	/* May be NULL. Those bytes ought to stand there instead, if that can still be done. */
 	void (*rewrite)(void *arg, struct inspection *i, enum flow_side side, uint64_t position,
 		struct span bytes);
+	/* A stanza is about to be judged; everything is borrowed. NULL: nobody cares. */
+	void (*judging)(void *arg, struct inspection *i, enum flow_side side,
+		const struct subject *subject);
 };
 
 struct inspector {
@@ -112,7 +117,7 @@ struct inspector {
 		unsigned prefix_len;
 	} inside[INSPECT_NETS_MAX];
 	unsigned n_inside;
-	uint64_t streams;
+	uint64_t streams, active; /* ever; now */
 	struct bosh_table *bosh; /* borrowed; NULL: nothing is known of BOSH sessions */
 };
 

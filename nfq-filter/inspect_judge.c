@@ -18,6 +18,8 @@ int inspection_judge(struct inspection *i, const struct stanza *st, struct inspe
 	subject = peer_subject(i, told->side, st);
 	if (i->bosh)
 		bosh_subject(i->bosh, told->side, &subject);
+	if (i->of->hooks.judging)
+		i->of->hooks.judging(i->of->hooks.arg, i, told->side, &subject);
 	if ((r = judge_stanza(i->of->judge, i->of->policy, &subject, &verdict)) < 0)
 		return r;
 	h->stanzas++;

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmppwall-nfq: the inspector. For now it reads captures: `xmppwallctl replay` and `limit simulate`
- * execute it with --replay, `capture --from` with --copy; nobody types that name. In: a policy and
- * a capture, named on the command line. Out: lines and a summary on standard output, complaints on
- * standard error, an exit status as xmppwallctl's. Everything that is opened is opened before the
- * first byte of the capture is read; then the sandbox closes: a capture is a stranger's file. */
+/* xmppwall-nfq: the inspector. Without arguments the child of xmppwalld that judges packets of the
+ * kernel's queues. With --replay it reads a capture: `xmppwallctl replay` and `limit simulate`
+ * execute it, nobody types that name. In: a policy and packets. Out: verdicts to the kernel and
+ * events to the daemon, or lines and a summary on standard output, complaints on standard error, an
+ * exit status as xmppwallctl's. Everything that is opened is opened before the first packet is
+ * read; then the sandbox closes: a packet is a stranger's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/child.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "nfq-filter/copy_command.h"
+#include "nfq-filter/link.h"
 #include "nfq-filter/replay.h"
 #include "nfq-filter/sandboxed.h"
 #include "xmpp/text.h"
@@ -223,6 +227,37 @@ static int run(struct arguments *a, struct policy *policy, int fd)
 	return r == REPLAY_DONE ? STATUS_DONE : STATUS_NO;
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The child of xmppwalld, on live queues: its channel on descriptor 3, the shared counters on 4. */
+static int serve(const char *name)
+{
+	struct metrics *metrics = NULL;
+	int r, status;
+
+	log_init("xmppwall-nfq", LOG_LEVEL_INFO);
+	if (!is_socket(CHILD_FD_CHANNEL)) {
+		fprintf(stderr, "%s: started by xmppwalld or xmppwallctl, not by hand\n", name);
+		return STATUS_USAGE;
+	}
+	/* A terminal's interrupt goes to the daemon, which tells us in order. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0);
+	if ((r = metrics_open(CHILD_FD_METRICS, &metrics)) < 0 || (r = text_fold_init()) < 0) {
+		log_error("start error=%s", err_text(r));
+		return EXIT_FAILURE;
+	}
+	status = link_run(CHILD_FD_CHANNEL, metrics);
+	metrics_free(metrics);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a = { .replay = { .top = TOP_JSON } };
@@ -230,6 +265,8 @@ int main(int argc, char **argv)
 	struct policy *policy = NULL;
 	int fd, metrics_fd, status = STATUS_NO;
 
+	if (argc == 1)
+		return serve(argv[0]);
 	log_init("xmppwall-nfq", LOG_LEVEL_ERROR);
 	if (argc > 1 && strcmp(argv[1], "--copy") == 0)
 		return copy_command(argc, argv);

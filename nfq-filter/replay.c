@@ -372,7 +372,7 @@ static int replay_begin(struct replay *r)
 	r->inspector = (struct inspector){ .policy = r->policy,
 		.judge = judge_new(),
 		.counts = &r->counts,
-		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL },
+		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
 		.memory_max = MEMORY_MAX,
 		.bosh = bosh_table_new(0),
 		.n_inside = r->options->n_inside };

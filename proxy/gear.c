@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "door/loader.h"
 #include "proxy/tls.h"
 
 static int copy_text(const char **text)
@@ -174,23 +175,6 @@ static int gear_add(struct gear *g, const struct service *from, const struct gea
 	return r;
 }
 
-static int gear_load_policy(struct source_set *sources, const char *path, struct gear *previous,
-	struct metrics *metrics, struct buf *why, struct policy **out)
-{
-	struct diag_list diags;
-	int r;
-
-	diag_init(&diags);
-	r = policy_load(sources, path, previous ? previous->policy : NULL, metrics, &diags, out);
-	if (r < 0) {
-		cleanup_free char *text = diag_string(&diags);
-
-		buf_puts(why, text && *text ? text : err_text(r));
-	}
-	diag_fini(&diags);
-	return r;
-}
-
 int gear_load(struct source_set *sources, const char *path, struct gear *previous,
 	struct metrics *metrics, struct buf *why, struct gear **out)
 {
@@ -203,7 +187,8 @@ int gear_load(struct source_set *sources, const char *path, struct gear *previou
 	if (!g)
 		return -ENOMEM;
 	atomic_init(&g->refs, 1);
-	if ((r = gear_load_policy(sources, path, previous, metrics, why, &g->policy)) == 0) {
+	if ((r = loader_policy_load(sources, path, previous ? previous->policy : NULL, metrics, why,
+		     &g->policy)) == 0) {
 		backends = policy_backends(g->policy, &n_backends);
 		r = backends_new(
 			backends, n_backends, previous ? previous->backends : NULL, &g->backends);

@@ -17,11 +17,11 @@ struct gear_service {
 	_Atomic unsigned refs;
 	struct service conf; /* deep copy */
 	_Atomic uint16_t
-		starttls_port; /* learned: takes STARTTLS only, though clients came with TLS */
-	uint32_t mark;         /* for upstream sockets; 0: none */
-	struct certs *certs;   /* NULL with "tls none" */
-	SSL_CTX *server_ctx;   /* what clients meet; NULL with "tls none" */
-	SSL_CTX *client_ctx;   /* NULL with "upstream plain" */
+		starttls_port;     /* learned: takes STARTTLS only, though clients came with TLS */
+	uint32_t mark;             /* for upstream sockets; 0: none */
+	struct certs *certs;       /* NULL with "tls none" */
+	SSL_CTX *server_ctx;       /* what clients meet; NULL with "tls none" */
+	SSL_CTX *client_ctx;       /* NULL with "upstream plain" */
 	struct backends *backends; /* a reference: those of its policy */
 };
 

@@ -137,13 +137,13 @@ static void ops_fail(void *arg)
 	link_stop(arg, EXIT_FAILURE);
 }
 
-static void ops_send(void *arg, json_t *message)
+void link_answer(void *arg, json_t *message)
 {
 	link_send(arg, message);
 }
 
 static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use,
-	ops_nonsense, ops_fail, ops_send };
+	ops_nonsense, ops_fail, link_answer };
 
 /* ---- listeners ---- */
 
@@ -408,7 +408,7 @@ int link_run(int fd, struct metrics *metrics)
 	}
 	uv_run(&l.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&l.loop);
-	link_free_gathers(&l);
+	gather_free(&l.gathers);
 	link_free_deliveries(&l);
 	link_release_waiting(&l);
 	gear_unref(l.gear);

@@ -6,12 +6,12 @@
 #include <jansson.h>
 #include <uv.h>
 #include "ctl/link.h"
+#include "door/gather.h"
 #include "door/json.h"
 #include "door/loader.h"
 #include "proxy/worker.h"
 
 struct delivery;
-struct gather;
 struct health;
 struct shadow_load;
 struct waiting;
@@ -42,6 +42,8 @@ struct link {
 
 /* Takes message (may be NULL when out of memory). */
 void link_send(struct link *l, json_t *message);
+/* The same with the link as arg. */
+void link_answer(void *arg, json_t *message);
 /* What a daemon never sends: the process ends. */
 void link_nonsense(struct link *l, const char *what);
 void link_stop(struct link *l, int status);
@@ -70,4 +72,3 @@ void link_on_trace(struct link *l, json_t *msg);
 void link_on_untrace(struct link *l, json_t *msg);
 /* A worker's rows have come. */
 void link_take_rows(struct link *l, json_int_t seq, json_t *rows);
-void link_free_gathers(struct link *l);

@@ -452,7 +452,7 @@ static void world_make(uint8_t seed, const uint8_t *kinds)
 	struct gate_spec spec = { .policy = policy,
 		.judge = judge,
 		.counts = &w.counts,
-		.hooks = { NULL, on_order, on_judged, on_killed, on_noted, on_ended } };
+		.hooks = { NULL, on_order, on_judged, on_killed, on_noted, on_ended, NULL } };
 
 	memset(&w, 0, offsetof(struct world, packets));
 	w.now = 1000000000;

@@ -58,7 +58,7 @@ static struct inspector inspector_of(struct mdns *m)
 		.judge = rig.judge,
 		.counts = &counts,
 		.mdns = m,
-		.hooks = { NULL, on_judged, on_broken, on_noted, on_ended },
+		.hooks = { NULL, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
 		.now_ns = SECOND,
 		.memory_max = 1 << 20 };
 }

@@ -196,7 +196,7 @@ static void lab_begin(bool live)
 		.judge = judge_new(),
 		.counts = &lab.counts,
 		.live = live,
-		.hooks = { NULL, on_judged, on_broken, on_noted, on_ended, on_rewrite },
+		.hooks = { NULL, on_judged, on_broken, on_noted, on_ended, on_rewrite, NULL },
 		.memory_max = 64 << 20,
 		.bosh = bosh_table_new(0) };
 }

@@ -193,7 +193,7 @@ static struct lab *lab_begin(uint16_t port)
 	struct gate_spec spec = { .policy = policy,
 		.judge = judge_new(),
 		.counts = &l->counts,
-		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended } };
+		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended, NULL } };
 
 	l->judge = spec.judge;
 	l->port = port;

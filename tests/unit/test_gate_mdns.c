@@ -88,7 +88,7 @@ static void lab_begin(struct lab *l)
 		.judge = rig.judge,
 		.counts = &l->counts,
 		.mdns = l->mdns,
-		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended } });
+		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended, NULL } });
 	assert_non_null(l->gate);
 }
 

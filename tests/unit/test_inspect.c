@@ -88,7 +88,7 @@ static void lab_begin(struct lab *l, uint16_t port, bool midstream)
 	l->inspector = (struct inspector){ .policy = policy,
 		.judge = judge_new(),
 		.counts = &l->counts,
-		.hooks = { l, on_judged, on_broken, on_noted, on_ended },
+		.hooks = { l, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
 		.memory_max = 64 << 20 };
 	l->flow.server.port = port;
 	l->flow.midstream = midstream;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* On a door's main thread, between its workers and the daemon. In: what several threads answer to
+ * one question; whom an order names. Out: one answer in parts. It touches no session. */
+#include "door/gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "door/json.h"
+
+enum { ROWS_A_MESSAGE = 200 };
+
+struct gather {
+	struct gather *next;
+	json_int_t seq;
+	unsigned missing; /* threads that have not answered */
+	json_t *rows;
+};
+
+int gather_begin(struct gather **all, json_int_t seq, unsigned asked)
+{
+	struct gather *g = calloc(1, sizeof(*g));
+
+	if (!g || !(g->rows = json_array())) {
+		free(g);
+		return -ENOMEM;
+	}
+	g->seq = seq;
+	g->missing = asked;
+	g->next = *all;
+	*all = g;
+	return 0;
+}
+
+void gather_take(struct gather **all, json_int_t seq, json_t *rows)
+{
+	for (struct gather *g = *all; g; g = g->next) {
+		if (g->seq != seq || g->missing == 0)
+			continue;
+		if (rows)
+			json_array_extend(g->rows, rows);
+		g->missing--;
+		return;
+	}
+}
+
+static void gather_send(const struct gather *g, const struct answer_to *to)
+{
+	size_t n = json_array_size(g->rows), at = 0;
+
+	do {
+		json_t *part = json_array();
+
+		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
+			json_array_append(part, json_array_get(g->rows, at));
+		to->send(to->arg, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
+					  "rows", part, "more", at < n));
+	} while (at < n);
+}
+
+void gather_finish(struct gather **all, const struct answer_to *to)
+{
+	struct gather **at = all;
+
+	while (*at) {
+		struct gather *g = *at;
+
+		if (g->missing > 0) {
+			at = &g->next;
+			continue;
+		}
+		*at = g->next;
+		gather_send(g, to);
+		json_decref(g->rows);
+		free(g);
+	}
+}
+
+void gather_free(struct gather **all)
+{
+	struct gather *g;
+
+	while ((g = *all)) {
+		*all = g->next;
+		json_decref(g->rows);
+		free(g);
+	}
+}
+
+bool gather_named(json_t *msg, struct named_peer *out)
+{
+	const char *jid = text_of(msg, "jid"), *address = text_of(msg, "address");
+
+	*out = (struct named_peer){ .jid = *jid ? jid : NULL };
+	if (!*jid && address_parse_prefix(span_of(address), &out->net, &out->len) < 0) {
+		if (address_parse(span_of(address), &out->net) < 0)
+			return false;
+		out->len = 128;
+	}
+	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)),
+		log_quote(span_of(address)), log_quote(span_of(text_of(msg, "reason"))));
+	return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Answers that come from several threads: session rows gathered and sent in parts; and whom the
+ * daemon names when it wants sessions ended. */
+#pragma once
+
+#include <stdbool.h>
+#include "door/answer.h"
+
+struct gather;
+
+/* So many threads were asked. 0 or -ENOMEM. */
+int gather_begin(struct gather **all, json_int_t seq, unsigned asked);
+/* One has answered; rows (borrowed) may be NULL. */
+void gather_take(struct gather **all, json_int_t seq, json_t *rows);
+/* Sends those that are complete. */
+void gather_finish(struct gather **all, const struct answer_to *to);
+void gather_free(struct gather **all);
+
+/* "kill": by JID, or by network. */
+struct named_peer {
+	struct peer_address net;
+	unsigned len;
+	const char *jid; /* borrowed from the message; NULL: by network */
+};
+/* Logs it, too. False when it makes no sense. */
+bool gather_named(json_t *msg, struct named_peer *out);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Beside worker.c: what happens in the gate becomes what the daemon hears of.
+ * In: the gate's hooks. Out: events in the proxy's words, stanzas for the quarantine, traces, rows
+ * of sessions, counters. It acts on nothing: that is done. */
+#include "nfq-filter/worker_tell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "door/eve.h"
+#include "door/kept.h"
+#include "door/registry.h"
+#include "nfq-filter/apply.h"
+
+static uint64_t session_number(const struct worker *w, const struct inspection *i)
+{
+	return i->number ? w->shop->serial + i->number * w->shop->n + w->index : 0;
+}
+
+static struct scene scene_of(const struct worker *w, const struct inspection *i)
+{
+	return (struct scene){
+		.peer = i->outward ? i->server : i->client,
+		.dest = i->outward ? i->client : i->server,
+		.service = i->service,
+		.session = session_number(w, i),
+		.jid = i->jid,
+		.domain = i->half[FLOW_CLIENT].header.to,
+		.mechanism = i->mechanism,
+		.authenticated = i->authenticated,
+		.policy = w->policy,
+	};
+}
+
+static struct scene scene_subject(
+	const struct worker *w, const struct inspection *i, const struct subject *s)
+{
+	struct scene scene = scene_of(w, i);
+
+	scene.jid = s->session_jid;
+	scene.mechanism = s->sasl_mechanism;
+	scene.domain = s->session_domain;
+	scene.authenticated = s->session_authenticated;
+	return scene;
+}
+
+/* ---- stanzas ---- */
+
+void tell_judging(
+	void *arg, struct inspection *i, enum flow_side side, const struct subject *subject)
+{
+	struct worker *w = arg;
+	struct scene scene;
+
+	(void)side;
+	w->who = 0;
+	if (w->follows.n == 0)
+		return;
+	scene = scene_subject(w, i, subject);
+	w->who = follow_begin(&w->follows, w->judge, clock_mono_ms(), &scene, subject->stanza);
+}
+
+/* Whose address it is, so that a ban does not hit others. */
+static void session_register(struct inspection *i, const struct subject *s)
+{
+	size_t len = s->session_jid ? strcspn(s->session_jid, "/") : 0;
+
+	if (i->registered || !i->authenticated || !i->user || len == 0 || i->role != ROLE_C2S)
+		return;
+	if (!(i->registered = strndup(s->session_jid, len)))
+		return;
+	if (registry_login(&i->client.address, i->registered) < 0) {
+		free(i->registered);
+		i->registered = NULL;
+	}
+}
+
+void tell_judged(
+	void *arg, struct inspection *i, const struct inspect_verdict *v, enum gate_act act)
+{
+	struct worker *w = arg;
+	const struct subject *s = v->subject;
+	struct scene scene = scene_subject(w, i, s);
+	int r;
+
+	metric_add(w->shop->verdicts[v->verdict->kind], 1);
+	metric_add(s->direction == DIRECTION_IN ? w->shop->stanza_in : w->shop->stanza_out, 1);
+	session_register(i, s);
+	if (w->who)
+		follow_end(&w->follows, w->judge, w->shop->hub, w->who, s->direction, &scene,
+			s->stanza, v->verdict, 0);
+	w->who = 0;
+	for (const struct verdict *would = v->verdict->would; would; would = would->next)
+		eve_verdict(w->shop->hub, &scene, s->direction, s->stanza, would);
+	scene.act = act == GATE_FORWARDED ? NULL : gate_act_text(act);
+	if (verdict_is_notable(v->verdict))
+		eve_verdict(w->shop->hub, &scene, s->direction, s->stanza, v->verdict);
+	if (v->verdict->report)
+		eve_report(w->shop->hub, &scene, s->direction, s->stanza, v->verdict);
+	if (v->verdict->kind == VERDICT_QUARANTINE &&
+		(r = kept_stanza(w->shop->hub, &scene, s->direction, s->stanza, v->verdict)) < 0)
+		log_warn("quarantine service=%s error=%d: dropped", i->service, r);
+}
+
+/* ---- connections ---- */
+
+void tell_killed(void *arg, const struct flow *f, struct inspection *i, enum flow_side side,
+	enum stream_error error, const char *why)
+{
+	struct worker *w = arg;
+	struct scene scene;
+
+	(void)f;
+	if (!i)
+		return;
+	scene = scene_of(w, i);
+	scene.act = gate_act_text(GATE_KILLED);
+	eve_refused(w->shop->hub, &scene, inspection_direction(i, side), error, why);
+}
+
+void tell_noted(void *arg, struct inspection *i, enum flow_side side, const char *what)
+{
+	(void)arg;
+	log_debug("noted service=%s side=%s what=%s", i->service,
+		side == FLOW_CLIENT ? "client" : "server", what);
+}
+
+void tell_ended(void *arg, struct inspection *i)
+{
+	(void)arg;
+	if (!i->registered)
+		return;
+	registry_logout(&i->client.address, i->registered);
+	free(i->registered);
+	i->registered = NULL;
+}
+
+/* ---- sessions ---- */
+
+struct rows {
+	const struct worker *w;
+	json_t *all;
+};
+
+static const char *state_of(const struct inspection *i)
+{
+	if (inspection_is_opaque(i))
+		return "opaque";
+	return i->authenticated || i->role == ROLE_SERVERLESS ? "online" : "login";
+}
+
+static void add_row(void *arg, const struct flow *f, const struct inspection *i)
+{
+	struct rows *rows = arg;
+	const struct endpoint *peer = i->outward ? &i->server : &i->client;
+	const struct endpoint *other = i->outward ? &i->client : &i->server;
+	enum flow_side in = i->outward ? FLOW_SERVER : FLOW_CLIENT;
+	char address[INET6_ADDRSTRLEN], server[INET6_ADDRSTRLEN + 10], dest[INET6_ADDRSTRLEN];
+
+	(void)f;
+	address_format(&peer->address, address, sizeof(address));
+	address_format(&other->address, dest, sizeof(dest));
+	snprintf(server, sizeof(server), address_is_v4(&other->address) ? "%s:%u" : "[%s]:%u", dest,
+		other->port);
+	json_array_append_new(rows->all,
+		json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id",
+			(json_int_t)session_number(rows->w, i), "service", i->service, "address",
+			address, "port", peer->port, "server", server, "jid", i->jid ? i->jid : "",
+			"state", state_of(i), "tls", "", "age_ms",
+			(json_int_t)((uv_hrtime() - i->first_ns) / 1000000u), "in",
+			(json_int_t)i->half[in].stanzas, "out", (json_int_t)i->half[!in].stanzas,
+			"dropped",
+			(json_int_t)(i->verdicts[VERDICT_DROP] + i->verdicts[VERDICT_QUARANTINE]),
+			"rejected", (json_int_t)i->verdicts[VERDICT_REJECT]));
+}
+
+json_t *tell_sessions(struct worker *w)
+{
+	struct rows rows = { w, json_array() };
+
+	if (rows.all)
+		gate_visit(w->gate, add_row, &rows);
+	return rows.all;
+}
