@@ -300,6 +300,7 @@ int bosh_push(struct bosh *b, enum flow_side side, struct span bytes, uint64_t p
 void bosh_gap(struct bosh *b, enum flow_side side)
 {
 	b->half[side].lost = true;
+	http_lose(b->http);
 }
 
 int bosh_end(struct bosh *b, enum flow_side side)

@@ -85,8 +85,14 @@ void http_resume(struct http *h, enum flow_side side, uint64_t position)
 	half->state = H_HEAD;
 	half->close = half->interim = half->unasked = half->ended = false;
 	h->resumed = true;
-	/* Who asked what is not known any more. */
-	h->half[FLOW_SERVER].count = h->half[FLOW_CLIENT].count;
+	/* Which of them were answered is not known any more. */
+	if (side == FLOW_SERVER)
+		h->half[FLOW_SERVER].count = h->half[FLOW_CLIENT].count;
+}
+
+void http_lose(struct http *h)
+{
+	h->resumed = true;
 }
 
 int http_push(struct http *h, enum flow_side side, struct span bytes)
@@ -262,8 +268,6 @@ static void next_head(struct http *h, enum flow_side side, struct http_event *ou
 	if (!reason && len > 0)
 		reason = http_head_parse(
 			(struct span){ buf_ptr(&half->in), len }, side == FLOW_CLIENT, &h->head);
-	if (!reason && len > 0 && !known && !h->resumed && h->head.status < 400)
-		reason = "http.unasked";
 	if (reason) {
 		give_bad(half, reason, out);
 		return;

@@ -42,6 +42,8 @@ void http_start(struct http *h, enum flow_side side, uint64_t position);
 /* Joined in the middle, or bytes were lost: the side's next byte begins a message, whatever was
  * before; an answer nobody asked for is taken, since the question may not have been seen. */
 void http_resume(struct http *h, enum flow_side side, uint64_t position);
+/* Bytes were lost, and there may have been a request in them. */
+void http_lose(struct http *h);
 /* Copied. Then call http_next for both sides until both say MORE. 0 or -ENOMEM. */
 int http_push(struct http *h, enum flow_side side, struct span bytes);
 /* 0 or -ENOMEM. */

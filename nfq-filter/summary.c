@@ -222,6 +222,7 @@ static void print_peers(FILE *out, const json_t *all)
 static void print_streams(FILE *out, const json_t *all)
 {
 	const json_t *row;
+	char role[32];
 	size_t i;
 
 	if (json_array_size(json_object_get(all, "streams")) == 0)
@@ -236,10 +237,12 @@ static void print_streams(FILE *out, const json_t *all)
 
 		if (i == SUMMARY_TOP)
 			break;
+		snprintf(role, sizeof(role), "%s%s", text_of(row, "role"),
+			*text_of(row, "carrier") ? ", BOSH" : "");
 		fprintf(out, "%5lld %-26s %-24s %-10s %7lld %7lld  %s%s%s",
 			number_of(row, "stream"), text_of(row, "client"), text_of(row, "server"),
-			text_of(row, "role"), number_of(row, "in"), number_of(row, "out"),
-			safe_text(who, 50), *text_of(row, "mechanism") ? " " : "",
+			role, number_of(row, "in"), number_of(row, "out"), safe_text(who, 50),
+			*text_of(row, "mechanism") ? " " : "",
 			safe_text(text_of(row, "mechanism"), 24));
 		if (strcmp(text_of(row, "ends"), "clear") != 0)
 			fprintf(out, "  (%s)", text_of(row, "ends"));

@@ -384,5 +384,6 @@ int tally_stream(struct tally *t, const struct inspection *i, uint64_t now_ns)
 	set_text(row, "to", half[FLOW_CLIENT].header.to);
 	set_text(row, "mechanism", i->mechanism);
 	set_text(row, "jid", i->jid);
+	set_text(row, "carrier", i->bosh ? "bosh" : NULL);
 	return json_array_append_new(t->streams, row) == 0 ? 0 : -ENOMEM;
 }

@@ -22,6 +22,14 @@ class ClearProsody(Prosody):
     CONFIG = Prosody.CONFIG.replace("c2s_require_encryption = true", "c2s_require_encryption = false")
 
 
+class BoshProsody(Prosody):
+    """The same with BOSH in clear text on 5280."""
+    ports = (5222, 5280)
+    CONFIG = (ClearProsody.CONFIG.replace("http_ports = {{ }};", "http_ports = {{ 5280 }}; http_interfaces = {{ {interfaces} }};")
+              .replace('"log_auth" }}', '"log_auth", "bosh" }}').replace('modules_disabled = {{ "s2s", "http" }}', 'modules_disabled = {{ "s2s" }}')
+              .replace("allow_unencrypted_plain_auth = false", "allow_unencrypted_plain_auth = true; consider_bosh_secure = true"))
+
+
 class ClearEjabberd(Ejabberd):
     def _configuration(self):
         made = super()._configuration()
@@ -48,6 +56,23 @@ def record(lab, server, path):
         if talk.returncode != 0:
             raise LabError(f"cleartalk: {talk.stderr[-2000:]}")
         wait_for(lambda: is_whole(path), 10, "tcpdump to write it all")
+    finally:
+        dump.send_signal(signal.SIGINT)
+        dump.wait(10)
+    return [json.loads(line) for line in talk.stdout.splitlines()]
+
+
+def record_bosh(lab, server, path):
+    """The same with boshtalk.py; gives what it prints."""
+    path = pathlib.Path(path)
+    dump = lab.client.start("tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", "eth0", "-w", path, "tcp", stderr=subprocess.PIPE)
+    try:
+        wait_for(path.exists, 10, "tcpdump to begin", lambda: dump.poll() is None)
+        talk = lab.client.run("/usr/bin/python3", pathlib.Path(__file__).with_name("boshtalk.py"), server.domain,
+                              server.addresses[4], server.addresses[6], check=False, timeout=120)
+        if talk.returncode != 0:
+            raise LabError(f"boshtalk: {talk.stderr[-2000:]}")
+        wait_for(lambda: path.read_bytes().count(b"type='terminate'") >= 4, 10, "tcpdump to write it all")
     finally:
         dump.send_signal(signal.SIGINT)
         dump.wait(10)

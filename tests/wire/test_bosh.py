@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""BOSH in clear text with a real server: recorded here and now, replay and judge say the same of it."""
+import json
+import subprocess
+
+import pytest
+
+import record
+from lab import Authority, Lab
+from wall import BUILD
+
+RULES = """
+service c2s { listen tcp { 5280 }; mode proxy; tls none; upstream 192.0.2.99 plain; }
+chain inbound {
+    hook c2s direction in; policy accept;
+    rule link { message url.host in { bad.example } reject policy-violation "blocked" }
+    rule spam { message text contains "free crypto" drop }
+}
+"""
+
+
+@pytest.fixture
+def recorded():
+    with Lab() as lab:
+        lab.authority = Authority(lab.folder / "ca")
+        leaf = lab.authority.issue("pavia.example", lab.folder / "leaves")
+        server = lab.add(record.BoshProsody(lab, lab.server, "pavia.example", ["198.51.100.10", "2001:db8:2::10"], leaf, record.USERS))
+        yield lab, record.record_bosh(lab, server, lab.folder / "live.pcap")
+
+
+def command(*words, **more):
+    done = subprocess.run([BUILD / "bin/xmppwallctl", "--json", *words], capture_output=True, text=True, timeout=60, check=True, **more)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_replay_reads_bosh(recorded):
+    lab, (*said, last) = recorded
+    rules = lab.folder / "replay.rules"
+    rules.write_text(RULES)
+    rows = command("replay", "--rules", rules, lab.folder / "live.pcap")
+    inward = [r for r in rows if r.get("kind") == "message" and r["direction"] == "in"]
+    assert len(inward) == len(said)
+    for row, sentence in zip(sorted(inward, key=lambda r: r["time"]), said, strict=True):
+        assert row["jid"] == f"{sentence['who']}@pavia.example/{sentence['who']}"
+        # Without a namespace it stands in that of BOSH, and is judged.
+        xmlns = "http://jabber.org/protocol/httpbind" if sentence["way"] == "bare" else "jabber:client"
+        stanza = f"<message xmlns='{xmlns}' to='x@pavia.example' type='chat'><body>{sentence['body']}</body></message>"
+        judged = command("judge", "--rules", rules, "--service", "c2s", "--direction", "in", "--jid", row["jid"], input=stanza)[0]
+        assert (row["verdict"], row["rule"]) == (judged["verdict"], judged["rule"]), sentence
+    assert sum(r["rule"] == "spam" for r in inward) == last["spam"] == 4
+    summary = rows[-1]["summary"]
+    assert {(s["jid"].split("@")[0], s["mechanism"]) for s in summary["streams"]} == {("juliet", "PLAIN"), ("romeo", "PLAIN")}
+    counters = summary["counters"]
+    assert (counters["stream.bad"], counters["tcp.gap"], counters["bosh.unknown"]) == (0, 0, 0)
