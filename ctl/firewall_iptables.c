@@ -67,17 +67,21 @@ static int put_queue(const struct script *x, bool open)
 	const struct daemon_options *d = x->daemon;
 	const char *name = open ? "OPEN" : "CLOSED", *bypass = open ? " --queue-bypass" : "";
 	int r = buf_putf(x->out,
+		"-A XMPPWALL_%s -p tcp --tcp-flags RST RST -m conntrack --ctstate RELATED -j "
+		"RETURN\n"
 		"-A XMPPWALL_%s -m connmark --mark 0x%08" PRIx32 "/0xffff0008 -j RETURN\n"
 		"-A XMPPWALL_%s -m connmark --mark 0x%08" PRIx32 "/0xffff0004 -j RETURN\n"
 		"-A XMPPWALL_%s -m conntrack --ctstate INVALID -j DROP\n",
-		name, service_mark_kill(d), name, service_mark_pass(d), name);
+		name, name, service_mark_kill(d), name, service_mark_pass(d), name);
 
+	/* Ended in filter, as if the inspector had said so. */
 	if (r == 0 && !d->inspect.midstream)
 		r = buf_putf(x->out,
 			"-A XMPPWALL_%s -p tcp ! --tcp-flags SYN,ACK SYN -m conntrack --ctstate "
-			"NEW -j "
-			"DROP\n",
-			name);
+			"NEW -j MARK --set-xmark 0x%08" PRIx32 "/0x%08" PRIx32 "\n"
+			"-A XMPPWALL_%s -m mark --mark 0x%08" PRIx32 "/0x%08" PRIx32 " -j RETURN\n",
+			name, service_mark_kill(d), service_mark_kill(d), name,
+			service_mark_kill(d), service_mark_kill(d));
 	if (r < 0)
 		return r;
 	if (x->first == x->last)

@@ -250,12 +250,15 @@ static int format_hooks(const struct daemon_options *daemon, struct buf *out)
 		upstream, upstream, upstream);
 }
 
-/* A reset may always pass: it ends what is to end, and ours are among them. */
+/* A reset of a connection that is to end may always pass. Those that a rule made, ours or
+ * another's, belong to the connection by relation only; the kernel would lose them in a queue. */
 static int format_state(const struct daemon_options *daemon, struct buf *out)
 {
 	uint32_t pass = service_mark_pass(daemon), killed = service_mark_kill(daemon);
 	int r = buf_putf(out,
 		"\tchain inspect_state {\n"
+		"\t\t# Resets that a firewall made.\n"
+		"\t\tct state related tcp flags & rst == rst accept\n"
 		"\t\t# Connections that the inspector ended; those it let go for good.\n"
 		"\t\tct mark & 0xffff0008 == 0x%08" PRIx32 " tcp flags & rst == rst accept\n"
 		"\t\tct mark & 0xffff0008 == 0x%08" PRIx32 " counter reject with tcp reset\n"
@@ -264,8 +267,10 @@ static int format_state(const struct daemon_options *daemon, struct buf *out)
 		killed, killed, pass);
 
 	if (r == 0 && !daemon->inspect.midstream)
-		r = buf_puts(out, "\t\t# Connections begin with a SYN.\n"
-				  "\t\tct state new tcp flags & (syn | ack) != syn counter drop\n");
+		r = buf_puts(out,
+			"\t\t# Connections whose beginning nobody saw are ended.\n"
+			"\t\tct state new tcp flags & (syn | ack) != syn counter reject with tcp "
+			"reset\n");
 	return r == 0 ? buf_puts(out, "\t}\n") : r;
 }
 

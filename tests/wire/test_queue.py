@@ -361,11 +361,19 @@ def test_connections_begin_with_a_syn(ground, hook):
             assert talk(s, b"<one/>")
             hook(ground.firewall)
             with closing(Queue(ground.firewall)) as (queue,):
-                s.settimeout(1)
-                with pytest.raises(TimeoutError):
+                with pytest.raises(ConnectionResetError):
                     talk(s, b"<two/>")
                 assert not queue.seen
         assert b"<two/>" not in echo.got
+
+
+def test_resets_of_the_operators_own_rules_arrive(ground, hook):
+    hook(ground.firewall)
+    ground.firewall.run("nft", f"add table inet other; add chain inet other c {{ type filter hook forward priority 5; }}; "
+                        f"add rule inet other c tcp dport {PORT} reject with tcp reset")
+    with closing(Queue(ground.firewall)):
+        with pytest.raises(ConnectionRefusedError):
+            ground.client.connect(SERVER[4], PORT)
 
 
 def test_midstream(ground, hook):
