@@ -28,10 +28,11 @@ struct child *child_new(struct workers *w, enum child_role role)
 	if (c && c->bit) {
 		c->workers = w;
 		c->role = role;
-		c->worker = worker_new(
-			w->loop, &(struct worker_spec){ "xmppwall-proxy", w->spec.libexec_dir,
-					 w->spec.metrics_fd, workers_child_up,
-					 workers_child_message, workers_child_down, c });
+		c->worker = worker_new(w->loop,
+			&(struct worker_spec){
+				role == CHILD_INSPECTING ? "xmppwall-nfq" : "xmppwall-proxy",
+				w->spec.libexec_dir, w->spec.metrics_fd, workers_child_up,
+				workers_child_message, workers_child_down, c });
 	}
 	if (!c || !c->worker) {
 		free(c);
@@ -70,6 +71,8 @@ void child_free(struct child *c)
 	w->bits &= ~c->bit;
 	if (w->serving == c)
 		w->serving = NULL;
+	if (w->inspecting == c)
+		w->inspecting = NULL;
 	worker_free(c->worker);
 	free(c);
 }
@@ -133,6 +136,7 @@ static void child_promote(struct child *c)
 	else
 		worker_stop(old->worker, LEAVE_GRACE_MS); /* nobody is there */
 	retiring_bound(w);
+	workers_inspect_anew(w);
 	upgrade_end(w, 0, "");
 }
 
@@ -140,6 +144,8 @@ void workers_upgrade(struct workers *w, uint64_t drain_ms, workers_done done, vo
 {
 	struct child *c;
 
+	if (!w->started && !w->stopping)
+		workers_inspect_anew(w);
 	if (!w->started || w->stopping || w->upgraded) {
 		done(arg, w->started ? ERR_REFUSED : 0,
 			w->started ? "another upgrade is under way" : "");
@@ -178,7 +184,8 @@ int child_hear_ready(struct child *c, json_t *msg)
 			*at = '?';
 	if (c->role == CHILD_COMING && child_ready(c))
 		child_promote(c);
-	c->workers->spec.on_change(c->workers->spec.arg);
+	if (workers_ready(c->workers))
+		c->workers->spec.on_change(c->workers->spec.arg);
 	return 0;
 }
 
@@ -208,11 +215,16 @@ bool child_down(struct child *c)
 	struct workers *w = c->workers;
 	char why[200];
 
-	if (c->role == CHILD_SERVING)
+	if (c->role == CHILD_SERVING || c->role == CHILD_INSPECTING)
 		return false;
 	snprintf(why, sizeof why, "%s", worker_trouble(c->worker));
 	if (c->role == CHILD_COMING)
 		upgrade_end(w, ERR_REFUSED, *why ? why : "it ended before it was ready");
+	if (c->role == CHILD_LEAVING) {
+		child_free(c);
+		workers_inspect(w);
+		return true;
+	}
 	child_free(c);
 	return true;
 }
@@ -223,8 +235,8 @@ json_t *workers_status(const struct workers *w)
 {
 	json_t *all = json_array(), *row;
 
-	for (const struct child *c = w->children; w->started && c; c = c->next) {
-		if (!(row = worker_status(c->worker)))
+	for (const struct child *c = w->children; c; c = c->next) {
+		if ((c == w->serving && !w->started) || !(row = worker_status(c->worker)))
 			continue;
 		json_object_set_new(row, "version", json_string(c->version));
 		json_object_set_new(row, "sessions", json_integer(c->sessions));
@@ -240,9 +252,10 @@ void workers_attention(const struct workers *w, json_t *lines)
 {
 	const char *trouble = worker_trouble(w->serving->worker);
 
-	if (!w->started || w->stopping)
+	if (w->stopping)
 		return;
-	if (worker_state(w->serving->worker) == WORKER_DOWN)
+	inspecting_attention(w, lines);
+	if (w->started && worker_state(w->serving->worker) == WORKER_DOWN)
 		json_array_append_new(
 			lines, json_sprintf("%s is not running, nobody gets through: %s",
 				       worker_name(w->serving->worker),
@@ -252,7 +265,7 @@ void workers_attention(const struct workers *w, json_t *lines)
 		if (c->refused)
 			json_array_append_new(lines,
 				json_sprintf(
-					c == w->serving
+					c->role != CHILD_RETIRING
 						? "%s refused a policy: %s"
 						: "a retiring %s keeps the policy before for its "
 						  "sessions, it refused the new one: %s",

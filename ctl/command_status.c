@@ -82,7 +82,8 @@ static json_t *service_json(const struct service *s)
 	return json_pack("{s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:b,s:b}", "name", s->name, "ports", ports,
 		"addresses", addresses, "mode", s->mode == MODE_PROXY ? "proxy" : "inspect",
 		"intercept", intercept_texts[s->intercept], "tls", tls_texts[s->tls], "upstream",
-		upstream_json(s), "verify", s->verify != VERIFY_OFF, "fail_open", s->fail_open);
+		s->mode == MODE_PROXY ? upstream_json(s) : json_string(""), "verify",
+		s->verify != VERIFY_OFF, "fail_open", s->fail_open);
 }
 
 static json_t *services_json(const struct policy *p)
@@ -101,13 +102,7 @@ static json_t *services_json(const struct policy *p)
 
 static void service_attention(const struct service *s, json_t *lines)
 {
-	if (s->mode == MODE_INSPECT)
-		json_array_append_new(lines,
-			json_sprintf(
-				"service %s asks for mode inspect, which this version has not: its "
-				"traffic is not judged",
-				s->name));
-	if (s->verify == VERIFY_OFF && s->upstream_tls != UPSTREAM_PLAIN)
+	if (s->mode == MODE_PROXY && s->verify == VERIFY_OFF && s->upstream_tls != UPSTREAM_PLAIN)
 		json_array_append_new(lines,
 			json_sprintf(
 				"service %s does not verify the server's certificate (verify off)",

@@ -144,7 +144,7 @@ static void on_worker_settle(void *arg)
 {
 	struct daemon *d = arg;
 
-	observed_settle(d->observed);
+	observed_settle(d->observed, false);
 	traces_stop(d->traces);
 	shadows_stop(d->shadows);
 }
@@ -163,11 +163,18 @@ static void gauge_settle(struct daemon *d, unsigned slot)
 	metric_set(own, 0);
 }
 
-static void on_worker_down(void *arg, bool serving, unsigned slot)
+static void on_worker_down(void *arg, enum workers_door door, unsigned slot)
 {
-	gauge_settle(arg, slot);
-	if (serving)
-		on_worker_settle(arg);
+	struct daemon *d = arg;
+
+	gauge_settle(d, slot);
+	if (door == DOOR_PROXY)
+		on_worker_settle(d);
+	if (door != DOOR_INSPECTOR)
+		return;
+	observed_settle(d->observed, true);
+	traces_stop(d->traces);
+	shadows_stop(d->shadows);
 }
 
 /* Ready once the workers are, or once it is clear that they are not going to be soon: status tells

@@ -124,7 +124,8 @@ static bool child_fits(const json_t *child, struct buf *why)
 	static const struct member members[] = { { "pid", 'i', false }, { "fd", 'L', false },
 		{ "unread", 's', false }, { "sandbox", 's', false }, { "version", 's', false },
 		{ "retired", 'b', false }, { "since_ms", 'i', false }, { "until_ms", 'i', false },
-		{ "restarts", 'i', false }, { "sessions", 'i', false }, { "slot", 'i', false } };
+		{ "restarts", 'i', false }, { "sessions", 'i', false }, { "slot", 'i', false },
+		{ "inspects", 'b', true } };
 	siginfo_t info = { 0 };
 	json_int_t pid;
 

@@ -12,7 +12,7 @@
  *    "trouble":text, "reload":bool (one was asked for meanwhile),
  *    "listeners":[{"service","address","port","bound","transparent":bool,"thread","fd"}],
  *    "children":[{"pid","fd","unread":hex,"sandbox","version","retired":bool,"since_ms","until_ms",
- *                 "restarts","sessions","slot"}],
+ *                 "restarts","sessions","slot","inspects":bool}],
  *    "clients":[{"fd","unread":hex,"follows":bool,"requests":[request..],"answer":{..}}],
  *    "failed":text}
  *

@@ -17,13 +17,13 @@
 #include "rules/rules.h"
 #include "rules/sketch.h"
 
-enum { FILE_MAX = 64 << 20 };
+enum { FILE_MAX = 64 << 20, DOORS = 2 /* that which proxies, that which inspects */ };
 static const int64_t AGE_MS = 14 * 86400000ll;
 
 struct seen {
 	char *key; /* of the limit: with another one it is another limit */
 	int64_t since_ms, aged_ms;
-	struct sketch_counts ended, running;
+	struct sketch_counts ended, running[DOORS];
 };
 
 struct observed {
@@ -104,11 +104,11 @@ bool observed_take(struct observed *o, const struct policy *p, const json_t *row
 		return true;
 	seen_age(s);
 	sketch_merge(&s->ended, &ended);
-	s->running = running;
+	s->running[json_is_true(json_object_get(row, "inspects"))] = running;
 	return true;
 }
 
-void observed_settle(struct observed *o)
+void observed_settle(struct observed *o, bool inspects)
 {
 	struct map_entry *e;
 	size_t at = 0;
@@ -116,8 +116,8 @@ void observed_settle(struct observed *o)
 	while (map_each(&o->by_name, &at, &e)) {
 		struct seen *s = e->value;
 
-		sketch_merge(&s->ended, &s->running);
-		memset(&s->running, 0, sizeof s->running);
+		sketch_merge(&s->ended, &s->running[inspects]);
+		memset(&s->running[inspects], 0, sizeof s->running[inspects]);
 	}
 }
 
@@ -129,7 +129,8 @@ bool observed_find(
 	if (!s)
 		return false;
 	*out = s->ended;
-	sketch_merge(out, &s->running);
+	for (unsigned i = 0; i < DOORS; i++)
+		sketch_merge(out, &s->running[i]);
 	*since_ms = s->since_ms;
 	return out->peers > 0;
 }
@@ -206,7 +207,8 @@ int observed_write(struct observed *o, const struct policy *p)
 
 		if (!info_find(p, e->key))
 			continue;
-		sketch_merge(&all, &s->running);
+		for (unsigned i = 0; i < DOORS; i++)
+			sketch_merge(&all, &s->running[i]);
 		json_array_append_new(
 			rows, json_pack("{s:s,s:s,s:I,s:I,s:o}", "name", e->key, "key", s->key,
 				      "since", (json_int_t)s->since_ms, "aged",

@@ -15,8 +15,8 @@ int observed_open(const char *state_dir, struct observed **out);
 void observed_free(struct observed *o);
 /* A row of a worker (ctl/link.h): its word, checked. False when it is none. */
 bool observed_take(struct observed *o, const struct policy *p, const json_t *row);
-/* A worker is gone: what it saw last is what it saw. */
-void observed_settle(struct observed *o);
+/* The worker that proxies, or inspects, is gone: what it saw last is what it saw. */
+void observed_settle(struct observed *o, bool inspects);
 /* Writes it down. 0 or what it failed with. */
 int observed_write(struct observed *o, const struct policy *p);
 /* All that is known of that limit; since_ms: from when. False if nothing is. */

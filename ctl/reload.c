@@ -161,6 +161,7 @@ static void reload_swap(struct reload *reload)
 	workers_listen(d->workers, &reload->listeners);
 	d->config = reload->next;
 	reload->next = NULL;
+	workers_inspect(d->workers);
 	lists_inherit(d->config->lists, old->lists);
 	config_forget(d, old);
 	if (reload->how.kind == RELOAD_BACK)
@@ -198,7 +199,7 @@ static void on_policy_taken(void *arg, int code, const char *text)
 	struct daemon *d = reload->d;
 
 	if (code < 0) {
-		buf_putf(&reload->why, "xmppwall-proxy did not take the policy: %s\n",
+		buf_putf(&reload->why, "the policy was not taken: %s\n",
 			*text ? text : err_text(code));
 	} else if (kernel_is_loaded(d->kernel) &&
 		   (code = kernel_load(d->kernel, reload->next->policy, &reload->why)) < 0) {

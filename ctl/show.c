@@ -293,9 +293,10 @@ static void show_services(FILE *out, const json_t *services)
 	{
 		char *ports = json_dumps(json_object_get(service, "ports"), JSON_COMPACT);
 
-		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s  upstream %s%s\n",
-			i == 0 ? "services" : "", show_text(service, "name"), ports ? ports : "",
-			show_text(service, "mode"), show_text(service, "tls"),
+		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s%s%s%s\n", i == 0 ? "services" : "",
+			show_text(service, "name"), ports ? ports : "", show_text(service, "mode"),
+			show_text(service, "tls"),
+			*show_text(service, "upstream") ? "  upstream " : "",
 			show_text(service, "upstream"),
 			json_is_true(json_object_get(service, "fail_open")) ? "  FAIL OPEN" : "");
 		free(ports);

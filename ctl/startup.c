@@ -102,27 +102,34 @@ static bool capability_missing(
 	if (capng_have_capability(CAPNG_EFFECTIVE, capability))
 		return false;
 	buf_putf(why, "%s needs %s: start xmppwalld as root (systemctl start xmppwalld)%s\n", what,
-		name, capability == CAP_NET_ADMIN ? ", or use --no-firewall" : "");
+		name,
+		capability == CAP_NET_ADMIN && strstr(what, "nftables") ? ", or use --no-firewall"
+									: "");
 	return true;
 }
 
 int startup_capabilities(const struct policy *p, bool firewall, struct buf *why)
 {
-	bool missing = false, low = false, source = false;
+	bool missing = false, low = false, source = false, inspects = false;
 	const struct service *services;
 	size_t n;
 
 	services = policy_services(p, &n);
 	for (size_t i = 0; i < n; i++) {
 		source |= services[i].source_client;
+		inspects |= services[i].mode == MODE_INSPECT;
 		for (unsigned k = 0; k < services[i].n_ports; k++)
-			low |= services[i].intercept == INTERCEPT_NONE &&
+			low |= services[i].mode == MODE_PROXY &&
+			       services[i].intercept == INTERCEPT_NONE &&
 			       services[i].ports[k] < 1024;
 	}
 	capng_get_caps_process();
 	if (firewall)
 		missing |= capability_missing(
 			CAP_NET_ADMIN, "CAP_NET_ADMIN", "loading the nftables table", why);
+	else if (inspects)
+		missing |= capability_missing(CAP_NET_ADMIN, "CAP_NET_ADMIN",
+			"'mode inspect' (reading the kernel's queue)", why);
 	if (source)
 		missing |= capability_missing(CAP_NET_RAW, "CAP_NET_RAW",
 			"'source client' (upstream sees the client's address)", why);

@@ -2,8 +2,8 @@
 /* The daemon's side of ctl/link.h. In: what the daemon wants of its workers, and the workers'
  * bounded messages, each checked for its shape before anything in it is used. Out: events and
  * orders to punish, answers to calls. A call ends when all workers that were up answered, went
- * down, or were out of time; where they differ, the one that serves counts. It judges nothing and
- * writes nothing down. Which children there are is ctl/children.c's, the life of one
+ * down, or were out of time; where they differ, those that serve or inspect count. It judges
+ * nothing and writes nothing down. Which children there are is ctl/children.c's, the life of one
  * ctl/worker.c's. */
 #include "ctl/workers.h"
 
@@ -59,6 +59,18 @@ static void say_listen(struct child *c, const struct listener *l)
 		l->fd);
 }
 
+/* What only one that is connected to needs. */
+static void say_doors(struct child *c)
+{
+	const struct workers *w = c->workers;
+
+	child_say_addresses(c);
+	for (size_t i = 0; i < w->listeners.n; i++)
+		say_listen(c, &w->listeners.all[i]);
+	if (w->spec.streams_fd >= 0)
+		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
+}
+
 static json_t *limits_message(struct workers *w, json_int_t seq)
 {
 	return json_pack(
@@ -80,11 +92,8 @@ void workers_child_up(void *arg, struct worker *worker)
 		return;
 	}
 	child_say(c, limits_message(w, ++w->seq), -1);
-	child_say_addresses(c);
-	for (size_t i = 0; i < w->listeners.n; i++)
-		say_listen(c, &w->listeners.all[i]);
-	if (w->spec.streams_fd >= 0)
-		child_say(c, json_pack("{s:s}", "m", "streams"), w->spec.streams_fd);
+	if (c->role != CHILD_INSPECTING)
+		say_doors(c);
 	child_say(c,
 		json_pack("{s:s,s:I,s:i}", "m", "start", "serial", w->born++ * SERIALS_A_CHILD,
 			"slot", (int)child_slot(c)),
@@ -98,7 +107,11 @@ void workers_child_down(void *arg, struct worker *worker)
 
 	(void)worker;
 	calls_lose(w, c);
-	w->spec.on_down(w->spec.arg, c->role == CHILD_SERVING, child_slot(c));
+	w->spec.on_down(w->spec.arg,
+		c->role == CHILD_SERVING                                  ? DOOR_PROXY
+		: c->role == CHILD_INSPECTING || c->role == CHILD_LEAVING ? DOOR_INSPECTOR
+									  : DOOR_NONE,
+		child_slot(c));
 	c->sessions = 0;
 	if (!child_down(c) && !w->stopping)
 		w->spec.on_change(w->spec.arg);
@@ -229,10 +242,10 @@ void workers_start(struct workers *w, struct listeners *listeners)
 {
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
-	if (w->listeners.n == 0)
-		return;
-	w->started = true;
-	worker_start(w->serving->worker);
+	w->started = w->listeners.n > 0;
+	if (w->started)
+		worker_start(w->serving->worker);
+	workers_inspect(w);
 }
 
 const struct listeners *workers_listeners(const struct workers *w)
@@ -308,7 +321,7 @@ void workers_listen(struct workers *w, struct listeners *listeners)
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
 	for (struct child *c = w->children; c; c = c->next) {
-		if (!child_up(c) || c->role == CHILD_RETIRING)
+		if (!child_up(c) || (c->role != CHILD_SERVING && c->role != CHILD_COMING))
 			continue;
 		say_unlisten(c, &old, &w->listeners);
 		for (size_t i = 0; i < w->listeners.n; i++)
@@ -396,5 +409,6 @@ void workers_reap(struct workers *w)
 
 bool workers_ready(const struct workers *w)
 {
-	return !w->started || child_ready(w->serving);
+	return (!w->started || child_ready(w->serving)) &&
+	       (!w->inspecting || child_ready(w->inspecting));
 }

@@ -13,6 +13,13 @@ struct listeners;
 struct policy;
 struct workers;
 
+/* Of a child: which door it is. */
+enum workers_door {
+	DOOR_PROXY,
+	DOOR_INSPECTOR,
+	DOOR_NONE, /* one that retires, or has not served yet */
+};
+
 struct workers_spec {
 	const char *libexec_dir; /* borrowed */
 	int metrics_fd;
@@ -27,8 +34,8 @@ struct workers_spec {
 	int (*on_quarantine)(void *arg, json_t *stanza);
 	/* A child got ready, or went: tell systemd, status. */
 	void (*on_change)(void *arg);
-	/* One went: the one that serves, or another. slot: of its gauges in the shared page. */
-	void (*on_down)(void *arg, bool serving, unsigned slot);
+	/* One went: the one that serves (or inspects), or another. slot: of its gauges in the shared page. */
+	void (*on_down)(void *arg, enum workers_door door, unsigned slot);
 	void *arg;
 	/* A stanza of a trace; event is borrowed, its shape is the child's word. */
 	void (*on_trace)(void *arg, json_int_t id, json_t *event);
@@ -54,6 +61,10 @@ void workers_policy(struct workers *w, struct config *next, workers_done done, v
 /* Takes the listeners, closes those that are not in it, tells the children; starts a child if none
  * was needed before. */
 void workers_listen(struct workers *w, struct listeners *listeners);
+/* The policy in force is another: a child that inspects is started, ended, or begun anew. */
+void workers_inspect(struct workers *w);
+/* It is begun anew in any case: the program on disk is another. */
+void workers_inspect_anew(struct workers *w);
 /* Lines added to and deleted from a list (arrays, borrowed); done when they are judged by. */
 void workers_list(
 	struct workers *w, const char *set, json_t *add, json_t *del, workers_done done, void *arg);
@@ -69,7 +80,8 @@ void workers_names(struct workers *w, const struct policy *p);
  * shape is the child's word. */
 void workers_hits(struct workers *w, const char *set, unsigned max,
 	void (*done)(void *arg, json_t *rows), void *arg);
-/* done gets a borrowed array of what limits saw (rules/sketch.h), to be added up. */
+/* done gets a borrowed array of what limits saw (rules/sketch.h), to be added up; "inspects" is true
+ * in rows of the child that does. */
 void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
 /* Gives a kept stanza (quarantine_find) to a session of its sender or recipient. done gets 0 with
  * "server" or "client", ERR_NOTFOUND when nobody is there (it was not delivered), another code when

@@ -167,9 +167,12 @@ void call_ask(struct call *call, json_t *msg, bool ready)
 void call_answered(struct call *call, const struct child *child, int code, const char *text)
 {
 	call->asked &= ~child->bit;
-	if (code < 0 && child->role == CHILD_SERVING && call->code == 0) {
+	if (code < 0 && (child->role == CHILD_SERVING || child->role == CHILD_INSPECTING) &&
+		call->code == 0) {
 		call->code = code;
-		snprintf(call->text, sizeof call->text, "%s", text);
+		snprintf(call->text, sizeof call->text, "%s%s%s",
+			call->kind == CALL_POLICY ? worker_name(child->worker) : "",
+			call->kind == CALL_POLICY ? ": " : "", *text ? text : err_text(code));
 	}
 	if (call->asked == 0)
 		call_over(call);
@@ -222,6 +225,11 @@ int workers_hear_hits(struct child *c, json_t *msg)
 
 int workers_hear_observed(struct child *c, json_t *msg)
 {
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(msg, "rows"), i, row)
+		json_object_set_new(row, "inspects", json_boolean(c->role == CHILD_INSPECTING));
 	return workers_hear_rows(c, CALL_OBSERVED, msg);
 }
 
@@ -265,11 +273,17 @@ void workers_ask_serving(struct workers *w, enum call_kind kind, const char *que
 		call_end(call, 0, "");
 }
 
-/* Of the one that serves only: what a retiring child counted until then was settled when it left.
- */
+/* What a retiring child counted until then was settled when it left. */
 void workers_observed(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg)
 {
-	workers_ask_serving(w, CALL_OBSERVED, "observed", done, arg);
+	struct call *call = call_rows(w, CALL_OBSERVED, done, arg);
+
+	for (struct child *c = w->children; call && c; c = c->next)
+		if ((c == w->serving || c == w->inspecting) && child_ready(c) &&
+			child_say(c, json_pack("{s:s,s:I}", "m", "observed", "seq", w->seq), -1))
+			call->asked |= c->bit;
+	if (call && !call->asked)
+		call_end(call, 0, "");
 }
 
 void workers_hits(struct workers *w, const char *set, unsigned max,

@@ -27,7 +27,7 @@ int workers_hear_down(struct child *c, json_t *msg)
 				lines, json_sprintf("backend %.100s: server %.300s is down: %.200s",
 					       backend, server, why));
 	}
-	if (c->role == CHILD_RETIRING) {
+	if (c->role != CHILD_SERVING && c->role != CHILD_COMING) {
 		json_decref(lines);
 		return 0;
 	}

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/config.h"
 #include "ctl/handover.h"
 #include "ctl/worker.h"
 #include "ctl/workers_int.h"
@@ -30,11 +31,12 @@ static json_t *child_json(const struct child *c)
 
 	if (!worker_hold(c->worker, &hold, &unread, &len))
 		return NULL;
-	return json_pack("{s:I,s:i,s:o,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:i}", "pid",
+	return json_pack("{s:I,s:i,s:o,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:i,s:b}", "pid",
 		(json_int_t)hold.pid, "fd", hold.fd, "unread", handover_hex(unread, len), "sandbox",
 		hold.sandbox, "version", c->version, "retired", hold.retired, "since_ms",
 		(json_int_t)hold.since_ms, "until_ms", (json_int_t)hold.until_ms, "restarts",
-		(json_int_t)hold.restarts, "sessions", c->sessions, "slot", (int)child_slot(c));
+		(json_int_t)hold.restarts, "sessions", c->sessions, "slot", (int)child_slot(c),
+		"inspects", c->role == CHILD_INSPECTING);
 }
 
 bool workers_hold(const struct workers *w, json_t *state)
@@ -43,7 +45,8 @@ bool workers_hold(const struct workers *w, json_t *state)
 	bool quiet = w->calls == NULL && w->upgraded == NULL;
 
 	for (const struct child *c = w->children; quiet && c; c = c->next) {
-		if (c->role == CHILD_SERVING && worker_state(c->worker) == WORKER_DOWN)
+		if ((c == w->serving || c == w->inspecting) &&
+			worker_state(c->worker) == WORKER_DOWN)
 			continue; /* it is started anew there */
 		if ((child = child_json(c)) == NULL ||
 			json_array_insert_new(children, 0, child) < 0)
@@ -87,7 +90,10 @@ int workers_held_listeners(const json_t *state, struct listeners *out)
 static int child_adopt(struct workers *w, json_t *row)
 {
 	bool retired = json_is_true(json_object_get(row, "retired"));
-	struct child *c = retired ? child_new(w, CHILD_RETIRING) : w->serving;
+	bool inspects = json_is_true(json_object_get(row, "inspects"));
+	struct child *c = inspects  ? child_new(w, CHILD_INSPECTING)
+			  : retired ? child_new(w, CHILD_RETIRING)
+				    : w->serving;
 	json_int_t pid, since, until, restarts;
 	const char *sandbox, *version;
 	struct worker_hold hold;
@@ -96,6 +102,10 @@ static int child_adopt(struct workers *w, json_t *row)
 
 	if (!c)
 		return -ENOMEM;
+	if (inspects && w->inspecting)
+		return ERR_PROTO;
+	if (inspects)
+		w->inspecting = c;
 	if (worker_state(c->worker) != WORKER_DOWN ||
 		json_unpack(row, "{s:I,s:i,s:s,s:s,s:I,s:I,s:I,s:I,s:i}", "pid", &pid, "fd", &fd,
 			"sandbox", &sandbox, "version", &version, "since_ms", &since, "until_ms",
@@ -126,7 +136,7 @@ int workers_adopt(struct workers *w, const json_t *state, struct listeners *list
 	(void)child_set_slot(w->serving, CHILDREN_MAX); /* out of the way of those that have one */
 	json_array_foreach(json_object_get(state, "children"), i, row)
 	{
-		w->started = true;
+		w->started = w->started || !json_is_true(json_object_get(row, "inspects"));
 		if ((r = child_adopt(w, row)) < 0)
 			return r;
 	}
@@ -134,6 +144,7 @@ int workers_adopt(struct workers *w, const json_t *state, struct listeners *list
 		(void)child_set_slot(w->serving, slot); /* it was down */
 	w->listeners = *listeners;
 	*listeners = (struct listeners){ 0 };
+	inspecting_note_queues(w, w->spec.config(w->spec.arg)->policy);
 	return 0;
 }
 
@@ -142,4 +153,7 @@ void workers_go_on(struct workers *w)
 	workers_reap(w); /* who died while nobody looked */
 	if (w->started && worker_state(w->serving->worker) == WORKER_DOWN)
 		worker_start(w->serving->worker);
+	if (w->inspecting && worker_state(w->inspecting->worker) == WORKER_DOWN)
+		worker_start(w->inspecting->worker);
+	workers_inspect(w);
 }

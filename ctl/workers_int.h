@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The inside of the daemon's side of ctl/link.h, shared by workers.c (policy, lists), children.c
- * (who serves, who retires), workers_ask.c (calls, questions), workers_keep.c and
- * workers_hold.c. */
+ * (who serves, who retires), workers_inspect.c (who inspects), workers_ask.c (calls, questions),
+ * workers_keep.c and workers_hold.c. */
 #pragma once
 
 #include "ctl/listeners.h"
@@ -15,6 +15,8 @@ enum child_role {
 	CHILD_SERVING,  /* there is always one, though it may be down */
 	CHILD_COMING,   /* is to serve once it is ready */
 	CHILD_RETIRING, /* keeps the sessions it has */
+	CHILD_INSPECTING, /* reads the kernel's queues: xmppwall-nfq, the others are xmppwall-proxy */
+	CHILD_LEAVING,    /* it did */
 };
 
 /* One child and what it said of itself. */
@@ -65,6 +67,8 @@ struct workers {
 	uv_loop_t *loop;
 	struct workers_spec spec;
 	struct child *children, *serving; /* serving is one of them */
+	struct child *inspecting;         /* NULL: none is needed, or one is leaving */
+	unsigned queue, queues;           /* its first, how many */
 	unsigned bits;                    /* in use */
 	unsigned born;                    /* children there ever were */
 	struct listeners listeners;
@@ -100,6 +104,11 @@ int child_hear_count(struct child *c, json_t *msg);
 int child_hear_retired(struct child *c, json_t *msg);
 /* Its end, from workers.c: true when it was one of several and is freed. */
 bool child_down(struct child *c);
+/* ---- workers_inspect.c ---- */
+
+/* What the one that inspects has, as this policy says. */
+void inspecting_note_queues(struct workers *w, const struct policy *p);
+void inspecting_attention(const struct workers *w, json_t *lines);
 /* ---- workers.c ---- */
 
 /* What worker.c calls for a child. */

@@ -20,6 +20,12 @@ int workers_hear_quarantine(struct child *c, json_t *msg)
 	return c->workers->spec.on_quarantine(c->workers->spec.arg, stanza);
 }
 
+/* The inspector adds no byte to a stream. */
+static bool can_deliver(const struct child *c, const struct call *call)
+{
+	return child_ready(c) && !(call->tried & c->bit) && c->role != CHILD_INSPECTING;
+}
+
 /* To the next one that has not had it: whoever serves first. One at a time, so that it is never
  * delivered twice. */
 static void deliver_next(struct call *call)
@@ -27,8 +33,8 @@ static void deliver_next(struct call *call)
 	struct workers *w = call->workers;
 	struct child *c = w->serving;
 
-	if (!child_ready(c) || call->tried & c->bit)
-		for (c = w->children; c && (!child_ready(c) || call->tried & c->bit);)
+	if (!can_deliver(c, call))
+		for (c = w->children; c && !can_deliver(c, call);)
 			c = c->next;
 	if (!c) {
 		call_end(call, ERR_NOTFOUND, "");

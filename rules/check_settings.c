@@ -132,9 +132,6 @@ static void check_word(const struct shape *x, const struct ast_value *v)
 	}
 	if (!known_word(x, v))
 		return;
-	if (is_word(v, "inspect"))
-		diag_error(x->c->diags, v->at, "write 'mode proxy'",
-			"'mode inspect' comes with a later version");
 	shape_end(x, v->next);
 }
 

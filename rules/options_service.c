@@ -215,6 +215,34 @@ enum service_role service_role_find(const char *word)
 	return ROLE_C2S;
 }
 
+/* The inspector ends nothing and adds nothing: what is about the two legs of a proxied session
+ * means nothing to it. */
+static void warn_unused(struct collector *c, const struct ast_item *item)
+{
+	static const char *const unused[] = { "intercept", "certificates", "upstream", "verify",
+		"source", "proxy-protocol", "forward", "sessions", "sessions-per-address", "buffer",
+		"timeouts" };
+
+	for (const struct ast_setting *set = item->settings; set; set = set->next)
+		for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
+			if (strcmp(set->name, unused[i]) == 0)
+				diag_warn(c->diags, set->at, "leave it out",
+					"'%s' means nothing with 'mode inspect'", set->name);
+}
+
+/* What is not encrypted is what it is there for. */
+static void take_mode(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	if (!options_word(item->settings, "mode", "inspect"))
+		return;
+	s->mode = MODE_INSPECT;
+	s->intercept = INTERCEPT_NONE;
+	s->source_client = s->proxy_protocol = s->forward_verbatim = false;
+	if (!options_find(item->settings, "tls"))
+		s->tls = TLS_OPTIONAL;
+	warn_unused(c, item);
+}
+
 static void take_role(struct collector *c, struct service *s, const struct ast_item *item)
 {
 	const struct ast_setting *set = options_find(item->settings, "role");
@@ -226,9 +254,6 @@ static void take_role(struct collector *c, struct service *s, const struct ast_i
 			set ? "mode inspect;" : "mode inspect; or role c2s;",
 			"service '%s' is for serverless messaging, which only the inspector sees",
 			item->name);
-	/* Nearly nobody encrypts there. */
-	if (s->role == ROLE_SERVERLESS && !options_find(item->settings, "tls"))
-		s->tls = TLS_OPTIONAL;
 }
 
 /* Without a word about it: a server that is found by where the peer wanted to go needs peers that
@@ -279,9 +304,12 @@ void options_service(struct collector *c, const struct ast_item *item)
 	*s = c->initial;
 	s->name = options_strdup(c, item->name);
 	take_words(s, item->settings);
+	take_mode(c, s, item);
 	take_role(c, s, item);
 	take_numbers(s, item->settings);
 	take_listen(c, s, item);
+	if (s->mode == MODE_INSPECT)
+		return;
 	take_certificates(c, s, item);
 	take_upstream(c, s, item);
 	take_verify(c, s, item);

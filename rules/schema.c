@@ -31,14 +31,16 @@ static const struct schema_setting service_settings[] = {
 		       "server (XEP-0174; only with mode inspect)." },
 	{ "mode", WORD("proxy|inspect"), .initial = "proxy",
 		.doc = "proxy ends TLS and XMPP on both legs; inspect judges clear text in flight and "
-		       "ends nothing (see the block inspect)." },
+		       "ends nothing (see the block inspect): what is about the legs means nothing "
+		       "then." },
 	{ "intercept", WORD("tproxy|redirect|none"),
 		.initial = "tproxy with upstream original, else none",
 		.doc = "How connections come here: tproxy takes in what a gateway routes, redirect "
 		       "what "
 		       "reaches the server on this very host, none waits to be dialled." },
 	{ "tls", WORD("required|optional|none"), .initial = "required",
-		.doc = "Must a peer encrypt, may it, or is TLS not offered." },
+		.doc = "Must a peer encrypt, may it, or is TLS not offered; with mode inspect, optional unless "
+		       "it is written." },
 	{ "certificates", SHAPE_STRING, "\"FOLDER\"", NULL, "",
 		.doc = "Folder of NAME.crt and NAME.key in PEM, chosen by server name or the "
 		       "stream's "

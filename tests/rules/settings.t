@@ -4,7 +4,7 @@ role s2s; ; ok ; role s2s;
 role serverless; ; fail ; service 'c2s' is for serverless messaging, which only the inspector sees ; mode inspect;
 role s2x; ; fail ; 'role' cannot be 's2x' ; did you mean 's2s'?
 mode proxy; ; ok
-mode inspect; ; fail ; 'mode inspect' comes with a later version ; write 'mode proxy'
+mode inspect; ; ok
 mode; ; fail ; 'mode' wants proxy|inspect
 mode "proxy"; ; fail ; 'mode' cannot be 'proxy' ; did you mean 'proxy'?
 mode proxy extra; ; fail ; 'extra' is one value too many for 'mode' ; a setting ends with ';'
