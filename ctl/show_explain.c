@@ -118,13 +118,13 @@ static void show_session(FILE *out, const json_t *answer)
 		return;
 	label(out, "its state");
 	if (!row) {
-		fprintf(out, "%" JSON_INTEGER_FORMAT ", gone\n",
+		fprintf(out, "session %" JSON_INTEGER_FORMAT ", gone\n",
 			number(answer, "event.xmpp.session"));
 		return;
 	}
 	clock_format_duration((uint64_t)number(row, "age_ms"), age, sizeof age);
 	fprintf(out,
-		"%" JSON_INTEGER_FORMAT ", open since %s, %s %s, %" JSON_INTEGER_FORMAT
+		"session %" JSON_INTEGER_FORMAT ", open for %s, %s, %s, %" JSON_INTEGER_FORMAT
 		" stanzas in, %" JSON_INTEGER_FORMAT " out, %" JSON_INTEGER_FORMAT
 		" dropped, %" JSON_INTEGER_FORMAT " rejected\n",
 		number(row, "id"), age, show_text(row, "state"), show_text(row, "tls"),
