@@ -174,27 +174,45 @@ static int format_proxied(const struct service *services, size_t n, struct buf *
 	return r;
 }
 
+/* A connection once found stays found: what its announcement's end, or another's word, would let
+ * go. */
 static int format_found(const struct daemon_options *daemon, const char *chain, struct buf *out)
 {
+	static const char *const found[] = {
+		"ip daddr . tcp dport @serverless4",
+		"ip saddr . tcp sport @serverless4",
+		"ip6 daddr . tcp dport @serverless6",
+		"ip6 saddr . tcp sport @serverless6",
+		/* '<?xml' and '<stream:' at the start of a segment, on any port. */
+		"meta l4proto tcp @ih,0,40 0x3c3f786d6c",
+		"meta l4proto tcp @ih,0,64 0x3c73747265616d3a",
+	};
 	uint32_t stream = firewall_mark_stream(daemon);
-	int r = buf_putf(out,
-		"\t\tip daddr . tcp dport @serverless4 goto %s\n"
-		"\t\tip saddr . tcp sport @serverless4 goto %s\n"
-		"\t\tip6 daddr . tcp dport @serverless6 goto %s\n"
-		"\t\tip6 saddr . tcp sport @serverless6 goto %s\n"
-		"\t\tct mark & 0x%08" PRIx32 " == 0x%08" PRIx32 " goto %s\n",
-		chain, chain, chain, chain, 0xffff0010, stream, chain);
+	int r = buf_putf(out, "\t\tct mark & 0x%08" PRIx32 " == 0x%08" PRIx32 " goto %s\n",
+		0xffff0010, stream, chain);
 
-	if (r < 0)
-		return r;
-	return buf_putf(out,
-		"\t\t# '<?xml' and '<stream:' at the start of a segment, on any port.\n"
-		"\t\tmeta l4proto tcp @ih,0,40 0x3c3f786d6c ct mark set ct mark & 0x0000ffff | "
-		"0x%08" PRIx32 " goto %s\n"
-		"\t\tmeta l4proto tcp @ih,0,64 0x3c73747265616d3a ct mark set ct mark & 0x0000ffff "
-		"| "
-		"0x%08" PRIx32 " goto %s\n",
-		stream, chain, stream, chain);
+	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]) && r == 0; i++)
+		r = buf_putf(out,
+			"%s\t\t%s ct mark set ct mark & 0x0000ffff | 0x%08" PRIx32 " goto %s\n",
+			i == 4 ? "\t\t# '<?xml' and '<stream:' at the start of a segment, on any "
+				 "port.\n"
+			       : "",
+			found[i], stream, chain);
+	return r;
+}
+
+/* What a bridge sends to several ports is one packet to connection tracking, and its first could
+ * not be queued: the kernel drops it. */
+static int format_untracked(const struct daemon_options *daemon, struct buf *out)
+{
+	if (!daemon->inspect.bridge)
+		return 0;
+	return buf_puts(out, "\n\t# A bridge's multicast cannot be queued while it is tracked.\n"
+			     "\tchain inspect_untracked {\n"
+			     "\t\ttype filter hook prerouting priority raw; policy accept;\n"
+			     "\t\tudp dport 5353 notrack\n"
+			     "\t\tudp sport 5353 notrack\n"
+			     "\t}\n");
 }
 
 static int format_serverless(const struct service *services, size_t n,
@@ -390,7 +408,9 @@ int firewall_queue_format(const struct service *services, size_t n,
 		return 0;
 	if (q.last > UINT16_MAX)
 		return ERR_RANGE;
-	if ((r = format_hooks(daemon, out)) < 0 || (r = format_services(services, n, out)) < 0 ||
+	if ((find_serverless(services, n) && (r = format_untracked(daemon, out)) < 0) ||
+		(r = format_hooks(daemon, out)) < 0 ||
+		(r = format_services(services, n, out)) < 0 ||
 		(r = format_serverless(services, n, daemon, out)) < 0 ||
 		(r = buf_puts(out, "\t}\n")) < 0 || (r = format_state(daemon, out)) < 0 ||
 		(r = format_judges(services, n, &q, out)) < 0)

@@ -240,18 +240,21 @@ static void test_serverless(void **state)
 	text = text_of(s, 2);
 	assert_holds(
 		text, "set serverless4 {\n\t\ttype ipv4_addr . inet_service\n\t\tflags timeout\n");
-	assert_holds(text, "ip6 saddr . tcp sport @serverless6 goto inspect_open\n");
+	assert_holds(text, "ip6 saddr . tcp sport @serverless6 ct mark set ct mark & 0x0000ffff | "
+			   "0x584d0010 goto inspect_open\n");
 	assert_holds(text, "udp dport 5353 goto inspect_mdns\n");
 	assert_holds(text,
 		"@ih,0,40 0x3c3f786d6c ct mark set ct mark & 0x0000ffff | 0x584d0010 goto "
 		"inspect_open\n");
 	/* What the proxy has is not looked at. */
 	assert_true(assert_holds(text, "tcp dport { 5222, 15222 } accept\n") <
-		    assert_holds(text, "@serverless4 goto"));
+		    assert_holds(text, "daddr . tcp dport @serverless4 ct mark"));
+	assert_lacks(text, "notrack");
 	free(text);
 	s[0].fail_open = false;
 	text = text_of(s, 1);
-	assert_holds(text, "@serverless6 goto inspect_closed\n");
+	assert_holds(text, "@serverless6 ct mark set ct mark & 0x0000ffff | 0x584d0010 goto "
+			   "inspect_closed\n");
 	/* Names are looked up in any case. */
 	assert_holds(text, "chain inspect_mdns {\n\t\tcounter queue flags bypass to 5298-5299\n");
 	free(text);
