@@ -1,8 +1,8 @@
 /* link: nfq */
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* nfq-filter/bosh: a session's stanzas on whatever connection they come, whole, byte by byte and in
- * threes: the same verdicts, each at its place, and nothing of a stanza is let go before it has one;
- * what is no clean BOSH; what is not BOSH at all. */
+ * threes: the same verdicts, each at its place, and nothing of a stanza is let go before it has
+ * one; what is no clean BOSH; what is not BOSH at all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,16 +15,15 @@
 #include "nfq-filter/inspect.h"
 #include "xmpp/ns.h"
 
-#define HOST   "Host: a.example\r\n"
-#define BODY   "<body xmlns='" NS_HTTPBIND "' "
-#define SPAM   "<message xmlns='jabber:client'><body>casino</body></message>"
-#define HAM    "<message xmlns='jabber:client'><body>tea</body></message>"
-#define BARE   "<message><body>casino</body></message>"
-#define AUTH   "<auth xmlns='" NS_SASL "' mechanism='PLAIN'>AGFubgBzZWNyZXQ=</auth>"
-#define OPENED BODY "sid='S1' wait='60' requests='2' from='a.example'/>"
+#define HOST    "Host: a.example\r\n"
+#define BODY    "<body xmlns='" NS_HTTPBIND "' "
+#define SPAM    "<message xmlns='jabber:client'><body>casino</body></message>"
+#define HAM     "<message xmlns='jabber:client'><body>tea</body></message>"
+#define BARE    "<message><body>casino</body></message>"
+#define AUTH    "<auth xmlns='" NS_SASL "' mechanism='PLAIN'>AGFubgBzZWNyZXQ=</auth>"
+#define OPENED  BODY "sid='S1' wait='60' requests='2' from='a.example'/>"
 #define SUCCESS BODY "><success xmlns='" NS_SASL "'/></body>"
-#define BIND                                                                                       \
-	"<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='" NS_BIND "'/></iq>"
+#define BIND    "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='" NS_BIND "'/></iq>"
 #define BOUND                                                                                      \
 	BODY "><iq xmlns='jabber:client' type='result' id='b'><bind xmlns='" NS_BIND               \
 	     "'><jid>ann@a.example/x</jid></bind></iq></body>"
@@ -129,8 +128,8 @@ static void on_ended(void *arg, struct inspection *i)
 	assert_true(i->number > 0);
 }
 
-static void on_rewrite(void *arg, struct inspection *i, enum flow_side side, uint64_t position,
-	struct span bytes)
+static void on_rewrite(
+	void *arg, struct inspection *i, enum flow_side side, uint64_t position, struct span bytes)
 {
 	(void)arg;
 	assert_true(conn_of(i)->decided[side] <= position);
@@ -163,8 +162,8 @@ static void say(struct conn *c, const struct turn *t, size_t step)
 		uint64_t position = c->at[t->side];
 
 		c->at[t->side] += n;
-		assert_int_equal(inspection_push(c->i, t->side, (struct span){ t->text + at, n },
-					 position),
+		assert_int_equal(
+			inspection_push(c->i, t->side, (struct span){ t->text + at, n }, position),
 			0);
 		for (unsigned s = 0; s < FLOW_SIDES; s++) {
 			uint64_t decided = inspection_decided(c->i, s);
@@ -315,8 +314,9 @@ static int forget(void **state)
 static void test_session(void **state)
 {
 	(void)state;
-	TALK(BEGUN "in message ann@a.example/x known drop\nin message ann@a.example/x known accept\n"
-		   "out message ann@a.example/x known drop\n",
+	TALK(BEGUN
+		"in message ann@a.example/x known drop\nin message ann@a.example/x known accept\n"
+		"out message ann@a.example/x known drop\n",
 		BEGIN, IN(post(BODY "rid='14' sid='S1'>" SPAM " \r\n" HAM "</body>")),
 		OUT(ok(BODY ">" SPAM "</body>")));
 	assert_int_equal(lab.counts.n[COUNT_BOSH], 10);
@@ -351,7 +351,8 @@ static void test_connections(void **state)
 static void test_forged(void **state)
 {
 	(void)state;
-	TALK("in message accept\n", IN(post(BODY "rid='1' sid='S9' to='a.example'>" HAM "</body>")));
+	TALK("in message accept\n",
+		IN(post(BODY "rid='1' sid='S9' to='a.example'>" HAM "</body>")));
 	TALK("in iq accept\nin iq accept\nin message accept\n",
 		IN(post(BODY "rid='1' to='a.example'/>")), OUT(ok(OPENED)),
 		IN(post(BODY "rid='2' sid='S1'><success xmlns='" NS_SASL "'/>" BIND
@@ -362,8 +363,7 @@ static void test_forged(void **state)
 
 static void test_again(void **state)
 {
-#define WITH_SUBJECT                                                                               \
-	"<message xmlns='jabber:client'><subject>x</subject><body>tea</body></message>"
+#define WITH_SUBJECT "<message xmlns='jabber:client'><subject>x</subject><body>tea</body></message>"
 	(void)state;
 	/* Answered, and sent again: judged, not counted by limits. */
 	TALK(BEGUN "in message ann@a.example/x known accept\n"
@@ -390,7 +390,8 @@ static void test_again(void **state)
 		   "in message ann@a.example/x known accept\n",
 		BEGIN, IN_(1, post(BODY "rid='15' sid='S1'>" HAM "</body>")),
 		IN(post(BODY "rid='14' sid='S1'>" HAM "</body>")));
-	TALK(BEGUN "in broken bosh.rid\n", BEGIN, IN(post(BODY "rid='99' sid='S1'>" HAM "</body>")));
+	TALK(BEGUN "in broken bosh.rid\n", BEGIN,
+		IN(post(BODY "rid='99' sid='S1'>" HAM "</body>")));
 }
 
 static void test_chunks(void **state)
@@ -407,7 +408,8 @@ static void test_chunks(void **state)
 	assert_int_equal(lab.counts.n[COUNT_BOSH_SCATTERED], 0);
 	/* Pipelined. */
 	TALK("in message drop\nin message accept\nin message drop\nout message drop\n",
-		IN(chunked(head, body, 1000)), OUT(ok(OPENED)), IN(post(BODY "rid='2' sid='S1'>" SPAM "</body>")),
+		IN(chunked(head, body, 1000)), OUT(ok(OPENED)),
+		IN(post(BODY "rid='2' sid='S1'>" SPAM "</body>")),
 		OUT(chunked("HTTP/1.1 200 OK\r\n", BODY ">" SPAM "</body>", 7)));
 }
 
@@ -453,8 +455,9 @@ static const struct {
 	{ "in message drop\n", BODY "rid='1'>" BARE "</body>" },
 	{ "in message drop\n",
 		"<?xml version='1.0' encoding='utf-8'?>\r\n" BODY "rid='1'>" SPAM "</body>\r\n" },
-	{ "in message drop\n", BODY "rid='1' xmlns:c='jabber:client'><c:message><c:body>c<![CDATA[asi]]>"
-				    "&#110;o</c:body></c:message></body>" },
+	{ "in message drop\n",
+		BODY "rid='1' xmlns:c='jabber:client'><c:message><c:body>c<![CDATA[asi]]>"
+		     "&#110;o</c:body></c:message></body>" },
 	{ "in message drop\n", "\r\n " BODY "rid='9007199254740991'>" SPAM "</body>" },
 	{ "", "<methodCall xmlns='urn:x'>" SPAM "</methodCall>" },
 	{ "", "user=ann&text=%3Cbody%3E" },
@@ -474,7 +477,7 @@ static void test_ceilings(void **state)
 {
 	static char big[20000 + 512];
 	char *at = big + sprintf(big, "%s",
-			     BODY "rid='14' sid='S1'><message xmlns='jabber:client'><body>");
+				 BODY "rid='14' sid='S1'><message xmlns='jabber:client'><body>");
 
 	(void)state;
 	memset(at, 'x', 18000);
@@ -497,11 +500,10 @@ static void test_heads(void **state)
 	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s", encoded);
 	TALK("out broken http.encoding\n", IN(post(BODY "rid='1'/>")), OUT(message(head, "x")));
 	TALK("in broken bosh.charset\n",
-		IN(chunked("POST /b HTTP/1.1\r\n" HOST
-			   "Content-Type: text/xml; charset=utf-7\r\n",
+		IN(chunked("POST /b HTTP/1.1\r\n" HOST "Content-Type: text/xml; charset=utf-7\r\n",
 			BODY "rid='1'/>", 1000)));
-	TALK("in broken http.websocket\n",
-		IN("GET /ws HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+	TALK("in broken http.websocket\n", IN("GET /ws HTTP/1.1\r\n" HOST
+					      "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
 	TALK("in broken bosh.script\n",
 		IN("GET /http-bind?%3Cbody%20rid='1'/> HTTP/1.1\r\n" HOST "\r\n"));
 	TALK("in broken http.length\n",
@@ -619,8 +621,7 @@ static void test_table(void **state)
 	assert_int_equal(bosh_table_add(t, &a, "z", &s, 1, 4), 1);
 	assert_int_equal(bosh_table_find(t, &a, "y", 0, 5, &got, &fate), 0);
 	assert_int_equal(bosh_table_count(t), 2);
-	assert_int_equal(
-		bosh_table_find(t, &a, "x", 0, UINT64_C(3600000000000), &got, &fate), 0);
+	assert_int_equal(bosh_table_find(t, &a, "x", 0, UINT64_C(3600000000000), &got, &fate), 0);
 	assert_int_equal(bosh_table_count(t), 0);
 	bosh_table_remove(t, &a, "x");
 	bosh_table_free(t);
