@@ -15,7 +15,9 @@
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
-#define APPLY_NS "urn:xmppwall:refused"
+/* That says who did it; where there is no room for that. Nobody knows either. */
+#define APPLY_NS       "urn:xmppwall:refused"
+#define APPLY_NS_SHORT "urn:x"
 
 const char *gate_act_text(enum gate_act act)
 {
@@ -62,9 +64,10 @@ static int copy_attr(
 	return value ? element_set_attr(a, to, name, value) : 0;
 }
 
-/* An iq of the same address and id: a request that nobody understands, or an answer that failed. */
-static int write_iq(
-	const struct inspection *i, const struct inspect_verdict *v, struct buf *out, bool payload)
+/* An iq of the same address and id: a request in a namespace that nobody understands, or an answer
+ * that failed; ns NULL: without a word. */
+static int write_iq(const struct inspection *i, const struct inspect_verdict *v, struct buf *out,
+	const char *ns)
 {
 	const struct stanza *st = v->subject->stanza;
 	const char *type = stanza_type(st);
@@ -77,8 +80,8 @@ static int write_iq(
 		(r = copy_attr(st->arena, iq, st->root, "from")) < 0 ||
 		(r = copy_attr(st->arena, iq, st->root, "to")) < 0)
 		return -ENOMEM;
-	if (payload) {
-		child = asks ? element_new(st->arena, APPLY_NS, "x")
+	if (ns) {
+		child = asks ? element_new(st->arena, ns, "x")
 			     : element_new(st->arena, st->root->ns, "error");
 		if (!child || element_add(st->arena, iq, child) < 0 ||
 			(!asks && element_set_attr(st->arena, child, "type", "cancel") < 0))
@@ -92,14 +95,15 @@ static int write_iq(
 static int answer(const struct inspection *i, const struct inspect_verdict *v, size_t len,
 	struct buf *out, enum gate_act *act)
 {
+	const char *type = stanza_type(v->subject->stanza);
+	bool asks = strcmp(type, "get") == 0 || strcmp(type, "set") == 0;
 	int r;
 
 	*act = GATE_ANSWERED;
-	if ((r = write_iq(i, v, out, true)) < 0 || fits(out, len, &r) || r < 0)
+	if ((r = write_iq(i, v, out, APPLY_NS)) < 0 || fits(out, len, &r) || r < 0)
 		return r;
-	if (strcmp(stanza_type(v->subject->stanza), "get") != 0 &&
-		strcmp(stanza_type(v->subject->stanza), "set") != 0 &&
-		((r = write_iq(i, v, out, false)) < 0 || fits(out, len, &r) || r < 0))
+	if ((r = write_iq(i, v, out, asks ? APPLY_NS_SHORT : NULL)) < 0 || fits(out, len, &r) ||
+		r < 0)
 		return r;
 	*act = GATE_KILLED;
 	return 0;

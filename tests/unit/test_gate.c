@@ -383,6 +383,24 @@ static void test_answered(void **state)
 	lab_end(l);
 }
 
+/* As many questions are: a ping, a version. */
+static void test_answered_in_little_room(void **state)
+{
+	static const char query[] =
+		"<iq type='get' id='7' from='a@irc.example' to='x'><q xmlns='urn:bad'/></iq>";
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	say(l, FLOW_CLIENT,
+		"<iq type='get' id='7' from='a@irc.example' to='x'><q xmlns='urn:bad'/></iq>" GOOD);
+	assert_false(has(l, FLOW_CLIENT, "urn:bad"));
+	assert_true(has(l, FLOW_CLIENT, "urn:x"));
+	assert_int_equal(l->acts[GATE_ANSWERED], 1);
+	assert_string_equal(got(l, FLOW_CLIENT) + at + strlen(query), GOOD);
+	lab_end(l);
+}
+
 static void test_masked(void **state)
 {
 	struct lab *l = component();
@@ -651,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_conflict),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_answered),
+		cmocka_unit_test(test_answered_in_little_room),
 		cmocka_unit_test(test_masked),
 		cmocka_unit_test(test_released),
 		cmocka_unit_test(test_long),

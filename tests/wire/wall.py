@@ -10,7 +10,7 @@ import shutil
 from lab import ROOT, LabError, Process, wait_for
 
 BUILD = pathlib.Path(os.environ.get("XMPPWALL_BUILD", ROOT / "build"))
-PROGRAMS = ("xmppwalld", "xmppwallctl", "xmppwall-proxy")
+PROGRAMS = ("xmppwalld", "xmppwallctl", "xmppwall-proxy", "xmppwall-nfq")
 
 
 def missing_programs():
