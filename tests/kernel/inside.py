@@ -10,8 +10,11 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
 
+import test_deploy as deploy  # noqa: E402
 import test_queue as queue  # noqa: E402
+from component import Component, Hall  # noqa: E402
 from lab import Lab  # noqa: E402
+from wall import Wall  # noqa: E402
 
 failed = []
 
@@ -35,6 +38,22 @@ def the_native_queue(lab):
     assert "queue flags bypass to 5298" in text and "queue_open" not in text, text
 
 
+def a_stanza_is_judged(lab):
+    wall = Wall(lab)
+    wall.write(**{"xmppwall.conf": deploy.example("deploy/inspect-router.conf")}, **deploy.COMPONENT_RULES)
+    try:
+        wall.start()
+        checks = {c["name"]: c["text"] for c in wall.ctl("firewall", "check", check=False)["checks"]}
+        assert checks["queue-expression"].startswith("nft's queue"), checks
+        hall = Hall(lab.server, "198.51.100.10", 5275)
+        component = Component(lab.client, "198.51.100.10", "irc.rome.example", "secret", port=5275)
+        deploy.judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
+        component.close()
+        hall.close()
+    finally:
+        wall.close()
+
+
 def main():
     with Lab() as lab:
         def alone(function, *arguments):
@@ -53,6 +72,7 @@ def main():
         check("fail-closed", alone, queue.test_fail_closed, lab, queue.load)
         check("fail-open", alone, queue.test_fail_open, lab, queue.load)
         check("reload", alone, queue.test_reload_keeps_what_waits_in_the_queue, lab)
+        check("judged", alone, a_stanza_is_judged, lab)
     return 1 if failed else 0
 
 

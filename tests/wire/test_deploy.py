@@ -3,12 +3,16 @@
 unjudged. The lab's addresses are those of the files."""
 import os
 import pathlib
+import re
+import shutil
 
 import pytest
 
+from component import Component, Hall
 from deploy import EXAMPLES, RULES, Names, example
 from lab import CLIENT_GATEWAY, wait_for
-from servers import Ejabberd, Prosody
+from servers import SECRET, Ejabberd, Prosody
+from test_queue import bridge, ground, is_on  # noqa: F401
 
 FIREWALL = {4: CLIENT_GATEWAY[0], 6: CLIENT_GATEWAY[1]}
 BEHIND = {4: "198.51.100.1", 6: "2001:db8:2::1"}  # the firewall as a server sees it
@@ -218,3 +222,129 @@ def test_proxy_protocol_to_prosody(siena, prosody, user, new_wall, version):
     new_wall(example("deploy/proxy-protocol-prosody.conf"), certificates=[siena.certificate], **RULES).start("--no-firewall")
     juliet = user("juliet", siena, 21, version=version, address=FIREWALL[version])
     seen(siena, juliet.source)
+
+
+# ---- in flight ----
+
+COMPONENT_RULES = {"rules.d/components.rules": """chain components {
+    hook component; policy accept;
+    rule spam       { message text contains "casino" drop, log }
+    rule guillotine { message text contains "guillotine" close policy-violation, log }
+}
+"""}
+
+
+def judged_in_flight(wall, component, to, heard):
+    """A word that is not wanted vanishes and the stream lives; another ends it. heard(text): has it come at the other end?"""
+    component.say(to, "good day")
+    component.say(to, "casino bonus")
+    component.say(to, "and good night")
+    wait_for(lambda: heard("good day") and heard("and good night"), 10, "what is allowed")
+    assert not heard("casino")
+    wall.event(rule="spam")
+    component.say(to, "to the guillotine")
+    wait_for(lambda: component.error, 10, "the end of the connection")
+    assert not heard("guillotine")
+
+
+def heard_by(user):
+    return lambda text: user.saw(text)
+
+
+@both
+def test_inspect_router(prosody, user, new_wall, lab, version):
+    """inspect-router.conf: the server sees the component's own address and connection."""
+    wall = new_wall(example("deploy/inspect-router.conf"), certificates=[], **COMPONENT_RULES).start()
+    juliet = user("juliet", prosody, 12)
+    component = lab.add(Component(lab.client, prosody.addresses[version], f"firewall.{prosody.domain}", SECRET))
+    judged_in_flight(wall, component, juliet.jid, heard_by(juliet))
+    assert wall.event(rule="spam")["src_ip"] == component.socket.getsockname()[0]
+
+
+@pytest.mark.parametrize("place", ["beside", "network"])
+def test_inspect_host(lab, new_wall, place):
+    """inspect-host.conf: components of the network, and those beside the server."""
+    wall = new_wall(example("deploy/inspect-host.conf"), lab.firewall, certificates=[], **COMPONENT_RULES).start()
+    address, host = (CLIENT_GATEWAY[0], lab.client) if place == "network" else ("127.0.0.1", lab.firewall)
+    hall = Hall(lab.firewall, address)
+    component = Component(host, address, "irc.rome.example", "secret")
+    judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
+    component.close()
+    hall.close()
+
+
+@both
+def test_inspect_bridge(bridge, new_wall, version):  # noqa: F811
+    """inspect-bridge.conf: two ports of one network."""
+    left, box, right = bridge
+    address = {4: "203.0.113.2", 6: "2001:db8:3::2"}[version]
+    box.run("ip", f"-{version}", "route", "add", "default", "dev", "br0")
+    wall = new_wall(example("deploy/inspect-bridge.conf"), box, certificates=[], **COMPONENT_RULES).start()
+    assert is_on(box)
+    hall = Hall(right, address)
+    component = Component(left, address, "irc.pisa.example", "secret")
+    judged_in_flight(wall, component, "juliet@pisa.example", lambda text: text.encode() in hall.said)
+    component.close()
+    hall.close()
+    wall.close()
+    assert not is_on(box)
+
+
+def test_inspect_flushed_by_another(lab, new_wall):
+    """Somebody's "nft flush ruleset": the table is back before long, with its queue, and judges."""
+    wall = new_wall(example("deploy/inspect-router.conf"), certificates=[], **COMPONENT_RULES).start()
+    before = len(lab.firewall.run("nft", "list", "table", "inet", "xmppwall").stdout)
+    lab.firewall.run("nft", "flush", "ruleset")
+    wait_for(lambda: len(lab.firewall.run("nft", "list", "table", "inet", "xmppwall", check=False).stdout) == before, 10, "the table")
+    wait_for(lambda: wall.ctl("status")["firewall"]["restored"] == 1, 10, "it in the status")
+    hall = Hall(lab.server, "198.51.100.10", 5275)
+    component = Component(lab.client, "198.51.100.10", "irc.rome.example", "secret", port=5275)
+    judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
+    component.close()
+    # Without the daemon nothing passes; without its table everything does.
+    wall.process.close(10)
+    with pytest.raises(TimeoutError):
+        lab.client.connect("198.51.100.10", 5275, timeout=1)
+    wall.unload()
+    lab.client.connect("198.51.100.10", 5275).close()
+    hall.close()
+
+
+def test_inspect_says_what_the_kernel_has(lab, new_wall):
+    wall = new_wall(example("deploy/inspect-router.conf"), certificates=[], **COMPONENT_RULES).start()
+    checks = {c["name"]: c for c in wall.ctl("firewall", "check", check=False)["checks"]}
+    assert all(checks[name]["ok"] for name in ("conntrack", "conntrack-mark", "reset", "queue-expression", "queue-target"))
+    text = wall.run("firewall", "print").stdout
+    assert "counter queue to 5298" in text
+    assert ("NFQUEUE target" in text) == ("takes its place" in checks["queue-expression"]["text"])
+
+
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
+def test_inspect_beside_iptables(lab, new_wall, kind):
+    """The hook among the operator's iptables rules, and gone again, as DEPLOY.md says."""
+    if not shutil.which(f"iptables-{kind}-restore"):
+        pytest.skip(f"no iptables-{kind} here")
+    wall = new_wall(example("deploy/inspect-router.conf"), certificates=[], **COMPONENT_RULES).start("--no-firewall")
+    folder = wall.folder / "bin"
+    folder.mkdir()
+    for family in ("iptables", "ip6tables"):
+        for end in ("", "-restore"):
+            (folder / f"{family}{end}").symlink_to(shutil.which(f"{family}-{kind}{end}"))
+    script = wall.folder / "iptables.sh"
+    script.write_text(wall.run("firewall", "print", "--iptables").stdout)
+    paths = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    page = (EXAMPLES.parent / "DEPLOY.md").read_text()
+    undo = re.search(r"To take it away:\n\n((?:    .*\n)+)", page).group(1)
+    hall = Hall(lab.server, "198.51.100.10", 5275)
+    try:
+        for _ in range(2):  # it may be run again
+            lab.firewall.run("sh", script, environment=paths)
+        component = Component(lab.client, "198.51.100.10", "irc.rome.example", "secret", port=5275)
+        judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
+        component.close()
+    finally:
+        lab.firewall.run("sh", "-c", undo, environment=paths)
+    assert not re.search(r"^-A (FORWARD|INPUT|OUTPUT) -j XMPPWALL", lab.firewall.run(f"iptables-{kind}-save").stdout, re.M)
+    wall.process.close(10)
+    lab.client.connect("198.51.100.10", 5275).close()
+    hall.close()
