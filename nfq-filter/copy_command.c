@@ -220,7 +220,7 @@ static void tell(const struct arguments *a, const struct copy_result *r)
 		return;
 	fprintf(stderr,
 		"masked: %llu streams; of %llu bytes nothing stayed (TLS, or not understood); %llu "
-		"packets left out (no TCP, or fragments)\n",
+		"packets left out (no TCP or mDNS, or fragments)\n",
 		(unsigned long long)r->mask.streams, (unsigned long long)r->mask.opaque,
 		(unsigned long long)r->mask.left_out);
 }

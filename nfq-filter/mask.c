@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Between a capture and its copy for others' eyes: packets whose words are masked.
- * In: captured packets. Out: those of TCP, in their order, each byte of payload either masked by
- * mask_stream.c, which sees each direction in order, or 'x'. First copy wins: a later copy says
- * what the first one says, masked. A packet behind a hole waits until the hole is filled, or for so
- * long and so many bytes as the ceilings say, and then goes without a readable byte. Checksums that
- * were right are right again, those that were wrong or left to the network card stay so. It opens
- * nothing, and no byte of a payload leaves it that mask_xml.c or mask_stream.c did not let. */
+ * In: captured packets. Out: those of TCP and mDNS, in their order, each byte of payload either
+ * masked by mask_stream.c, which sees each direction in order, or 'x'. First copy wins: a later
+ * copy says what the first one says, masked. A packet behind a hole waits until the hole is filled,
+ * or for so long and so many bytes as the ceilings say, and then goes without a readable byte.
+ * Checksums that were right are right again, those that were wrong or left to the network card stay
+ * so. It opens nothing, and no byte of a payload leaves it that mask_xml.c or mask_stream.c did not
+ * let. */
 #include "nfq-filter/mask.h"
 
 #include <errno.h>
@@ -14,7 +15,9 @@
 #include "base/buf.h"
 #include "nfq-filter/detect.h"
 #include "nfq-filter/flow.h"
+#include "nfq-filter/mask_dns.h"
 #include "nfq-filter/mask_stream.h"
+#include "nfq-filter/mdns.h"
 #include "nfq-filter/order.h"
 
 enum {
@@ -46,11 +49,12 @@ struct waiting {
 	struct mask_side *side; /* NULL: it waits for nothing */
 	struct capture_packet packet;
 	enum packet_checksum checksum;
-	size_t tcp, payload, len; /* in bytes[] */
-	bool ordered;             /* order.c has let it go */
-	size_t done;              /* bytes of the payload that are masked */
-	int64_t position;         /* of its first byte */
-	uint32_t sum;             /* of the payload as it was */
+	size_t field;        /* where the checksum stands in bytes[]; 0: leave it */
+	size_t payload, len; /* in bytes[] */
+	bool ordered;        /* order.c has let it go */
+	size_t done;         /* bytes of the payload that are masked */
+	int64_t position;    /* of its first byte */
+	uint32_t sum;        /* of the payload as it was */
 	unsigned char bytes[];
 };
 
@@ -91,10 +95,10 @@ static uint32_t sum_of(const unsigned char *p, size_t len)
 /* The field as it was differs from the right one by as much as before. */
 static void set_checksum(struct waiting *w)
 {
-	unsigned char *field = w->bytes + w->tcp + 16;
+	unsigned char *field = w->bytes + w->field;
 	uint32_t sum = (uint16_t) ~((uint32_t)field[0] << 8 | field[1]);
 
-	if (w->checksum == CHECKSUM_OFFLOADED)
+	if (w->field == 0 || w->checksum == CHECKSUM_OFFLOADED)
 		return;
 	sum += (uint16_t)~w->sum;
 	sum += sum_of(w->bytes + w->payload, w->len);
@@ -107,6 +111,16 @@ static void set_checksum(struct waiting *w)
 
 /* ---- packets that wait ---- */
 
+static size_t checksum_field(const struct capture_packet *c, const struct packet *p)
+{
+	const unsigned char *udp = p->payload - 2;
+
+	if (p->tcp)
+		return (size_t)(p->tcp - c->data) + 16;
+	/* None, as IPv4 allows. */
+	return udp[0] || udp[1] ? (size_t)(udp - c->data) : 0;
+}
+
 static struct waiting *waiting_new(const struct capture_packet *c, const struct packet *p)
 {
 	struct waiting *w = malloc(sizeof(*w) + c->len);
@@ -115,7 +129,7 @@ static struct waiting *waiting_new(const struct capture_packet *c, const struct 
 		return NULL;
 	*w = (struct waiting){ .packet = *c,
 		.checksum = p->checksum,
-		.tcp = (size_t)(p->tcp - c->data),
+		.field = checksum_field(c, p),
 		.payload = (size_t)(p->payload - c->data),
 		.len = p->len };
 	memcpy(w->bytes, c->data, c->len);
@@ -158,16 +172,10 @@ static void give_first(struct mask *m)
 	free(w);
 }
 
-/* Has the first of those that wait waited too long, or do all of them take too much? */
-static bool is_late(const struct mask *m)
-{
-	return m->waiting_bytes > MASK_WAITING_BYTES ||
-	       m->now_ns - m->first->packet.time_ns > MASK_WAITING_SECONDS * 1000000000ull;
-}
-
 static void give_done(struct mask *m)
 {
-	while (m->first && m->first->ordered && (!m->first->side || is_late(m))) {
+	while (m->first && m->first->ordered &&
+		(!m->first->side || m->waiting_bytes > MASK_WAITING_BYTES)) {
 		m->sums.late += m->first->side != NULL;
 		waiting_close(m, m->first);
 		give_first(m);
@@ -271,8 +279,8 @@ static int side_take(struct mask *m, struct mask_side *s, const struct flow_even
 	memcpy(copy, ev->bytes.ptr, ev->bytes.len);
 	mask_stream_push(&s->stream, m->options.names, copy, ev->bytes.len);
 	buf_commit(&s->record, ev->bytes.len);
-	if (!s->is_stream && s->stream.mode == MASK_XML && s->stream.xml.depth > 0)
-		s->is_stream = true;
+	s->is_stream = s->is_stream || (s->stream.mode == MASK_XML && s->stream.xml.depth > 0) ||
+		       (s->stream.mode == MASK_HTTP && s->stream.http.bosh);
 	side_explain_all(m, s);
 	side_trim(m, s);
 	return 0;
@@ -428,15 +436,26 @@ void mask_free(struct mask *m)
 	free(m);
 }
 
+static int take_datagram(struct mask *m, struct waiting *w)
+{
+	w->ordered = true;
+	if (!mask_dns(m->options.names, w->bytes + w->payload, w->len))
+		m->sums.opaque += w->len;
+	w->done = w->len;
+	return 0;
+}
+
 int mask_push(struct mask *m, const struct capture_packet *c)
 {
+	enum packet_kind kind;
 	struct packet p;
 	struct waiting *w;
 	int r;
 
 	if (c->time_ns > m->now_ns)
 		m->now_ns = c->time_ns;
-	if (packet_parse_frame(c->link, c->data, c->len, c->wire_len, &p) != PACKET_TCP) {
+	kind = packet_parse_frame(c->link, c->data, c->len, c->wire_len, &p);
+	if (kind != PACKET_TCP && (kind != PACKET_UDP || !mdns_is_for(&p))) {
 		m->sums.left_out++;
 		return m->error;
 	}
@@ -444,7 +463,7 @@ int mask_push(struct mask *m, const struct capture_packet *c)
 	if (!(w = waiting_new(c, &p)))
 		return -ENOMEM;
 	append(m, w);
-	r = order_push(m->order, &p, w);
+	r = kind == PACKET_TCP ? order_push(m->order, &p, w) : take_datagram(m, w);
 	if (m->error == 0 && r < 0)
 		m->error = r;
 	give_done(m);

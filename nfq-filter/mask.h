@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A capture without its words: packets in, the same packets out, in the same order and of the same
  * length, text overwritten by letters x, checksums right. What is not understood is overwritten
- * whole; what is no TCP is left out. */
+ * whole; what is neither TCP nor multicast DNS is left out. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,12 +19,12 @@ struct mask_options {
 
 struct mask_sums {
 	uint64_t streams;  /* XMPP in the clear, at least in part */
-	uint64_t left_out; /* packets: no TCP, contradictory, or fragments */
+	uint64_t left_out; /* packets: neither TCP nor mDNS, contradictory, or fragments */
 	uint64_t opaque;   /* bytes of payload of which nothing stayed, TLS among them */
 	uint64_t late;     /* packets given before what is missing in front of them had come */
 };
 
-enum { MASK_WAITING_BYTES = 64 << 20, MASK_WAITING_SECONDS = 60 };
+enum { MASK_WAITING_BYTES = 64 << 20 };
 
 /* Options are copied. NULL when out of memory. */
 struct mask *mask_new(const struct mask_options *options);

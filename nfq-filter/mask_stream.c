@@ -2,8 +2,8 @@
 /* Between mask.c, which has packets, and mask_xml.c, which knows XML: one direction's bytes.
  * In: bytes in order, the same pieces that inspect.c would get, and gaps. Out: the same bytes
  * masked in place, so that a reader of the masked capture finds the same streams: XML as mask_xml.c
- * leaves it, of TLS the headers of records, where a reader may join in the middle the end tag that
- * lets it. Of everything else no byte stays. */
+ * leaves it, HTTP as mask_http.c does, of TLS the headers of records, where a reader may join in
+ * the middle the end tag that lets it. Of everything else no byte stays. */
 #include "nfq-filter/mask_stream.h"
 
 #include <string.h>
@@ -27,6 +27,12 @@ static void begin_xml(struct mask_stream *s, unsigned depth)
 	mask_xml_init(&s->xml, depth);
 }
 
+static void begin_http(struct mask_stream *s)
+{
+	s->mode = MASK_HTTP;
+	mask_http_init(&s->http);
+}
+
 /* Each of these gives how many bytes it dealt with; the rest is for what the mode is then. */
 
 static size_t push_new(struct mask_stream *s, char *bytes, size_t len)
@@ -39,6 +45,9 @@ static size_t push_new(struct mask_stream *s, char *bytes, size_t len)
 		break;
 	case DETECT_TLS:
 		s->mode = MASK_TLS;
+		break;
+	case DETECT_HTTP:
+		begin_http(s);
 		break;
 	default:
 		s->mode = MASK_OPAQUE;
@@ -62,6 +71,15 @@ static size_t push_xml(struct mask_stream *s, bool names, char *bytes, size_t le
 	blot(s, bytes + n, len - n);
 	s->mode = s->picked_up ? MASK_SEEK : MASK_OPAQUE;
 	return len;
+}
+
+static size_t push_http(struct mask_stream *s, bool names, char *bytes, size_t len)
+{
+	size_t n = mask_http_push(&s->http, names, bytes, len);
+
+	if (n < len)
+		s->mode = MASK_OPAQUE;
+	return n;
 }
 
 static bool is_space(char c)
@@ -95,8 +113,8 @@ static size_t push_seek(struct mask_stream *s, char *bytes, size_t len)
 		begin_xml(s, 0);
 		return 0;
 	}
-	if (detect_is_tls(all)) {
-		s->mode = MASK_TLS;
+	if (detect_first(all) == DETECT_TLS || detect_first(all) == DETECT_HTTP) {
+		s->mode = MASK_NEW;
 		return 0;
 	}
 	at = detect_stanza(all);
@@ -146,6 +164,9 @@ void mask_stream_push(struct mask_stream *s, bool names, char *bytes, size_t len
 		case MASK_SEEK:
 			at += push_seek(s, from, left);
 			break;
+		case MASK_HTTP:
+			at += push_http(s, names, from, left);
+			break;
 		case MASK_TLS:
 			at += push_tls(s, from, left);
 			break;
@@ -158,6 +179,5 @@ void mask_stream_push(struct mask_stream *s, bool names, char *bytes, size_t len
 
 void mask_stream_gap(struct mask_stream *s)
 {
-	s->mode = s->mode == MASK_NEW || s->mode == MASK_XML || s->mode == MASK_SEEK ? MASK_SEEK
-										     : MASK_OPAQUE;
+	s->mode = s->mode == MASK_TLS || s->mode == MASK_OPAQUE ? MASK_OPAQUE : MASK_SEEK;
 }

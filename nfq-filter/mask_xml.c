@@ -124,6 +124,14 @@ static char address_byte(struct mask_xml *m, bool names, char c)
 	return pseudonym(m, c);
 }
 
+void mask_xml_name(char *text, size_t len)
+{
+	struct mask_xml m = { .run = 0 };
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = address_byte(&m, true, text[i]);
+}
+
 static char masked_byte(struct mask_xml *m, bool names, char c)
 {
 	switch ((enum policy)m->policy) {

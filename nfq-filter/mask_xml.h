@@ -24,5 +24,7 @@ void mask_xml_init(struct mask_xml *m, unsigned depth);
 /* Masks in place; names: those in addresses, too. How many bytes are XML: less than len where it is
  * none any more (what is behind is left as it is, and m is of no further use). */
 size_t mask_xml_push(struct mask_xml *m, bool names, char *bytes, size_t len);
+/* Names in an address, as mask_xml_push with names makes them, in place. */
+void mask_xml_name(char *text, size_t len);
 /* Between two first-level elements, or in front of a header? */
 bool mask_xml_is_between(const struct mask_xml *m);

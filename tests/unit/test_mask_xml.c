@@ -141,8 +141,8 @@ static void test_middle(void **state)
 
 static void test_others(void **state)
 {
-	static const char *const texts[] = { "SSH-2.0-secret\r\n", "GET /secret HTTP/1.1\r\n",
-		"\xef\xbb\xbf<a>secret</a>", "\xff\xfe<\0a\0" };
+	static const char *const texts[] = { "SSH-2.0-secret\r\n", "\xef\xbb\xbf<a>secret</a>",
+		"\xff\xfe<\0a\0" };
 	struct mask_stream s;
 
 	(void)state;
@@ -159,11 +159,60 @@ static void test_others(void **state)
 	}
 }
 
+/* HTTP, as BOSH uses it. */
+static const struct {
+	const char *in, *out;
+} messages[] = {
+	{ "POST /bosh?token=1 HTTP/1.1\r\nHost: a.b\r\nCookie: me=you\r\nContent-Length: 25\r\n\r\n"
+	  "<body><a>there</a></body>GET /x HTTP/1.1\r\n\r\n",
+		"POST /bosh?xxxxxxx HTTP/1.1\r\nHost: a.b\r\nCookie: xxxxxx\r\nContent-Length: "
+		"25\r\n\r\n<body><a>xxxxx</a></body>GET /x HTTP/1.1\r\n\r\n" },
+	{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+	  "chunked\r\n\r\n4\r\n<bod\r\n11\r\ny><a>secret</a></"
+	  "\r\n5\r\nbody>\r\n0\r\n\r\nHTTP/1.1 204 No\r\n\r\nHTTP/1.0 200 OK\r\n\r\n<a><b>to the "
+	  "end",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n4\r\n<bod\r\n11\r\ny><a>xxxxxx</a></"
+		"\r\n5\r\nbody>\r\n0\r\n\r\nHTTP/1.1 "
+		"204 No\r\n\r\nHTTP/1.0 200 OK\r\n\r\n<a><b>xxxxxxxxxx" },
+	{ "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\"a\":\"b\"}",
+		"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nxxxxxxxxx" },
+	{ "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\n<a>b</",
+		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nxxxxxx" },
+	/* Two lengths, or one that is none: where a message begins nobody knows. */
+	{ "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\n<a>bc",
+		"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\rxxxxxxxx" },
+	{ "POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc",
+		"POST / HTTP/1.1\r\nContent-Length: -3\rxxxxxx" },
+	{ "POST / HTTP/1.1\r\nbad field\r\n\r\nabc", "POST / HTTP/1.1\r\nbadxxxxxxxxxxxxx" },
+};
+
+static void test_http(void **state)
+{
+	char whole[1024], cut[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+		size_t len = strlen(messages[i].in);
+
+		strcpy(whole, messages[i].in);
+		mask(whole, len, len, len, false);
+		assert_string_equal(whole, messages[i].out);
+		/* What it speaks is told by its first bytes, which come together. */
+		for (size_t at = 5; at < len; at++) {
+			strcpy(cut, messages[i].in);
+			mask(cut, len, at, at == 5 ? 1 : len, false);
+			assert_string_equal(cut, whole);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_middle),
+		cmocka_unit_test(test_http),
 		cmocka_unit_test(test_others),
 	};
 
