@@ -36,7 +36,9 @@ static void on_judged(void *arg, struct inspection *i, const struct inspect_verd
 	struct conn *c = i->user;
 	struct flow_half *h = &c->flow->half[v->side];
 	enum gate_act act;
-	int r = apply_verdict(i, v, h->released, &g->text, &act);
+	/* What went behind a hole cannot be changed any more, either. */
+	bool gone = hold_has_gone(&c->held[v->side], (int64_t)v->start, (int64_t)v->end);
+	int r = apply_verdict(i, v, gone ? v->end : h->released, &g->text, &act);
 
 	if (r == 0 && act != GATE_FORWARDED && act != GATE_KILLED &&
 		!reassembly_overwrite(&h->in, v->start, buf_ptr(&g->text), buf_len(&g->text)))
@@ -79,7 +81,8 @@ static void on_rewrite(
 	struct flow_half *h = &c->flow->half[side];
 
 	(void)arg;
-	if (position >= h->released)
+	if (position >= h->released &&
+		!hold_has_gone(&c->held[side], (int64_t)position, (int64_t)(position + bytes.len)))
 		(void)reassembly_overwrite(&h->in, position, bytes.ptr, bytes.len);
 }
 
@@ -148,7 +151,9 @@ static void take_data(struct conn *c, const struct flow_taken *t, struct held *h
 		order(g, h, GATE_DROP);
 		return;
 	}
-	if (t->bytes == REASSEMBLY_OLD && is_released(c, side, h)) {
+	if ((t->bytes == REASSEMBLY_OLD && is_released(c, side, h)) ||
+		(t->bytes != REASSEMBLY_NEW && !h->fin &&
+			hold_is_gone(&c->held[side], h->start, h->end))) {
 		hold_pass(&g->hold, h, &half->in, GATE_ACCEPT);
 		conn_go_on(c, side, NULL);
 		return;

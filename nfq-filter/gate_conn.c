@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* A packet may come that much too late; then it is lost, and its sender has to hear of it. */
+enum { REORDER_NS = 100000000 };
+
 /* ---- connections ---- */
 
 static void conn_wait(struct conn *c)
@@ -141,6 +144,20 @@ static uint64_t half_decided(const struct conn *c, enum flow_side side)
 	return c->open ? UINT64_MAX : inspection_decided(c->inspection, side);
 }
 
+/* What went behind a hole may reach beyond what is decided once the hole is filled: its receiver
+ * has the beginning of something, and that must be all it has. */
+static bool half_may_reach(struct conn *c, enum flow_side side, uint64_t decided, uint64_t reach)
+{
+	if (reach <= decided)
+		return true;
+	if (inspection_is_unfinished(c->inspection, side)) {
+		counts_add(c->gate->counts, COUNT_HOLD_RELEASED, 1);
+		return true;
+	}
+	conn_refuse(c, side, STREAM_ERROR_POLICY_VIOLATION, "hold.pipelined");
+	return false;
+}
+
 /* The beginning of what is not finished goes, and so does what follows until it ends. */
 static void half_let_part(struct conn *c, enum flow_side side)
 {
@@ -168,7 +185,7 @@ static bool half_is_beyond(const struct conn *c, enum flow_side side)
 static void half_let_go(struct conn *c, enum flow_side side)
 {
 	struct flow_half *h = &c->flow->half[side];
-	uint64_t decided = half_decided(c, side);
+	uint64_t decided = half_decided(c, side), reach;
 	bool pass;
 
 	if (!c->held[side].first)
@@ -176,8 +193,11 @@ static void half_let_go(struct conn *c, enum flow_side side)
 	if (decided > h->in.given)
 		decided = h->in.given;
 	pass = conn_may_pass(c);
-	h->released =
-		hold_release(&c->gate->hold, &c->held[side], &h->in, decided, h->released, pass);
+	reach = hold_reach(&c->held[side], decided, h->released);
+	if (reach > h->released && !half_may_reach(c, side, decided, reach))
+		return;
+	hold_release(&c->gate->hold, &c->held[side], &h->in, decided, h->released, pass);
+	h->released = reach;
 	if (pass) {
 		counts_add(c->gate->counts, COUNT_FLOW_PASSED, 1);
 		c->flow->passed = true;
@@ -214,6 +234,9 @@ void conn_tick(struct conn *c, uint64_t now_ns)
 {
 	uint64_t patience = policy_daemon(c->gate->policy)->inspect.hold_ms * 1000000u;
 
+	for (unsigned s = 0; s < FLOW_SIDES && now_ns > REORDER_NS; s++)
+		hold_release_late(&c->gate->hold, &c->held[s], &c->flow->half[s].in,
+			c->flow->half[s].in.given, now_ns - REORDER_NS);
 	for (unsigned s = 0; s < FLOW_SIDES && !c->doomed; s++) {
 		uint64_t since = hold_since(&c->held[s], c->flow->half[s].in.given);
 

@@ -79,7 +79,7 @@ int hold_keep(struct hold *all, struct hold_half *half, struct held *borrowed)
 uint64_t hold_since(const struct hold_half *half, uint64_t given)
 {
 	for (const struct held *h = half->first; h; h = h->next)
-		if (h->end <= (int64_t)given)
+		if (!h->gone && h->end <= (int64_t)given)
 			return h->since_ns ? h->since_ns : 1;
 	return 0;
 }
@@ -87,9 +87,62 @@ uint64_t hold_since(const struct hold_half *half, uint64_t given)
 bool hold_covers(const struct hold_half *half, int64_t start, int64_t end, bool fin)
 {
 	for (const struct held *h = half->first; h; h = h->next)
-		if (h->start <= start && h->end >= end && (!fin || (h->fin && h->end == end)))
+		if (!h->gone && h->start <= start && h->end >= end &&
+			(!fin || (h->fin && h->end == end)))
 			return true;
 	return false;
+}
+
+/* ---- behind a hole ---- */
+
+bool hold_has_gone(const struct hold_half *half, int64_t start, int64_t end)
+{
+	for (const struct held *h = half->first; h; h = h->next)
+		if (h->gone && h->start < end && h->end > start)
+			return true;
+	return false;
+}
+
+bool hold_is_gone(const struct hold_half *half, int64_t start, int64_t end)
+{
+	for (const struct held *h = half->first; h; h = h->next)
+		if (h->gone && h->start <= start && h->end >= end)
+			return true;
+	return false;
+}
+
+unsigned hold_release_late(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
+	uint64_t position, uint64_t since_ns)
+{
+	unsigned n = 0;
+
+	for (struct held *h = half->first; h; h = h->next) {
+		if (h->gone || h->fin || h->start <= (int64_t)position || h->since_ns > since_ns)
+			continue;
+		hold_pass(all, h, bytes, GATE_ACCEPT);
+		h->gone = true;
+		n++;
+	}
+	return n;
+}
+
+uint64_t hold_reach(const struct hold_half *half, uint64_t until, uint64_t from)
+{
+	bool more = true;
+
+	for (const struct held *h = half->first; h; h = h->next)
+		if (h->end > 0 && (uint64_t)h->end <= until && (uint64_t)h->end > from)
+			from = (uint64_t)h->end;
+	while (more) {
+		more = false;
+		for (const struct held *h = half->first; h; h = h->next) {
+			if (!h->gone || h->start > (int64_t)from || h->end <= (int64_t)from)
+				continue;
+			from = (uint64_t)h->end;
+			more = true;
+		}
+	}
+	return from;
 }
 
 /* ---- going ---- */
@@ -144,7 +197,8 @@ uint64_t hold_release(struct hold *all, struct hold_half *half, const struct rea
 		*at = h->next;
 		if (h->end > 0 && (uint64_t)h->end > from)
 			from = (uint64_t)h->end;
-		hold_pass(all, h, bytes, pass ? GATE_PASS : GATE_ACCEPT);
+		if (!h->gone)
+			hold_pass(all, h, bytes, pass ? GATE_PASS : GATE_ACCEPT);
 		held_free(all, half, h);
 	}
 	half->last = last;
@@ -175,9 +229,10 @@ void hold_kill(struct hold *all, struct hold_half *half, const struct reassembly
 
 	while ((h = half->first)) {
 		half->first = h->next;
-		if (reset && bytes->started && become_reset(all, h, seq))
+		/* Who is gone has its order. */
+		if (!h->gone && reset && bytes->started && become_reset(all, h, seq))
 			reset = false;
-		else
+		else if (!h->gone)
 			order_send(all, h->id, GATE_KILL, NULL, 0);
 		held_free(all, half, h);
 	}
@@ -190,7 +245,8 @@ void hold_drop(struct hold *all, struct hold_half *half)
 
 	while ((h = half->first)) {
 		half->first = h->next;
-		order_send(all, h->id, GATE_DROP, NULL, 0);
+		if (!h->gone)
+			order_send(all, h->id, GATE_DROP, NULL, 0);
 		held_free(all, half, h);
 	}
 	half->last = NULL;

@@ -16,6 +16,7 @@ struct held {
 	size_t len;
 	const unsigned char *bytes; /* from its IP header on; behind this struct, unless borrowed */
 	bool borrowed;
+	bool gone; /* its receiver has it, behind a hole; only its place is kept */
 };
 
 struct hold_half {
@@ -42,6 +43,16 @@ int hold_keep(struct hold *all, struct hold_half *half, struct held *borrowed);
 uint64_t hold_since(const struct hold_half *half, uint64_t given);
 /* Is every byte of [start, end), and the FIN if there is one, in one packet that waits? */
 bool hold_covers(const struct hold_half *half, int64_t start, int64_t end, bool fin);
+/* Lets go what waits behind a hole at the position since before that time, so that its receiver
+ * asks for what is missing. How many. */
+unsigned hold_release_late(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
+	uint64_t position, uint64_t since_ns);
+/* Did any of [start, end) go so? */
+bool hold_has_gone(const struct hold_half *half, int64_t start, int64_t end);
+/* Did all of it, in one packet? */
+bool hold_is_gone(const struct hold_half *half, int64_t start, int64_t end);
+/* Where its receiver's next hole begins, once what ends at or before until is let go, too. */
+uint64_t hold_reach(const struct hold_half *half, uint64_t until, uint64_t from);
 /* Lets go what ends at or before the position, each as bytes says. pass: the connection leaves the
  * queue for good. Returns the position behind the last byte let go, or from. */
 uint64_t hold_release(struct hold *all, struct hold_half *half, const struct reassembly *bytes,

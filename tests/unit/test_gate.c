@@ -332,6 +332,59 @@ static void test_out_of_order(void **state)
 }
 
 /* The first copy is what everybody reads. */
+static void pass_time(struct lab *l, unsigned ms)
+{
+	l->now_ns += (uint64_t)ms * 1000000u;
+	gate_tick(l->gate, l->now_ns);
+}
+
+/* Behind a hole for long, it goes on, so that what is missing is asked for; the hole stays ours. */
+static void test_late(void **state)
+{
+	static const char two[] = GOOD GOOD, bad[] = GOOD BAD GOOD;
+	struct lab *l = component();
+	size_t before = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	segment(l, FLOW_CLIENT, before + 20, two + 20, strlen(two) - 40);
+	assert_false(l->ends[FLOW_CLIENT].have[before + 20]);
+	pass_time(l, 60);
+	assert_false(l->ends[FLOW_CLIENT].have[before + 20]);
+	pass_time(l, 60);
+	assert_true(l->ends[FLOW_CLIENT].have[before + 20]);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, before);
+	/* Sent again, it goes at once, as it was. */
+	segment(l, FLOW_CLIENT, before + 30, "xxxx", 4);
+	assert_int_equal(l->fates[l->id - 1], GATE_ACCEPT + 1);
+	segment(l, FLOW_CLIENT, before, two, 20);
+	segment(l, FLOW_CLIENT, before + strlen(two) - 20, two + strlen(two) - 20, 20);
+	assert_string_equal(got(l, FLOW_CLIENT) + before, two);
+	assert_int_equal(l->acts[GATE_FORWARDED], 2);
+	lab_end(l);
+
+	/* What cannot be taken back ends the connection, and is never read. */
+	l = component();
+	before = l->seq[FLOW_CLIENT];
+	segment(l, FLOW_CLIENT, before + 20, bad + 20, strlen(bad) - 20);
+	pass_time(l, 120);
+	segment(l, FLOW_CLIENT, before, bad, 20);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, before);
+	assert_int_equal(l->acts[GATE_KILLED], 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	lab_end(l);
+
+	/* Other stanzas than those that went early still vanish. */
+	l = component();
+	before = l->seq[FLOW_CLIENT];
+	segment(l, FLOW_CLIENT, before + strlen(GOOD BAD), GOOD, strlen(GOOD));
+	pass_time(l, 120);
+	segment(l, FLOW_CLIENT, before, bad, strlen(GOOD BAD));
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+	assert_int_equal(l->ends[FLOW_CLIENT].next, before + strlen(bad));
+	assert_int_equal(l->acts[GATE_BLANKED], 1);
+	lab_end(l);
+}
+
 static void test_conflict(void **state)
 {
 	struct lab *l = component();
@@ -666,6 +719,7 @@ int main(void)
 		cmocka_unit_test(test_blanked),
 		cmocka_unit_test(test_sent_again),
 		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_conflict),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_answered),
