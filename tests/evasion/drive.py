@@ -163,8 +163,9 @@ class Run:
         return "".join(parts).encode()
 
     async def _heard(self, end, pattern, seconds=6):
-        """The pattern in what came; true once it did."""
-        return await end.until(lambda: re.search(pattern, end.seen) or (end.ended and b"" or None), seconds)
+        """True once the pattern came; false at the end, or when it does not come."""
+        await end.until(lambda: re.search(pattern, end.seen) or end.ended, seconds)
+        return bool(re.search(pattern, end.seen))
 
     async def _honest(self, case, end, again=False):
         """How far the honest beginning goes: false when even that is not let in."""
@@ -178,13 +179,13 @@ class Run:
             if not await self._heard(end, rb"<stream:stream[^>]*>"):
                 return False
             await end.send(HANDSHAKE.encode())
-            return bool(await self._heard(end, rb"<handshake/>"))
+            return await self._heard(end, rb"<handshake/>")
         if case.service == "s2s":
             await end.send(HEADERS["s2s"].encode())
             if not await self._heard(end, rb"</stream:features>"):
                 return False
             await end.send(DIALBACK.encode())
-            return bool(await self._heard(end, rb"<db:result[^>]*valid"))
+            return await self._heard(end, rb"<db:result[^>]*valid")
         await end.send(HEADERS["c2s"].encode())
         if not await self._heard(end, rb"</stream:features>"):
             return False
@@ -198,7 +199,7 @@ class Run:
         if not await end.until(lambda: end.seen.find(b"</stream:features>", mark) > 0 or end.ended, 6):
             return False
         await end.send(BIND.encode())
-        return bool(await self._heard(end, rb"</bind>"))
+        return await self._heard(end, rb"</bind>")
 
     async def _web_login(self, end):
         """The same over BOSH."""
