@@ -240,7 +240,9 @@ void conn_tick(struct conn *c, uint64_t now_ns)
 	for (unsigned s = 0; s < FLOW_SIDES && !c->doomed; s++) {
 		uint64_t since = hold_since(&c->held[s], c->flow->half[s].in.given);
 
-		if (!since || now_ns - since < patience)
+		/* A server far away takes its time to answer a ClientHello. */
+		if (!since || now_ns - since < patience ||
+			inspection_waits_for_tls(c->inspection, s))
 			continue;
 		counts_add(c->gate->counts, COUNT_HOLD_RELEASED, 1);
 		half_let_part(c, s);

@@ -252,7 +252,8 @@ static void expect_tls(struct inspection *i)
 		if (rest.len > 0 && detect_is_tls(rest)) {
 			h->expects_tls = false;
 			counts_add(i->of->counts, COUNT_STREAM_TLS, s == FLOW_CLIENT);
-			half_close(i, h, STAGE_OPAQUE);
+			if (live_switches(i, s, rest, h->position - rest.len))
+				half_close(i, h, STAGE_OPAQUE);
 		}
 	}
 }
@@ -349,6 +350,11 @@ static int half_event(struct inspection *i, enum flow_side side, struct stream_e
 	case STREAM_STANZA:
 		return on_stanza(i, side, &ev->stanza);
 	case STREAM_ELEMENT:
+		if (live_is_stray(i, ev->stanza.root)) {
+			inspection_refuse(
+				i, side, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
+			return 0;
+		}
 		waited = i->half[FLOW_CLIENT].waits;
 		take_step(i, login_element(i, side, &ev->stanza));
 		/* The server's answer lets the client go on, before the server does. */
@@ -484,7 +490,12 @@ static bool is_switched(struct inspection *i, enum flow_side side, struct span b
 	h->expects_tls = false;
 	if (detect_is_tls(bytes)) {
 		counts_add(i->of->counts, COUNT_STREAM_TLS, side == FLOW_CLIENT);
-		half_close(i, h, STAGE_OPAQUE);
+		if (live_switches(i, side, bytes, h->position - bytes.len))
+			half_close(i, h, STAGE_OPAQUE);
+		return true;
+	}
+	if (i->of->live && i->half[!side].stage == STAGE_OPAQUE) {
+		inspection_refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.one-sided");
 		return true;
 	}
 	counts_add(i->of->counts, COUNT_STREAM_FALSE_PROCEED, 1);
@@ -513,6 +524,10 @@ int inspection_push(struct inspection *i, enum flow_side side, struct span bytes
 		return bosh_push(i->bosh, side, bytes, position);
 	case STAGE_ENDED:
 		refuse_behind(i, side, bytes);
+		return 0;
+	case STAGE_OPAQUE:
+		if (i->starttls)
+			(void)live_switches(i, side, bytes, position);
 		return 0;
 	default:
 		return 0;

@@ -6,6 +6,7 @@
 
 #include "nfq-filter/counts.h"
 #include "nfq-filter/flow.h"
+#include "nfq-filter/inspect_tls.h"
 #include "nfq-filter/mdns.h"
 #include "rules/rules.h"
 
@@ -38,6 +39,7 @@ struct inspect_half {
 	uint64_t sought;    /* bytes passed over in STAGE_SEEK */
 	uint64_t stanzas, stanza_bytes, bytes;
 	size_t memory;
+	struct hello_watch hello; /* of a client behind <proceed/>, live */
 	enum mdns_known known; /* serverless: the name this side gives itself */
 	struct {               /* of the header */
 		char *from, *to;
@@ -135,6 +137,8 @@ int inspection_push(
 uint64_t inspection_decided(const struct inspection *i, enum flow_side side);
 /* Does what is undecided there hold nothing whole that its receiver may act upon? */
 bool inspection_is_unfinished(const struct inspection *i, enum flow_side side);
+/* Said by a client behind its ClientHello, and the server has not answered that yet. */
+bool inspection_waits_for_tls(const struct inspection *i, enum flow_side side);
 /* TLS in both directions: nothing more to read, ever. */
 bool inspection_is_opaque(const struct inspection *i);
 /* Another policy is in of->policy. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "nfq-filter/bosh.h"
 #include "nfq-filter/detect.h"
+#include "nfq-filter/inspect_int.h"
 #include "xmpp/ns.h"
 
 /* Live, a service lets through what it can read, and TLS where it may be. */
@@ -28,6 +29,13 @@ bool live_must_encrypt(const struct inspection *i, const struct xml_element *e)
 	       strcmp(e->ns, NS_TLS) != 0 && strcmp(e->ns, NS_STREAM) != 0;
 }
 
+bool live_is_stray(const struct inspection *i, const struct xml_element *e)
+{
+	return i->of->live &&
+	       (strcmp(e->name, "message") == 0 || strcmp(e->name, "presence") == 0 ||
+		       strcmp(e->name, "iq") == 0);
+}
+
 bool live_is_white(struct span bytes)
 {
 	for (size_t n = 0; n < bytes.len; n++)
@@ -36,12 +44,41 @@ bool live_is_white(struct span bytes)
 	return true;
 }
 
+/* STARTTLS counts once both say TLS. Until then a client has one message to say. */
+bool live_switches(struct inspection *i, enum flow_side side, struct span bytes, uint64_t position)
+{
+	struct inspect_half *h = &i->half[side];
+
+	if (!i->of->live || side != FLOW_CLIENT || i->half[FLOW_SERVER].stage == STAGE_OPAQUE)
+		return true;
+	hello_watch_push(&h->hello, bytes, position);
+	if (h->hello.state != HELLO_NONE)
+		return true;
+	inspection_refuse(i, side, STREAM_ERROR_POLICY_VIOLATION, "tls.hello");
+	return false;
+}
+
+static uint64_t opaque_decided(const struct inspection *i, enum flow_side side)
+{
+	const struct inspect_half *h = &i->half[side];
+
+	if (!i->starttls || side != FLOW_CLIENT || inspection_is_opaque(i))
+		return UINT64_MAX;
+	return h->hello.state == HELLO_WHOLE ? h->hello.end : h->position;
+}
+
+bool inspection_waits_for_tls(const struct inspection *i, enum flow_side side)
+{
+	return i->half[side].stage == STAGE_OPAQUE &&
+	       opaque_decided(i, side) < i->half[side].position;
+}
+
 uint64_t inspection_decided(const struct inspection *i, enum flow_side side)
 {
 	const struct inspect_half *h = &i->half[side];
 
 	if (h->stage == STAGE_OPAQUE)
-		return UINT64_MAX;
+		return opaque_decided(i, side);
 	if (h->stage == STAGE_HTTP)
 		return bosh_decided(i->bosh, side);
 	return h->in ? h->position - stream_rest(h->in).len : h->position;
@@ -58,6 +95,8 @@ bool inspection_is_unfinished(const struct inspection *i, enum flow_side side)
 
 	if (h->stage == STAGE_HTTP)
 		return bosh_is_unfinished(i->bosh, side);
+	if (inspection_waits_for_tls(i, side))
+		return false;
 	if (rest.len == 0 || h->stage != STAGE_XML || (!h->waits && !h->after_proceed))
 		return true;
 	for (size_t n = 0; n < rest.len; n++) {

@@ -10,3 +10,7 @@ const char *live_unwelcome(const struct inspection *i, enum inspect_speaks speak
 bool live_must_encrypt(const struct inspection *i, const struct xml_element *e);
 /* White space, and nothing else? */
 bool live_is_white(struct span bytes);
+/* A direction whose bytes are TLS from here on, if the other's become so, too. False: refused. */
+bool live_switches(struct inspection *i, enum flow_side side, struct span bytes, uint64_t position);
+/* A message, presence or iq of no stream's namespace: some servers take it for a stanza. */
+bool live_is_stray(const struct inspection *i, const struct xml_element *e);

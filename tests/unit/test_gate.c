@@ -586,6 +586,18 @@ static void test_bad_xml(void **state)
 
 #define PROCEED "<proceed xmlns='" NS_TLS "'/>"
 static const char hello[] = "\x16\x03\x01\x01\x05hello";
+/* In two records, cut inside the message's own head. */
+static const char client_hello[] = "\x16\x03\x01\x00\x02\x01\x00\x16\x03\x01\x00\x07\x00\x05hello";
+
+static void say_bytes(struct lab *l, enum flow_side side, const char *data, size_t len, size_t step)
+{
+	for (size_t at = 0; at < len; at += step) {
+		size_t n = len - at < step ? len - at : step;
+
+		segment(l, side, l->seq[side], data + at, n);
+		l->seq[side] += (uint32_t)n;
+	}
+}
 
 static struct lab *starttls(uint16_t port)
 {
@@ -607,7 +619,8 @@ static void test_tls(void **state)
 	struct lab *l = starttls(5222);
 
 	(void)state;
-	say(l, FLOW_CLIENT, hello);
+	say_bytes(l, FLOW_CLIENT, client_hello, sizeof(client_hello) - 1, 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, l->seq[FLOW_CLIENT]);
 	assert_int_equal(l->passes, 0);
 	say(l, FLOW_SERVER, hello);
 	say(l, FLOW_CLIENT, hello);
@@ -624,6 +637,58 @@ static void test_tls(void **state)
 	say(l, FLOW_CLIENT, GOOD);
 	assert_string_equal(l->why, "tls.required");
 	assert_false(has(l, FLOW_CLIENT, "hello"));
+	lab_end(l);
+}
+
+/* Behind a <proceed/> that is not meant, a byte that looks like TLS does not open the way. */
+static void test_tls_of_one_side(void **state)
+{
+	static const char none[] = "\x16\x03\x01\x00\x05\x02\x00\x00\x01x";
+	struct lab *l = starttls(5222);
+	size_t there;
+
+	(void)state;
+	say_bytes(l, FLOW_CLIENT, none, sizeof(none) - 1, 100);
+	assert_string_equal(l->why, "tls.hello");
+	lab_end(l);
+	/* What follows waits for the server, however long that takes. */
+	l = starttls(5222);
+	say_bytes(l, FLOW_CLIENT, client_hello, sizeof(client_hello) - 1, 100);
+	there = l->ends[FLOW_CLIENT].next;
+	say(l, FLOW_CLIENT, BAD);
+	gate_tick(l->gate, l->now_ns += 2000000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, there);
+	assert_int_equal(l->kills, 0);
+	say(l, FLOW_SERVER, hello);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, l->seq[FLOW_CLIENT]);
+	lab_end(l);
+	/* The server goes on in the clear, or more comes than may wait. */
+	l = starttls(5222);
+	say_bytes(l, FLOW_CLIENT, client_hello, sizeof(client_hello) - 1, 100);
+	say(l, FLOW_CLIENT, BAD);
+	say(l, FLOW_SERVER, GOOD);
+	assert_string_equal(l->why, "tls.one-sided");
+	assert_false(has(l, FLOW_SERVER, "hello"));
+	lab_end(l);
+	l = starttls(5222);
+	say_bytes(l, FLOW_CLIENT, client_hello, sizeof(client_hello) - 1, 100);
+	there = l->ends[FLOW_CLIENT].next;
+	for (unsigned n = 0; n < 300 && !l->why[0]; n++)
+		say(l, FLOW_CLIENT, BAD);
+	assert_string_equal(l->why, "hold.pipelined");
+	assert_int_equal(l->ends[FLOW_CLIENT].next, there);
+	lab_end(l);
+}
+
+/* Some servers take <message xmlns=''/> for a message. */
+static void test_stray(void **state)
+{
+	struct lab *l = component();
+
+	(void)state;
+	say(l, FLOW_CLIENT, "<message xmlns=''><body>casino</body></message>");
+	assert_string_equal(l->why, "stanza.namespace");
+	assert_false(has(l, FLOW_CLIENT, "casino"));
 	lab_end(l);
 }
 
@@ -731,6 +796,8 @@ int main(void)
 		cmocka_unit_test(test_midstream),
 		cmocka_unit_test(test_bad_xml),
 		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_tls_of_one_side),
+		cmocka_unit_test(test_stray),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_reborn),
 		cmocka_unit_test(test_syn_decoys),
