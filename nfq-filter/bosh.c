@@ -120,8 +120,9 @@ static void on_request_head(struct bosh *b, struct bosh_half *half, const struct
 		bosh_refuse_policy(b, FLOW_CLIENT, "bosh.script");
 		return;
 	}
-	if (head->websocket && b->i->of->live) {
-		bosh_refuse_policy(b, FLOW_CLIENT, "http.websocket");
+	if (head->upgrade && b->i->of->live) {
+		bosh_refuse_policy(
+			b, FLOW_CLIENT, head->websocket ? "http.websocket" : "http.upgrade");
 		return;
 	}
 	if (!half->exchange->post) {

@@ -249,15 +249,19 @@ static int on_answer(struct bosh *b, struct bosh_half *half, const struct xml_el
 	return r < 0 ? r : keep(&x->sid, sid);
 }
 
-/* NULL, or why that root is refused; *ours: it is BOSH. */
+/* NULL, or why that root is refused; *ours: it is BOSH. What might be taken for it, or for a
+ * stanza, is nobody's. */
 static const char *root_check(const struct bosh_half *half, const struct xml_element *e, bool *ours)
 {
 	bool bound = string_equal(e->ns, NS_HTTPBIND), named = string_equal(e->name, "body");
 
 	*ours = bound && named && !*e->prefix;
-	if (*ours || (half->reading == READ_MAYBE && !bound))
+	if (*ours)
 		return NULL;
-	return bound || named || half->reading == READ_BODY ? "bosh.root" : NULL;
+	if (half->reading == READ_MAYBE)
+		return bound ? "bosh.root" : NULL;
+	return bound || named || is_named_stanza(e) || half->reading == READ_BODY ? "bosh.root"
+										  : NULL;
 }
 
 static int on_root(struct bosh *b, enum flow_side side, const struct xml_element *e)

@@ -433,6 +433,7 @@ static const struct {
 	{ "in broken bosh.root\n", "<body xmlns='urn:x' rid='1'>" SPAM "</body>" },
 	{ "in broken bosh.root\n", "<b:body xmlns:b='" NS_HTTPBIND "' rid='1'>" SPAM "</b:body>" },
 	{ "in broken bosh.root\n", "<boody xmlns='" NS_HTTPBIND "' rid='1'>" SPAM "</boody>" },
+	{ "in broken bosh.root\n", SPAM },
 	{ "in broken bosh.cut\n", BODY "rid='1'>" },
 	{ "in broken bosh.cut\n", BODY "rid='1'" },
 	{ "in message accept\nin broken bosh.cut\n", BODY "rid='1'>" HAM },
@@ -504,6 +505,8 @@ static void test_heads(void **state)
 			BODY "rid='1'/>", 1000)));
 	TALK("in broken http.websocket\n", IN("GET /ws HTTP/1.1\r\n" HOST
 					      "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+	TALK("in broken http.upgrade\n",
+		IN("GET /x HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"));
 	TALK("in broken bosh.script\n",
 		IN("GET /http-bind?%3Cbody%20rid='1'/> HTTP/1.1\r\n" HOST "\r\n"));
 	TALK("in broken http.length\n",

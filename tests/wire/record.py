@@ -4,6 +4,7 @@
 
 Each is a conversation of cleartalk.py with that server, in namespaces of the lab, seen by tcpdump on the wire between them.
 What tests/captures/ ships was made so; there is nothing in it but the lab's own names and addresses."""
+import contextlib
 import json
 import pathlib
 import signal
@@ -63,19 +64,24 @@ def record(lab, server, path):
 
 
 def record_bosh(lab, server, path):
-    """The same with boshtalk.py; gives what it prints."""
+    """The same with boshtalk.py; gives what it prints. None: tcpdump was too slow for it."""
     path = pathlib.Path(path)
-    dump = lab.client.start("tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", "eth0", "-w", path, "tcp", stderr=subprocess.PIPE)
+    path.unlink(missing_ok=True)
+    dump = lab.client.start("tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", "4096", "-B", "16384", "-n", "-i", "eth0", "-w", path,
+                            "tcp", stderr=subprocess.PIPE, text=True)
     try:
         wait_for(path.exists, 10, "tcpdump to begin", lambda: dump.poll() is None)
         talk = lab.client.run("/usr/bin/python3", pathlib.Path(__file__).with_name("boshtalk.py"), server.domain,
                               server.addresses[4], server.addresses[6], check=False, timeout=120)
         if talk.returncode != 0:
             raise LabError(f"boshtalk: {talk.stderr[-2000:]}")
-        wait_for(lambda: path.read_bytes().count(b"type='terminate'") >= 4, 10, "tcpdump to write it all")
+        with contextlib.suppress(LabError):  # then it has lost them
+            wait_for(lambda: path.read_bytes().count(b"type='terminate'") >= 4, 10, "tcpdump to write it all")
     finally:
         dump.send_signal(signal.SIGINT)
-        dump.wait(10)
+        told = dump.communicate(timeout=10)[1]
+    if "0 packets dropped by kernel" not in told.splitlines():
+        return None
     return [json.loads(line) for line in talk.stdout.splitlines()]
 
 
