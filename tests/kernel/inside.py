@@ -45,8 +45,8 @@ def a_stanza_is_judged(lab):
         wall.start()
         checks = {c["name"]: c["text"] for c in wall.ctl("firewall", "check", check=False)["checks"]}
         assert checks["queue-expression"].startswith("nft's queue"), checks
-        hall = Hall(lab.server, "198.51.100.10", 5275)
-        component = Component(lab.client, "198.51.100.10", "irc.rome.example", "secret", port=5275)
+        hall = Hall(lab.server, "198.51.100.10")
+        component = Component(lab.client, "198.51.100.10", "irc.rome.example", "secret")
         deploy.judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
         component.close()
         hall.close()

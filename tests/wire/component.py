@@ -50,6 +50,7 @@ class Hall:
 
     def __init__(self, namespace, host, port=5347):
         self.listener = namespace.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((host, port))
         self.listener.listen(8)
         self.said, self.peers = b"", []
