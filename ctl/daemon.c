@@ -111,6 +111,13 @@ static int on_worker_quarantine(void *arg, json_t *stanza)
 	return r == ERR_PROTO ? r : 0;
 }
 
+static int on_worker_serverless(void *arg, json_t *msg)
+{
+	struct daemon *d = arg;
+
+	return d->kernel ? kernel_serverless(d->kernel, msg) : 0;
+}
+
 void daemon_configure_quarantine(struct daemon *d)
 {
 	const struct daemon_options *options = policy_daemon(d->config->policy);
@@ -444,7 +451,7 @@ static int start_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
 		on_worker_down, d, on_worker_trace, on_worker_shadow,
-		on_worker_settle, -1 };
+		on_worker_settle, -1, on_worker_serverless };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

@@ -483,9 +483,10 @@ static size_t entries_of(const struct policy *p, const char *set)
 	return 0;
 }
 
-void kernel_serverless(
-	struct kernel *k, const struct peer_address *address, uint16_t port, uint64_t ttl_ms)
+static void on_serverless(
+	void *arg, const struct peer_address *address, uint16_t port, uint64_t ttl_ms)
 {
+	struct kernel *k = arg;
 	struct nft_pair pair = { *address, port, ttl_ms };
 	int r = serverless_note(&k->serverless, &pair, ttl_ms, clock_mono_ms());
 
@@ -494,6 +495,11 @@ void kernel_serverless(
 	/* Without the set nobody asks for them; what failed else comes with the next restoring. */
 	if (r < 0 && r != ERR_NOTFOUND)
 		log_warn("event=serverless error=\"%s\"", err_text(r));
+}
+
+int kernel_serverless(struct kernel *k, const json_t *message)
+{
+	return serverless_take(message, on_serverless, k);
 }
 
 size_t kernel_listed(const struct kernel *k)

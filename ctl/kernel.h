@@ -47,10 +47,10 @@ void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overla
 void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del);
 /* How many entries the sets have of which the kernel has a copy. */
 size_t kernel_listed(const struct kernel *k);
-/* Streams without a server are taken there for so long, as the inspector learned; 0: no longer.
- * Kept, and in the kernel as long as the policy has a service for them. */
-void kernel_serverless(
-	struct kernel *k, const struct peer_address *address, uint16_t port, uint64_t ttl_ms);
+/* The inspector's message "serverless" (ctl/link.h): where streams without a server are taken, and
+ * where no longer. Kept, and in the kernel as long as the policy has a service for them. 0 or
+ * ERR_PROTO. */
+int kernel_serverless(struct kernel *k, const json_t *message);
 /* Entries of them came to their end. */
 void kernel_lists_shrank(struct kernel *k);
 

@@ -207,6 +207,7 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		{ "quarantine", workers_hear_quarantine },
 		{ "ready", child_hear_ready },
 		{ "retired", child_hear_retired },
+		{ "serverless", workers_hear_serverless },
 		{ "sessions", workers_hear_sessions },
 		{ "shadow", workers_hear_shadow },
 		{ "trace", workers_hear_trace },

@@ -44,6 +44,8 @@ struct workers_spec {
 	/* Another one serves from now on: what was asked of the one before comes to its end. */
 	void (*on_settle)(void *arg);
 	int streams_fd; /* the shelf of stream management; -1: none */
+	/* The inspector's message "serverless", borrowed. ERR_PROTO ends the child. */
+	int (*on_serverless)(void *arg, json_t *msg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

@@ -4,6 +4,7 @@
  * Out: it is started, or ended and begun anew where it needs other queues or another program. In
  * between nobody reads its queues, and the kernel does with their packets what the service says
  * ("fail"); streams that stand are taken up by "midstream". What is said to it is workers.c's. */
+#include "base/err.h"
 #include "ctl/config.h"
 #include "ctl/worker.h"
 #include "ctl/workers_int.h"
@@ -86,4 +87,11 @@ void inspecting_attention(const struct workers *w, json_t *lines)
 			     "passes unjudged: %s",
 			worker_name(w->inspecting->worker),
 			*trouble ? trouble : "it will be started in a moment"));
+}
+
+int workers_hear_serverless(struct child *c, json_t *msg)
+{
+	if (c->role != CHILD_INSPECTING && c->role != CHILD_LEAVING)
+		return ERR_PROTO;
+	return c->workers->spec.on_serverless(c->workers->spec.arg, msg);
 }

@@ -140,6 +140,7 @@ bool child_say(struct child *c, json_t *msg, int fd);
 /* Answers; 0 or ERR_PROTO. */
 int workers_hear_sessions(struct child *c, json_t *msg);
 int workers_hear_quarantine(struct child *c, json_t *msg);
+int workers_hear_serverless(struct child *c, json_t *msg);
 int workers_hear_deliver(struct child *c, json_t *msg);
 int workers_hear_hits(struct child *c, json_t *msg);
 int workers_hear_trace(struct child *c, json_t *msg);
