@@ -34,11 +34,23 @@ static struct scene scene_of(const struct worker *w, const struct inspection *i)
 	};
 }
 
+static void scene_swap(struct scene *scene)
+{
+	struct endpoint peer = scene->peer;
+
+	scene->peer = scene->dest;
+	scene->dest = peer;
+}
+
 static struct scene scene_subject(
 	const struct worker *w, const struct inspection *i, const struct subject *s)
 {
 	struct scene scene = scene_of(w, i);
 
+	/* Without a server either side may be the peer: who speaks. */
+	if (s->peer_port == i->server.port &&
+		memcmp(&s->peer, &i->server.address, sizeof(s->peer)) == 0 && !i->outward)
+		scene_swap(&scene);
 	scene.jid = s->session_jid;
 	scene.mechanism = s->sasl_mechanism;
 	scene.domain = s->session_domain;
@@ -116,6 +128,8 @@ void tell_killed(void *arg, const struct flow *f, struct inspection *i, enum flo
 	if (!i)
 		return;
 	scene = scene_of(w, i);
+	if (i->role == ROLE_SERVERLESS && i->between && side == FLOW_SERVER)
+		scene_swap(&scene);
 	scene.act = gate_act_text(GATE_KILLED);
 	eve_refused(w->shop->hub, &scene, inspection_direction(i, side), error, why);
 }
