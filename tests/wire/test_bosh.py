@@ -8,6 +8,7 @@ import pytest
 
 import boshtalk
 import record
+from deploy import example
 from lab import Authority, Lab
 from wall import BUILD, Wall
 
@@ -66,7 +67,6 @@ def test_replay_reads_bosh(recorded):
 
 
 LIVE = """
-service web { listen tcp { 5280 }; role c2s; mode inspect; tls none; }
 set hosts { type domain; flags suffix; elements = { bad.example }; }
 chain inbound {
     hook web direction in; policy accept;
@@ -81,7 +81,7 @@ def test_bosh_in_flight(lab_bosh):
     """What the rules take out never arrives, everything else does, and no session is harmed."""
     lab, server = lab_bosh
     wall = Wall(lab, "inspect")
-    wall.write(**{"xmppwall.conf": LIVE})
+    wall.write(**{"xmppwall.conf": example("deploy/inspect-bosh.conf"), "rules.d/web.rules": LIVE})
     try:
         wall.start()
         talk = lab.client.run("/usr/bin/python3", boshtalk.__file__, server.domain, server.addresses[4], server.addresses[6], "tolerant",
