@@ -207,6 +207,12 @@ void show_event(FILE *out, const json_t *event, bool colour)
 			show_safe(show_text(event, "report.id"), 40));
 		return;
 	}
+	if (strcmp(type, "alarm") == 0) {
+		fprintf(out, "  %salarm%s %s  %" JSON_INTEGER_FORMAT "\n", paint(colour, "\033[31;1m"),
+			paint(colour, "\033[0m"), show_safe(show_text(event, "alarm.what"), 40),
+			json_integer_value(show_get(event, "alarm.count")));
+		return;
+	}
 	if (strcmp(type, "alert") != 0) {
 		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"),
 			show_safe(type, 40), paint(colour, "\033[0m"),
@@ -252,6 +258,7 @@ void show_explain(FILE *out, const json_t *event, bool colour)
 	fprintf(out, "%-12s%s%s %s%s\n", "verdict", paint(colour, verdict_colour(verdict)),
 		show_safe(verdict, 16), show_safe(show_text(event, "xmpp.condition"), 40),
 		paint(colour, "\033[0m"));
+	print_line(out, "done", show_text(event, "xmpp.act"));
 	print_line(out, "id", show_text(event, "xmpp.id"));
 	print_line(out, "when", show_text(event, "timestamp"));
 	print_line(out, "rule", show_text(event, "alert.signature"));

@@ -151,10 +151,9 @@ static const char *link_user(const struct policy *p)
 static int open_queues(const struct policy *p, struct queue **queues, unsigned *n)
 {
 	const struct inspect_options *o = &policy_daemon(p)->inspect;
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int r = 0;
 
-	*n = service_queues(o, cores > 0 ? (unsigned)cores : 1);
+	*n = service_queues(o, uv_available_parallelism()); /* as the firewall counts */
 	for (unsigned i = 0; i < *n && r == 0; i++) {
 		r = queue_open((uint16_t)(o->queue + i), &queues[i]);
 		if (r < 0)
