@@ -118,7 +118,8 @@ def juliet(ground, wall, things):
 
 @pytest.fixture
 def component(ground, wall, juliet, things):
-    return things(Component(ground, ground.prosody))
+    # Until the server knows that the one before has gone, it takes no other of that name.
+    return things(wait_for(lambda: connected(ground), 20, "the component to be let in"))
 
 
 def inspector(wall):
