@@ -87,20 +87,28 @@ static int configure(struct queue *q)
 	if ((r = ask(q, h)) < 0)
 		return r;
 	h = message_begin(q, q->out, NFQNL_MSG_CONFIG, NLM_F_ACK);
-	mnl_attr_put(h, NFQA_CFG_PARAMS, sizeof(params), &params);
 	mnl_attr_put_u32(h, NFQA_CFG_QUEUE_MAXLEN, htonl(QUEUE_LENGTH));
 	/* Neither fail-open nor large segments, whoever had the queue before. */
 	mnl_attr_put_u32(h, NFQA_CFG_FLAGS, 0);
 	mnl_attr_put_u32(h, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
-	return ask(q, h);
+	if ((r = ask(q, h)) < 0)
+		return r;
+	/* Packets come from here on, before the call returns even: who waited for an answer would
+	 * read some of them, too, and never say what becomes of them. */
+	h = message_begin(q, q->out, NFQNL_MSG_CONFIG, 0);
+	mnl_attr_put(h, NFQA_CFG_PARAMS, sizeof(params), &params);
+	return mnl_socket_sendto(q->socket, h, h->nlmsg_len) < 0 ? -errno : 0;
 }
 
 static void socket_prepare(struct queue *q)
 {
-	int size = SOCKET_BUFFER;
+	int size = SOCKET_BUFFER, out = 2 * WRITE_SIZE;
 
 	if (setsockopt(q->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(q->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* A datagram larger than that is refused whole, wherever net.core.wmem_default is small. */
+	if (setsockopt(q->fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof(out)) < 0)
+		setsockopt(q->fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
 }
 
 int queue_open(uint16_t number, struct queue **out)
@@ -170,8 +178,7 @@ static size_t length_of(const struct nlattr *a)
 	return a ? mnl_attr_get_payload_len(a) : 0;
 }
 
-/* False: nothing that can be answered. */
-static bool packet_read(const struct nlmsghdr *h, struct queue_packet *p)
+bool queue_message_read(const struct nlmsghdr *h, struct queue_packet *p)
 {
 	const struct nlattr *all[NFQA_MAX + 1] = { NULL };
 	const struct nfqnl_msg_packet_hdr *head;
@@ -206,7 +213,7 @@ static int datagram_read(struct queue *q, const char *bytes, size_t size,
 	for (; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len)) {
 		if (h->nlmsg_type == NLMSG_ERROR) {
 			q->numbers.refused++;
-		} else if (packet_read(h, &p)) {
+		} else if (queue_message_read(h, &p)) {
 			packet(arg, &p);
 			n++;
 		}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct nlmsghdr;
 struct queue;
 
 enum { QUEUE_LENGTH = 65536 /* packets that may wait for a verdict */ };
@@ -35,6 +36,9 @@ int queue_fd(const struct queue *q);
 /* Packets that are there, at most so many; -errno when the socket is broken, else how many. */
 int queue_read(struct queue *q, unsigned max,
 	void (*packet)(void *arg, const struct queue_packet *p), void *arg);
+/* A whole message of the kernel as a packet; bytes are borrowed of it. False: it is none that can
+ * be answered. */
+bool queue_message_read(const struct nlmsghdr *message, struct queue_packet *p);
 /* A verdict, sent by queue_flush at the latest. mark: replaces the packet's (has_mark). bytes
  * (NULL: unchanged) from the IP header on. */
 void queue_verdict(struct queue *q, uint32_t id, bool accept, bool has_mark, uint32_t mark,
