@@ -71,17 +71,10 @@ static void on_ended(void *arg, struct inspection *i)
 
 static void lab_begin(struct lab *l)
 {
-	struct service *service;
-	size_t n;
-
 	memset(l, 0, sizeof(*l));
-	rig_init(&rig, "service serverless { listen tcp 5298; role c2s; tls none; upstream "
-		       "192.0.2.9 plain; }\n"
+	rig_init(&rig, "service serverless { listen tcp 5298; mode inspect; }\n"
 		       "chain lan { hook serverless; policy accept;\n"
 		       " rule words { text contains \"casino\" drop } }\n");
-	service = (struct service *)(uintptr_t)policy_services(rig.policy, &n);
-	service->role = ROLE_SERVERLESS;
-	service->mode = MODE_INSPECT;
 	l->mdns = mdns_new();
 	l->now_ns = 1000000000;
 	l->gate = gate_new(&(struct gate_spec){ .policy = rig.policy,
@@ -221,6 +214,27 @@ static void test_first_bytes(void **state)
 	lab_end(&l);
 }
 
+/* Nobody says who he is, in a namespace of others: on a port that is nobody's it is serverless
+ * still. */
+static void test_nameless(void **state)
+{
+	static const char header[] =
+		"<stream:stream xmlns='jabber:server' xmlns:stream='" NS_STREAM "'>";
+	struct lab l;
+
+	(void)state;
+	lab_begin(&l);
+	segment(&l, LAPTOP, DESK, 50000, 44444, 100, TCP_SYN, "");
+	segment(&l, DESK, LAPTOP, 44444, 50000, 0, TCP_SYN | TCP_ACK, "");
+	assert_int_equal(
+		segment(&l, LAPTOP, DESK, 50000, 44444, 101, TCP_ACK, header), GATE_ACCEPT);
+	l.act = GATE_FORWARDED;
+	segment(&l, LAPTOP, DESK, 50000, 44444, 101 + (uint32_t)strlen(header), TCP_ACK,
+		"<message><body>casino</body></message>");
+	assert_int_equal(l.act, GATE_BLANKED);
+	lab_end(&l);
+}
+
 /* Somebody announces another's web server: what talks to it goes on talking. */
 static void test_harmless(void **state)
 {
@@ -254,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_announced),
 		cmocka_unit_test(test_first_bytes),
+		cmocka_unit_test(test_nameless),
 		cmocka_unit_test(test_harmless),
 	};
 
