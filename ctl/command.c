@@ -130,6 +130,11 @@ static void command_trace(struct daemon *d, struct request *rq)
 	traces_start(d->traces, rq);
 }
 
+static void command_capture(struct daemon *d, struct request *rq)
+{
+	traces_capture(d->traces, rq);
+}
+
 static void command_upgrade(struct daemon *d, struct request *rq)
 {
 	const json_t *drain = json_object_get(rq->args, "drain");
@@ -282,6 +287,7 @@ static const struct command {
 	{ "events", ROLE_GROUP, command_events },
 	{ "explain", ROLE_GROUP, command_explain },
 	{ "trace", ROLE_GROUP, command_trace },
+	{ "capture", ROLE_OWNER, command_capture },
 	{ "lists", ROLE_GROUP, command_lists },
 	{ "list-show", ROLE_GROUP, command_list_show },
 	{ "list-add", ROLE_GROUP, command_list_add },

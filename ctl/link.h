@@ -19,6 +19,8 @@
  *   addresses {"m","name","addresses":[..],"error"}  what a name of a server means from now on; none: why not
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
  *   trace     {"m","trace","ms","bodies"} and one of "jid", "address" (A or A/LEN), "session"  follow their stanzas
+ *   capture   {"m","trace","ms","ports":[..]}     copies of the packets from or to those ports (none: all) that an inspector's
+ *             queue shows; told as a trace, ended as one
  *   untrace   {"m","trace"}                       no longer
  *   shadow    {"m","shadow","path","ms"} + memfd  bundle of a policy that judges, too, without acting
  *   unshadow  {"m","shadow"}                      no longer; the report comes at once
@@ -41,6 +43,7 @@
  *   down      {"m","rows":[{"backend","server","why"}]}  all servers that are down, whenever one goes or comes
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message
  *   trace     {"m","trace","event":{…}}           a stanza's way through the rules (docs/CONTROL.md)
+ *             of a capture the event is {"packets","n","lost"}: a section of a pcapng file in base64, of n packets; lost: not told
  *   shadow    {"m","shadow","ok","error"} or {"m","shadow","ok","report":{…}}  refused; or what differed (rules/shadow.h)
  *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
  *             since the last time (said once), and the one that is not; the last has "more":false

@@ -18,6 +18,8 @@
  *                                           "session":row}   exit 1 if unknown; no rule, file, session where there is none any more
  *   trace     {"jid" or "address" or "session"*,"for"*:ms,"bodies":bool}  {"event":{..}} lines as stanzas come, then
  *                                          {"done":true,"stanzas":n,"lost":n}
+ *   capture   {"for"*:ms,"service"}          {"event":{"packets":base64 of pcapng,"n","lost"}} lines, the first one empty, then
+ *                                          {"done":true,"stanzas":packets,"lost":n}
  *   lists     {}                           {"lists":[{"name","type","path","entries","flags"}]}
  *   list-show {"name"*,"hits":bool}        {"name","entries":[{"entry","comment","until","from"}]}; with hits each has "hits", busiest first
  *   list-add  {"name"*,"entries"*:[text],"until":unix_ms,"comment"}  {"added":n,"present":n}

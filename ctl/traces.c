@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "trace": between an operator's connection and the children. In: whom to follow and how long, then
+/* "trace" and "capture": between an operator's connection and the children. In: whom to follow and how long, then
  * the children's messages. Out: those to the operator as they come, and at the end how many there
  * were. A few at once; whoever hangs up, or does not read, stops being told, and the children are
  * told to stop, too. It judges nothing and keeps nothing. */
@@ -10,11 +10,12 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "ctl/config.h"
 #include "ctl/daemon.h"
 #include "ctl/workers.h"
 #include "rules/rules.h"
 
-enum { ANSWER_NO = 1, ANSWER_USAGE = 2, TRACES_LOOK_MS = 500 };
+enum { ANSWER_NO = 1, ANSWER_USAGE = 2, TRACES_LOOK_MS = 500, CAPTURE_PORTS_MAX = 60 };
 
 struct tracing {
 	struct request *rq; /* NULL: free */
@@ -151,8 +152,72 @@ void traces_start(struct traces *t, struct request *rq)
 	uv_timer_start(&t->timer, on_look, TRACES_LOOK_MS, TRACES_LOOK_MS);
 }
 
+/* The ports of a service; NULL after refusing rq. Serverless peers listen where they announce it. */
+static json_t *ports_json(struct traces *t, struct request *rq, const char *name)
+{
+	size_t n;
+	const struct service *all = policy_services(t->d->config->policy, &n);
+	json_t *ports = json_array();
+
+	for (size_t i = 0; name && i < n; i++) {
+		if (strcmp(all[i].name, name) != 0)
+			continue;
+		for (unsigned p = 0; p < all[i].n_ports && p < CAPTURE_PORTS_MAX; p++)
+			json_array_append_new(ports, json_integer(all[i].ports[p]));
+		if (all[i].role == ROLE_SERVERLESS) {
+			json_array_append_new(ports, json_integer(5298));
+			json_array_append_new(ports, json_integer(5353));
+		}
+	}
+	if (!name || json_array_size(ports) > 0)
+		return ports;
+	json_decref(ports);
+	request_refuse(rq, ANSWER_NO, NULL, "the policy has no service '%s'", name);
+	return NULL;
+}
+
+void traces_capture(struct traces *t, struct request *rq)
+{
+	const char *service = json_string_value(json_object_get(rq->args, "service"));
+	json_int_t ms = json_integer_value(json_object_get(rq->args, "for"));
+	struct tracing *one = tracing_room(t);
+	json_t *ports, *msg, *first;
+
+	if (ms < TRACE_MS_MIN || ms > TRACE_MS_MAX) {
+		request_refuse(
+			rq, ANSWER_USAGE, NULL, "\"for\" is a time from a second to an hour");
+		return;
+	}
+	if (!workers_inspects(t->d->workers)) {
+		request_refuse(rq, ANSWER_NO, NULL,
+			"nothing is inspected: a capture needs a service of mode inspect");
+		return;
+	}
+	if (!one) {
+		request_refuse(rq, ANSWER_NO, NULL, "%d traces run already", TRACES_MAX);
+		return;
+	}
+	if (!(ports = ports_json(t, rq, service)))
+		return;
+	*one = (struct tracing){ rq, ++t->ids, uv_now(&t->d->loop) + (uint64_t)ms, 0, 0 };
+	msg = json_pack("{s:s, s:I, s:I, s:o}", "m", "capture", "trace", one->id, "ms", ms, "ports",
+		ports);
+	log_info("event=capture who=\"%s\" ms=%lld service=\"%s\"", rq->who, (long long)ms,
+		service ? service : "");
+	/* Whoever asked may open a file now. */
+	first = json_pack("{s:s, s:i, s:i}", "packets", "", "n", 0, "lost", 0);
+	request_event(rq, first);
+	json_decref(first);
+	workers_capture(t->d->workers, msg);
+	json_decref(msg);
+	uv_timer_start(&t->timer, on_look, TRACES_LOOK_MS, TRACES_LOOK_MS);
+}
+
 void traces_event(struct traces *t, json_int_t id, json_t *event)
 {
+	const json_t *packets = json_object_get(event, "n");
+	json_int_t n = packets ? json_integer_value(packets) : 1;
+
 	for (size_t i = 0; i < TRACES_MAX; i++) {
 		struct tracing *one = &t->all[i];
 
@@ -160,9 +225,9 @@ void traces_event(struct traces *t, json_int_t id, json_t *event)
 			continue;
 		one->lost += json_integer_value(json_object_get(event, "lost"));
 		if (request_event(one->rq, event))
-			one->stanzas++;
+			one->stanzas += n;
 		else
-			one->lost++;
+			one->lost += n;
 	}
 }
 

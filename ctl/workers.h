@@ -63,6 +63,10 @@ void workers_policy(struct workers *w, struct config *next, workers_done done, v
 /* Takes the listeners, closes those that are not in it, tells the children; starts a child if none
  * was needed before. */
 void workers_listen(struct workers *w, struct listeners *listeners);
+/* Is there a child that inspects, and at work? */
+bool workers_inspects(const struct workers *w);
+/* The message "capture" of ctl/link.h to it, borrowed; its events come by on_trace. */
+void workers_capture(struct workers *w, json_t *msg);
 /* The policy in force is another: a child that inspects is started, ended, or begun anew. */
 void workers_inspect(struct workers *w);
 /* It is begun anew in any case: the program on disk is another. */

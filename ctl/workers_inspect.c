@@ -51,6 +51,17 @@ void inspecting_note_queues(struct workers *w, const struct policy *p)
 	w->queues = service_queues(o, uv_available_parallelism());
 }
 
+bool workers_inspects(const struct workers *w)
+{
+	return w->inspecting && child_ready(w->inspecting);
+}
+
+void workers_capture(struct workers *w, json_t *msg)
+{
+	if (workers_inspects(w))
+		worker_send(w->inspecting->worker, msg, -1);
+}
+
 void workers_inspect(struct workers *w)
 {
 	const struct policy *p = w->spec.config(w->spec.arg)->policy;

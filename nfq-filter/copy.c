@@ -188,6 +188,9 @@ static int read_all(struct copy *c, int in)
 		c->read += (uint64_t)n;
 		if ((r = drain(c)) != 0)
 			return r < 0 ? r : 0;
+		/* Of a pipe nobody knows when more will come. */
+		if (c->options->in_size == 0 && (r = flush(c)) < 0)
+			return r;
 		show_progress(c, false);
 	}
 }

@@ -241,6 +241,17 @@ static void on_trace(struct link *l, json_t *msg)
 	free(f);
 }
 
+static void on_capture(struct link *l, json_t *msg)
+{
+	struct tap tap;
+
+	if (!tap_take(&tap, msg))
+		link_nonsense(l, "capture");
+	else
+		for (unsigned i = 0; i < l->n_workers; i++)
+			worker_tap(l->workers[i], &tap);
+}
+
 static void on_untrace(struct link *l, json_t *msg)
 {
 	for (unsigned i = 0; i < l->n_workers; i++)
@@ -330,6 +341,8 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		on_sessions(l, msg);
 	else if (strcmp(m, "trace") == 0)
 		on_trace(l, msg);
+	else if (strcmp(m, "capture") == 0)
+		on_capture(l, msg);
 	else if (strcmp(m, "untrace") == 0)
 		on_untrace(l, msg);
 	else if (strcmp(m, "stop") == 0)

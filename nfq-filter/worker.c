@@ -28,6 +28,7 @@ enum order_kind {
 	ORDER_SESSIONS,
 	ORDER_FOLLOW,
 	ORDER_UNFOLLOW,
+	ORDER_TAP,
 	ORDER_STOP
 };
 
@@ -40,6 +41,7 @@ struct order {
 	bool by_jid;
 	json_int_t seq;
 	struct follow *follow;
+	struct tap *tap;
 	char jid[];
 };
 
@@ -157,6 +159,8 @@ static void on_packet(void *arg, const struct queue_packet *p)
 		queue_verdict(w->queue, p->id, false, false, 0, NULL, 0);
 		return;
 	}
+	if (w->taps.n > 0)
+		taps_packet(&w->taps, p->bytes, p->len, uv_now(&w->loop));
 	if ((r = gate_push(w->gate, &in)) < 0)
 		log_warn("packet error=%d", r);
 }
@@ -199,6 +203,7 @@ static void on_tick(uv_timer_t *tick)
 	gate_tick(w->gate, uv_hrtime());
 	queue_flush(w->queue);
 	follow_tick(&w->follows, uv_now(&w->loop));
+	taps_tick(&w->taps, uv_now(&w->loop));
 	tell_numbers(w);
 	if (++w->ticks % TELL_TICKS == 0)
 		tell_queue(w);
@@ -246,6 +251,11 @@ static void order_run(struct worker *w, struct order *o)
 		break;
 	case ORDER_UNFOLLOW:
 		follow_remove(&w->follows, o->seq);
+		taps_remove(&w->taps, o->seq);
+		break;
+	case ORDER_TAP:
+		taps_add(&w->taps, o->tap, uv_now(&w->loop));
+		o->tap = NULL;
 		break;
 	case ORDER_STOP:
 		do_stop(w);
@@ -257,6 +267,7 @@ static void order_free(struct order *o)
 {
 	policy_unref(o->policy);
 	free(o->follow);
+	free(o->tap);
 	free(o);
 }
 
@@ -343,6 +354,20 @@ int worker_follow(struct worker *w, const struct follow *follow)
 	return r;
 }
 
+int worker_tap(struct worker *w, const struct tap *tap)
+{
+	struct tap *copy = malloc(sizeof(*copy));
+	int r = -ENOMEM;
+
+	if (copy) {
+		*copy = *tap;
+		r = order_put(w, &(struct order){ .kind = ORDER_TAP, .tap = copy }, NULL);
+	}
+	if (r < 0)
+		free(copy);
+	return r;
+}
+
 int worker_unfollow(struct worker *w, json_int_t id)
 {
 	return order_put(w, &(struct order){ .kind = ORDER_UNFOLLOW, .seq = id }, NULL);
@@ -405,6 +430,7 @@ int worker_new(struct workshop *shop, unsigned index, struct queue *queue, struc
 		return -ENOMEM;
 	w->shop = shop;
 	w->index = index;
+	w->taps.hub = shop->hub;
 	w->queue = queue;
 	w->judge = judge_new();
 	w->orders_last = &w->orders;
@@ -429,6 +455,7 @@ void worker_join(struct worker *w)
 	}
 	uv_loop_close(&w->loop);
 	follow_fini(&w->follows);
+	taps_fini(&w->taps);
 	queue_close(w->queue);
 	judge_free(w->judge);
 	policy_unref(w->policy);

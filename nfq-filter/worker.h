@@ -9,6 +9,7 @@
 #include "door/follow.h"
 #include "nfq-filter/gate.h"
 #include "nfq-filter/queue.h"
+#include "nfq-filter/tap.h"
 
 struct order;
 
@@ -44,6 +45,7 @@ struct worker {
 	struct queue_numbers numbers;
 	uint64_t alarmed_ms;
 	struct follows follows;
+	struct taps taps;
 	unsigned who; /* follow the stanza that is being judged */
 	uint32_t mark_pass, mark_kill;
 	unsigned sessions, ticks;
@@ -67,6 +69,8 @@ int worker_kill(
 /* The rows come back through hub_rows with seq. */
 int worker_list_sessions(struct worker *w, json_int_t seq);
 int worker_follow(struct worker *w, const struct follow *follow);
+int worker_tap(struct worker *w, const struct tap *tap);
+/* A tap, too. */
 int worker_unfollow(struct worker *w, json_int_t id);
 /* Ends its loop; what is held is dropped. Tells through hub_gone. */
 int worker_stop(struct worker *w);

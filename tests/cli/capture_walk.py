@@ -223,7 +223,8 @@ class Capture(unittest.TestCase):
         for words in (("--size", "8q"), ("--size", "0"), ("--for", "soon"), ("--for", "0s"), ("--peer", "nobody"), ("--peer", "1.2.3.4/99"), ("--nosuch",)):
             self.assertEqual(run("capture", "--from", path, *words, self.path("no.pcapng")).returncode, 2, words)
         self.assertFalse(self.path("no.pcapng").exists())
-        self.assertEqual(run("capture", self.path("no.pcapng")).returncode, 2)
+        self.assertEqual(run("--run-dir", self.folder.name, "capture", self.path("no.pcapng")).returncode, 3)
+        self.assertFalse(self.path("no.pcapng").exists())
 
     def test_files(self):
         path = CAPTURES / "prosody.pcap"
