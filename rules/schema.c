@@ -123,9 +123,8 @@ static const struct schema_setting daemon_settings[] = {
 
 static const struct schema_setting firewall_settings[] = {
 	{ "mark", SHAPE_NUMBER, "N", NULL, "0x584d0000",
-		.doc = "Mark of intercepted packets and upstream sockets; the upper 16 bits are "
-		       "ours, the "
-		       "lower ones stay free.",
+		.doc = "Mark of intercepted packets, upstream sockets and inspected connections; the "
+		       "upper 16 bits are ours there, of the lower ones five.",
 		RANGE(0x10000, 0xffff0000) },
 	{ "table", SHAPE_NUMBER, "N", NULL, "22530",
 		.doc = "Routing table that leads intercepted packets here.", RANGE(1, 0xffffffff) },

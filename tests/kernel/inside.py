@@ -72,6 +72,9 @@ def main():
         check("fail-closed", alone, queue.test_fail_closed, lab, queue.load)
         check("fail-open", alone, queue.test_fail_open, lab, queue.load)
         check("reload", alone, queue.test_reload_keeps_what_waits_in_the_queue, lab)
+        bridge = queue.build_bridge(lab)
+        check("bridge", alone, queue.test_bridge, bridge, "203.0.113.2")
+        check("vlan", alone, queue.test_vlan_over_a_bridge, bridge)
         check("judged", alone, a_stanza_is_judged, lab)
     return 1 if failed else 0
 

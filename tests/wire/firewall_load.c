@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 		r = firewall_format_iptables(&service, 1, &options, &host, &text);
 		if (r == 0)
 			fputs(buf_string(&text), stdout);
+		buf_fini(&text);
 		return r < 0;
 	}
 	if ((r = nft_open(&nft)) < 0) {

@@ -498,16 +498,12 @@ def test_mdns_is_queued_and_passes_without_a_queue(ground):
 # ---- bridges ----
 
 
-@pytest.fixture
-def bridge(ground):
+def build_bridge(ground):
     """left — box (a bridge, no address) — right, one network; bridged packets meet no table of family inet by themselves."""
     names = [Namespace(f"{ground.tag}-{end}") for end in ("left", "box", "right")]
     ground.namespaces += names
     left, box, right = names
-    try:
-        box.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0")
-    except Exception:
-        pytest.skip("no br_netfilter in this kernel")
+    box.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0")
     run("ip", "-n", box.name, "link", "add", "br0", "type", "bridge")
     run("ip", "-n", box.name, "link", "set", "br0", "up")
     for number, (side, name) in enumerate(((left, "pleft"), (right, "pright")), 1):
@@ -518,6 +514,13 @@ def bridge(ground):
         run("ip", "-n", side.name, "link", "set", "lo", "up")
         run("ip", "-n", side.name, "link", "set", "eth0", "up")
     return names
+
+
+@pytest.fixture
+def bridge(ground):
+    if not os.path.exists("/proc/sys/net/bridge"):
+        pytest.skip("no br_netfilter in this kernel")
+    return build_bridge(ground)
 
 
 def is_on(box):
@@ -569,3 +572,20 @@ def test_a_bridge_of_somebody_elses_stays_on(bridge):
     assert "elements" not in box.run("nft", "list", "set", "inet", "xmppwall", "bridges").stdout
     box.run(LOADER, "-u")
     assert is_on(box)
+
+
+def test_vlan_over_a_bridge(bridge):
+    """Tagged frames are judged where br_netfilter is told to look into them, and pass else."""
+    left, box, right = bridge
+    for number, side in ((1, left), (2, right)):
+        if side.run("ip", "link", "add", "link", "eth0", "name", "tagged", "type", "vlan", "id", 7, check=False).returncode:
+            pytest.skip("no VLANs in this kernel")
+        side.run("ip", "addr", "add", f"203.0.114.{number}/24", "dev", "tagged")
+        side.run("ip", "link", "set", "tagged", "up")
+    load(box, "-b")
+    with closing(Queue(box), Echo(right, "203.0.114.2")) as (queue, _):
+        for judged in (0, 1):
+            box.run("sysctl", "-qw", f"net.bridge.bridge-nf-filter-vlan-tagged={judged}")
+            with left.connect("203.0.114.2", PORT) as s:
+                assert talk(s, b"<one/>")
+            assert hooks_of(queue, b"<one/>") == [FORWARD, FORWARD] * judged
