@@ -23,7 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOAD_CORE, QUEUE_CORE = "0", "1"
-PORT, TLS_PORT, QUEUE, QUEUE_LENGTH = 5347, 5222, 5298, 4096
+PORT, TLS_PORT, QUEUE, QUEUE_LENGTH = 5347, 5222, 5298, 65536
 SERVER = "198.51.100.10"
 PARTIES = ("none", "accept", "ours")
 TITLES = {"none": "no queue", "accept": "accept all", "ours": "xmppwall-nfq"}
@@ -283,7 +283,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one short round: does it work at all?")
     parser.add_argument("--only", default=",".join(MEASURES), help="some of " + ", ".join(MEASURES))
     parser.add_argument("--parties", default=",".join(PARTIES), help="some of " + ", ".join(PARTIES))
-    parser.add_argument("--no-gso", dest="gso", action="store_false", help="the accept-all program takes single segments only")
+    parser.add_argument("--gso", action="store_true", help="the accept-all program takes what a card would still cut; ours does not")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/BENCHMARKS.md")
     given = parser.parse_args()
     given.build, given.outcome = given.build.resolve(), {}
