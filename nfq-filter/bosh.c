@@ -107,15 +107,23 @@ static void hide_encodings(struct bosh *b, const struct http_event *ev)
 	}
 }
 
+/* Whichever of several a reader believes. */
+static bool names_charset(const struct http_head *head)
+{
+	for (unsigned n = 0; n < head->n_fields; n++)
+		if (http_is(head->fields[n].name, "content-type") &&
+			bosh_is_other_charset(head->fields[n].value))
+			return true;
+	return false;
+}
+
 static void on_request_head(struct bosh *b, struct bosh_half *half, const struct http_event *ev)
 {
 	const struct http_head *head = ev->head;
-	const struct http_field *type = http_head_field(head, "content-type");
-
 	half->exchange = &b->exchanges[ev->number % HTTP_PENDING_MAX];
 	exchange_reset(half->exchange);
 	half->exchange->post = span_is(head->method, "POST");
-	half->exchange->charset = type && bosh_is_other_charset(type->value);
+	half->exchange->charset = names_charset(head);
 	if (is_script(head->target)) {
 		bosh_refuse_policy(b, FLOW_CLIENT, "bosh.script");
 		return;
@@ -137,6 +145,15 @@ static void on_request_head(struct bosh *b, struct bosh_half *half, const struct
 	hide_encodings(b, ev);
 }
 
+/* The server answers what it cannot have read: we still hold it, and do not know what it is. */
+static bool is_early(const struct bosh *b, const struct exchange *x, unsigned status)
+{
+	const struct bosh_half *client = &b->half[FLOW_CLIENT];
+
+	return b->i->of->live && status < 300 && x && x == client->exchange && !x->bosh &&
+	       client->reading == READ_POST;
+}
+
 static void on_answer_head(struct bosh *b, struct bosh_half *half, const struct http_event *ev)
 {
 	struct exchange *x = ev->unasked ? NULL : &b->exchanges[ev->number % HTTP_PENDING_MAX];
@@ -144,6 +161,10 @@ static void on_answer_head(struct bosh *b, struct bosh_half *half, const struct 
 	half->exchange = ev->interim ? NULL : x;
 	if (ev->interim)
 		return;
+	if (is_early(b, x, ev->head->status)) {
+		bosh_refuse_policy(b, FLOW_SERVER, "bosh.early");
+		return;
+	}
 	if (x && x->bosh && ev->head->status == 200) {
 		half->reading = READ_BODY;
 		if (ev->head->encoded)

@@ -503,6 +503,9 @@ static void test_heads(void **state)
 	TALK("in broken bosh.charset\n",
 		IN(chunked("POST /b HTTP/1.1\r\n" HOST "Content-Type: text/xml; charset=utf-7\r\n",
 			BODY "rid='1'/>", 1000)));
+	TALK("in broken bosh.charset\n",
+		IN(message("POST /b HTTP/1.1\r\n" HOST "Content-Type: text/xml; charset=UTF-16\r\n",
+			BODY "rid='1'/>")));
 	TALK("in broken http.websocket\n", IN("GET /ws HTTP/1.1\r\n" HOST
 					      "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
 	TALK("in broken http.upgrade\n",
@@ -515,6 +518,11 @@ static void test_heads(void **state)
 	TALK("out broken bosh.no-xml\n", IN(post(BODY "rid='1'/>")), OUT(ok("hello")));
 	TALK("out broken bosh.root\n", IN(post(BODY "rid='1'/>")), OUT(ok("<html/>")));
 	TALK("", IN(post(BODY "rid='1'/>")), OUT(ok("")));
+	/* An answer to what nobody has yet. */
+	TALK("out broken bosh.early\n",
+		IN("POST /b HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\n"),
+		OUT(ok("\xef\xbb\xbf" BODY ">" SPAM "</body>")));
+	TALK("", IN("POST /b HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\nx=y"), OUT(ok("fine")));
 	/* Not a stream, not HTTP. */
 	talk(TURNS(IN(post(BODY "rid='1'>" SPAM "</body>"))), 5269, true, false,
 		"in broken stream.http\n");
