@@ -188,6 +188,8 @@ static const char *request_fits(struct bosh *b, struct exchange *x, enum bosh_ri
 {
 	counts_add(b->i->of->counts, COUNT_BOSH_AGAIN, fate == BOSH_RID_AGAIN);
 	x->again = fate == BOSH_RID_AGAIN;
+	if (fate == BOSH_RID_ENDED)
+		return "bosh.ended";
 	if (fate == BOSH_RID_FAR)
 		return "bosh.rid";
 	if (x->domain && b->before.domain && strcasecmp(x->domain, b->before.domain) != 0)

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/map.h"
+#include "xmpp/jid.h"
 
 /* No server waits longer for a client (XEP-0124 10: "inactivity", a minute or two as a rule). */
 #define IDLE_NS (15 * 60 * UINT64_C(1000000000))
@@ -23,6 +24,7 @@ struct entry {
 	struct entry *newer, *older;
 	struct bosh_session known;
 	uint64_t last_ns;
+	bool ended;
 	uint64_t rid, rids; /* the highest, and those below it: bit n is rid - n */
 	size_t key_len;
 	struct key key;
@@ -206,6 +208,14 @@ void bosh_table_remove(struct bosh_table *t, const struct endpoint *server, cons
 	pthread_mutex_unlock(&t->lock);
 }
 
+void bosh_table_end(struct bosh_table *t, const char *jid)
+{
+	pthread_mutex_lock(&t->lock);
+	for (struct entry *e = t->newest; e; e = e->older)
+		e->ended = e->ended || jid_is_named(jid, e->known.jid);
+	pthread_mutex_unlock(&t->lock);
+}
+
 size_t bosh_table_count(struct bosh_table *t)
 {
 	size_t n;
@@ -220,6 +230,8 @@ size_t bosh_table_count(struct bosh_table *t)
 
 static enum bosh_rid rid_fate(const struct entry *e, uint64_t rid)
 {
+	if (e->ended)
+		return BOSH_RID_ENDED;
 	if (rid > e->rid)
 		return rid - e->rid >= BOSH_RIDS ? BOSH_RID_FAR : BOSH_RID_FIRST;
 	return e->rid - rid >= BOSH_RIDS || e->rids >> (e->rid - rid) & 1 ? BOSH_RID_AGAIN

@@ -21,6 +21,7 @@ struct bosh_session {
 enum bosh_rid {
 	BOSH_RID_FIRST,
 	BOSH_RID_AGAIN, /* answered before, or older than what is remembered */
+	BOSH_RID_ENDED, /* the session was ended by us */
 	BOSH_RID_FAR,   /* further ahead than any window (XEP-0124 14.3) */
 };
 
@@ -43,6 +44,8 @@ void bosh_table_answered(
 /* What is other in after than in before was learned just now. 0 or -ENOMEM. */
 int bosh_table_learn(struct bosh_table *t, const struct endpoint *server, const char *sid,
 	const struct bosh_session *before, const struct bosh_session *after);
+/* The sessions of that JID (bare: all of its resources) get no further request through. */
+void bosh_table_end(struct bosh_table *t, const char *jid);
 /* It is over. */
 void bosh_table_remove(struct bosh_table *t, const struct endpoint *server, const char *sid);
 size_t bosh_table_count(struct bosh_table *t);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "nfq-filter/apply.h"
+#include "nfq-filter/bosh_session.h"
 #include "nfq-filter/detect.h"
 #include "nfq-filter/gate_int.h"
 #include "nfq-filter/scrub.h"
@@ -411,6 +412,9 @@ unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len,
 
 	if (net || jid)
 		flow_table_visit(g->flows, visit_kill, &k);
+	/* Its next request may come by any connection. */
+	if (jid && g->inspector.bosh)
+		bosh_table_end(g->inspector.bosh, jid);
 	return k.n;
 }
 

@@ -625,6 +625,14 @@ static void test_table(void **state)
 	assert_string_equal(got.jid, "ann@a.example/x");
 	assert_true(got.authenticated && got.stanzas[0] == 2);
 	bosh_session_fini(&got);
+	bosh_table_end(t, "bob@a.example");
+	assert_int_equal(bosh_table_find(t, &a, "x", 103, 1, &got, &fate), 1);
+	assert_int_equal(fate, BOSH_RID_FIRST);
+	bosh_session_fini(&got);
+	bosh_table_end(t, "ann@a.example");
+	assert_int_equal(bosh_table_find(t, &a, "x", 103, 1, &got, &fate), 1);
+	assert_int_equal(fate, BOSH_RID_ENDED);
+	bosh_session_fini(&got);
 	/* Who was not heard of gives way; nobody stays for ever. */
 	assert_int_equal(bosh_table_add(t, &a, "y", &s, 1, 2), 0);
 	assert_int_equal(bosh_table_find(t, &a, "x", 0, 3, &got, &fate), 1);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include "nfq-filter/bosh_session.h"
 #include "nfq-filter/gate.h"
 #include "tests/unit/packets.h"
 #include "xmpp/ns.h"
@@ -27,6 +28,7 @@ static const char rules[] =
 	" rule shut { body contains \"guillotine\" close policy-violation } }\n";
 
 static struct policy *policy;
+static struct bosh_table *table;
 
 struct end {
 	char got[ROOM];
@@ -192,6 +194,7 @@ static struct lab *lab_begin(uint16_t port)
 	struct gate_spec spec = { .policy = policy,
 		.judge = judge_new(),
 		.counts = &l->counts,
+		.bosh = table,
 		.hooks = { l, on_order, on_judged, on_killed, on_noted, on_ended, NULL } };
 
 	l->judge = spec.judge;
@@ -455,6 +458,39 @@ static void test_others(void **state)
 	lab_end(l);
 }
 
+/* Ended by an operator, a session does not go on over another connection. */
+static void test_ended(void **state)
+{
+	static const char bind[] =
+		"<iq xmlns='jabber:client' type='%s' id='b'><bind xmlns='" NS_BIND
+		"'>%s</bind></iq>";
+	struct bosh_table *t = bosh_table_new(0);
+	struct lab *l;
+	char text[512], body[768];
+
+	(void)state;
+	table = t;
+	l = lab_bosh();
+	say(l, FLOW_CLIENT, post(BODY "rid='1' to='a'/>"));
+	say(l, FLOW_SERVER, ok(BODY "sid='S'/>"));
+	snprintf(text, sizeof(text), bind, "set", "");
+	snprintf(body, sizeof(body), BODY "rid='2' sid='S'>%s</body>", text);
+	say(l, FLOW_CLIENT, post(body));
+	snprintf(text, sizeof(text), bind, "result", "<jid>ann@a/x</jid>");
+	snprintf(body, sizeof(body), BODY ">%s</body>", text);
+	say(l, FLOW_SERVER, ok(body));
+	say(l, FLOW_CLIENT, post(BODY "rid='3' sid='S'>" GOOD "</body>"));
+	assert_int_equal(gate_kill(l->gate, NULL, 0, "ann@a"), 1);
+	lab_end(l);
+	l = lab_bosh();
+	say(l, FLOW_CLIENT, post(BODY "rid='4' sid='S'>" GOOD "</body>"));
+	assert_string_equal(l->why, "bosh.ended");
+	assert_null(strstr(got(l, FLOW_CLIENT), "hello"));
+	lab_end(l);
+	bosh_table_free(t);
+	table = NULL;
+}
+
 static int load(void **state)
 {
 	struct source_set sources;
@@ -489,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_ended),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
