@@ -73,6 +73,7 @@ static const struct {
 		"records, sources or ports forgotten because a table was full" },
 	[COUNT_MDNS_FORBIDDEN] = { "mdns.forbidden",
 		"announcements whose text a rule did not accept" },
+	[COUNT_MDNS_FLOOD] = { "mdns.flood", "those beyond what a host may say in a second" },
 	[COUNT_SERVERLESS_FROM] = { "serverless.from",
 		"serverless streams opened under a name that is announced elsewhere" },
 	[COUNT_HTTP_OTHER] = { "http.other", "HTTP messages that carry no BOSH" },

@@ -298,15 +298,49 @@ static void source_join(struct mdns *m, struct source *s, struct counts *counts)
 			service_join(m, s, r, counts);
 }
 
+/* Reading is cheap, what follows from it less so: a flood ends here. */
+static bool source_floods(struct source *s, unsigned records, uint64_t now_ns)
+{
+	if (now_ns >= s->second_ns + SECOND_NS) {
+		s->second_ns = now_ns;
+		s->heard = 0;
+	}
+	s->heard += records;
+	return s->heard > MDNS_RECORDS_A_SECOND;
+}
+
 bool mdns_is_for(const struct packet *p)
 {
 	return p->src.port == MDNS_PORT || p->dst.port == MDNS_PORT;
 }
 
+/* Under the lock. False: it goes no further. */
+static bool take_answer(struct mdns *m, const struct peer_address *from, struct dns_reader *reader,
+	uint64_t now_ns, struct counts *counts)
+{
+	struct source *s;
+	bool fine;
+
+	if (m->names.count >= MDNS_NAMES_MAX && now_ns >= m->names_swept_ns + SECOND_NS) {
+		names_sweep(m, now_ns);
+		m->names_swept_ns = now_ns;
+	}
+	if (!(s = source_get(m, from, counts)))
+		return true;
+	if (source_floods(s, reader->records, now_ns)) {
+		counts_add(counts, COUNT_MDNS_FLOOD, 1);
+		return false;
+	}
+	source_expire(m, s, now_ns);
+	fine = source_read(m, s, reader, now_ns, counts);
+	source_join(m, s, counts);
+	counts_add(counts, COUNT_MDNS_BAD, !fine);
+	return fine;
+}
+
 bool mdns_learn(struct mdns *m, const struct packet *p, uint64_t now_ns, struct counts *counts)
 {
 	struct dns_reader reader;
-	struct source *s;
 	bool fine;
 
 	counts_add(counts, COUNT_MDNS, 1);
@@ -314,23 +348,15 @@ bool mdns_learn(struct mdns *m, const struct packet *p, uint64_t now_ns, struct 
 		counts_add(counts, p->missing ? COUNT_PACKET_CUT : COUNT_PACKET_CHECKSUM, 1);
 		return true;
 	}
-	fine = dns_begin(&reader, p->payload, p->len);
-	/* What a question says it knows is no news. */
-	if (fine && reader.response) {
-		pthread_mutex_lock(&m->lock);
-		if (m->names.count >= MDNS_NAMES_MAX && now_ns >= m->names_swept_ns + SECOND_NS) {
-			names_sweep(m, now_ns);
-			m->names_swept_ns = now_ns;
-		}
-		if ((s = source_get(m, &p->src.address, counts))) {
-			source_expire(m, s, now_ns);
-			fine = source_read(m, s, &reader, now_ns, counts);
-			source_join(m, s, counts);
-			if (s->n == 0)
-				source_forget(m, s);
-		}
-		pthread_mutex_unlock(&m->lock);
+	if (!dns_begin(&reader, p->payload, p->len)) {
+		counts_add(counts, COUNT_MDNS_BAD, 1);
+		return false;
 	}
-	counts_add(counts, COUNT_MDNS_BAD, !fine);
+	/* What a question says it knows is no news. */
+	if (!reader.response)
+		return true;
+	pthread_mutex_lock(&m->lock);
+	fine = take_answer(m, &p->src.address, &reader, now_ns, counts);
+	pthread_mutex_unlock(&m->lock);
 	return fine;
 }

@@ -12,6 +12,7 @@ enum {
 	MDNS_SOURCES_MAX = 1024,
 	MDNS_RECORDS_MAX = 16384, /* of all sources */
 	MDNS_RECORDS_OF_SOURCE = 256,
+	MDNS_RECORDS_A_SECOND = 1000, /* of a source; no host has so much to say (RFC 6762 6) */
 	MDNS_PAIRS_MAX = 4096,
 	MDNS_NAMES_MAX = 4096,
 	MDNS_TTL_MAX_S = 7200, /* what is announced for longer is asked for again until then */
@@ -25,8 +26,9 @@ void mdns_free(struct mdns *m);
 
 /* A datagram to or from its port? */
 bool mdns_is_for(const struct packet *p);
-/* Takes what a datagram of PACKET_UDP announces or takes back. False: it contradicts itself; what
- * was said before that stands. Out of memory, less is learned. */
+/* Takes what a datagram of PACKET_UDP announces or takes back. False: it should go no further, for
+ * it contradicts itself (what was said before that stands), or its source says too much. Out of
+ * memory, less is learned. */
 bool mdns_learn(struct mdns *m, const struct packet *p, uint64_t now_ns, struct counts *counts);
 /* Was it announced that streams are taken there? */
 bool mdns_serves(struct mdns *m, const struct endpoint *where, uint64_t now_ns);

@@ -35,6 +35,8 @@ struct source {
 	struct peer_address address;
 	struct record *records;
 	unsigned n;
+	uint64_t second_ns; /* that began then */
+	unsigned heard;     /* records in it */
 };
 
 struct pair {

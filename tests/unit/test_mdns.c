@@ -359,6 +359,25 @@ static void test_ceilings(void **state)
 	mdns_free(m);
 }
 
+/* More than any host has to say: not read, not passed on; others are heard. */
+static void test_flood(void **state)
+{
+	struct mdns *m = mdns_new();
+	struct dns_made d;
+	unsigned taken = 0;
+
+	(void)state;
+	memset(&counts, 0, sizeof(counts));
+	announce(&d, 120);
+	for (unsigned i = 0; i < 400; i++)
+		taken += hear(m, &d, SECOND + i);
+	assert_int_equal(taken, MDNS_RECORDS_A_SECOND / 5);
+	assert_int_equal(counts.n[COUNT_MDNS_FLOOD], 400 - taken);
+	assert_true(hear_from(m, &d, v4(0xc0000208), SECOND + 400));
+	assert_true(hear(m, &d, 3 * SECOND));
+	mdns_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_ceilings),
+		cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
