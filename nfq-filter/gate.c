@@ -166,6 +166,8 @@ static void take_data(struct conn *c, const struct flow_taken *t, struct held *h
 		order(g, h, GATE_DROP);
 		return;
 	}
+	if (t->bytes == REASSEMBLY_NEW)
+		c->fresh_ns[side] = h->since_ns;
 	hold_append(&c->held[side], h);
 	conn_go_on(c, side, h);
 }
@@ -436,6 +438,11 @@ void gate_visit(struct gate *g,
 	void (*visit)(void *arg, const struct flow *f, const struct inspection *i), void *arg)
 {
 	flow_table_visit(g->flows, visit_one, &(struct visiting){ visit, arg });
+}
+
+bool gate_waits(const struct gate *g)
+{
+	return g->waiting;
 }
 
 struct gate_load gate_load(const struct gate *g)

@@ -80,8 +80,11 @@ void gate_free(struct gate *g);
 /* Orders may come during the call, for this packet and others. 0 or a negative code of the machine;
  * an order for the packet comes in any case. */
 int gate_push(struct gate *g, const struct gate_packet *p);
-/* Time passes: call it every 50 ms or so. What was held too long is decided. */
+/* Time passes: call it every 50 ms or so, and every 10 where something waits. What was held too
+ * long is decided. */
 void gate_tick(struct gate *g, uint64_t now_ns);
+/* Does a packet wait for time to pass? */
+bool gate_waits(const struct gate *g);
 /* Another policy from now on, for connections that stand, too. */
 void gate_swap(struct gate *g, struct policy *policy, struct judge *judge);
 /* Ends the connections of an address (len in IPv6 bits) or, with net NULL, of a JID: their next

@@ -11,12 +11,17 @@
 /* A packet may come that much too late; then it is lost, and its sender has to hear of it. */
 enum { REORDER_NS = 100000000 };
 
+/* A sender that says nothing new for so long waits for an acknowledgement, more often than not, and
+ * one whose answer is waited for may take its time. */
+enum { QUIET_NS = 30000000 };
+static const uint64_t answer_ns = 5000000000u;
+
 /* ---- connections ---- */
 
 static void conn_wait(struct conn *c)
 {
 	struct gate *g = c->gate;
-	bool waits = c->held[FLOW_CLIENT].first || c->held[FLOW_SERVER].first;
+	bool waits = hold_waits(&c->held[FLOW_CLIENT]) || hold_waits(&c->held[FLOW_SERVER]);
 
 	if (waits == c->waiting)
 		return;
@@ -230,19 +235,29 @@ void conn_go_on(struct conn *c, enum flow_side side, struct held *at_hand)
 		flow_settle(g->flows, c->flow);
 }
 
+/* What waits since then, has it waited long enough? */
+static bool half_is_late(const struct conn *c, enum flow_side side, uint64_t since, uint64_t now_ns)
+{
+	uint64_t patience = policy_daemon(c->gate->policy)->inspect.hold_ms * (uint64_t)1000000;
+
+	/* A server far away takes its time to answer a ClientHello. */
+	if (inspection_waits_for_tls(c->inspection, side))
+		return false;
+	/* It is not this sender who is slow, and what would be released must not be. */
+	if (!inspection_is_unfinished(c->inspection, side))
+		return now_ns - since >= (patience > answer_ns ? patience : answer_ns);
+	return now_ns - since >= patience || now_ns - c->fresh_ns[side] >= QUIET_NS;
+}
+
 void conn_tick(struct conn *c, uint64_t now_ns)
 {
-	uint64_t patience = policy_daemon(c->gate->policy)->inspect.hold_ms * 1000000u;
-
 	for (unsigned s = 0; s < FLOW_SIDES && now_ns > REORDER_NS; s++)
 		hold_release_late(&c->gate->hold, &c->held[s], &c->flow->half[s].in,
 			c->flow->half[s].in.given, now_ns - REORDER_NS);
 	for (unsigned s = 0; s < FLOW_SIDES && !c->doomed; s++) {
 		uint64_t since = hold_since(&c->held[s], c->flow->half[s].in.given);
 
-		/* A server far away takes its time to answer a ClientHello. */
-		if (!since || now_ns - since < patience ||
-			inspection_waits_for_tls(c->inspection, s))
+		if (!since || !half_is_late(c, s, since, now_ns))
 			continue;
 		counts_add(c->gate->counts, COUNT_HOLD_RELEASED, 1);
 		half_let_part(c, s);

@@ -16,6 +16,7 @@ struct conn {
 	struct flow *flow;
 	struct inspection *inspection;
 	struct hold_half held[FLOW_SIDES];
+	uint64_t fresh_ns[FLOW_SIDES]; /* since when its sender said nothing new */
 	bool open;   /* cannot be judged and may pass */
 	bool doomed; /* to be ended when the packet at hand is through */
 	enum flow_side doomed_side;

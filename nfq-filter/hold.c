@@ -76,6 +76,11 @@ int hold_keep(struct hold *all, struct hold_half *half, struct held *borrowed)
 	return 0;
 }
 
+bool hold_waits(const struct hold_half *half)
+{
+	return half->n > half->n_gone;
+}
+
 uint64_t hold_since(const struct hold_half *half, uint64_t given)
 {
 	for (const struct held *h = half->first; h; h = h->next)
@@ -121,6 +126,7 @@ unsigned hold_release_late(struct hold *all, struct hold_half *half, const struc
 			continue;
 		hold_pass(all, h, bytes, GATE_ACCEPT);
 		h->gone = true;
+		half->n_gone++;
 		n++;
 	}
 	return n;
@@ -150,6 +156,7 @@ uint64_t hold_reach(const struct hold_half *half, uint64_t until, uint64_t from)
 static void held_free(struct hold *all, struct hold_half *half, struct held *h)
 {
 	half->n--;
+	half->n_gone -= h->gone;
 	if (h->borrowed)
 		return;
 	half->bytes -= sizeof(*h) + h->len;

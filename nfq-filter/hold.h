@@ -23,6 +23,7 @@ struct hold_half {
 	struct held *first, *last;
 	size_t bytes; /* of packets copied */
 	unsigned n;
+	unsigned n_gone; /* of them */
 };
 
 /* What all connections of a gate hold, and how packets leave. */
@@ -39,6 +40,8 @@ void hold_append(struct hold_half *half, struct held *h);
 /* The borrowed one, if it still waits, gets a copy of its own; dropped where there is no room
  * (-ENOBUFS) or memory (-ENOMEM). */
 int hold_keep(struct hold *all, struct hold_half *half, struct held *borrowed);
+/* Does one wait that is not gone? */
+bool hold_waits(const struct hold_half *half);
 /* Since when the first waits whose bytes are in order, up to the position given; 0: none does. */
 uint64_t hold_since(const struct hold_half *half, uint64_t given);
 /* Is every byte of [start, end), and the FIN if there is one, in one packet that waits? */

@@ -16,6 +16,7 @@
 
 enum {
 	TICK_MS = 50,
+	SOON_MS = 10,
 	READ_MAX = 512, /* packets before orders and time have their turn */
 	TELL_TICKS = 20,
 	ALARM_MS = 60000,
@@ -167,11 +168,23 @@ static void on_packet(void *arg, const struct queue_packet *p)
 
 static void on_again(uv_idle_t *idle);
 
+static void on_soon(uv_timer_t *soon)
+{
+	struct worker *w = soon->data;
+
+	gate_tick(w->gate, uv_hrtime());
+	queue_flush(w->queue);
+	if (gate_waits(w->gate))
+		uv_timer_start(soon, on_soon, SOON_MS, 0);
+}
+
 static void worker_read(struct worker *w)
 {
 	int n = queue_read(w->queue, READ_MAX, on_packet, w);
 
 	queue_flush(w->queue);
+	if (gate_waits(w->gate) && !uv_is_active((uv_handle_t *)&w->soon))
+		uv_timer_start(&w->soon, on_soon, SOON_MS, 0);
 	if (n < 0) {
 		log_error("queue error=%d", n);
 		uv_poll_stop(&w->poll);
@@ -227,6 +240,7 @@ static void do_stop(struct worker *w)
 	w->stopping = true;
 	uv_close((uv_handle_t *)&w->poll, NULL);
 	uv_close((uv_handle_t *)&w->tick, NULL);
+	uv_close((uv_handle_t *)&w->soon, NULL);
 	uv_close((uv_handle_t *)&w->wake, NULL);
 	uv_close((uv_handle_t *)&w->again, NULL);
 }
@@ -410,9 +424,10 @@ static int worker_prepare(struct worker *w, struct policy *policy)
 	w->mark_kill = service_mark_kill(policy_daemon(policy));
 	if ((r = uv_loop_init(&w->loop)) < 0)
 		return r;
-	w->poll.data = w->tick.data = w->wake.data = w->again.data = w;
+	w->poll.data = w->tick.data = w->soon.data = w->wake.data = w->again.data = w;
 	if ((r = uv_poll_init(&w->loop, &w->poll, queue_fd(w->queue))) < 0 ||
 		(r = uv_timer_init(&w->loop, &w->tick)) < 0 ||
+		(r = uv_timer_init(&w->loop, &w->soon)) < 0 ||
 		(r = uv_idle_init(&w->loop, &w->again)) < 0 ||
 		(r = uv_async_init(&w->loop, &w->wake, on_wake)) < 0 ||
 		(r = uv_poll_start(&w->poll, UV_READABLE, on_readable)) < 0)

@@ -33,7 +33,7 @@ struct worker {
 	unsigned index;
 	uv_loop_t loop;
 	uv_poll_t poll;
-	uv_timer_t tick;
+	uv_timer_t tick, soon; /* soon: while something waits */
 	uv_async_t wake;
 	uv_idle_t again;
 	struct queue *queue;

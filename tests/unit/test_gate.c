@@ -476,9 +476,9 @@ static void test_released(void **state)
 	(void)state;
 	segment(l, FLOW_CLIENT, at, BAD, 60);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
-	gate_tick(l->gate, l->now_ns += 100000000);
+	gate_tick(l->gate, l->now_ns += 20000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
-	gate_tick(l->gate, l->now_ns += 200000000);
+	gate_tick(l->gate, l->now_ns += 10000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 60);
 	segment(l, FLOW_CLIENT, at + 60, BAD + 60, 5);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 65);
@@ -494,6 +494,60 @@ static void test_released(void **state)
 	gate_tick(l->gate, l->now_ns += 300000000);
 	segment(l, FLOW_CLIENT, at + 30, GOOD + 30, strlen(GOOD) - 30);
 	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
+	lab_end(l);
+}
+
+/* Who goes on, if slowly, is let to for so long; who repeats himself says nothing new. */
+static void test_quiet(void **state)
+{
+	struct lab *l = component();
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	for (size_t n = 0; n < 8; n++) {
+		segment(l, FLOW_CLIENT, at + n, BAD + n, 1);
+		gate_tick(l->gate, l->now_ns += 25000000);
+	}
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
+	segment(l, FLOW_CLIENT, at + 8, BAD + 8, strlen(BAD) - 8);
+	assert_int_equal(l->acts[GATE_BLANKED], 1);
+	lab_end(l);
+	l = component();
+	for (size_t n = 0; n < 11; n++) {
+		segment(l, FLOW_CLIENT, at + n, BAD + n, 1);
+		gate_tick(l->gate, l->now_ns += 25000000);
+	}
+	assert_true(l->ends[FLOW_CLIENT].next > at);
+	lab_end(l);
+	l = component();
+	segment(l, FLOW_CLIENT, at, GOOD, 30);
+	gate_tick(l->gate, l->now_ns += 20000000);
+	segment(l, FLOW_CLIENT, at, GOOD, 30);
+	gate_tick(l->gate, l->now_ns += 10000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 30);
+	lab_end(l);
+}
+
+/* What is pipelined behind a login waits for the server, not for its sender. */
+static void test_slow_answer(void **state)
+{
+	struct lab *l = lab_begin(5222);
+	size_t at;
+
+	(void)state;
+	shake(l);
+	say(l, FLOW_CLIENT, HEAD(NS_CLIENT, "to='x' version='1.0'"));
+	say(l, FLOW_SERVER, HEAD(NS_CLIENT, "from='x' id='1' version='1.0'"));
+	say(l, FLOW_CLIENT, "<auth xmlns='" NS_SASL "' mechanism='PLAIN'>AGEAYg==</auth>");
+	at = l->seq[FLOW_CLIENT];
+	say(l, FLOW_CLIENT, HEAD(NS_CLIENT, "to='x' version='1.0'") "<presence/>");
+	for (unsigned n = 0; n < 80; n++)
+		gate_tick(l->gate, l->now_ns += 50000000);
+	assert_string_equal(l->why, "");
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
+	say(l, FLOW_SERVER, "<success xmlns='" NS_SASL "'/>");
+	assert_int_equal(l->ends[FLOW_CLIENT].next, l->seq[FLOW_CLIENT]);
+	assert_int_equal(l->acts[GATE_FORWARDED], 1);
 	lab_end(l);
 }
 
@@ -791,6 +845,8 @@ int main(void)
 		cmocka_unit_test(test_answered_in_little_room),
 		cmocka_unit_test(test_masked),
 		cmocka_unit_test(test_released),
+		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_slow_answer),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_midstream),
