@@ -2,6 +2,7 @@
 """The catalogue as it stands in *.toml and cases.txt: read, checked, and made into bytes. How it is written: README.md."""
 import dataclasses
 import pathlib
+import random
 import re
 import tomllib
 
@@ -111,6 +112,46 @@ def all_cases():
         if names[case.id] > 1:
             case.id += f"-{names[case.id]}"
         made.append(case)
+    return made
+
+
+WRONG = ("", "", "", "", "ttl=3", "ttl=3", "badsum", "old", "md5", "flags=no-ack ack=none", "ack=behind", "ack=ahead", "urgent=3", "frag=24",
+         "frag=24,reverse", "frag=64,overlap", "flags=fin ttl=3", "flags=fin", "ipoption=01010100", "window=0")
+BARE = ("flags=rst ttl=3", "flags=rst shift=500", "flags=rst badsum", "flags=fin ttl=3", "flags=fin ttl=3 shift=30", "flags=syn ack=none ttl=3 shift=1000000",
+        "flags=syn ack=none ttl=3 shift=-40", "flags=syn ack=none shift=60", "flags=syn-ack ttl=3", "shift=-1", "window=0", "flags=null ack=none")
+OPENINGS = ("plain",) * 8 + ("syn-again", "syn-ack-back", "syn-decoy", "five")
+
+
+def _step(dice):
+    kind = dice.random()
+    if kind < 0.15:
+        return "bare " + dice.choice(BARE)
+    if kind < 0.25:
+        return f"wait {dice.choice(('0.01', '0.05', '0.3'))}"
+    if kind < 0.3:
+        return "acked"
+    how = dice.choice(WRONG)
+    text = dice.choice(("bad", "bad", "good", "junk", "spaces"))
+    if kind < 0.5:
+        order = dice.choice(("", "reverse", "shuffle", "odd"))
+        return f"split {dice.choice((1, 3, 8, 17, 40))} {order} {text} {how}"
+    a, b = sorted(dice.sample(("0", "4", "m", "w-5", "w", "w+1", "w+3", "W-1", "W", "W+4", "end-8", "end-1", "end"), 2), key=PLACES.index)
+    return f"seg {a}:{b} {text} {how}"
+
+
+PLACES = ("0", "4", "w-5", "m", "w", "w+1", "w+3", "W-1", "W", "W+4", "end-8", "end-1", "end")
+
+
+def random_cases(count, seed):
+    """Anything in any order. What becomes of the connection is nobody's promise, but the word never arrives."""
+    dice, made = random.Random(seed), []
+    for number in range(count):
+        steps = [_step(dice) for _ in range(dice.randint(1, 9))]
+        steps.append(f"split {dice.choice((1, 7, 30, 1000))} {dice.choice(('', 'reverse', 'shuffle'))}")
+        expect = {door: ("BLOCK", "PASS", "NORM", "KILL", "NEVER", "STUCK") for door in DOORS}
+        made.append(Case(f"random-{seed}-{number}", 0, expect, "random", tcp=steps, primary=dice.choice(("bad", "bad", "good")),
+                         open=dice.choice(OPENINGS), isn=dice.choice((-1, -1, 0xfffffff0 - dice.randrange(2000))),
+                         stamps=(stamped := dice.random() < 0.3), options="080a000f424000000000" if stamped else "", event=False, seconds=1.5))
     return made
 
 
