@@ -118,24 +118,34 @@ static bool take_syn(
 	return false;
 }
 
-/* A connection begun anew between the same ports: once both have said so, or after the old one. */
+/* A connection begun anew between the same ports: once both have said so, or after the old one.
+ * Where packets wait for us, a SYN alone says nothing but after the end of both: it may die on its
+ * way, and then the old one goes on. */
 static bool is_reborn(struct flow_table *t, struct flow *f, const struct packet *p)
 {
+	struct flow_half *client = &f->half[FLOW_CLIENT];
 	enum flow_side side = side_of(f, p);
+	bool over = f->closed;
 
 	if (!(p->flags & TCP_SYN))
 		return false;
 	if (!(p->flags & TCP_ACK)) {
-		if (f->closed || f->half[0].ended || f->half[1].ended ||
-			t->now_ns - f->last_ns >= t->limits->closed_ns)
+		if (!t->limits->live)
+			over = over || f->half[0].ended || f->half[1].ended ||
+			       t->now_ns - f->last_ns >= t->limits->closed_ns;
+		if (over)
 			return !f->half[side].in.started || f->closed ||
 			       reassembly_position(&f->half[side].in, p->seq + 1) != 0;
 		f->syn_again = side == FLOW_CLIENT;
 		f->syn_seq = p->seq;
 		return false;
 	}
-	return f->closed || (f->syn_again && side == FLOW_SERVER && p->ack == f->syn_seq + 1 &&
-				    reassembly_position(&f->half[FLOW_CLIENT].in, p->ack) != 0);
+	if (over)
+		return true;
+	if (side != FLOW_SERVER || !f->syn_again || reassembly_position(&client->in, p->ack) == 0)
+		return false;
+	/* Which of several it answers, only the server knows. */
+	return p->ack == f->syn_seq + 1 || !f->half[FLOW_SERVER].in.started;
 }
 
 static void take_fin(struct flow_half *h, const struct packet *p)

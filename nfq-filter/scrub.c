@@ -14,6 +14,7 @@ enum {
 	OPTION_FAST_OPEN = 34,
 	OPTION_EXPERIMENT = 254, /* Fast Open before it had a number */
 	HEADER_MIN = 20,
+	HOPS = 64,
 };
 
 static void put16(unsigned char *p, size_t value)
@@ -101,6 +102,8 @@ size_t scrub_reset(unsigned char *bytes, struct packet *p, uint32_t seq)
 	unsigned char *tcp = bytes + (p->tcp - bytes);
 	size_t len = (size_t)(p->tcp - bytes) + HEADER_MIN;
 
+	/* Whoever sent it may have meant it to die on its way. */
+	bytes[bytes[0] >> 4 == 4 ? 8 : 7] = HOPS;
 	put32(tcp + 4, seq);
 	tcp[12] = HEADER_MIN / 4 << 4;
 	tcp[13] = TCP_RST | TCP_ACK;

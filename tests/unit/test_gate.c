@@ -814,21 +814,54 @@ static void test_reborn(void **state)
 	}
 }
 
-/* Which of several SYN its receiver answered, only its answer tells. */
-static void test_syn_decoys(void **state)
+/* The same where part of the stanza went before, or after a long silence. */
+static void test_reborn_behind(void **state)
+{
+	struct lab *l = component();
+	uint32_t seq = C0 + 1 + l->seq[FLOW_CLIENT];
+	size_t at = l->seq[FLOW_CLIENT];
+
+	(void)state;
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_FIN | TCP_ACK,
+			.seq = seq + 30,
+			.ack = acked(l, FLOW_CLIENT) });
+	for (size_t n = 0; n < strlen(BAD); n += 8)
+		segment(l, FLOW_CLIENT, at + n, BAD + n, strlen(BAD) - n < 8 ? strlen(BAD) - n : 8);
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = seq - 40 });
+	segment(l, FLOW_CLIENT, at, BAD, strlen(BAD));
+	segment(l, FLOW_CLIENT, at + strlen(BAD), GOOD, strlen(GOOD));
+	gate_tick(l->gate, l->now_ns += 300000000);
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+	lab_end(l);
+}
+
+static void syn_decoys(uint32_t away)
 {
 	struct lab *l = lab_begin(PORT);
 
-	(void)state;
-	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + 1000000 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + away });
 	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 });
-	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + 1000000 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 + away });
 	raw(l, FLOW_SERVER,
 		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0, .ack = C0 + 1 });
 	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_ACK, .seq = C0 + 1, .ack = S0 + 1 });
-	say(l, FLOW_CLIENT, HEAD(NS_COMPONENT, "to='irc.example'") "<handshake>aa</handshake>" BAD);
+	say(l, FLOW_CLIENT,
+		HEAD(NS_COMPONENT, "to='irc.example'") "<handshake>aa</handshake>" BAD GOOD);
+	gate_tick(l->gate, l->now_ns += 300000000);
 	assert_false(has(l, FLOW_CLIENT, "casino"));
+	assert_true(has(l, FLOW_CLIENT, GOOD));
 	lab_end(l);
+}
+
+/* Which of several SYN its receiver answered, only its answer tells. */
+static void test_syn_decoys(void **state)
+{
+	static const int32_t away[] = { 1000000, -40 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++)
+		syn_decoys((uint32_t)away[i]);
 }
 
 int main(void)
@@ -856,6 +889,7 @@ int main(void)
 		cmocka_unit_test(test_stray),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_reborn),
+		cmocka_unit_test(test_reborn_behind),
 		cmocka_unit_test(test_syn_decoys),
 	};
 

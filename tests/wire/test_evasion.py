@@ -18,6 +18,7 @@ import drive  # noqa: E402
 import page  # noqa: E402
 
 CASES = cases.all_cases()
+RANDOM = cases.random_cases(200, seed=1)
 _runs, _pool = {}, concurrent.futures.ThreadPoolExecutor(len(cases.DOORS))
 
 
@@ -36,7 +37,7 @@ def results(request, door):
         pytest.skip(why)
     if not _runs:
         asked = {item.callspec.params["door"] for item in request.session.items if item.path == request.path and hasattr(item, "callspec")}
-        _runs.update((d, _pool.submit(drive.run, d)) for d in sorted(asked) if not why_not(d))
+        _runs.update((d, _pool.submit(drive.run, d, more=RANDOM)) for d in sorted(asked) if not why_not(d))
     try:
         return _runs[door].result()
     except Exception as error:
@@ -46,6 +47,13 @@ def results(request, door):
 @pytest.mark.parametrize("door,case", [(d, c) for d in cases.DOORS for c in CASES if d in c.expect], ids=lambda v: v if isinstance(v, str) else v.id)
 def test_case(results, door, case):
     assert results[case.id].right, results[case.id].line()
+
+
+@pytest.mark.parametrize("door", cases.DOORS)
+def test_random(results, door):
+    """Segments in any order and wrong in any way: the word never arrives."""
+    wrong = [results[case.id].line() for case in RANDOM if not results[case.id].right]
+    assert not wrong, wrong
 
 
 @pytest.mark.parametrize("door", cases.DOORS)
