@@ -40,6 +40,15 @@ class ClearEjabberd(Ejabberd):
         return made
 
 
+class BoshEjabberd(ClearEjabberd):
+    """The same with BOSH in clear text on 5280."""
+    def _configuration(self):
+        made = super()._configuration()
+        made["listen"] += [{"ip": a, "port": 5280, "module": "ejabberd_http", "request_handlers": {"/http-bind": "mod_bosh"}}
+                           for a in self.addresses.values()]
+        return dict(made, modules=dict(made["modules"], mod_bosh={}))
+
+
 def is_whole(path):
     """Everything that was said has arrived on the disk: the last words came through, and three streams were closed by both."""
     seen = path.read_bytes()

@@ -23,12 +23,12 @@ chain inbound {
 """
 
 
-@pytest.fixture
-def lab_bosh():
+@pytest.fixture(params=[record.BoshProsody, record.BoshEjabberd], ids=["prosody", "ejabberd"])
+def lab_bosh(request):
     with Lab() as lab:
         lab.authority = Authority(lab.folder / "ca")
         leaf = lab.authority.issue("pavia.example", lab.folder / "leaves")
-        yield lab, lab.add(record.BoshProsody(lab, lab.server, "pavia.example", ["198.51.100.10", "2001:db8:2::10"], leaf, record.USERS))
+        yield lab, lab.add(request.param(lab, lab.server, "pavia.example", ["198.51.100.10", "2001:db8:2::10"], leaf, record.USERS))
 
 
 @pytest.fixture
