@@ -69,10 +69,14 @@ static int put_queue(const struct script *x, bool open)
 	int r = buf_putf(x->out,
 		"-A XMPPWALL_%s -p tcp --tcp-flags RST RST -m conntrack --ctstate RELATED -j "
 		"RETURN\n"
-		"-A XMPPWALL_%s -m connmark --mark 0x%08" PRIx32 "/0xffff0008 -j RETURN\n"
-		"-A XMPPWALL_%s -m connmark --mark 0x%08" PRIx32 "/0xffff0004 -j RETURN\n"
+		"-A XMPPWALL_%s -p tcp --tcp-flags SYN,ACK SYN,ACK -m conntrack --ctdir REPLY -m "
+		"connmark --mark 0x%08" PRIx32 "/0xffff0000 -j CONNMARK --set-xmark 0x0/0x1c\n"
+		"-A XMPPWALL_%s -p tcp ! --tcp-flags SYN SYN -m connmark --mark 0x%08" PRIx32
+		"/0xffff0008 -j RETURN\n"
+		"-A XMPPWALL_%s -p tcp ! --tcp-flags SYN SYN -m connmark --mark 0x%08" PRIx32
+		"/0xffff0004 -j RETURN\n"
 		"-A XMPPWALL_%s -m conntrack --ctstate INVALID -j DROP\n",
-		name, name, service_mark_kill(d), name, service_mark_pass(d), name);
+		name, name, d->mark, name, service_mark_kill(d), name, service_mark_pass(d), name);
 
 	/* Ended in filter, as if the inspector had said so. */
 	if (r == 0 && !d->inspect.midstream)
@@ -133,7 +137,7 @@ static int put_filter(const struct script *x)
 		"/0xffff0004 -j CONNMARK --set-xmark 0x%08" PRIx32 "/0xffff0004\n"
 		"-A XMPPWALL -m mark --mark 0x%08" PRIx32
 		"/0xffff0004 -j MARK --set-xmark 0x0/0xffff000c\n"
-		"-A XMPPWALL -p tcp ! --tcp-flags RST RST -m connmark --mark 0x%08" PRIx32
+		"-A XMPPWALL -p tcp --tcp-flags SYN,RST NONE -m connmark --mark 0x%08" PRIx32
 		"/0xffff0008 -j REJECT --reject-with tcp-reset\n"
 		"COMMIT\n",
 		killed, killed, killed, killed, killed, pass, pass, pass, killed);

@@ -269,7 +269,9 @@ static int format_hooks(const struct daemon_options *daemon, struct buf *out)
 }
 
 /* A reset of a connection that is to end may always pass. Those that a rule made, ours or
- * another's, belong to the connection by relation only; the kernel would lose them in a queue. */
+ * another's, belong to the connection by relation only; the kernel would lose them in a queue.
+ * Connection tracking may hold on to an entry whose ends have long forgotten it; who dials from
+ * there again must not have what was said of the former connection. */
 static int format_state(const struct daemon_options *daemon, struct buf *out)
 {
 	uint32_t pass = service_mark_pass(daemon), killed = service_mark_kill(daemon);
@@ -277,12 +279,16 @@ static int format_state(const struct daemon_options *daemon, struct buf *out)
 		"\tchain inspect_state {\n"
 		"\t\t# Resets that a firewall made.\n"
 		"\t\tct state related tcp flags & rst == rst accept\n"
+		"\t\t# A handshake: what was said of these addresses and ports is over.\n"
+		"\t\tct direction reply tcp flags & (syn | ack) == (syn | ack) ct mark & "
+		"0xffff0000 == 0x%08" PRIx32 " ct mark set ct mark & 0xffffffe3\n"
 		"\t\t# Connections that the inspector ended; those it let go for good.\n"
 		"\t\tct mark & 0xffff0008 == 0x%08" PRIx32 " tcp flags & rst == rst accept\n"
-		"\t\tct mark & 0xffff0008 == 0x%08" PRIx32 " counter reject with tcp reset\n"
-		"\t\tct mark & 0xffff0004 == 0x%08" PRIx32 " accept\n"
+		"\t\tct mark & 0xffff0008 == 0x%08" PRIx32
+		" tcp flags & syn == 0 counter reject with tcp reset\n"
+		"\t\tct mark & 0xffff0004 == 0x%08" PRIx32 " tcp flags & syn == 0 accept\n"
 		"\t\tct state invalid counter drop\n",
-		killed, killed, pass);
+		daemon->mark, killed, killed, pass);
 
 	if (r == 0 && !daemon->inspect.midstream)
 		r = buf_puts(out,

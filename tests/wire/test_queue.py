@@ -336,6 +336,43 @@ def test_kill_of_the_servers_words_over_the_loopback(ground, hook):
         assert 0x584d0008 in marks(ground.server)
 
 
+@pytest.mark.parametrize("said", [PASS, KILL], ids=["pass", "kill"])
+def test_what_was_said_of_a_forgotten_connection_is_over(ground, hook, said):
+    """Both ends forget without a word that connection tracking could hear; the same port dials again, and is judged."""
+    hook(ground.firewall)
+    queue = Queue(ground.firewall, on_payload(b"<go/>", lambda p: Verdict(ACCEPT, said)))
+    with closing(queue, Echo(ground.server, SERVER[4])) as (_, echo):
+        with dial(ground.client, 44444) as s:
+            with contextlib.suppress(ConnectionResetError):
+                talk(s, b"<go/>")
+            for host in (ground.client, ground.server):
+                host.run("nft", "add table inet mute; add chain inet mute c { type filter hook output priority 0; }; "
+                         "add rule inet mute c tcp flags & (fin | rst) != 0 drop")
+            for end in (s, *echo.sockets):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for end in echo.sockets:
+            end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        wait_for(lambda: ":5275" not in ground.server.run("ss", "-Htn").stdout, 10, "the server to forget")
+        for host in (ground.client, ground.server):
+            host.run("nft", "delete table inet mute")
+        assert len(marks(ground.firewall)) == 1
+        before = len(queue.seen)
+        with dial(ground.client, 44444) as s:
+            assert talk(s, b"<clear/>")
+            assert len(queue.payloads(b"<clear/>")) == 2
+        assert [transport(p)[2] & 0x12 for p in queue.seen[before:before + 2]] == [2, 0x12]  # handshake and all
+
+
+def dial(namespace, port):
+    s = namespace.socket()
+    s.settimeout(5)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("192.0.2.11", port))
+    s.connect((SERVER[4], PORT))
+    return s
+
+
 def test_drop_and_change(ground, hook):
     hook(ground.firewall)
     dropped = []
