@@ -316,11 +316,19 @@ void workers_untrace(struct workers *w, json_int_t id)
 			child_say(c, json_pack("{s:s,s:I}", "m", "untrace", "trace", id), -1);
 }
 
+/* Where both doors are open, the proxy's. */
+static struct child *shadow_door(const struct workers *w)
+{
+	return w->inspecting && !w->started ? w->inspecting : w->serving;
+}
+
 bool workers_shadow(
 	struct workers *w, const struct config *c, int bundle_fd, json_int_t id, uint64_t ms)
 {
-	return child_ready(w->serving) && child_say_parts(w->serving, c) &&
-	       child_say(w->serving,
+	struct child *door = shadow_door(w);
+
+	return child_ready(door) && child_say_parts(door, c) &&
+	       child_say(door,
 		       json_pack("{s:s,s:I,s:s,s:I}", "m", "shadow", "shadow", id, "path", c->path,
 			       "ms", (json_int_t)ms),
 		       bundle_fd);
@@ -328,13 +336,15 @@ bool workers_shadow(
 
 void workers_unshadow(struct workers *w, json_int_t id)
 {
-	if (child_ready(w->serving))
-		child_say(w->serving, json_pack("{s:s,s:I}", "m", "unshadow", "shadow", id), -1);
+	struct child *door = shadow_door(w);
+
+	if (child_ready(door))
+		child_say(door, json_pack("{s:s,s:I}", "m", "unshadow", "shadow", id), -1);
 }
 
 int workers_hear_shadow(struct child *c, json_t *msg)
 {
-	if (c->role == CHILD_SERVING)
+	if (c == shadow_door(c->workers))
 		c->workers->spec.on_shadow(c->workers->spec.arg, msg);
 	return 0;
 }

@@ -2,8 +2,7 @@
 /* The line to the daemon, on the main thread: between ctl/'s handling of children and our workers.
  * In: the messages of ctl/link.h. Out: answers, events, rows; orders to the workers. At "start" the
  * queues are bound, then the sandbox is entered, then the threads begin. What means nothing here is
- * passed over: listeners, streams of management, backends, a policy that judges beside. A daemon
- * that speaks nonsense or goes away ends this process: what waits in the queues the kernel drops.
+ * passed over: listeners, streams of management, backends. A daemon that speaks nonsense or goes away ends this process: what waits in the queues the kernel drops.
  * It never touches a packet. */
 #include "nfq-filter/link.h"
 
@@ -23,6 +22,7 @@
 #include "door/hub.h"
 #include "door/json.h"
 #include "door/loader.h"
+#include "door/trial.h"
 #include "nfq-filter/bosh_session.h"
 #include "nfq-filter/mdns.h"
 #include "nfq-filter/mdns_tell.h"
@@ -36,6 +36,7 @@ struct link {
 	struct channel *channel;
 	struct metrics *metrics;
 	struct loader loader;
+	struct trial trial;
 	struct workshop shop;
 	struct worker *workers[WORKER_QUEUES_MAX];
 	unsigned n_workers, gone;
@@ -58,6 +59,7 @@ static void link_close(struct link *l)
 	l->n_workers = 0;
 	uv_close((uv_handle_t *)&l->tell, NULL);
 	loader_close(&l->loader);
+	trial_close(&l->trial);
 	hub_free(l->shop.hub);
 	if (l->channel)
 		channel_finish(l->channel);
@@ -135,6 +137,16 @@ static void ops_fail(void *arg)
 
 static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use,
 	link_nonsense, ops_fail, link_send };
+
+/* A policy judges beside; NULL: no longer. */
+static void link_try(void *arg, struct shadow *shadow)
+{
+	struct link *l = arg;
+
+	for (unsigned i = 0; i < l->n_workers; i++)
+		if (worker_shadow(l->workers[i], shadow) < 0)
+			log_warn("shadow error=%s", err_text(-ENOMEM));
+}
 
 /* ---- start ---- */
 
@@ -345,6 +357,10 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 		on_capture(l, msg);
 	else if (strcmp(m, "untrace") == 0)
 		on_untrace(l, msg);
+	else if (strcmp(m, "shadow") == 0)
+		trial_on_shadow(&l->trial, msg, take_fd(&owned));
+	else if (strcmp(m, "unshadow") == 0)
+		trial_on_unshadow(&l->trial, msg);
 	else if (strcmp(m, "stop") == 0)
 		link_stop(l, EXIT_SUCCESS);
 	else
@@ -375,6 +391,7 @@ static int link_init(struct link *l, int fd)
 		return -ENOMEM;
 	if ((r = uv_loop_init(&l->loop)) < 0 ||
 		(r = loader_init(&l->loader, &l->loop, l->metrics, &loader_ops, l)) < 0 ||
+		(r = trial_init(&l->trial, &l->loader, link_try, l)) < 0 ||
 		(r = uv_timer_init(&l->loop, &l->tell)) < 0 ||
 		(r = hub_new(&l->loop, &hub_handler, l, metrics_find(l->metrics, "event.lost"),
 			 &l->shop.hub)) < 0)

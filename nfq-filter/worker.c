@@ -13,6 +13,7 @@
 #include "ctl/link.h"
 #include "door/eve.h"
 #include "nfq-filter/worker_tell.h"
+#include "rules/shadow.h"
 
 enum {
 	TICK_MS = 50,
@@ -30,6 +31,7 @@ enum order_kind {
 	ORDER_FOLLOW,
 	ORDER_UNFOLLOW,
 	ORDER_TAP,
+	ORDER_SHADOW,
 	ORDER_STOP
 };
 
@@ -43,6 +45,7 @@ struct order {
 	json_int_t seq;
 	struct follow *follow;
 	struct tap *tap;
+	struct shadow *shadow;
 	char jid[];
 };
 
@@ -235,6 +238,19 @@ static void do_swap(struct worker *w, struct policy *policy)
 	w->mark_kill = service_mark_kill(options);
 }
 
+/* Takes sh. Its judge is another: the verdict that counts lives in the first one's memory. */
+static void do_shadow(struct worker *w, struct shadow *sh)
+{
+	shadow_unref(w->shadow);
+	judge_free(w->shadow_judge);
+	w->shadow = sh;
+	w->shadow_judge = sh ? judge_new() : NULL;
+	if (sh && !w->shadow_judge) {
+		shadow_unref(sh);
+		w->shadow = NULL;
+	}
+}
+
 static void do_stop(struct worker *w)
 {
 	w->stopping = true;
@@ -271,6 +287,10 @@ static void order_run(struct worker *w, struct order *o)
 		taps_add(&w->taps, o->tap, uv_now(&w->loop));
 		o->tap = NULL;
 		break;
+	case ORDER_SHADOW:
+		do_shadow(w, o->shadow);
+		o->shadow = NULL;
+		break;
 	case ORDER_STOP:
 		do_stop(w);
 		break;
@@ -282,6 +302,7 @@ static void order_free(struct order *o)
 	policy_unref(o->policy);
 	free(o->follow);
 	free(o->tap);
+	shadow_unref(o->shadow);
 	free(o);
 }
 
@@ -387,6 +408,16 @@ int worker_unfollow(struct worker *w, json_int_t id)
 	return order_put(w, &(struct order){ .kind = ORDER_UNFOLLOW, .seq = id }, NULL);
 }
 
+int worker_shadow(struct worker *w, struct shadow *shadow)
+{
+	struct order o = { .kind = ORDER_SHADOW, .shadow = shadow ? shadow_ref(shadow) : NULL };
+	int r = order_put(w, &o, NULL);
+
+	if (r < 0)
+		shadow_unref(o.shadow);
+	return r;
+}
+
 int worker_stop(struct worker *w)
 {
 	return order_put(w, &(struct order){ .kind = ORDER_STOP }, NULL);
@@ -472,6 +503,7 @@ void worker_join(struct worker *w)
 	follow_fini(&w->follows);
 	taps_fini(&w->taps);
 	queue_close(w->queue);
+	do_shadow(w, NULL);
 	judge_free(w->judge);
 	policy_unref(w->policy);
 	pthread_mutex_destroy(&w->lock);

@@ -12,6 +12,7 @@
 #include "nfq-filter/tap.h"
 
 struct order;
+struct shadow;
 
 enum { WORKER_QUEUES_MAX = 16 };
 
@@ -40,6 +41,8 @@ struct worker {
 	struct gate *gate;
 	struct policy *policy;
 	struct judge *judge;
+	struct shadow *shadow; /* a policy that judges, too; NULL: none */
+	struct judge *shadow_judge;
 	struct counts counts, told;
 	struct gate_load load; /* as last told */
 	struct queue_numbers numbers;
@@ -72,6 +75,8 @@ int worker_follow(struct worker *w, const struct follow *follow);
 int worker_tap(struct worker *w, const struct tap *tap);
 /* A tap, too. */
 int worker_unfollow(struct worker *w, json_int_t id);
+/* Has it judge every stanza, too; NULL: no longer. */
+int worker_shadow(struct worker *w, struct shadow *shadow);
 /* Ends its loop; what is held is dropped. Tells through hub_gone. */
 int worker_stop(struct worker *w);
 /* After worker_stop: waits for the thread and frees. */

@@ -13,6 +13,8 @@
 #include "door/kept.h"
 #include "door/registry.h"
 #include "nfq-filter/apply.h"
+#include "rules/amend.h"
+#include "rules/shadow.h"
 
 static uint64_t session_number(const struct worker *w, const struct inspection *i)
 {
@@ -104,6 +106,9 @@ void tell_judged(
 		follow_end(&w->follows, w->judge, w->shop->hub, w->who, s->direction, &scene,
 			s->stanza, v->verdict, 0);
 	w->who = 0;
+	/* What a rule has changed is no longer what was judged. */
+	if (w->shadow && !amend_is_due(v->verdict))
+		shadow_judge(w->shadow, w->shadow_judge, s, v->verdict);
 	for (const struct verdict *would = v->verdict->would; would; would = would->next)
 		eve_verdict(w->shop->hub, &scene, s->direction, s->stanza, would);
 	scene.act = act == GATE_FORWARDED ? NULL : gate_act_text(act);

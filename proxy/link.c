@@ -54,7 +54,7 @@ static void link_close(struct link *l)
 	l->n_workers = 0;
 	loader_close(&l->loader);
 	link_backends_fini(l);
-	link_shadow_fini(l);
+	trial_close(&l->trial);
 	link_retire_fini(l);
 	hub_free(l->hub);
 	if (l->channel)
@@ -359,9 +359,9 @@ static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
 	else if (strcmp(m, "addresses") == 0)
 		link_on_addresses(l, msg);
 	else if (strcmp(m, "shadow") == 0)
-		link_on_shadow(l, msg, take_fd(&owned));
+		trial_on_shadow(&l->trial, msg, take_fd(&owned));
 	else if (strcmp(m, "unshadow") == 0)
-		link_on_unshadow(l, msg);
+		trial_on_unshadow(&l->trial, msg);
 	else if (strcmp(m, "trace") == 0)
 		link_on_trace(l, msg);
 	else if (strcmp(m, "untrace") == 0)
@@ -387,6 +387,16 @@ static void link_on_close(void *arg, struct channel *ch, int code)
 	link_stop(l, code == ERR_CLOSED || code == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* A policy judges beside; NULL: no longer. */
+static void link_try(void *arg, struct shadow *shadow)
+{
+	struct link *l = arg;
+
+	for (unsigned i = 0; i < l->n_workers; i++)
+		if (worker_shadow(l->workers[i], shadow) < 0)
+			log_warn("shadow error=%s", err_text(-ENOMEM));
+}
+
 static const struct channel_handler channel_handler = { link_on_message, link_on_close };
 static const struct hub_handler hub_handler = { link_on_event, link_on_rows, link_on_delivery,
 	link_on_gone, link_on_empty };
@@ -399,7 +409,7 @@ int link_run(int fd, struct metrics *metrics)
 
 	if ((r = uv_loop_init(&l.loop)) < 0 ||
 		(r = loader_init(&l.loader, &l.loop, metrics, &loader_ops, &l)) < 0 ||
-		(r = link_shadow_init(&l)) < 0 || (r = link_backends_init(&l)) < 0 ||
+		(r = trial_init(&l.trial, &l.loader, link_try, &l)) < 0 || (r = link_backends_init(&l)) < 0 ||
 		(r = link_retire_init(&l)) < 0 ||
 		(r = hub_new(&l.loop, &hub_handler, &l, counters.event_lost, &l.hub)) < 0 ||
 		(r = channel_new(&l.loop, fd, &limits, &channel_handler, &l, &l.channel)) < 0) {

@@ -9,11 +9,11 @@
 #include "door/gather.h"
 #include "door/json.h"
 #include "door/loader.h"
+#include "door/trial.h"
 #include "proxy/worker.h"
 
 struct delivery;
 struct health;
-struct shadow_load;
 struct waiting;
 
 struct link {
@@ -29,10 +29,7 @@ struct link {
 	struct waiting *waiting;
 	struct gather *gathers;
 	struct delivery *deliveries;
-	struct shadow *shadow;           /* the policy that judges, too; NULL: none */
-	struct shadow_load *shadow_load; /* it compiles */
-	json_int_t shadow_id;
-	uv_timer_t shadow_timer;
+	struct trial trial;
 	uv_timer_t count, retire;
 	json_int_t counted; /* sessions, as last told */
 	unsigned empty;     /* retired workers without a session */
@@ -58,16 +55,11 @@ int link_backends_init(struct link *l);
 void link_backends_use(struct link *l);
 void link_backends_end(struct link *l);
 void link_backends_fini(struct link *l);
-void link_on_shadow(struct link *l, json_t *msg, int fd); /* takes fd */
-void link_on_unshadow(struct link *l, json_t *msg);
 void link_on_retire(struct link *l, json_t *msg);
 /* A retired worker has no session any more. */
 void link_take_empty(struct link *l);
 int link_retire_init(struct link *l);
 void link_retire_fini(struct link *l);
-int link_shadow_init(struct link *l);
-/* Once no worker runs. */
-void link_shadow_fini(struct link *l);
 void link_on_trace(struct link *l, json_t *msg);
 void link_on_untrace(struct link *l, json_t *msg);
 /* A worker's rows have come. */

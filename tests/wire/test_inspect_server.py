@@ -4,6 +4,7 @@ vanishes and the stream lives; and the life of the child that inspects: other qu
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import re
 
@@ -222,6 +223,20 @@ def test_following_a_stanza(wall, juliet, component):
     finally:
         trace.kill()
         trace.wait()
+
+
+def test_a_policy_is_tried_beside(ground, wall, juliet, component):
+    wall.write(**{"xmppwall.conf": SERVICES + RULES.replace('"out, out" close', '"tried" close')})
+    trial = wall.namespace.start(*wall.ctl_command("--json", "reload", "--shadow", "--for", "3s"), stdout=-1, text=True)
+    try:
+        said = wait_for(lambda: trial.poll() is not None or component.say(juliet.jid, "tried") or None, 20, "the trial's end") or True
+        report = json.loads(trial.stdout.read())["shadow"]
+    finally:
+        trial.kill()
+        trial.wait()
+    assert said and report["differ"] > 0 and report["judged"] >= report["differ"] and report["failed"] == 0
+    assert report["kinds"][0]["before"].startswith("accept") and report["kinds"][0]["after"].startswith("close")
+    juliet.body("tried")
 
 
 def test_tls_leaves_the_queue(wall, juliet):
