@@ -271,6 +271,61 @@ static void test_fragments(void **state)
 	fragments_free(f);
 }
 
+/* Datagrams: over IPv4 without a checksum, cut, with lengths that lie, in two fragments. */
+static void test_udp(void **state)
+{
+	struct recipe r = {
+		.src = 1, .dst = 2, .sport = 5353, .dport = 40000, .data = "0123456789", .len = 10
+	};
+	struct packet p = { 0 }, half = { 0 };
+	struct fragments *f;
+	const unsigned char *data;
+	struct counts counts = { 0 };
+	struct made m, part;
+	size_t len;
+
+	(void)state;
+	made_udp(&m, &r);
+	assert_int_equal(packet_parse_ip(m.bytes, m.len, m.len, &p), PACKET_UDP);
+	assert_int_equal(p.src.port, 5353);
+	assert_int_equal(p.dst.port, 40000);
+	assert_int_equal(p.len, 10);
+	assert_memory_equal(p.payload, "0123456789", 10);
+	assert_int_equal(p.checksum, CHECKSUM_GOOD);
+	for (len = 0; len < m.len; len++) {
+		unsigned char *copy = malloc(len ? len : 1);
+
+		memcpy(copy, m.bytes, len);
+		if (packet_parse_ip(copy, len, m.len, &p) == PACKET_UDP)
+			assert_int_equal(p.len + p.missing, 10);
+		free(copy);
+	}
+	for (unsigned lie = 0; lie < 40; lie++) {
+		made_put16(m.bytes + 24, lie);
+		assert_int_equal(packet_parse_ip(m.bytes, m.len, m.len, &p),
+			lie == 0 || (lie >= 8 && lie <= 18) ? PACKET_UDP : PACKET_BAD);
+	}
+	r.spoil = 0x1234;
+	made_udp(&m, &r);
+	assert_int_equal(packet_parse_ip(m.bytes, m.len, m.len, &p), PACKET_UDP);
+	assert_int_equal(p.checksum, CHECKSUM_WRONG);
+	r.spoil = 0;
+	made_udp(&m, &r);
+	assert_non_null(f = fragments_new(&counts));
+	for (unsigned n = 0; n < 2; n++) {
+		size_t bytes = n ? m.len - 28 : 8;
+
+		made_ipv4(part.bytes, &r, bytes, 17, n ? 1 : 0x2000, 9);
+		memcpy(part.bytes + 20, m.bytes + 20 + 8 * n, bytes);
+		assert_int_equal(packet_parse_ip(part.bytes, 20 + bytes, 20 + bytes, &half),
+			PACKET_FRAGMENT);
+		assert_int_equal(fragments_push(f, &half, &data, &len), n);
+	}
+	assert_int_equal(packet_parse_transport(data, len, &half), PACKET_UDP);
+	assert_int_equal(half.len, 10);
+	fragments_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_udp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
