@@ -321,6 +321,7 @@ static bool take_answer(struct mdns *m, const struct peer_address *from, struct 
 	struct source *s;
 	bool fine;
 
+	m->now_ns = now_ns;
 	if (m->names.count >= MDNS_NAMES_MAX && now_ns >= m->names_swept_ns + SECOND_NS) {
 		names_sweep(m, now_ns);
 		m->names_swept_ns = now_ns;

@@ -34,7 +34,7 @@ bool mdns_learn(struct mdns *m, const struct packet *p, uint64_t now_ns, struct 
 bool mdns_serves(struct mdns *m, const struct endpoint *where, uint64_t now_ns);
 
 enum mdns_known {
-	MDNS_UNKNOWN,
+	MDNS_UNKNOWN,   /* or only with addresses of the other family, or of the same IPv6 prefix */
 	MDNS_HERE,      /* the name was announced from or for this address */
 	MDNS_ELSEWHERE, /* and for others only */
 };

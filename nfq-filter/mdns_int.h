@@ -55,7 +55,7 @@ struct mdns {
 	struct map sources, pairs, names;
 	struct source *newest, *oldest;
 	size_t records, hand;
-	uint64_t batch, swept_ns, names_swept_ns;
+	uint64_t now_ns, batch, swept_ns, names_swept_ns;
 	bool changed;
 };
 

@@ -134,7 +134,10 @@ void name_claim(struct mdns *m, const char *label, const struct peer_address *ad
 			return;
 		}
 	}
-	if ((c = claims_place(n->claims, address, address)) && c->expires_ns < expires_ns)
+	/* Whoever has it keeps it: the next to claim it push nobody out. */
+	c = claims_place(n->claims, address, address);
+	if (c && c->expires_ns < expires_ns &&
+		(c->expires_ns <= m->now_ns || address_equal(&c->address, address)))
 		*c = (struct claim){ *address, expires_ns, m->batch };
 }
 
@@ -165,13 +168,39 @@ bool mdns_serves(struct mdns *m, const struct endpoint *where, uint64_t now_ns)
 	return known;
 }
 
+/* A host speaks from temporary addresses, too (RFC 8981), and announces only others of its prefix.
+ */
+static bool is_neighbour(const struct peer_address *a, const struct peer_address *b)
+{
+	bool link_local = a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+
+	return !address_is_v4(a) && !link_local && memcmp(a->bytes, b->bytes, 8) == 0;
+}
+
+static enum mdns_known claims_judge(
+	const struct claim *claims, const struct peer_address *address, uint64_t now_ns)
+{
+	bool other = false, neighbour = false;
+
+	for (unsigned i = 0; i < MDNS_CLAIMS; i++) {
+		const struct claim *c = &claims[i];
+
+		if (c->expires_ns <= now_ns || address_is_v4(&c->address) != address_is_v4(address))
+			continue;
+		if (address_equal(&c->address, address))
+			return MDNS_HERE;
+		other = true;
+		neighbour = neighbour || is_neighbour(address, &c->address);
+	}
+	return other && !neighbour ? MDNS_ELSEWHERE : MDNS_UNKNOWN;
+}
+
 enum mdns_known mdns_who(
 	struct mdns *m, const char *name, const struct peer_address *address, uint64_t now_ns)
 {
 	enum mdns_known known = MDNS_UNKNOWN;
 	char key[DNS_LABEL_MAX];
 	size_t len = strlen(name);
-	const struct claim *c;
 	struct name *n;
 
 	if (len > sizeof(key))
@@ -179,12 +208,8 @@ enum mdns_known mdns_who(
 	for (size_t i = 0; i < len; i++)
 		key[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i]);
 	pthread_mutex_lock(&m->lock);
-	if ((n = map_find(&m->names, key, len))) {
-		c = claims_find(n->claims, address);
-		known = c && c->expires_ns > now_ns       ? MDNS_HERE
-			: claims_last(n->claims) > now_ns ? MDNS_ELSEWHERE
-							  : MDNS_UNKNOWN;
-	}
+	if ((n = map_find(&m->names, key, len)))
+		known = claims_judge(n->claims, address, now_ns);
 	pthread_mutex_unlock(&m->lock);
 	return known;
 }

@@ -110,6 +110,43 @@ static void test_learn(void **state)
 	mdns_free(m);
 }
 
+/* Hosts speak from addresses that they do not announce. */
+static void test_who(void **state)
+{
+	static const unsigned char global[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 7 };
+	struct mdns *m = mdns_new();
+	struct peer_address a = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 99 } };
+	struct dns_made d;
+
+	(void)state;
+	announce(&d, 120);
+	hear(m, &d, SECOND);
+	assert_int_equal(mdns_who(m, "ann@desk", &a, SECOND), MDNS_ELSEWHERE);
+	dns_make(&d, 0x8400);
+	dns_aaaa(&d, "desk.local", DNS_IN, 120, global);
+	hear(m, &d, SECOND);
+	assert_int_equal(mdns_who(m, "ann@desk", &a, SECOND), MDNS_UNKNOWN);
+	a.bytes[7] = 1;
+	assert_int_equal(mdns_who(m, "ann@desk", &a, SECOND), MDNS_ELSEWHERE);
+	memcpy(a.bytes, desk_v6, 16);
+	assert_int_equal(mdns_who(m, "ann@desk", &a, SECOND), MDNS_HERE);
+	a.bytes[15]++;
+	assert_int_equal(mdns_who(m, "ann@desk", &a, SECOND), MDNS_ELSEWHERE);
+	dns_make(&d, 0x8400);
+	dns_srv(&d, "bob@desk._presence._tcp.local", DNS_IN, 120, 5298, "bob.local");
+	hear(m, &d, SECOND);
+	assert_int_equal(mdns_who(m, "bob@desk", &a, SECOND), MDNS_UNKNOWN);
+	/* A crowd that says it is her takes the name from nobody. */
+	a = v4(DESK_V4);
+	for (unsigned i = 0; i < 40; i++) {
+		dns_make(&d, 0x8400);
+		dns_srv(&d, ANN, DNS_IN, 4500, 5298, "x.local");
+		hear_from(m, &d, v4(0x0a000001 + i), 2 * SECOND);
+	}
+	assert_int_equal(mdns_who(m, "ann@desk", &a, 3 * SECOND), MDNS_HERE);
+	mdns_free(m);
+}
+
 /* A goodbye holds for a second more; only of what its source had said. */
 static void test_goodbye(void **state)
 {
@@ -382,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_learn),
+		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_goodbye),
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_pieces),
