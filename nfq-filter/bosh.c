@@ -17,7 +17,8 @@
 
 const char *bosh_unwelcome(const struct inspection *i)
 {
-	if (i->role != ROLE_C2S)
+	/* Where every server speaks streams, HTTP is somebody's trick. */
+	if (i->role != ROLE_C2S || i->server.port == 5222 || i->server.port == 5223)
 		return "stream.http";
 	return i->of->live && i->conf && i->conf->tls == TLS_REQUIRED ? "tls.required" : NULL;
 }

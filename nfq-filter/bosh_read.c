@@ -255,15 +255,17 @@ static int on_answer(struct bosh *b, struct bosh_half *half, const struct xml_el
  * stanza, is nobody's. */
 static const char *root_check(const struct bosh_half *half, const struct xml_element *e, bool *ours)
 {
-	bool bound = string_equal(e->ns, NS_HTTPBIND), named = string_equal(e->name, "body");
+	bool bound = string_equal(e->ns, NS_HTTPBIND), named = string_equal(e->name, "body"),
+	     stream = string_equal(e->ns, NS_STREAM) || string_equal(e->name, "stream");
 
 	*ours = bound && named && !*e->prefix;
 	if (*ours)
 		return NULL;
 	if (half->reading == READ_MAYBE)
 		return bound ? "bosh.root" : NULL;
-	return bound || named || is_named_stanza(e) || half->reading == READ_BODY ? "bosh.root"
-										  : NULL;
+	return bound || named || stream || is_named_stanza(e) || half->reading == READ_BODY
+		       ? "bosh.root"
+		       : NULL;
 }
 
 static int on_root(struct bosh *b, enum flow_side side, const struct xml_element *e)

@@ -31,7 +31,8 @@
 enum { ROOM = 1 << 17, CONNS = 4 };
 
 static const char rules[] =
-	"service c2s { listen tcp { 5280 }; mode proxy; tls none; upstream 192.0.2.9 plain; }\n"
+	"service c2s { listen tcp { 5222, 5280 }; mode proxy; tls none; upstream 192.0.2.9 plain; "
+	"}\n"
 	"service s2s { listen tcp { 5269 }; mode proxy; tls none; upstream 192.0.2.9 plain; }\n"
 	"limit chatter { rate 1/minute; burst 2; key session.jid; entries 100; }\n"
 	"chain all { hook any; policy accept;\n"
@@ -434,6 +435,8 @@ static const struct {
 	{ "in broken bosh.root\n", "<b:body xmlns:b='" NS_HTTPBIND "' rid='1'>" SPAM "</b:body>" },
 	{ "in broken bosh.root\n", "<boody xmlns='" NS_HTTPBIND "' rid='1'>" SPAM "</boody>" },
 	{ "in broken bosh.root\n", SPAM },
+	{ "in broken bosh.root\n",
+		"<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "'>" SPAM },
 	{ "in broken bosh.cut\n", BODY "rid='1'>" },
 	{ "in broken bosh.cut\n", BODY "rid='1'" },
 	{ "in message accept\nin broken bosh.cut\n", BODY "rid='1'>" HAM },
@@ -525,6 +528,8 @@ static void test_heads(void **state)
 	TALK("", IN("POST /b HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\nx=y"), OUT(ok("fine")));
 	/* Not a stream, not HTTP. */
 	talk(TURNS(IN(post(BODY "rid='1'>" SPAM "</body>"))), 5269, true, false,
+		"in broken stream.http\n");
+	talk(TURNS(IN(post(BODY "rid='1'>" SPAM "</body>"))), 5222, true, false,
 		"in broken stream.http\n");
 }
 
