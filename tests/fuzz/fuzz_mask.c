@@ -235,7 +235,7 @@ static void read_file(struct reading *r, const void *data, size_t len)
 	r->inspector = (struct inspector){ .policy = policy,
 		.judge = judge_new(),
 		.counts = &r->counts,
-		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL },
+		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
 		.bosh = bosh_table_new(0),
 		.memory_max = (size_t)64 << 20 };
 	r->flows = flow_table_new(&limits, &hooks, &r->counts);

@@ -313,7 +313,7 @@ static void test_sent_again(void **state)
 	memset(l->ends[FLOW_CLIENT].got + at, 0, ROOM - at);
 	l->ends[FLOW_CLIENT].next = at;
 	segment(l, FLOW_CLIENT, at, BAD, 20);
-	segment(l, FLOW_CLIENT, at + 10, BAD + 10, strlen(BAD) - 10);
+	segment(l, FLOW_CLIENT, at + 10, &BAD[10], strlen(BAD) - 10);
 	assert_int_equal(spaces(got(l, FLOW_CLIENT) + at), strlen(BAD));
 	lab_end(l);
 }
@@ -392,8 +392,8 @@ static void test_conflict(void **state)
 
 	(void)state;
 	l->acks = false;
-	segment(l, FLOW_CLIENT, at + 30, GOOD + 30, len - 30); /* waits for what is before it */
-	segment(l, FLOW_CLIENT, at + 30, BAD + 30, len - 30);
+	segment(l, FLOW_CLIENT, at + 30, &GOOD[30], len - 30); /* waits for what is before it */
+	segment(l, FLOW_CLIENT, at + 30, &BAD[30], len - 30);
 	segment(l, FLOW_CLIENT, at, GOOD, 40);
 	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
 	assert_true(l->counts.n[COUNT_TCP_CONFLICT] > 0);
@@ -480,9 +480,9 @@ static void test_released(void **state)
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
 	gate_tick(l->gate, l->now_ns += 10000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 60);
-	segment(l, FLOW_CLIENT, at + 60, BAD + 60, 5);
+	segment(l, FLOW_CLIENT, at + 60, &BAD[60], 5);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 65);
-	segment(l, FLOW_CLIENT, at + 65, BAD + 65, strlen(BAD) - 65);
+	segment(l, FLOW_CLIENT, at + 65, &BAD[65], strlen(BAD) - 65);
 	assert_int_equal(l->acts[GATE_KILLED], 1);
 	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 65);
@@ -492,7 +492,7 @@ static void test_released(void **state)
 	at = l->seq[FLOW_CLIENT];
 	segment(l, FLOW_CLIENT, at, GOOD, 30);
 	gate_tick(l->gate, l->now_ns += 300000000);
-	segment(l, FLOW_CLIENT, at + 30, GOOD + 30, strlen(GOOD) - 30);
+	segment(l, FLOW_CLIENT, at + 30, &GOOD[30], strlen(GOOD) - 30);
 	assert_string_equal(got(l, FLOW_CLIENT) + at, GOOD);
 	lab_end(l);
 }
@@ -505,16 +505,16 @@ static void test_quiet(void **state)
 
 	(void)state;
 	for (size_t n = 0; n < 8; n++) {
-		segment(l, FLOW_CLIENT, at + n, BAD + n, 1);
+		segment(l, FLOW_CLIENT, at + n, &BAD[n], 1);
 		gate_tick(l->gate, l->now_ns += 25000000);
 	}
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
-	segment(l, FLOW_CLIENT, at + 8, BAD + 8, strlen(BAD) - 8);
+	segment(l, FLOW_CLIENT, at + 8, &BAD[8], strlen(BAD) - 8);
 	assert_int_equal(l->acts[GATE_BLANKED], 1);
 	lab_end(l);
 	l = component();
 	for (size_t n = 0; n < 11; n++) {
-		segment(l, FLOW_CLIENT, at + n, BAD + n, 1);
+		segment(l, FLOW_CLIENT, at + n, &BAD[n], 1);
 		gate_tick(l->gate, l->now_ns += 25000000);
 	}
 	assert_true(l->ends[FLOW_CLIENT].next > at);
@@ -827,7 +827,7 @@ static void test_reborn_behind(void **state)
 			.seq = seq + 30,
 			.ack = acked(l, FLOW_CLIENT) });
 	for (size_t n = 0; n < strlen(BAD); n += 8)
-		segment(l, FLOW_CLIENT, at + n, BAD + n, strlen(BAD) - n < 8 ? strlen(BAD) - n : 8);
+		segment(l, FLOW_CLIENT, at + n, &BAD[n], strlen(BAD) - n < 8 ? strlen(BAD) - n : 8);
 	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = seq - 40 });
 	segment(l, FLOW_CLIENT, at, BAD, strlen(BAD));
 	segment(l, FLOW_CLIENT, at + strlen(BAD), GOOD, strlen(GOOD));
