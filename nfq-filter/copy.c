@@ -6,6 +6,7 @@
 #include "nfq-filter/copy.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -165,6 +166,20 @@ static int drain(struct copy *c)
 	return r;
 }
 
+/* Signals come here and nowhere else (copy_command.c blocks them), so that none comes between the
+ * question whether to stop and the waiting. */
+static void wait_for_bytes(int in)
+{
+	struct pollfd ready = { .fd = in, .events = POLLIN };
+	struct timespec at_once = { 0, 0 };
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)ppoll(&ready, 1, NULL, &none);
+	/* One that came together with bytes is still to come. */
+	(void)ppoll(NULL, 0, &at_once, &none);
+}
+
 static int read_all(struct copy *c, int in)
 {
 	char *where;
@@ -173,6 +188,7 @@ static int read_all(struct copy *c, int in)
 	int r;
 
 	for (;;) {
+		wait_for_bytes(in);
 		if (stopped) {
 			c->result->end = COPY_STOPPED;
 			return 0;
@@ -180,7 +196,7 @@ static int read_all(struct copy *c, int in)
 		if ((r = capture_room(c->capture, &len, &where)) < 0)
 			return r;
 		n = read(in, where, len);
-		if ((n < 0 && errno == EINTR) || stopped)
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;

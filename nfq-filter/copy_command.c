@@ -170,8 +170,11 @@ static void catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
-	/* Not restarted: who waits for standard input is to wake up. */
+	/* They come where copy.c waits for bytes. */
 	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, SIGINT);
+	sigaddset(&action.sa_mask, SIGTERM);
+	sigprocmask(SIG_BLOCK, &action.sa_mask, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """capture --from as a user types it: real traffic (tests/captures) whole, in part and masked. A masked copy reads as the
 original does, and has no word of it. `capture_walk.py XMPPWALLCTL`"""
+import fcntl
 import json
 import pathlib
 import random
@@ -12,6 +13,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -251,10 +254,9 @@ class Capture(unittest.TestCase):
             running = subprocess.Popen([CTL, "--json", "capture", "--from", "-", *words, out], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             running.stdin.write(path.read_bytes()[:30000])
             running.stdin.flush()
-            while True:  # until all of it is read
-                with open(f"/proc/{running.pid}/syscall") as f:
-                    if f.read().startswith("0 0x0 "):
-                        break
+            end, unread = time.monotonic() + 20, b"\1"
+            while any(unread) and time.monotonic() < end:
+                unread = fcntl.ioctl(running.stdin, termios.FIONREAD, b"\0" * 4)
             running.send_signal(signal.SIGINT)
             text, errors = running.communicate(timeout=30)
             self.assertEqual(running.returncode, 0, errors)
