@@ -265,7 +265,7 @@ def test_inspect_router(prosody, user, new_wall, lab, version):
 def test_inspect_host(lab, new_wall, place):
     """inspect-host.conf: components of the network, and those beside the server."""
     wall = new_wall(example("deploy/inspect-host.conf"), lab.firewall, certificates=[], **COMPONENT_RULES).start()
-    address, host = (CLIENT_GATEWAY[0], lab.client) if place == "network" else ("127.0.0.1", lab.firewall)
+    address, host = (CLIENT_GATEWAY[0], lab.client) if place == "network" else ("127.0.0.2", lab.firewall)
     hall = Hall(lab.firewall, address)
     component = Component(host, address, "irc.rome.example", "secret")
     judged_in_flight(wall, component, "juliet@rome.example", lambda text: text.encode() in hall.said)
