@@ -39,7 +39,7 @@ def run(*command, **kwargs):
 
 
 def package_name():
-    text = run("apt-cache", "depends", "linux-image-amd64", text=True).stdout
+    text = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True).stdout
     found = re.search(r"Depends: (linux-image-\S+)", text)
     if not found:
         raise Unavailable("the package lists have no linux-image-amd64 (apt-get update)")
