@@ -481,6 +481,7 @@ struct gate *gate_new(const struct gate_spec *spec)
 		.mdns = spec->mdns,
 		.live = true,
 		.bosh = spec->bosh,
+		.resumed = spec->resumed,
 	};
 	apply_options(g);
 	g->announcer = announcer_new();

@@ -68,6 +68,7 @@ struct inspection {
 	char mechanism[64];
 	char *jid;
 	uint64_t bind_hash; /* of the id asked with; 0: none */
+	uint64_t resume_key; /* of the stream asked for (resumed.h); 0: none */
 	uint64_t first_ns;
 	uint64_t verdicts[VERDICT_KINDS];
 	struct inspect_half half[FLOW_SIDES];
@@ -120,6 +121,7 @@ struct inspector {
 	} inside[INSPECT_NETS_MAX];
 	unsigned n_inside;
 	uint64_t streams, active; /* ever; now */
+	struct resumed *resumed; /* borrowed; NULL: nothing is known of streams that go on */
 	struct bosh_table *bosh; /* borrowed; NULL: nothing is known of BOSH sessions */
 };
 

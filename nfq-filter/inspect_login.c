@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include "base/map.h"
+#include "nfq-filter/resumed.h"
 #include "xmpp/ns.h"
 
 enum { JID_MAX = 3071 };
@@ -77,6 +78,31 @@ static void handshake(struct inspection *i, enum flow_side side, const struct xm
 		succeeded(i);
 }
 
+/* A stream that goes on elsewhere is the same session: by the server's word, and only for what this
+ * client asked for. */
+static void take_resumption(struct inspection *i, enum flow_side side, const struct xml_element *e)
+{
+	struct resumed *table = i->of->resumed;
+	const char *id = element_attr(e, "id"), *previd = element_attr(e, "previd");
+	char *jid;
+
+	if (!table || i->role != ROLE_C2S)
+		return;
+	if (side == FLOW_CLIENT) {
+		if (previd && strcmp(e->name, "resume") == 0)
+			i->resume_key = resumed_key(&i->server, previd);
+		return;
+	}
+	if (strcmp(e->name, "enabled") == 0 && id && i->jid && i->authenticated)
+		resumed_add(table, resumed_key(&i->server, id), i->jid);
+	if (strcmp(e->name, "resumed") != 0 || !previd || i->resume_key == 0 ||
+		i->resume_key != resumed_key(&i->server, previd))
+		return;
+	jid = resumed_find(table, i->resume_key);
+	learn_jid(i, jid);
+	free(jid);
+}
+
 enum login_step login_element(struct inspection *i, enum flow_side side, const struct stanza *st)
 {
 	const struct xml_element *e = st->root;
@@ -89,9 +115,11 @@ enum login_step login_element(struct inspection *i, enum flow_side side, const s
 		return LOGIN_TLS;
 	if (side == FLOW_SERVER && element_is(e, NS_COMPRESS, "compressed"))
 		return LOGIN_COMPRESS;
-	if (strcmp(e->ns, NS_SM) == 0 || strcmp(e->ns, NS_SM2) == 0)
+	if (strcmp(e->ns, NS_SM) == 0 || strcmp(e->ns, NS_SM2) == 0) {
+		take_resumption(i, side, e);
 		i->counted = i->counted || strcmp(e->name, "enable") == 0 ||
 			     strcmp(e->name, "resume") == 0;
+	}
 	handshake(i, side, e);
 	return LOGIN_ON;
 }

@@ -26,6 +26,7 @@
 #include "nfq-filter/bosh_session.h"
 #include "nfq-filter/mdns.h"
 #include "nfq-filter/mdns_tell.h"
+#include "nfq-filter/resumed.h"
 #include "nfq-filter/sandboxed.h"
 #include "nfq-filter/worker.h"
 
@@ -387,7 +388,8 @@ static int link_init(struct link *l, int fd)
 
 	l->shop.mdns = mdns_new();
 	l->shop.bosh = bosh_table_new(0);
-	if (!l->shop.mdns || !l->shop.bosh)
+	l->shop.resumed = resumed_new();
+	if (!l->shop.mdns || !l->shop.bosh || !l->shop.resumed)
 		return -ENOMEM;
 	if ((r = uv_loop_init(&l->loop)) < 0 ||
 		(r = loader_init(&l->loader, &l->loop, l->metrics, &loader_ops, l)) < 0 ||
@@ -415,6 +417,7 @@ int link_run(int fd, struct metrics *metrics)
 	gather_free(&l.gathers);
 	loader_fini(&l.loader);
 	bosh_table_free(l.shop.bosh);
+	resumed_free(l.shop.resumed);
 	mdns_free(l.shop.mdns);
 	return l.status;
 }

@@ -19,6 +19,7 @@
 #include "nfq-filter/fragment.h"
 #include "nfq-filter/mdns.h"
 #include "nfq-filter/order.h"
+#include "nfq-filter/resumed.h"
 #include "nfq-filter/summary.h"
 #include "nfq-filter/tally.h"
 
@@ -375,6 +376,7 @@ static int replay_begin(struct replay *r)
 		.hooks = { r, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
 		.memory_max = MEMORY_MAX,
 		.bosh = bosh_table_new(0),
+		.resumed = resumed_new(),
 		.n_inside = r->options->n_inside };
 	memcpy(r->inspector.inside, r->options->inside, sizeof(r->inspector.inside));
 	r->capture = capture_new();
@@ -385,7 +387,7 @@ static int replay_begin(struct replay *r)
 	r->inspector.mdns = r->mdns = mdns_new();
 	r->announcer = announcer_new();
 	if (!r->inspector.judge || !r->capture || !r->fragments || !r->order || !r->tally ||
-		!r->mdns || !r->inspector.bosh || !r->announcer)
+		!r->mdns || !r->inspector.bosh || !r->inspector.resumed || !r->announcer)
 		return -ENOMEM;
 	if (r->options->limit)
 		judge_watch_limit(r->inspector.judge, r->options->limit, on_key, r);
@@ -400,6 +402,7 @@ static void replay_end(struct replay *r)
 	fragments_free(r->fragments);
 	capture_free(r->capture);
 	bosh_table_free(r->inspector.bosh);
+	resumed_free(r->inspector.resumed);
 	judge_free(r->inspector.judge);
 	tally_free(r->tally);
 	announcer_free(r->announcer);

@@ -444,6 +444,7 @@ static int worker_prepare(struct worker *w, struct policy *policy)
 		.counts = &w->counts,
 		.mdns = w->shop->mdns,
 		.bosh = w->shop->bosh,
+		.resumed = w->shop->resumed,
 		.hooks = { w, on_order, tell_judged, tell_killed, tell_noted, tell_ended,
 			tell_judging } };
 	int r;

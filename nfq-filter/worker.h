@@ -21,6 +21,7 @@ struct workshop {
 	struct hub *hub;
 	struct mdns *mdns;
 	struct bosh_table *bosh;
+	struct resumed *resumed;
 	struct metrics *metrics;
 	unsigned n;      /* threads */
 	uint64_t serial; /* sessions are numbered behind it */
