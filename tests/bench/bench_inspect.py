@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def measure_idle(given, parties, _):
     ours = next((p for p in parties if p.kind == "ours"), None)
     if not ours:
         return
-    count = 200 if given.quick else given.flows
+    count = 200 if given.quick else min(given.flows, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 64)  # as descriptors allow
     before = ours.pss_kib()
     command = pinned(LOAD_CORE, (ours.load, "idle", SERVER, PORT, count))
     client = ours.lab.client.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
