@@ -3,8 +3,9 @@
 """The live inspector beside a program that accepts every packet of the same queue, and beside no queue at all, in one run.
 
 Each party has three hosts of its own (network namespaces: client, firewall, server); the load's two ends are pinned to one
-core, the program at the queue to the other; the parties take turns, and medians count. Stanzas have 300 bytes; xmppwall has
-1,000 keywords and 100 regexes in force. Prints tables; --write puts them into docs/BENCHMARKS.md, section Inspector.
+core, the program at the queue to the other (after STARTTLS, when it has nothing to do: the receiving end); the parties take
+turns, and medians count. Stanzas have 300 bytes; xmppwall has 1,000 keywords and 100 regexes in force. Prints tables; --write
+puts them into docs/BENCHMARKS.md, section Inspector.
 
     sudo tests/bench/bench_inspect.py [--build build] [--rounds 5] [--quick] [--only flood,...] [--parties none,accept] [--write]
 """
@@ -58,7 +59,7 @@ class Party:
         self.queue_pid = None
         self.started = []
         for port in (PORT, TLS_PORT):
-            self._start(self.lab.server, LOAD_CORE, self.load, "server", port)
+            self._start(self.lab.server, LOAD_CORE if port == PORT else QUEUE_CORE, self.load, "server", port)
         self.lab.client.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65000")
         if kind == "accept":
             self._queue_everything()

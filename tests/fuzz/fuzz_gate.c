@@ -76,8 +76,7 @@ static struct world w;
 static void policy_make(void)
 {
 	static const char rules[] =
-		"service component { listen tcp { 5347 }; mode proxy; tls none; upstream "
-		"127.0.0.1:1; }\n"
+		"service component { listen tcp { 5347 }; mode inspect; tls none; }\n"
 		"chain c { hook component; policy accept;\n"
 		"rule no { message body contains \"forbidden\" reject policy-violation } }\n";
 	struct source_set sources;
