@@ -107,8 +107,10 @@ static bool take_syn(
 	if (!h->in.started) {
 		reassembly_start(&h->in, p->seq + 1);
 		h->syn = true;
-		if ((p->flags & TCP_ACK) && !other->in.started)
+		if ((p->flags & TCP_ACK) && !other->in.started) {
 			reassembly_start(&other->in, p->ack);
+			other->syn = true;
+		}
 		return true;
 	}
 	if (h->syn && h->in.next == 0 && h->in.next_seq == p->seq + 1)
@@ -118,34 +120,36 @@ static bool take_syn(
 	return false;
 }
 
-/* A connection begun anew between the same ports: once both have said so, or after the old one.
- * Where packets wait for us, a SYN alone says nothing but after the end of both: it may die on its
- * way, and then the old one goes on. */
+/* A connection begun anew between the same ports: once both have said so, or, where nobody waits
+ * for us, after the old one. Live, a SYN alone says nothing: it may die on its way, or be passed
+ * over, and then the old one goes on. */
 static bool is_reborn(struct flow_table *t, struct flow *f, const struct packet *p)
 {
-	struct flow_half *client = &f->half[FLOW_CLIENT];
 	enum flow_side side = side_of(f, p);
-	bool over = f->closed;
+	bool live = t->limits->live;
 
 	if (!(p->flags & TCP_SYN))
 		return false;
 	if (!(p->flags & TCP_ACK)) {
-		if (!t->limits->live)
-			over = over || f->half[0].ended || f->half[1].ended ||
-			       t->now_ns - f->last_ns >= t->limits->closed_ns;
-		if (over)
+		if (!live && (f->closed || f->half[0].ended || f->half[1].ended ||
+				     t->now_ns - f->last_ns >= t->limits->closed_ns))
 			return !f->half[side].in.started || f->closed ||
 			       reassembly_position(&f->half[side].in, p->seq + 1) != 0;
-		f->syn_again = side == FLOW_CLIENT;
+		f->syn_again = live || side == FLOW_CLIENT;
+		f->syn_side = side;
 		f->syn_seq = p->seq;
 		return false;
 	}
-	if (over)
+	if (f->closed && !live)
 		return true;
-	if (side != FLOW_SERVER || !f->syn_again || reassembly_position(&client->in, p->ack) == 0)
+	if (!f->syn_again || side == f->syn_side)
 		return false;
-	/* Which of several it answers, only the server knows. */
-	return p->ack == f->syn_seq + 1 || !f->half[FLOW_SERVER].in.started;
+	if (f->closed)
+		return p->ack == f->syn_seq + 1;
+	if (reassembly_position(&f->half[!side].in, p->ack) == 0)
+		return false;
+	/* Which of several it answers, only its sender knows. */
+	return p->ack == f->syn_seq + 1 || !f->half[side].in.started;
 }
 
 static void take_fin(struct flow_half *h, const struct packet *p)
@@ -238,8 +242,17 @@ static int flow_take(
 	}
 	if (p->flags & TCP_SYN)
 		data = take_syn(t, f, side, p);
-	if ((p->flags & TCP_ACK) && is_believed_ack(t, other, p->ack))
+	if ((p->flags & TCP_ACK) && is_believed_ack(t, other, p->ack)) {
 		reassembly_ack(&other->in, p->ack);
+		other->agreed = other->agreed ||
+				(other->in.started && reassembly_position(&other->in, p->ack) >= 0);
+	}
+	/* Live, the SYN may have been a decoy: who waits for an answer says nothing before it. */
+	if (t->limits->live && h->syn && !h->agreed && (p->len > 0 || (p->flags & TCP_FIN))) {
+		counts_add(t->counts, COUNT_TCP_OUTSIDE, 1);
+		out->fate = FLOW_REFUSED;
+		return 0;
+	}
 	if (data && (p->len > 0 || p->missing > 0 || (p->flags & TCP_FIN)) && !(h->fin && h->ended))
 		r = take_bytes(t, h, p, out);
 	if (h->in.started)

@@ -46,6 +46,7 @@ enum flow_stage {
 struct flow_half {
 	struct reassembly in;
 	bool seen, syn; /* syn: from its beginning */
+	bool agreed;    /* its receiver acknowledged it, counting as we do */
 	bool fin, ended;
 	bool is_signed, stamped, full;
 	uint32_t stamp;
@@ -68,6 +69,7 @@ struct flow {
 	struct flow *newer, *older;
 	enum flow_stage stage;
 	bool last_call, syn_again;
+	enum flow_side syn_side;
 	uint32_t syn_seq;
 };
 

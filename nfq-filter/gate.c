@@ -134,10 +134,11 @@ static bool is_released(const struct conn *c, enum flow_side side, const struct 
 }
 
 /* Where its SYN is the one that was answered, nobody sends what lies before it. Where it was a
- * decoy, the true stream lies there, and nobody has read it. */
+ * decoy, the true stream lies there, and nobody has read it. Of what was joined later, it has been
+ * sent before only if its receiver said so. */
 static bool is_before_the_beginning(const struct flow_half *half, const struct held *h)
 {
-	return half->syn && h->start < 0;
+	return h->start < 0 && (half->syn || !half->agreed);
 }
 
 /* A packet with bytes or a FIN. It waits like any other, if only for a moment. */
@@ -148,8 +149,14 @@ static void take_data(struct conn *c, const struct flow_taken *t, struct held *h
 	enum flow_side side = t->side;
 
 	if (t->bytes == REASSEMBLY_FULL || t->bytes == REASSEMBLY_OUTSIDE ||
-		is_before_the_beginning(half, h)) {
+		(half->syn && is_before_the_beginning(half, h))) {
 		order(g, h, GATE_DROP);
+		return;
+	}
+	if (is_before_the_beginning(half, h)) {
+		conn_refuse(c, side, STREAM_ERROR_RESET, "flow.midstream");
+		order(g, h, GATE_KILL);
+		conn_end(c);
 		return;
 	}
 	if ((t->bytes == REASSEMBLY_OLD && is_released(c, side, h)) ||
@@ -271,7 +278,10 @@ static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 		take_flow(g, p, &t, h);
 		return;
 	case FLOW_OVER:
-		if (t.flow->passed)
+		/* Perhaps another one; that shows in the answer. */
+		if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+			order(g, h, GATE_ACCEPT);
+		else if (t.flow->passed)
 			order(g, h, GATE_PASS);
 		else if (p->flags & TCP_RST)
 			order(g, h, GATE_ACCEPT);

@@ -251,9 +251,11 @@ static bool half_is_late(const struct conn *c, enum flow_side side, uint64_t sin
 
 void conn_tick(struct conn *c, uint64_t now_ns)
 {
+	/* Is there a hole for its receiver, too? */
 	for (unsigned s = 0; s < FLOW_SIDES && now_ns > REORDER_NS; s++)
-		hold_release_late(&c->gate->hold, &c->held[s], &c->flow->half[s].in,
-			c->flow->half[s].in.given, now_ns - REORDER_NS);
+		if (c->flow->half[s].agreed)
+			hold_release_late(&c->gate->hold, &c->held[s], &c->flow->half[s].in,
+				c->flow->half[s].in.given, now_ns - REORDER_NS);
 	for (unsigned s = 0; s < FLOW_SIDES && !c->doomed; s++) {
 		uint64_t since = hold_since(&c->held[s], c->flow->half[s].in.given);
 

@@ -864,6 +864,57 @@ static void test_syn_decoys(void **state)
 		syn_decoys((uint32_t)away[i]);
 }
 
+/* A SYN that the server passes over, and then what stands where its stream really is: behind a hole
+ * that only we see. */
+static void say_behind_decoy(struct lab *l, uint32_t syn, const char *text)
+{
+	uint32_t at = l->ends[FLOW_CLIENT].first + l->seq[FLOW_CLIENT];
+
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = syn });
+	raw(l, FLOW_SERVER,
+		(struct recipe){
+			.flags = TCP_ACK, .seq = S0 + 1 + l->seq[FLOW_SERVER], .ack = at });
+	say(l, FLOW_CLIENT, text);
+	for (unsigned n = 0; n < 10; n++)
+		gate_tick(l->gate, l->now_ns += 50000000);
+	assert_false(has(l, FLOW_CLIENT, "casino"));
+}
+
+static void test_decoy_anew(void **state)
+{
+	struct lab *l = component();
+
+	(void)state;
+	l->now_ns += 61000000000u;
+	say_behind_decoy(l, C0 + l->seq[FLOW_CLIENT] - 100, BAD);
+	assert_int_equal(l->acts[GATE_BLANKED], 1);
+	lab_end(l);
+	/* One that stood before we did. */
+	l = lab_begin(PORT);
+	say_behind_decoy(l, C0 - 100, BAD GOOD);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, 0);
+	lab_end(l);
+}
+
+/* The same from the server: two answers to a SYN, and the client takes the second. */
+static void test_decoy_answer(void **state)
+{
+	struct lab *l = lab_begin(PORT);
+
+	(void)state;
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_SYN, .seq = C0 });
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0 - 100, .ack = C0 + 1 });
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK, .seq = S0, .ack = C0 + 1 });
+	raw(l, FLOW_CLIENT, (struct recipe){ .flags = TCP_ACK, .seq = C0 + 1, .ack = S0 + 1 });
+	say(l, FLOW_SERVER, HEAD(NS_COMPONENT, "from='irc.example' id='1'") "<handshake/>" BAD);
+	for (unsigned n = 0; n < 10; n++)
+		gate_tick(l->gate, l->now_ns += 50000000);
+	assert_false(has(l, FLOW_SERVER, "casino"));
+	lab_end(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -891,6 +942,8 @@ int main(void)
 		cmocka_unit_test(test_reborn),
 		cmocka_unit_test(test_reborn_behind),
 		cmocka_unit_test(test_syn_decoys),
+		cmocka_unit_test(test_decoy_anew),
+		cmocka_unit_test(test_decoy_answer),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);

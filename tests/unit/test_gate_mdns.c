@@ -140,7 +140,7 @@ static enum gate_fate segment(struct lab *l, unsigned src, unsigned dst, uint16_
 			    .sport = sport,
 			    .dport = dport,
 			    .seq = seq,
-			    .ack = 1,
+			    .ack = flags == (TCP_SYN | TCP_ACK) ? 101 : 1,
 			    .flags = flags,
 			    .data = text,
 			    .len = strlen(text) });
@@ -208,6 +208,14 @@ static void test_first_bytes(void **state)
 		"<message><body>casino</body></message>");
 	assert_int_equal(l.act, GATE_BLANKED);
 	assert_string_equal(l.why, "");
+	/* A beginning that is none: something stands before it. */
+	assert_int_equal(
+		segment(&l, LAPTOP, DESK, 50002, 44444, 201, TCP_ACK, HEADER), GATE_ACCEPT);
+	assert_int_equal(segment(&l, LAPTOP, DESK, 50002, 44444, 101, TCP_ACK,
+				 HEADER "<message><body>casino</body></message>"),
+		GATE_KILL);
+	assert_string_equal(l.why, "flow.midstream");
+	l.why[0] = '\0';
 	/* What is none: nobody's business of ours, unless it comes from its middle. */
 	assert_int_equal(segment(&l, LAPTOP, DESK, 50001, 44444, 101, TCP_ACK, "junk"), GATE_KILL);
 	assert_string_equal(l.why, "flow.midstream");
