@@ -304,6 +304,7 @@ int flow_push(struct flow_table *t, const struct packet *p, struct flow_taken *o
 	}
 	flow_heard(t, f, side_of(f, p) == FLOW_CLIENT && !(p->flags & (TCP_SYN | TCP_RST)));
 	out->flow = f;
+	out->side = side_of(f, p);
 	out->fate = f->closed ? FLOW_OVER : FLOW_TAKEN;
 	return f->closed ? 0 : flow_take(t, f, p, out);
 }

@@ -63,6 +63,8 @@ struct flow {
 	uint64_t first_ns, last_ns;
 	bool midstream, reset, closed;
 	bool killed, passed; /* set by the gate */
+	bool reset_due;      /* killed, and the server does not know: the next it waits for is */
+	uint32_t reset_seq;
 	struct flow_half half[FLOW_SIDES];
 	void *user; /* the hook's */
 	/* the table's */

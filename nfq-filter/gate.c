@@ -249,6 +249,24 @@ static void take_mdns(struct gate *g, const struct packet *p, const struct held 
 	order(g, h, r > 0 ? GATE_ACCEPT : GATE_DROP);
 }
 
+/* What its client says next tells the server that it is over; who said it hears so with what it
+ * says then. */
+static void tell_server(struct gate *g, struct packet *p, struct held *h, struct flow *f)
+{
+	f->reset_due = false;
+	if (h->bytes != g->scratch) {
+		memcpy(g->scratch, h->bytes, h->len);
+		if (packet_parse_unsummed(g->scratch, h->len, p) != PACKET_TCP) {
+			order(g, h, GATE_KILL);
+			return;
+		}
+		h->bytes = g->scratch;
+		h->changed = true;
+	}
+	h->len = scrub_reset(g->scratch, p, f->reset_seq);
+	order(g, h, GATE_ACCEPT);
+}
+
 static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 {
 	struct flow_taken t;
@@ -285,6 +303,8 @@ static void take_tcp(struct gate *g, struct packet *p, struct held *h)
 			order(g, h, GATE_PASS);
 		else if (p->flags & TCP_RST)
 			order(g, h, GATE_ACCEPT);
+		else if (t.flow->reset_due && t.side == FLOW_CLIENT && !(p->flags & TCP_SYN))
+			tell_server(g, p, h, t.flow);
 		else
 			/* Nobody compares it with what was said before. */
 			order(g, h, t.flow->killed || p->len > 0 ? GATE_KILL : GATE_ACCEPT);

@@ -88,9 +88,17 @@ void conn_end(struct conn *c)
 	struct gate *g = c->gate;
 	struct flow *f = c->flow;
 
-	for (unsigned s = 0; s < FLOW_SIDES; s++)
-		hold_kill(&g->hold, &c->held[s], &f->half[s].in, f->half[s].released,
-			s == c->doomed_side);
+	for (unsigned s = 0; s < FLOW_SIDES; s++) {
+		const struct flow_half *h = &f->half[s];
+		bool told =
+			hold_kill(&g->hold, &c->held[s], &h->in, h->released, s == c->doomed_side);
+
+		/* No packet was there to tell the server with. */
+		if (s != FLOW_CLIENT || told || !h->in.started)
+			continue;
+		f->reset_due = true;
+		f->reset_seq = h->in.next_seq - (uint32_t)(h->in.next - h->released);
+	}
 	counts_add(g->counts, COUNT_FLOW_KILLED, 1);
 	f->killed = true;
 	flow_end(g->flows, f);

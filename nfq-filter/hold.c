@@ -228,22 +228,24 @@ static bool become_reset(struct hold *all, const struct held *h, uint32_t seq)
 	return true;
 }
 
-void hold_kill(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
+bool hold_kill(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
 	uint64_t released, bool reset)
 {
 	uint32_t seq = bytes->next_seq - (uint32_t)(bytes->next - released);
+	bool told = false;
 	struct held *h;
 
 	while ((h = half->first)) {
 		half->first = h->next;
 		/* Who is gone has its order. */
-		if (!h->gone && reset && bytes->started && become_reset(all, h, seq))
-			reset = false;
+		if (!h->gone && reset && !told && bytes->started && become_reset(all, h, seq))
+			told = true;
 		else if (!h->gone)
 			order_send(all, h->id, GATE_KILL, NULL, 0);
 		held_free(all, half, h);
 	}
 	half->last = NULL;
+	return told;
 }
 
 void hold_drop(struct hold *all, struct hold_half *half)

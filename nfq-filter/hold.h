@@ -62,7 +62,7 @@ uint64_t hold_release(struct hold *all, struct hold_half *half, const struct rea
 	uint64_t until, uint64_t from, bool pass);
 /* The connection is ended: the first becomes a reset to its receiver, whose next byte is at the
  * position released (reset false: none does); the rest goes back to be answered. */
-void hold_kill(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
+bool hold_kill(struct hold *all, struct hold_half *half, const struct reassembly *bytes,
 	uint64_t released, bool reset);
 /* All are dropped. */
 void hold_drop(struct hold *all, struct hold_half *half);

@@ -613,6 +613,29 @@ static void test_headers(void **state)
 	lab_end(l);
 }
 
+/* A ban, a kill: no packet was there to tell the server with, so the client's next one does. */
+static void test_killed_from_outside(void **state)
+{
+	static const struct peer_address any;
+	struct lab *l = component();
+	unsigned kills;
+
+	(void)state;
+	say(l, FLOW_CLIENT, GOOD);
+	l->kills = 0;
+	assert_int_equal(gate_kill(l->gate, &any, 0, NULL), 1);
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 0);
+	say(l, FLOW_SERVER, GOOD);
+	assert_true(l->kills > 0);
+	say(l, FLOW_CLIENT, GOOD);
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	kills = l->kills;
+	say(l, FLOW_CLIENT, GOOD);
+	assert_int_equal(l->ends[FLOW_CLIENT].resets, 1);
+	assert_true(l->kills > kills);
+	lab_end(l);
+}
+
 static void test_midstream(void **state)
 {
 	struct lab *l = lab_begin(PORT);
@@ -933,6 +956,7 @@ int main(void)
 		cmocka_unit_test(test_slow_answer),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_killed_from_outside),
 		cmocka_unit_test(test_midstream),
 		cmocka_unit_test(test_bad_xml),
 		cmocka_unit_test(test_tls),
