@@ -205,6 +205,11 @@ static void take_flow(
 		order(g, h, GATE_DROP);
 		return;
 	}
+	for (unsigned s = 0; s < FLOW_SIDES; s++)
+		if (c->acked[s] != f->half[s].in.acked) {
+			c->acked[s] = f->half[s].in.acked;
+			c->fresh_ns[s] = h->since_ns;
+		}
 	h->start = t->position;
 	h->end = t->position + (int64_t)p->len;
 	h->fin = p->flags & TCP_FIN;

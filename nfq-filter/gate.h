@@ -59,7 +59,8 @@ struct gate_spec {
 	struct judge *judge;   /* borrowed */
 	struct counts *counts; /* borrowed */
 	struct mdns *mdns;     /* one for all gates, borrowed; NULL: nothing is learned */
-	struct resumed *resumed; /* borrowed, one for all threads; NULL: resumed streams have no JID */
+	struct resumed
+		*resumed; /* borrowed, one for all threads; NULL: resumed streams have no JID */
 	struct bosh_table
 		*bosh; /* borrowed, one for all threads; NULL: BOSH sessions are strangers */
 	struct gate_hooks hooks;

@@ -13,7 +13,7 @@ enum { REORDER_NS = 100000000 };
 
 /* A sender that says nothing new for so long waits for an acknowledgement, more often than not, and
  * one whose answer is waited for may take its time. */
-enum { QUIET_NS = 30000000 };
+enum { QUIET_NS = 40000000 };
 static const uint64_t answer_ns = 5000000000u;
 
 /* ---- connections ---- */
@@ -254,7 +254,11 @@ static bool half_is_late(const struct conn *c, enum flow_side side, uint64_t sin
 	/* It is not this sender who is slow, and what would be released must not be. */
 	if (!inspection_is_unfinished(c->inspection, side))
 		return now_ns - since >= (patience > answer_ns ? patience : answer_ns);
-	return now_ns - since >= patience || now_ns - c->fresh_ns[side] >= QUIET_NS;
+	if (now_ns - since >= patience)
+		return true;
+	/* What went before may be acknowledged late, and its sender wait for that. */
+	return c->flow->half[side].in.acked >= c->flow->half[side].released &&
+	       now_ns - c->fresh_ns[side] >= QUIET_NS;
 }
 
 void conn_tick(struct conn *c, uint64_t now_ns)

@@ -16,9 +16,10 @@ struct conn {
 	struct flow *flow;
 	struct inspection *inspection;
 	struct hold_half held[FLOW_SIDES];
-	uint64_t fresh_ns[FLOW_SIDES]; /* since when its sender said nothing new */
-	bool open;   /* cannot be judged and may pass */
-	bool doomed; /* to be ended when the packet at hand is through */
+	uint64_t fresh_ns[FLOW_SIDES]; /* since when its sender said and heard nothing new */
+	uint64_t acked[FLOW_SIDES];    /* what it heard */
+	bool open;                     /* cannot be judged and may pass */
+	bool doomed;                   /* to be ended when the packet at hand is through */
 	enum flow_side doomed_side;
 };
 

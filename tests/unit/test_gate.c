@@ -476,7 +476,7 @@ static void test_released(void **state)
 	(void)state;
 	segment(l, FLOW_CLIENT, at, BAD, 60);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
-	gate_tick(l->gate, l->now_ns += 20000000);
+	gate_tick(l->gate, l->now_ns += 30000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
 	gate_tick(l->gate, l->now_ns += 10000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 60);
@@ -521,8 +521,25 @@ static void test_quiet(void **state)
 	lab_end(l);
 	l = component();
 	segment(l, FLOW_CLIENT, at, GOOD, 30);
-	gate_tick(l->gate, l->now_ns += 20000000);
+	gate_tick(l->gate, l->now_ns += 30000000);
 	segment(l, FLOW_CLIENT, at, GOOD, 30);
+	gate_tick(l->gate, l->now_ns += 10000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 30);
+	lab_end(l);
+	/* Its receiver acknowledges late what went before: it may wait for that. */
+	l = component();
+	l->acks = false;
+	say(l, FLOW_CLIENT, GOOD);
+	at = l->seq[FLOW_CLIENT];
+	segment(l, FLOW_CLIENT, at, BAD, 30);
+	gate_tick(l->gate, l->now_ns += 50000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_ACK,
+			.seq = S0 + 1 + l->seq[FLOW_SERVER],
+			.ack = acked(l, FLOW_SERVER) });
+	gate_tick(l->gate, l->now_ns += 30000000);
+	assert_int_equal(l->ends[FLOW_CLIENT].next, at);
 	gate_tick(l->gate, l->now_ns += 10000000);
 	assert_int_equal(l->ends[FLOW_CLIENT].next, at + 30);
 	lab_end(l);

@@ -51,6 +51,8 @@ class Sink:
                     peer.sendall(b"<presence/>")
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 
