@@ -155,6 +155,26 @@ def random_cases(count, seed):
     return made
 
 
+HONEST = ("", "", "", "", "frag=24", "frag=48,reverse", "ipoption=01010100")
+
+
+def honest_cases(count, seed):
+    """What networks do to honest segments: cut, late, in another order, more than once, in fragments. It passes unharmed."""
+    dice, made = random.Random(seed), []
+    for number in range(count):
+        steps = []
+        for _ in range(dice.randint(0, 4)):
+            a, b = sorted(dice.sample(PLACES, 2), key=PLACES.index)
+            steps.append(f"seg {a}:{b} {dice.choice(HONEST)}")
+            if dice.random() < 0.3:
+                steps.append(f"wait {dice.choice(('0.01', '0.05', '0.15', '0.4'))}")
+        order = dice.choice(("", "reverse", "shuffle", "odd"))
+        steps.append(f"split {dice.choice((1, 7, 30, 1000))} {order} times={dice.choice((1, 1, 2))} {dice.choice(HONEST)}")
+        made.append(Case(f"honest-{seed}-{number}", 0, {door: ("PASS",) for door in DOORS}, "random", tcp=steps, primary="good",
+                         version=dice.choice((4, 4, 6)), isn=dice.choice((-1, 0xfffffff0 - dice.randrange(2000)))))
+    return made
+
+
 def catalogue():
     """{line: (what it is about, where it is tried if not here)}."""
     made = {}

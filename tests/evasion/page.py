@@ -10,6 +10,9 @@ stream lived, or ended at both ends where ending it is the answer. Made by a run
 
     tests/evasion/drive.py --write docs/EVASION.md          (root; namespaces of its own; about a minute a door)
 
+Each run of the tests adds 300 connections made up at random: 200 with segments wrong in any way, where the text must not arrive, and 100 that are
+only cut, late, doubled, in fragments or in another order, and must pass unharmed.
+
 """
 
 
