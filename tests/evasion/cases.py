@@ -127,7 +127,7 @@ def _step(dice):
     if kind < 0.15:
         return "bare " + dice.choice(BARE)
     if kind < 0.25:
-        return f"wait {dice.choice(('0.01', '0.05', '0.3'))}"
+        return f"wait {dice.choice(('0.01', '0.05', '0.3', '1.3'))}"
     if kind < 0.3:
         return "acked"
     how = dice.choice(WRONG)
@@ -167,7 +167,7 @@ def honest_cases(count, seed):
             a, b = sorted(dice.sample(PLACES, 2), key=PLACES.index)
             steps.append(f"seg {a}:{b} {dice.choice(HONEST)}")
             if dice.random() < 0.3:
-                steps.append(f"wait {dice.choice(('0.01', '0.05', '0.15', '0.4'))}")
+                steps.append(f"wait {dice.choice(('0.01', '0.05', '0.15', '1.3'))}")
         order = dice.choice(("", "reverse", "shuffle", "odd"))
         steps.append(f"split {dice.choice((1, 7, 30, 1000))} {order} times={dice.choice((1, 1, 2))} {dice.choice(HONEST)}")
         made.append(Case(f"honest-{seed}-{number}", 0, {door: ("PASS",) for door in DOORS}, "random", tcp=steps, primary="good",

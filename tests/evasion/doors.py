@@ -22,7 +22,7 @@ PORTS = {"c2s": 5222, "web": 5280, "component": 5347, "s2s": 5269, "secure": 532
 # Addresses of a case: those the client's kernel answers for, and those only we do.
 KERNEL, OURS = {4: "198.18.{}.{}", 6: "2001:db8:18::{:x}{:02x}"}, {4: "198.19.{}.{}", 6: "2001:db8:19::{:x}{:02x}"}
 COMMON = """
-timeouts { handshake 4s; login 6s; stanza 30s; connect 3s; close 1s; }
+timeouts { handshake 8s; login 7s; stanza 30s; connect 3s; close 1s; }
 daemon { threads 1; }
 """
 CONFIGURATIONS = {
@@ -36,7 +36,9 @@ service secure {
     upstream original plain; source client; sessions-per-address 0;
 }
 """,
+    # A busy machine must not let a beginning go that its sender has finished: four times the usual patience.
     "inspect": """
+inspect { hold-time 1s; }
 service c2s { listen tcp { 5222 }; mode inspect; tls optional; }
 service web { listen tcp { 5280 }; role c2s; mode inspect; tls none; }
 service s2s { listen tcp { 5269 }; mode inspect; tls optional; }

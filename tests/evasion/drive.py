@@ -48,6 +48,8 @@ class Result:
     told: bool = True        # the client heard what it must
     logged: bool = False
     failure: str = ""
+    place: str = ""          # the address it came from
+    first: str = ""          # what came of it at the first try
     host: object = None      # the other end, where it is ours
     seconds: float = 0
 
@@ -66,19 +68,20 @@ class Result:
         return "STUCK"
 
     @property
+    def is_wanted(self):
+        wanted, said = self.case.expect.get(self.door, ()), self.verdict
+        return self.told and (said in wanted or (said in ("BLOCK", "PASS") and "NORM" in wanted))
+
+    @property
     def right(self):
-        wanted = self.case.expect[self.door] if self.door in self.case.expect else ()
-        said = self.verdict
-        if not self.told:
-            return False
-        if said == "BLOCK" and "BLOCK" in wanted:
-            return self.logged or not self.case.event or self.door == "none"
-        return said in wanted or (said in ("BLOCK", "PASS") and "NORM" in wanted)
+        must = self.verdict == "BLOCK" and "BLOCK" in self.case.expect.get(self.door, ()) and self.case.event
+        return self.is_wanted and (self.logged or not must)
 
     def line(self):
         wanted = " or ".join(self.case.expect.get(self.door, ()))
         parts = [f"{self.case.id}: {self.verdict}, not {wanted}" if self.verdict not in wanted else f"{self.case.id}: {self.verdict}"]
         parts += [f"client {self.ended or 'open'}", f"server {self.server or 'never'}"]
+        parts += [f"at first {self.first}"] if self.first else []
         parts += [] if self.logged else ["not logged"]
         parts += [] if self.told else ["client not told"]
         return ", ".join(parts + ([self.failure] if self.failure else []))
@@ -97,7 +100,15 @@ class Run:
         last = [self._one(n, case) for n, case in numbered if case.restart]
         if last:
             results += await asyncio.gather(self._restart(len(last)), *last)
-        return [r for r in results if r]
+        return [await self._again(r, len(wanted) + n) for n, r in enumerate((r for r in results if r), 1)]
+
+    async def _again(self, result, number):
+        """What came out wrong on a busy machine is tried once more, alone. What was let through is not."""
+        if result.through or result.case.restart or result.is_wanted or self.ground.door == "none":
+            return result
+        again = await self._one(number, result.case)
+        again.first = result.verdict
+        return again
 
     async def _restart(self, many):
         end = time.monotonic() + 10
@@ -109,7 +120,8 @@ class Run:
     async def _one(self, number, case):
         async with self.gate:
             result, start = Result(case, self.ground.door), time.monotonic()
-            place, server = address(case, number), SERVER[case.version]
+            result.place = place = address(case, number)
+            server = SERVER[case.version]
             behave = self.ground.recorder.behave.setdefault(place, {})
             behave.update({k: getattr(case, k) for k in ("features", "starttls", "deaf") if getattr(case, k)})
             end = None
@@ -275,8 +287,8 @@ class Run:
         data = cases.expand(text)
         for at in range(1, len(data)):
             await end.send(data[:at])
-            await asyncio.sleep(0.001)
             await end.send(data[at:])
+            await asyncio.sleep(0.001)
 
     async def _probe(self, case, number, end, result):
         """Does the stream live? An honest stanza more, and its echo; or the end, seen by both."""
@@ -299,7 +311,7 @@ class Run:
         visits = self.ground.recorder.of(place)
         stanzas = [s for visit in visits for s in understood(bytes(visit.data), case.service == "web")]
         result.through = any(is_forbidden(s) for s in stanzas)
-        if case.service == "web":  # two readers of HTTP may differ: not even its bytes
+        if case.service == "web" and case.expect.get(self.ground.door) == ("KILL",):  # two readers of HTTP may differ: not even its bytes
             result.through |= any(cases.WORD.encode() in visit.data for visit in visits)
         arrived = case.arrives or f"come to the {cases.GARDEN} now"
         result.good = any(s.id in ("good", "case") and (s.id == "good" and not case.arrives or s.body() == arrived) for s in stanzas)
@@ -330,11 +342,10 @@ async def run_door(ground, wanted):
     return results
 
 
-def attach_events(ground, results, wanted):
-    numbers = {case.id: number for number, case in enumerate(wanted, 1)}
+def attach_events(ground, results):
     events = ground.events()
     for result in results:
-        result.logged = address(result.case, numbers[result.case.id]) in events
+        result.logged = result.place in events
 
 
 def run(door, only="", more=()):
@@ -343,7 +354,7 @@ def run(door, only="", more=()):
     ground = Ground(door)
     try:
         results = asyncio.run(run_door(ground, wanted))
-        attach_events(ground, results, wanted)
+        attach_events(ground, results)
     finally:
         ground.close()
     order = {case.id: n for n, case in enumerate(wanted)}
@@ -380,7 +391,7 @@ def main():
         start = time.monotonic()
         results = list(run(door, arguments.only, made_up(arguments.random, arguments.seed)).values())
         for result in results:
-            if arguments.all or (door != "none" and not result.right):
+            if arguments.all or result.first or (door != "none" and not result.right):
                 print(f"{door}: {result.line()}, {result.seconds:.1f} s")
         bad = sum(not r.right for r in results) if door != "none" else 0
         wrong += bad

@@ -6,7 +6,7 @@ import ssl
 import struct
 import warnings
 
-HANDSHAKE_SECONDS = 5
+HANDSHAKE_SECONDS = 15
 
 
 def rerecord(data, size):
