@@ -33,7 +33,8 @@ def text(told, lines=()):
         if elsewhere and not any(cells):
             what += f" (`{elsewhere.split('::')[0]}`)" if "::" in elsewhere else f" ({elsewhere})"
         out.append(f"| {number} | {what.replace('<', '&lt;')} | " + " | ".join(cells) + " |\n")
-    sums = [f"{sum(r['right'] for r in told[door].values())} of {len(told[door])}" for door in doors]
+    counted = {door: [told[door][c.id] for c in every if c.id in told[door]] for door in doors}
+    sums = [f"{sum(row['right'] for row in counted[door])} of {len(counted[door])}" for door in doors]
     out.append("| | **right** | " + " | ".join(sums) + " |\n")
     if lines:
         out.append("\nOf the 26 disguised or re-segmented attempts and 3 honest messages that Suricata 4.1 inline was measured on (14 of 26 stopped, 2 of 3\n"
