@@ -10,10 +10,13 @@
 enum {
 	OPTION_END = 0,
 	OPTION_NOP = 1,
+	OPTION_SEGMENT = 2,
 	OPTION_MULTIPATH = 30,
 	OPTION_FAST_OPEN = 34,
 	OPTION_EXPERIMENT = 254, /* Fast Open before it had a number */
 	HEADER_MIN = 20,
+	/* A message of the queue holds 65,531 bytes; a segment of loopback would be longer. */
+	SEGMENT_MAX = 65000,
 	HOPS = 64,
 };
 
@@ -35,6 +38,11 @@ static bool is_unwanted(unsigned char option)
 	       option == OPTION_EXPERIMENT;
 }
 
+static bool is_too_large(const unsigned char *p, size_t n)
+{
+	return p[0] == OPTION_SEGMENT && n == 4 && (p[2] << 8 | p[3]) > SEGMENT_MAX;
+}
+
 /* Blanks the unwanted options in [p, p+len), or only says whether there are some. */
 static bool options_blank(unsigned char *p, size_t len, bool write)
 {
@@ -49,6 +57,11 @@ static bool options_blank(unsigned char *p, size_t len, bool write)
 			found = true;
 			if (write)
 				memset(p, OPTION_NOP, n);
+		}
+		if (is_too_large(p, n)) {
+			found = true;
+			if (write)
+				put16(p + 2, SEGMENT_MAX);
 		}
 		p += n;
 		len -= n;

@@ -50,7 +50,9 @@ struct lab {
 	uint64_t now_ns;
 	unsigned acts[8], kills, passes;
 	char why[64];
-	bool acks; /* each end acknowledges what it has */
+	bool acks;             /* each end acknowledges what it has */
+	unsigned char syn[80]; /* the last short packet that was changed */
+	size_t syn_len;
 };
 
 static void deliver(struct lab *l, enum flow_side side, const void *bytes, size_t len)
@@ -91,6 +93,10 @@ static void on_order(void *arg, const struct gate_order *o)
 	l->passes += o->fate == GATE_PASS;
 	if (o->fate != GATE_ACCEPT && o->fate != GATE_PASS)
 		return;
+	if (o->bytes && o->len <= sizeof(l->syn)) {
+		memcpy(l->syn, o->bytes, o->len);
+		l->syn_len = o->len;
+	}
 	if (o->bytes)
 		deliver(l, l->from[o->id], o->bytes, o->len);
 	else
@@ -587,6 +593,34 @@ static void test_long(void **state)
 	lab_end(l);
 }
 
+/* What is longer than the queue's messages would never come whole. */
+static void test_large_segments(void **state)
+{
+	static const unsigned char loopback[] = { 1, 1, 2, 4, 0xff, 0xd7, 1, 1 };
+	static const unsigned char wire[] = { 2, 4, 5, 0xb4 };
+	struct lab *l = lab_begin(PORT);
+	struct packet p = { 0 };
+
+	(void)state;
+	raw(l, FLOW_CLIENT,
+		(struct recipe){ .flags = TCP_SYN,
+			.seq = C0,
+			.options = loopback,
+			.options_len = sizeof(loopback) });
+	assert_int_equal(packet_parse_ip(l->syn, l->syn_len, l->syn_len, &p), PACKET_TCP);
+	assert_int_equal(p.checksum, CHECKSUM_GOOD);
+	assert_int_equal(p.tcp[24] << 8 | p.tcp[25], 65000);
+	l->syn_len = 0;
+	raw(l, FLOW_SERVER,
+		(struct recipe){ .flags = TCP_SYN | TCP_ACK,
+			.seq = S0,
+			.ack = C0 + 1,
+			.options = wire,
+			.options_len = sizeof(wire) });
+	assert_int_equal(l->syn_len, 0); /* as it was */
+	lab_end(l);
+}
+
 static void test_headers(void **state)
 {
 	struct lab *l = lab_begin(PORT);
@@ -973,6 +1007,7 @@ int main(void)
 		cmocka_unit_test(test_slow_answer),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_large_segments),
 		cmocka_unit_test(test_killed_from_outside),
 		cmocka_unit_test(test_midstream),
 		cmocka_unit_test(test_bad_xml),

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lab import wait_for
 from wall import Wall
 
 POLICY = """
@@ -25,10 +26,11 @@ ROUNDS = 3
 class Sink:
     """Reads stanzas, and answers each with a short one."""
 
-    def __init__(self, lab, port):
-        self.listener = lab.server.socket()
+    def __init__(self, namespace, host, port):
+        self.read = 0
+        self.listener = namespace.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((SERVER, port))
+        self.listener.bind((host, port))
         self.listener.listen(16)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -42,6 +44,7 @@ class Sink:
         with contextlib.suppress(OSError), peer:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := peer.recv(65536):
+                self.read += len(data)
                 tail = (tail + data)[-65536:]
                 if not greeted and b"</handshake>" in tail:
                     greeted = True
@@ -97,7 +100,7 @@ def delay(lab, port, size, pieces, nodelay, mss):
 def wall(lab):
     made = Wall(lab, "delay")
     made.write(**{"xmppwall.conf": POLICY, "words.txt": "casino\n"})
-    sinks = [Sink(lab, port) for port in PORTS.values()]
+    sinks = [Sink(lab.server, SERVER, port) for port in PORTS.values()]
     try:
         yield made.start()
     finally:
@@ -127,3 +130,21 @@ def test_delay(lab, wall, pattern):
         with open(where, "a", encoding="utf-8") as out:
             print(line, file=out)
     assert through[0] - plain[0] < 150 and through[1] - plain[1] < 150, line
+
+
+def test_loopback(lab, wall):
+    """Segments there are as long as a packet can be, if nobody says otherwise."""
+    sink = Sink(lab.firewall, "127.0.0.1", 5347)
+    try:
+        with contextlib.closing(lab.firewall.socket()) as s:
+            s.settimeout(10)
+            s.connect(("127.0.0.1", 5347))
+            s.sendall((HEADER.format("to='irc.example'") + "<handshake>aa</handshake>").encode())
+            hear(s, b"<handshake/>")
+            before = sink.read
+            text = (b"<message from='a@irc.example' to='b@verona.example'><body>" + b"x " * 4000 + b"garden</body></message>") * 20
+            for _ in range(20):
+                s.sendall(text)
+            wait_for(lambda: sink.read == before + 20 * len(text), 10, "all of it")
+    finally:
+        sink.close()
