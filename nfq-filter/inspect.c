@@ -425,9 +425,16 @@ static int becomes_http(struct inspection *i, enum flow_side side, struct span b
 
 static int take_first(struct inspection *i, enum flow_side side, struct span bytes)
 {
+	enum detect_kind kind = detect_first(bytes);
 	int r;
 
-	switch (detect_first(bytes)) {
+	/* Half a stream is none: what the other side says would go on unread. */
+	if (i->of->live && i->half[!side].stage == STAGE_XML && kind != DETECT_XML &&
+		kind != DETECT_MORE) {
+		inspection_refuse(i, side, STREAM_ERROR_BAD_FORMAT, "stream.other");
+		return 0;
+	}
+	switch (kind) {
 	case DETECT_MORE:
 		return 0;
 	case DETECT_XML:

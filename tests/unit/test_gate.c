@@ -593,6 +593,25 @@ static void test_long(void **state)
 	lab_end(l);
 }
 
+/* A stream to one side and something else to the other. */
+static void test_half_stream(void **state)
+{
+	static const char *const said[] = { "\x16\x03\x01\x02", "HTTP/1.1 200 OK\r\n",
+		"SSH-2.0-x" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		struct lab *l = lab_begin(5222);
+
+		shake(l);
+		say(l, FLOW_CLIENT, HEAD(NS_CLIENT, "to='x' version='1.0'"));
+		say(l, FLOW_SERVER, said[i]);
+		assert_string_equal(l->why, "stream.other");
+		assert_int_equal(l->ends[FLOW_SERVER].next, 0);
+		lab_end(l);
+	}
+}
+
 /* What is longer than the queue's messages would never come whole. */
 static void test_large_segments(void **state)
 {
@@ -1007,6 +1026,7 @@ int main(void)
 		cmocka_unit_test(test_slow_answer),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_half_stream),
 		cmocka_unit_test(test_large_segments),
 		cmocka_unit_test(test_killed_from_outside),
 		cmocka_unit_test(test_midstream),
