@@ -37,17 +37,18 @@ class Bosh:
 
     def request(self, connection, children="", pieces=0, **attributes):
         """One request and its answer; pieces: the body in segments so large."""
-        with self.lock:
+        headers = {"Content-Type": "text/xml; charset=utf-8", "Accept-Encoding": "gzip, deflate"}
+        with self.lock:  # a request leaves before the next number is given: servers count the order they arrive in
             self.rid += 1
             attributes["rid"] = str(self.rid)
-        if self.sid:
-            attributes["sid"] = self.sid
-        text = "".join(f" {k}='{v}'" for k, v in attributes.items())
-        body = f"<body xmlns='{BIND}'{text}>{children}</body>".encode()
-        headers = {"Content-Type": "text/xml; charset=utf-8", "Accept-Encoding": "gzip, deflate"}
-        if pieces:
-            headers["Content-Length"] = str(len(body))
-        connection.request("POST", "/http-bind", (body[at:at + pieces] for at in range(0, len(body), pieces)) if pieces else body, headers)
+            if self.sid:
+                attributes["sid"] = self.sid
+            text = "".join(f" {k}='{v}'" for k, v in attributes.items())
+            body = f"<body xmlns='{BIND}'{text}>{children}</body>".encode()
+            if pieces:
+                headers["Content-Length"] = str(len(body))
+            connection.request(
+                "POST", "/http-bind", (body[at:at + pieces] for at in range(0, len(body), pieces)) if pieces else body, headers)
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200 or answer.getheader("Content-Encoding"):
