@@ -15,7 +15,7 @@ from wall import BUILD, Wall
 sys.path.insert(0, str(ROOT / "tests/cli"))
 
 POLICY = """
-service component { listen tcp { 5347 }; mode inspect; tls none; }
+service component { listen tcp { 5276 }; mode inspect; tls none; }
 inspect { queues 2; }
 chain inbound {
     hook any; policy accept;

@@ -12,7 +12,7 @@ from lab import client_address, wait_for
 from wall import Wall
 
 POLICY = """
-service component { listen tcp { 5347 }; mode inspect; tls none; }
+service component { listen tcp { 5276 }; mode inspect; tls none; }
 service c2s       { listen tcp { 5222 }; mode inspect; tls optional; }
 inspect { queues 2; }
 set words { type keyword; file "words.txt"; }
@@ -38,7 +38,7 @@ def message(body):
 class Server:
     """Takes components by their header and handshake, and remembers what it reads."""
 
-    def __init__(self, lab, port=5347):
+    def __init__(self, lab, port=5276):
         self.listener = lab.server.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((SERVER, port))
@@ -74,7 +74,7 @@ class Server:
 
 class Component:
     def __init__(self, lab, source=None):
-        self.socket = lab.client.connect(SERVER, 5347, source=source)
+        self.socket = lab.client.connect(SERVER, 5276, source=source)
         self.socket.settimeout(5)
         self.say(HEADER.format("to='irc.example'") + "<handshake>aa</handshake>")
         self.got = self.hear("<handshake/>")
@@ -144,7 +144,7 @@ def test_forwarded_and_dropped(wall, server, component):
     assert "casino" not in component.hear(message("yes"))
     event = wall.event(rule="spam")
     assert event["xmpp"]["act"] == "blanked"
-    assert event["src_ip"] == client_address(11) and event["dest_port"] == 5347
+    assert event["src_ip"] == client_address(11) and event["dest_port"] == 5276
 
 
 def test_in_pieces(server, component):

@@ -13,13 +13,13 @@ from lab import wait_for
 from wall import Wall
 
 POLICY = """
-service component { listen tcp { 5347 }; mode inspect; tls none; }
+service component { listen tcp { 5276 }; mode inspect; tls none; }
 set words { type keyword; file "words.txt"; }
 chain inbound { hook any; policy accept; rule spam { message body contains @words drop } }
 """
 HEADER = "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' {}>"
 SERVER = "198.51.100.10"
-PORTS = {"inspected": 5347, "plain": 5999}
+PORTS = {"inspected": 5276, "plain": 5999}
 ROUNDS = 3
 
 
@@ -134,11 +134,11 @@ def test_delay(lab, wall, pattern):
 
 def test_loopback(lab, wall):
     """Segments there are as long as a packet can be, if nobody says otherwise."""
-    sink = Sink(lab.firewall, "127.0.0.1", 5347)
+    sink = Sink(lab.firewall, "127.0.0.1", 5276)
     try:
         with contextlib.closing(lab.firewall.socket()) as s:
             s.settimeout(10)
-            s.connect(("127.0.0.1", 5347))
+            s.connect(("127.0.0.1", 5276))
             s.sendall((HEADER.format("to='irc.example'") + "<handshake>aa</handshake>").encode())
             hear(s, b"<handshake/>")
             before = sink.read
