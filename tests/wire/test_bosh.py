@@ -2,6 +2,7 @@
 """BOSH in clear text with a real server: recorded here and now, replay and judge say the same of it; and judged in
 flight."""
 import json
+import re
 import subprocess
 
 import pytest
@@ -77,15 +78,28 @@ chain outbound { hook web direction out; policy accept; rule out { message text 
 """
 
 
+def is_server_race(wall, talk):
+    """ejabberd 23.01 ends a session whose two connections race for its two requests, without a wall, too; then nothing was held
+    or ended here."""
+    counters = wall.ctl("status")["counters"]
+    return (re.search("condition='(other-request|item-not-found)'|TimeoutError", talk.stderr)
+            and not any(counters.get(f"inspect.{name}", 0) for name in ("flow.killed", "hold.released", "tcp.conflict")))
+
+
 def test_bosh_in_flight(lab_bosh):
     """What the rules take out never arrives, everything else does, and no session is harmed."""
     lab, server = lab_bosh
     wall = Wall(lab, "inspect")
     wall.write(**{"xmppwall.conf": example("deploy/inspect-bosh.conf"), "rules.d/web.rules": LIVE})
     try:
-        wall.start()
-        talk = lab.client.run("/usr/bin/python3", boshtalk.__file__, server.domain, server.addresses[4], server.addresses[6], "tolerant",
-                              check=False, timeout=120)
+        for _ in range(5):
+            wall.start()
+            talk = lab.client.run("/usr/bin/python3", boshtalk.__file__, server.domain, server.addresses[4], server.addresses[6],
+                                  "tolerant", check=False, timeout=120)
+            if server.name != "ejabberd" or talk.returncode == 0 or not is_server_race(wall, talk):
+                break
+            wall.close()
+            (wall.folder / "log" / "events.json").unlink(missing_ok=True)
         assert talk.returncode == 0, talk.stderr
         *said, last = [json.loads(line) for line in talk.stdout.splitlines()]
         assert (last["spam"], last["lost"]) == (0, 0)
