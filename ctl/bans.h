@@ -44,6 +44,18 @@ int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *t
 	const char *who, json_t **result, struct buf *why);
 /* ERR_NOTFOUND with a line in why when it was not banned. */
 int bans_remove(struct bans *b, const char *address, const char *who, struct buf *why);
+/* One line of a batch. */
+struct ban_order {
+	const char *address; /* or prefix */
+	uint64_t for_ms;     /* 0: for ever */
+	const char *why;
+	bool unban;
+	int code; /* filled: 0, or why it was refused (ERR_SYNTAX: no address; ERR_NOTFOUND: was not
+		     banned; ERR_LIMIT: the ledger is full; ...) */
+};
+/* Many at once, in their order: bans and unbans of operators' programs. How many were refused; each
+ * order's code says which. */
+int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who);
 /* An array for "bans". */
 json_t *bans_list(struct bans *b);
 long bans_count(struct bans *b);

@@ -16,8 +16,25 @@
 #include "base/log.h"
 #include "ctl/db_file.h"
 #include "ctl/ledger_int.h"
+#include "rules/address.h"
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V4_PREFIX_MIN = 96 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V4_PREFIX_MIN = 96 };
+
+/* What the second version added: what a ban was for, names that are kept out (ctl/ledger_barred.c),
+ * addresses that logged in (ctl/ledger_known.c), and the time bans are reckoned in
+ * (ctl/booktime.c). */
+#define SCHEMA_2                                                                                   \
+	"ALTER TABLE bans ADD COLUMN evidence TEXT NOT NULL DEFAULT '';"                           \
+	"CREATE TABLE barred (kind INTEGER NOT NULL, name TEXT NOT NULL, since INTEGER NOT NULL,"  \
+	" until INTEGER NOT NULL, why TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL,"        \
+	" strikes INTEGER NOT NULL, count INTEGER NOT NULL, evidence TEXT NOT NULL,"               \
+	" PRIMARY KEY (kind, name)) WITHOUT ROWID;"                                                \
+	"CREATE INDEX barred_until ON barred (until) WHERE until != 0;"                            \
+	"CREATE TABLE known (address BLOB PRIMARY KEY NOT NULL, last INTEGER NOT NULL)"            \
+	" WITHOUT ROWID;"                                                                          \
+	"CREATE INDEX known_last ON known (last);"                                                 \
+	"CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT NOT NULL,"           \
+	" boottime INTEGER NOT NULL, wall INTEGER NOT NULL, book INTEGER NOT NULL);"
 
 static const char schema[] =
 	"BEGIN;"
@@ -33,13 +50,15 @@ static const char schema[] =
 	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, "
 	"what TEXT NOT NULL,"
 	" list TEXT NOT NULL, entry TEXT NOT NULL);"
-	"CREATE INDEX history_list ON history (list, id);"
-	"PRAGMA user_version = 1;"
+	"CREATE INDEX history_list ON history (list, id);" SCHEMA_2 "PRAGMA user_version = 2;"
 	"COMMIT;";
 
+static const char migration[] = "BEGIN;" SCHEMA_2 "PRAGMA user_version = 2; COMMIT;";
+
 #define BAN_COLUMNS                                                                                \
-	"bans.address, bans.prefix, since, until, why, rule, id, strikes, coalesce(count, 1)"      \
-	" FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix = "        \
+	"bans.address, bans.prefix, since, until, why, rule, id, strikes, coalesce(count, 1),"     \
+	" evidence FROM bans LEFT JOIN counts ON counts.address = bans.address AND counts.prefix " \
+	"= "                                                                                       \
 	"bans.prefix"
 
 #define EDIT_COLUMNS "time, who, what, list, entry FROM history"
@@ -54,7 +73,7 @@ static const char *const sql[SQL_N] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_BAN_FIND] = "SELECT " BAN_COLUMNS " WHERE bans.address = ?1 AND bans.prefix = ?2",
-	[SQL_BAN_PUT] = "INSERT OR REPLACE INTO bans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_BAN_PUT] = "INSERT OR REPLACE INTO bans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[SQL_BAN_DELETE] = "DELETE FROM bans WHERE address = ?1 AND prefix = ?2",
 	[SQL_BAN_COUNT] = "SELECT count(*) FROM bans",
 	[SQL_BANS] = "SELECT " BAN_COLUMNS " ORDER BY since DESC, bans.address, bans.prefix",
@@ -177,6 +196,10 @@ static int open_schema(struct ledger *l)
 		return SQLITE_SCHEMA;
 	if (version == SCHEMA_VERSION)
 		return check_whole(l);
+	if (version == 1) {
+		code = check_whole(l);
+		return code == SQLITE_OK ? sqlite3_exec(l->db, migration, NULL, NULL, NULL) : code;
+	}
 	/* Somebody else's database is not for us to fill. */
 	code = read_int(l, "SELECT count(*) FROM sqlite_master", &tables);
 	if (code != SQLITE_ROW || tables != 0)
@@ -285,13 +308,7 @@ static bool clear_hosts(struct peer_address *a, unsigned prefix_len)
 {
 	if (prefix_len > PREFIX_MAX)
 		return false;
-	for (unsigned i = 0; i < ADDRESS_SIZE; i++) {
-		unsigned fixed = prefix_len <= i * 8       ? 0
-				 : prefix_len >= i * 8 + 8 ? 8
-							   : prefix_len - i * 8;
-
-		a->bytes[i] &= (uint8_t)(0xff00 >> fixed);
-	}
+	prefix_mask(a, prefix_len);
 	return true;
 }
 
@@ -318,6 +335,7 @@ static void read_ban(sqlite3_stmt *s, struct ledger_ban *ban)
 	copy_bounded(ban->id, sizeof(ban->id), (const char *)sqlite3_column_text(s, 6));
 	ban->strikes = (unsigned)sqlite3_column_int64(s, 7);
 	ban->count = (unsigned)sqlite3_column_int64(s, 8);
+	copy_bounded(ban->evidence, sizeof(ban->evidence), (const char *)sqlite3_column_text(s, 9));
 }
 
 int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
@@ -401,6 +419,7 @@ static int put_ban(struct ledger *l, const struct ledger_ban *ban)
 	sqlite3_bind_text(s, 6, ban->rule, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_text(s, 7, ban->id, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(s, 8, ban->strikes);
+	sqlite3_bind_text(s, 9, ban->evidence, -1, SQLITE_TRANSIENT);
 	if ((r = ledger_run(l, s)) < 0)
 		return r;
 	s = prefix_statement(l, SQL_COUNT_PUT, &ban->address, ban->prefix_len);
@@ -446,6 +465,7 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	copy_bounded(entered.why, sizeof(entered.why), ban->why);
 	copy_bounded(entered.rule, sizeof(entered.rule), ban->rule);
 	copy_bounded(entered.id, sizeof(entered.id), ban->id);
+	copy_bounded(entered.evidence, sizeof(entered.evidence), ban->evidence);
 	if ((r = ledger_begin(l)) < 0)
 		return r;
 	r = merge_ban(l, &entered, how, &is_new);

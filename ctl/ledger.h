@@ -14,6 +14,7 @@ struct ledger;
 enum {
 	LEDGER_WHY_SIZE = 160,
 	LEDGER_RULE_SIZE = 64,
+	LEDGER_EVIDENCE_SIZE = 768,
 	LEDGER_BANS_MAX = 200000,    /* ban_add answers ERR_LIMIT above */
 	LEDGER_HISTORY_MAX = 100000, /* the oldest edits are forgotten above */
 	LEDGER_ENTRY_MAX = 512,      /* bytes of an entry kept in the history */
@@ -32,6 +33,8 @@ struct ledger_ban {
 	unsigned count;   /* how many bans this prefix has had, this one included; filled by the
 			     ledger */
 	unsigned strikes; /* that led to it */
+	char evidence[LEDGER_EVIDENCE_SIZE]; /* JSON array of the last verdicts that led to it; ""
+						when there were none */
 };
 
 /* Creates the file (0600) and its schema where there is none. A damaged file is renamed to

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ int address_parse(struct span text, struct peer_address *out)
 	return inet_pton(AF_INET6, word, out->bytes) == 1 ? 0 : ERR_SYNTAX;
 }
 
-static void address_mask(struct peer_address *a, unsigned len)
+void prefix_mask(struct peer_address *a, unsigned len)
 {
 	for (unsigned i = 0; i < 16; i++) {
 		unsigned keep = len >= (i + 1) * 8 ? 8 : len > i * 8 ? len - i * 8 : 0;
@@ -73,7 +74,7 @@ int address_parse_prefix(struct span text, struct peer_address *out, unsigned *p
 	if (len > max)
 		return ERR_SYNTAX;
 	*prefix_len = dotted ? len + 96 : len;
-	address_mask(out, *prefix_len);
+	prefix_mask(out, *prefix_len);
 	return 0;
 }
 
@@ -84,6 +85,23 @@ void address_format(const struct peer_address *a, char *text, size_t size)
 		inet_ntop(AF_INET, a->bytes + 12, text, (socklen_t)size);
 	else
 		inet_ntop(AF_INET6, a->bytes, text, (socklen_t)size);
+}
+
+void prefix_format(const struct peer_address *a, unsigned len, char text[PREFIX_TEXT_SIZE])
+{
+	size_t n;
+
+	address_format(a, text, PREFIX_TEXT_SIZE);
+	n = strlen(text);
+	snprintf(text + n, PREFIX_TEXT_SIZE - n, "/%u", address_is_v4(a) ? len - 96 : len);
+}
+
+void prefix_show(const struct peer_address *a, unsigned len, char text[PREFIX_TEXT_SIZE])
+{
+	if (len == ADDRESS_BITS)
+		address_format(a, text, PREFIX_TEXT_SIZE);
+	else
+		prefix_format(a, len, text);
 }
 
 void address_from_sockaddr(const struct sockaddr *sa, struct peer_address *out, uint16_t *port)
@@ -228,7 +246,7 @@ static struct prefix_node *node_new(const struct peer_address *a, unsigned len)
 
 	if (n) {
 		n->prefix = (struct prefix){ *a, len };
-		address_mask(&n->prefix.address, len);
+		prefix_mask(&n->prefix.address, len);
 	}
 	return n;
 }

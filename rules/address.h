@@ -9,7 +9,14 @@
 #include "base/span.h"
 #include "rules/rules.h"
 
-enum { ADDRESS_BITS = 128, ADDRESS_RANGE_PREFIXES_MAX = 256 };
+enum { ADDRESS_BITS = 128, ADDRESS_RANGE_PREFIXES_MAX = 256, PREFIX_TEXT_SIZE = 56 };
+
+/* Clears the bits behind len (in IPv6 bits; at most 128). */
+void prefix_mask(struct peer_address *a, unsigned len);
+/* "192.0.2.7/32" from an address and a length in IPv6 bits. */
+void prefix_format(const struct peer_address *a, unsigned len, char text[PREFIX_TEXT_SIZE]);
+/* The same, but a single address is shown as one. */
+void prefix_show(const struct peer_address *a, unsigned len, char text[PREFIX_TEXT_SIZE]);
 
 /* One network; bits behind len are zero. */
 struct prefix {

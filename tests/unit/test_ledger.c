@@ -344,6 +344,38 @@ static void test_newer_is_refused(void **state)
 	assert_int_equal(ledger_open("/nonexistent/folder/ledger.db", &f->l, NULL), -ENOENT);
 }
 
+/* A ledger of the first version keeps its bans and gets what the second one has. */
+static void test_older_is_brought_up(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger_ban ban = make("192.0.2.7", 1, 0), found;
+	char command[640];
+	bool damaged = true;
+
+	strcpy(ban.evidence, "[]");
+	assert_int_equal(ledger_ban_add(f->l, &ban, LEDGER_EXTEND), 0);
+	ledger_close(f->l);
+	f->l = NULL;
+	snprintf(command, sizeof(command),
+		"/usr/bin/python3 -c \"import sqlite3; c = sqlite3.connect('%s'); "
+		"c.executescript('alter table bans drop column evidence; drop table barred; "
+		"drop table known; drop table clock; pragma user_version = 1')\"",
+		f->path);
+	assert_int_equal(system(command), 0);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(ledger_open(f->path, &f->l, &damaged), 0);
+		assert_false(damaged);
+		assert_int_equal(ledger_ban_find(f->l, &ban.address, 128, &found), 0);
+		assert_string_equal(found.why, "spam");
+		assert_string_equal(found.evidence, round == 0 ? "" : "[{}]");
+		strcpy(found.evidence, "[{}]");
+		assert_int_equal(ledger_ban_add(f->l, &found, LEDGER_EXTEND), 0);
+		reopen(f);
+		ledger_close(f->l);
+		f->l = NULL;
+	}
+}
+
 /* Full, the ledger refuses and keeps what it has; with room again it goes on. */
 static void test_full_disk(void **state)
 {
@@ -466,6 +498,7 @@ int main(void)
 		TEST(test_history),
 		TEST(test_damaged_is_moved_aside),
 		TEST(test_newer_is_refused),
+		TEST(test_older_is_brought_up),
 		TEST(test_kill_loses_nothing),
 		TEST(test_full_disk),
 	};

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files ctl/bans*.c share. Nobody else includes this. */
+#pragma once
+
+#include "ctl/bans.h"
+#include "ctl/ledger.h"
+#include "rules/rules.h"
+
+struct punish_table;
+
+enum { BANS_PREFIX6 = 64 }; /* what one host on IPv6 is given, as limits see it */
+#define BANS_MS_MAX ((uint64_t)10 * 365 * 24 * 3600 * 1000)
+
+struct bans {
+	struct bans_spec spec;
+	struct ledger *ledger;
+	struct punish_table *ladder;
+	struct kernel *kernel;
+	struct policy *policy;
+	uv_timer_t timer;
+	bool damaged;
+	int error; /* of the last write to the ledger */
+};
+
+/* The time bans are reckoned in, in milliseconds. */
+int64_t bans_now(const struct bans *b);
+/* Looks again when the next ban ends. */
+void bans_wake(struct bans *b);
+/* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger
+ * failed with. */
+int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, const char *who);
+/* "ban", "unban", "spared" as an event. */
+void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, const char *who);
+/* What nobody but an operator's hand may ban: this host, and what the policy allows. */
+bool bans_is_trusted(const struct bans *b, const struct peer_address *a);
+/* As much of the text as fits, no character cut in half: half a character is no JSON. */
+void bans_text_cut(const char *value, char *text, size_t size);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An operator's word on bans, or that of a program the operator runs. In: addresses and prefixes as
+ * text. Out: bans entered or taken back, and a line that says why not. By hand everything may be
+ * banned: who does it is presumed to know. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "ctl/bans_int.h"
+#include "ctl/kernel.h"
+#include "rules/address.h"
+#include "rules/punish.h"
+
+static int prefix_parse(
+	const char *text, struct peer_address *a, unsigned *prefix_len, struct buf *why)
+{
+	int r = address_parse_prefix(span_of(text), a, prefix_len);
+
+	if (r < 0)
+		buf_putf(why,
+			"'%s' is no address or prefix (192.0.2.7, 192.0.2.0/24, 2001:db8::/64)",
+			text);
+	else
+		prefix_mask(a, *prefix_len);
+	return r;
+}
+
+int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *text,
+	const char *who, json_t **result, struct buf *why)
+{
+	struct ledger_ban ban = { .since_ms = bans_now(b) };
+	char prefix[PREFIX_TEXT_SIZE];
+	int r = prefix_parse(address, &ban.address, &ban.prefix_len, why);
+
+	if (r < 0)
+		return r;
+	if (for_ms > BANS_MS_MAX)
+		for_ms = BANS_MS_MAX;
+	ban.until_ms = for_ms ? ban.since_ms + (int64_t)for_ms : 0;
+	bans_text_cut(text, ban.why, sizeof ban.why);
+	if ((r = bans_enter(b, &ban, LEDGER_SET, who)) < 0) {
+		buf_putf(why, "the ledger did not take the ban: %s", err_text(r));
+		return r;
+	}
+	prefix_show(&ban.address, ban.prefix_len, prefix);
+	*result = json_pack("{s:s,s:I}", "address", prefix, "until", (json_int_t)ban.until_ms);
+	return 0;
+}
+
+static int ban_unknown(
+	struct bans *b, const struct peer_address *a, const char *address, struct buf *why)
+{
+	struct ledger_ban wider;
+	char prefix[PREFIX_TEXT_SIZE];
+
+	if (ledger_ban_covering(b->ledger, a, bans_now(b), &wider) == 0) {
+		prefix_show(&wider.address, wider.prefix_len, prefix);
+		buf_putf(why, "%s is not banned by itself, but %s is", address, prefix);
+	} else {
+		buf_putf(why, "%s is not banned", address);
+	}
+	return ERR_NOTFOUND;
+}
+
+int bans_remove(struct bans *b, const char *address, const char *who, struct buf *why)
+{
+	struct ledger_ban ban, other;
+	struct nft_element element;
+	struct peer_address a;
+	unsigned len;
+	bool overlaps;
+	int r;
+
+	if ((r = prefix_parse(address, &a, &len, why)) < 0)
+		return r;
+	if (ledger_ban_find(b->ledger, &a, len, &ban) < 0 ||
+		ledger_ban_remove(b->ledger, &a, len) < 0)
+		return ban_unknown(b, &a, address, why);
+	punish_forget(b->ladder, &a);
+	overlaps = len < 128 || ledger_ban_covering(b->ledger, &a, bans_now(b), &other) == 0;
+	element = (struct nft_element){ a, len, 0 };
+	if (b->kernel)
+		kernel_unblock(b->kernel, &element, overlaps);
+	bans_event(b, "unban", &ban, who);
+	bans_wake(b);
+	return 0;
+}
+
+int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who)
+{
+	int refused = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct ban_order *o = &orders[i];
+		json_t *result = NULL;
+		struct buf why;
+
+		buf_init(&why, 0);
+		o->code = o->unban ? bans_remove(b, o->address, who, &why)
+				   : bans_add(b, o->address, o->for_ms, o->why, who, &result, &why);
+		refused += o->code < 0;
+		json_decref(result);
+		buf_fini(&why);
+	}
+	return refused;
+}
