@@ -90,7 +90,7 @@ int answer_again(struct policy *p, json_t *msg)
 }
 
 /* A message a limit: each may be some kilobytes. */
-void answer_observed(struct policy *p, json_t *msg, const struct answer_to *to)
+void answer_observed(struct policy *p, json_t *msg, struct line *to)
 {
 	json_int_t seq = number_of(msg, "seq");
 	const struct limit_info *all;
@@ -101,27 +101,27 @@ void answer_observed(struct policy *p, json_t *msg, const struct answer_to *to)
 		policy_limit_observed(p, i, &ended, &running);
 		if (ended.peers + running.peers == 0)
 			continue;
-		to->send(to->arg,
+		line_send(to,
 			json_pack("{s:s, s:I, s:[{s:s, s:s, s:o, s:o}], s:b}", "m", "observed",
 				"seq", seq, "rows", "name", all[i].name, "key", all[i].key, "ended",
 				sketch_json(&ended), "running", sketch_json(&running), "more", 1));
 	}
-	to->send(to->arg,
+	line_send(to,
 		json_pack("{s:s, s:I, s:[], s:b}", "m", "observed", "seq", seq, "rows", "more", 0));
 }
 
 /* ---- hits ---- */
 
 struct hits {
-	const struct answer_to *to;
+	struct line *to;
 	json_int_t seq;
 	json_t *rows; /* of the message being filled; NULL when out of memory */
 };
 
 static void hits_send(struct hits *h, bool more)
 {
-	h->to->send(h->to->arg, json_pack("{s:s, s:I, s:o, s:b}", "m", "hits", "seq", h->seq,
-					"rows", h->rows ? h->rows : json_array(), "more", more));
+	line_send(h->to, json_pack("{s:s, s:I, s:o, s:b}", "m", "hits", "seq", h->seq, "rows",
+				 h->rows ? h->rows : json_array(), "more", more));
 	h->rows = json_array();
 }
 
@@ -136,7 +136,7 @@ static bool hits_visit(void *arg, const char *text, uint64_t hits)
 	return h->rows != NULL;
 }
 
-bool answer_hits(struct policy *p, json_t *msg, const struct answer_to *to)
+bool answer_hits(struct policy *p, json_t *msg, struct line *to)
 {
 	struct hits h = { to, number_of(msg, "seq"), json_array() };
 	json_int_t max = number_of(msg, "max");

@@ -2,14 +2,8 @@
 /* What the daemon asks of a policy at work, whichever door it works behind (ctl/link.h). */
 #pragma once
 
-#include <jansson.h>
+#include "door/line.h"
 #include "rules/rules.h"
-
-/* Where messages go; each is taken. */
-struct answer_to {
-	void *arg;
-	void (*send)(void *arg, json_t *message);
-};
 
 /* "list": 0 or a negative code. */
 int answer_edit_list(struct policy *p, json_t *msg);
@@ -18,6 +12,6 @@ void answer_set_limits(struct policy *p, json_t *msg);
 /* A "list" or "limits" that another policy has had already. 0 or a negative code. */
 int answer_again(struct policy *p, json_t *msg);
 /* "observed"; p may be NULL. */
-void answer_observed(struct policy *p, json_t *msg, const struct answer_to *to);
+void answer_observed(struct policy *p, json_t *msg, struct line *to);
 /* "hits"; false when the message makes no sense. */
-bool answer_hits(struct policy *p, json_t *msg, const struct answer_to *to);
+bool answer_hits(struct policy *p, json_t *msg, struct line *to);

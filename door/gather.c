@@ -44,7 +44,7 @@ void gather_take(struct gather **all, json_int_t seq, json_t *rows)
 	}
 }
 
-static void gather_send(const struct gather *g, const struct answer_to *to)
+static void gather_send(const struct gather *g, struct line *to)
 {
 	size_t n = json_array_size(g->rows), at = 0;
 
@@ -53,12 +53,12 @@ static void gather_send(const struct gather *g, const struct answer_to *to)
 
 		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
 			json_array_append(part, json_array_get(g->rows, at));
-		to->send(to->arg, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
-					  "rows", part, "more", at < n));
+		line_send(to, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
+				      "rows", part, "more", at < n));
 	} while (at < n);
 }
 
-void gather_finish(struct gather **all, const struct answer_to *to)
+void gather_finish(struct gather **all, struct line *to)
 {
 	struct gather **at = all;
 

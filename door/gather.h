@@ -13,7 +13,7 @@ int gather_begin(struct gather **all, json_int_t seq, unsigned asked);
 /* One has answered; rows (borrowed) may be NULL. */
 void gather_take(struct gather **all, json_int_t seq, json_t *rows);
 /* Sends those that are complete. */
-void gather_finish(struct gather **all, const struct answer_to *to);
+void gather_finish(struct gather **all, struct line *to);
 void gather_free(struct gather **all);
 
 /* "kill": by JID, or by network. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +122,7 @@ static void load_answer(struct load *load)
 		if (answer)
 			json_object_set_new(answer, "error", json_string(why));
 	}
-	load->loader->ops->send(load->loader->arg, answer);
+	line_send(load->loader->line, answer);
 }
 
 /* On the main thread: in force, or not. */
@@ -139,7 +140,7 @@ static void load_end(struct load *load)
 			log_set_level(level);
 		l->ops->unref(l->current);
 		l->current = l->ops->ref(load->thing);
-		l->ops->use(l->arg, l->ops->ref(load->thing));
+		l->ops->use(l->line->link, l->ops->ref(load->thing));
 	}
 	load_answer(load);
 }
@@ -158,7 +159,7 @@ static void load_done(uv_work_t *work, int status)
 
 	(void)status;
 	l->loads = load->next;
-	if (!l->stopping)
+	if (!l->line->stopping)
 		load_end(load);
 	load_free(load);
 	if (l->loads)
@@ -173,12 +174,13 @@ static void load_start(struct load *load)
 		load->loader->current ? load->loader->ops->ref(load->loader->current) : NULL;
 	if ((r = uv_queue_work(load->loader->loop, &load->work, load_work, load_done)) < 0) {
 		log_error("policy error=%s", err_text(r)); /* cannot be: it has a function */
-		load->loader->ops->fail(load->loader->arg);
+		line_fail(load->loader->line);
 	}
 }
 
-void loader_on_policy(struct loader *l, json_t *msg, int fd)
+static void on_policy(struct loader *l, json_t *msg)
 {
+	int fd = line_take_fd(l->line);
 	struct load *load, **last = &l->loads;
 	unsigned n = 0;
 
@@ -187,11 +189,11 @@ void loader_on_policy(struct loader *l, json_t *msg, int fd)
 	if (fd < 0 || n >= LOADS_MAX) {
 		if (fd >= 0)
 			close(fd);
-		l->ops->nonsense(l->arg, "policy");
+		line_nonsense(l->line, "policy");
 		return;
 	}
 	if (!(load = load_new(l, msg, fd))) {
-		l->ops->fail(l->arg);
+		line_fail(l->line);
 		return;
 	}
 	if (!l->running) {
@@ -237,7 +239,7 @@ static void on_settle(uv_timer_t *timer)
 {
 	struct loader *l = timer->data;
 
-	if (!l->current || l->stopping)
+	if (!l->current || l->line->stopping)
 		return;
 	if (l->settles) { /* with edits that came too late for it */
 		uv_timer_start(timer, on_settle, SETTLE_MS, 0);
@@ -249,13 +251,13 @@ static void on_settle(uv_timer_t *timer)
 		policy_unref(l->settling.data);
 }
 
-void loader_on_list(struct loader *l, json_t *msg)
+static void on_list(struct loader *l, json_t *msg)
 {
 	json_t *answer;
 	int r;
 
 	if (!l->current) {
-		l->ops->nonsense(l->arg, "list");
+		line_nonsense(l->line, "list");
 		return;
 	}
 	loader_remember(l, msg);
@@ -264,56 +266,53 @@ void loader_on_list(struct loader *l, json_t *msg)
 		"{s:s, s:I, s:b}", "m", "list", "seq", number_of(msg, "seq"), "ok", r >= 0);
 	if (answer && r < 0)
 		json_object_set_new(answer, "error", json_string(err_text(r)));
-	l->ops->send(l->arg, answer);
+	line_send(l->line, answer);
 	/* Running on: edits that never cease must not put it off for ever. */
-	if (!l->stopping && !uv_is_active((uv_handle_t *)&l->settle))
+	if (!l->line->stopping && !uv_is_active((uv_handle_t *)&l->settle))
 		uv_timer_start(&l->settle, on_settle, SETTLE_MS, 0);
 }
 
 /* ---- limits ---- */
 
-void loader_on_limits(struct loader *l, json_t *msg)
+static void on_limits(struct loader *l, json_t *msg)
 {
 	if (!l->current || !json_is_array(json_object_get(msg, "set"))) {
-		l->ops->nonsense(l->arg, "limits");
+		line_nonsense(l->line, "limits");
 		return;
 	}
 	loader_remember(l, msg);
 	answer_set_limits(loader_policy(l), msg);
-	l->ops->send(l->arg,
+	line_send(l->line,
 		json_pack("{s:s, s:I, s:b}", "m", "limits", "seq", number_of(msg, "seq"), "ok", 1));
 }
 
-void loader_on_observed(struct loader *l, json_t *msg)
+static void on_observed(struct loader *l, json_t *msg)
 {
-	struct answer_to to = { l->arg, l->ops->send };
-
-	answer_observed(loader_policy(l), msg, &to);
+	answer_observed(loader_policy(l), msg, l->line);
 }
 
-void loader_on_hits(struct loader *l, json_t *msg)
+static void on_hits(struct loader *l, json_t *msg)
 {
-	struct answer_to to = { l->arg, l->ops->send };
-
-	if (!answer_hits(loader_policy(l), msg, &to))
-		l->ops->nonsense(l->arg, "hits");
+	if (!answer_hits(loader_policy(l), msg, l->line))
+		line_nonsense(l->line, "hits");
 }
 
 /* ---- parts ---- */
 
 /* Large sets and databases as sealed memfds, read by rules/pack.c and rules/pattern_code.c, which
  * look through them first. */
-void loader_on_part(struct loader *l, int fd)
+static void on_part(struct loader *l, json_t *msg)
 {
 	struct part *part;
-	int r = fd < 0 ? ERR_PROTO : part_open(fd, &part);
+	int r = l->line->fd < 0 ? ERR_PROTO : part_open(l->line->fd, &part);
 
+	(void)msg;
 	if (r == 0) {
 		r = part_set_add(&l->parts, part);
 		part_unref(part);
 	}
 	if (r == ERR_PROTO || r == ERR_LIMIT)
-		l->ops->nonsense(l->arg, "part");
+		line_nonsense(l->line, "part");
 	else if (r < 0)
 		log_error("part error=%s", err_text(r)); /* the policy will say what it lacks */
 }
@@ -331,19 +330,49 @@ struct policy *loader_policy(const struct loader *l)
 	return l->current ? l->ops->policy(l->current) : NULL;
 }
 
+bool loader_on_message(struct loader *l, const char *name, json_t *msg)
+{
+	static const struct {
+		const char *name;
+		void (*take)(struct loader *l, json_t *msg);
+	} all[] = {
+		{ "policy", on_policy },
+		{ "part", on_part },
+		{ "list", on_list },
+		{ "limits", on_limits },
+		{ "observed", on_observed },
+		{ "hits", on_hits },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strcmp(name, all[i].name) == 0) {
+			all[i].take(l, msg);
+			return true;
+		}
+	return false;
+}
+
+const char *loader_user(const struct loader *l)
+{
+	const char *user = policy_daemon(loader_policy(l))->user;
+
+	if (geteuid() != 0)
+		return NULL;
+	return user ? user : getpwnam("xmppwall") ? "xmppwall" : NULL;
+}
+
 /* ---- life ---- */
 
 int loader_init(struct loader *l, uv_loop_t *loop, struct metrics *metrics,
-	const struct loader_ops *ops, void *arg)
+	const struct loader_ops *ops, struct line *line)
 {
-	*l = (struct loader){ .loop = loop, .metrics = metrics, .ops = ops, .arg = arg };
+	*l = (struct loader){ .loop = loop, .metrics = metrics, .ops = ops, .line = line };
 	l->settle.data = l;
 	return uv_timer_init(loop, &l->settle);
 }
 
 void loader_close(struct loader *l)
 {
-	l->stopping = true;
 	uv_close((uv_handle_t *)&l->settle, NULL);
 	part_set_fini(&l->parts);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A new policy for all threads ("part" and "policy" of ctl/link.h), for either door: what a door
- * makes of a policy's sources is its thing. */
+/* A new policy for all threads ("part", "policy" and what is said to one, of ctl/link.h), for
+ * either door: what a door makes of a policy's sources is its thing. */
 #pragma once
 
 #include <uv.h>
@@ -18,22 +18,16 @@ struct loader_ops {
 	void (*unref)(void *thing); /* NULL: nothing */
 	struct policy *(*policy)(void *thing);
 	/* On the main thread: it is in force from now on. Takes the reference. */
-	void (*use)(void *arg, void *thing);
-	/* A daemon never sends that. */
-	void (*nonsense)(void *arg, const char *what);
-	/* Nothing can go on. */
-	void (*fail)(void *arg);
-	void (*send)(void *arg, json_t *message); /* takes it */
+	void (*use)(struct link *l, void *thing);
 };
 
 struct loader {
 	uv_loop_t *loop;
 	struct metrics *metrics;
 	const struct loader_ops *ops;
-	void *arg;
-	void *current; /* the thing in force; NULL: none yet */
-	bool running;  /* somebody is judged: compile beside the line */
-	bool stopping;
+	struct line *line;
+	void *current;         /* the thing in force; NULL: none yet */
+	bool running;          /* somebody is judged: compile beside the line */
 	struct part_set parts; /* for the policy that follows */
 	struct load *loads;    /* being compiled; the first one runs */
 	uv_timer_t settle;     /* large list edits are folded in later */
@@ -41,21 +35,20 @@ struct loader {
 	bool settles;
 };
 
-/* 0 or a negative code. Nothing is borrowed but ops, metrics and loop. */
+/* 0 or a negative code. All but l is borrowed. */
 int loader_init(struct loader *l, uv_loop_t *loop, struct metrics *metrics,
-	const struct loader_ops *ops, void *arg);
+	const struct loader_ops *ops, struct line *line);
 /* Closes its handle and lets go of the parts; the thing in force goes with loader_fini, once the
  * loop has ended. */
 void loader_close(struct loader *l);
 void loader_fini(struct loader *l);
-void loader_on_part(struct loader *l, int fd);                /* borrows fd */
-void loader_on_policy(struct loader *l, json_t *msg, int fd); /* takes fd */
-void loader_on_list(struct loader *l, json_t *msg);
-void loader_on_limits(struct loader *l, json_t *msg);
-void loader_on_observed(struct loader *l, json_t *msg);
-void loader_on_hits(struct loader *l, json_t *msg);
+/* False: such a message is not about policies. */
+bool loader_on_message(struct loader *l, const char *name, json_t *msg);
 /* Parts that came for the policy at hand; the caller's. */
 struct part_set loader_take_parts(struct loader *l);
+/* Whom the sandbox becomes, "xmppwall" where it exists, unless the policy in force names another;
+ * NULL: nobody but root can change. */
+const char *loader_user(const struct loader *l);
 /* The policy in force; NULL: none yet. */
 struct policy *loader_policy(const struct loader *l);
 /* policy_load whose complaints become text for the operator. */

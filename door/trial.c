@@ -17,11 +17,6 @@
 
 enum { SHADOW_MS_MAX = 3600000 };
 
-static void trial_send(struct trial *t, json_t *message)
-{
-	t->loader->ops->send(t->loader->arg, message);
-}
-
 /* The reference held here goes with the report. */
 static void shadow_end(struct trial *t)
 {
@@ -30,12 +25,12 @@ static void shadow_end(struct trial *t)
 	if (!t->shadow)
 		return;
 	uv_timer_stop(&t->timer);
-	t->use(t->arg, NULL);
+	t->use(t->loader->line->link, NULL);
 	report = shadow_report(t->shadow);
 	shadow_unref(t->shadow);
 	t->shadow = NULL;
-	trial_send(t, json_pack("{s:s, s:I, s:b, s:o}", "m", "shadow", "shadow", t->id, "ok", 1,
-			      "report", report ? report : json_object()));
+	line_send(t->loader->line, json_pack("{s:s, s:I, s:b, s:o}", "m", "shadow", "shadow", t->id,
+					   "ok", 1, "report", report ? report : json_object()));
 }
 
 static void on_shadow_timer(uv_timer_t *timer)
@@ -103,27 +98,27 @@ static void load_done(uv_work_t *work, int status)
 	struct trial *t = load->trial;
 
 	(void)status;
-	if (t->load != load || t->loader->stopping) { /* no longer wanted */
+	if (t->load != load || t->loader->line->stopping) { /* no longer wanted */
 		load_free(load);
 		return;
 	}
 	t->load = NULL;
 	if (load->code == 0) {
 		t->shadow = shadow_ref(load->shadow);
-		t->use(t->arg, t->shadow);
+		t->use(t->loader->line->link, t->shadow);
 		uv_timer_start(&t->timer, on_shadow_timer, load->ms, 0);
 	} else {
-		trial_send(t, json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow", load->id,
-				      "ok", 0, "error",
-				      buf_len(&load->why) ? buf_string(&load->why)
-							  : err_text(load->code)));
+		line_send(t->loader->line, json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow",
+						   "shadow", load->id, "ok", 0, "error",
+						   buf_len(&load->why) ? buf_string(&load->why)
+								       : err_text(load->code)));
 	}
 	load_free(load);
 }
 
-/* Takes fd. */
-void trial_on_shadow(struct trial *t, json_t *msg, int fd)
+static void on_shadow(struct trial *t, json_t *msg)
 {
+	int fd = line_take_fd(t->loader->line);
 	json_int_t ms = number_of(msg, "ms");
 	struct trial_load *load;
 
@@ -131,14 +126,14 @@ void trial_on_shadow(struct trial *t, json_t *msg, int fd)
 		!t->loader->running) {
 		if (fd >= 0)
 			close(fd);
-		t->loader->ops->nonsense(t->loader->arg, "shadow");
+		line_nonsense(t->loader->line, "shadow");
 		return;
 	}
 	shadow_end(t);
 	t->id = number_of(msg, "shadow");
 	if (!(load = calloc(1, sizeof(*load)))) {
 		close(fd);
-		t->loader->ops->fail(t->loader->arg);
+		line_fail(t->loader->line);
 		return;
 	}
 	*load = (struct trial_load){ .trial = t,
@@ -154,26 +149,38 @@ void trial_on_shadow(struct trial *t, json_t *msg, int fd)
 	if (!load->path || uv_queue_work(t->loader->loop, &load->work, load_work, load_done) < 0) {
 		t->load = NULL;
 		load_free(load);
-		t->loader->ops->fail(t->loader->arg);
+		line_fail(t->loader->line);
 	}
 }
 
-void trial_on_unshadow(struct trial *t, json_t *msg)
+static void on_unshadow(struct trial *t, json_t *msg)
 {
 	if (number_of(msg, "shadow") != t->id)
 		return;
 	if (t->load) { /* as if it had judged nothing */
 		t->load = NULL;
-		trial_send(t, json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow", t->id,
-				      "ok", 0, "error", "it was not wanted any more"));
+		line_send(t->loader->line,
+			json_pack("{s:s, s:I, s:b, s:s}", "m", "shadow", "shadow", t->id, "ok", 0,
+				"error", "it was not wanted any more"));
 	}
 	shadow_end(t);
 }
 
-int trial_init(struct trial *t, struct loader *loader,
-	void (*use)(void *arg, struct shadow *shadow), void *arg)
+bool trial_on_message(struct trial *t, const char *name, json_t *msg)
 {
-	*t = (struct trial){ .loader = loader, .use = use, .arg = arg };
+	if (strcmp(name, "shadow") == 0)
+		on_shadow(t, msg);
+	else if (strcmp(name, "unshadow") == 0)
+		on_unshadow(t, msg);
+	else
+		return false;
+	return true;
+}
+
+int trial_init(
+	struct trial *t, struct loader *loader, void (*use)(struct link *l, struct shadow *shadow))
+{
+	*t = (struct trial){ .loader = loader, .use = use };
 	t->timer.data = t;
 	return uv_timer_init(loader->loop, &t->timer);
 }

@@ -11,8 +11,7 @@ struct trial_load;
 struct trial {
 	struct loader *loader;
 	/* All threads judge by it, too, from now on (it is borrowed); NULL: no longer. */
-	void (*use)(void *arg, struct shadow *shadow);
-	void *arg;
+	void (*use)(struct link *l, struct shadow *shadow);
 	struct shadow *shadow;   /* NULL: none */
 	struct trial_load *load; /* it compiles */
 	json_int_t id;
@@ -20,9 +19,9 @@ struct trial {
 };
 
 /* loader is borrowed. 0 or a negative code. */
-int trial_init(struct trial *t, struct loader *loader,
-	void (*use)(void *arg, struct shadow *shadow), void *arg);
+int trial_init(
+	struct trial *t, struct loader *loader, void (*use)(struct link *l, struct shadow *shadow));
 /* Once no thread judges. */
 void trial_close(struct trial *t);
-void trial_on_shadow(struct trial *t, json_t *msg, int fd); /* takes fd */
-void trial_on_unshadow(struct trial *t, json_t *msg);
+/* False: such a message is not about trials. */
+bool trial_on_message(struct trial *t, const char *name, json_t *msg);

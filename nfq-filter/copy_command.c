@@ -17,8 +17,8 @@
 #include <unistd.h>
 #include "base/err.h"
 #include "base/sandbox.h"
+#include "door/sandboxed.h"
 #include "nfq-filter/copy.h"
-#include "nfq-filter/sandboxed.h"
 
 enum { STATUS_DONE = 0, STATUS_NO = 1, STATUS_USAGE = 2 };
 

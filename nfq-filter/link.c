@@ -2,39 +2,35 @@
 /* The line to the daemon, on the main thread: between ctl/'s handling of children and our workers.
  * In: the messages of ctl/link.h. Out: answers, events, rows; orders to the workers. At "start" the
  * queues are bound, then the sandbox is entered, then the threads begin. What means nothing here is
- * passed over: listeners, streams of management, backends. A daemon that speaks nonsense or goes away ends this process: what waits in the queues the kernel drops.
- * It never touches a packet. */
+ * passed over: listeners, streams of management, backends. A daemon that speaks nonsense or goes
+ * away ends this process: what waits in the queues the kernel drops. It never touches a packet. */
 #include "nfq-filter/link.h"
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/channel.h"
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "ctl/link.h"
 #include "door/gather.h"
 #include "door/hub.h"
 #include "door/json.h"
 #include "door/loader.h"
+#include "door/sandboxed.h"
 #include "door/trial.h"
 #include "nfq-filter/bosh_session.h"
 #include "nfq-filter/mdns.h"
 #include "nfq-filter/mdns_tell.h"
 #include "nfq-filter/resumed.h"
-#include "nfq-filter/sandboxed.h"
 #include "nfq-filter/worker.h"
 
 enum { SLOTS = 64, TELL_MS = 500 };
 
 struct link {
 	uv_loop_t loop;
-	struct channel *channel;
+	struct line line;
 	struct metrics *metrics;
 	struct loader loader;
 	struct trial trial;
@@ -44,8 +40,7 @@ struct link {
 	struct gather *gathers;
 	uv_timer_t tell;
 	json_int_t counted;
-	bool started, stopping, closed;
-	int status;
+	bool started, closed;
 };
 
 /* ---- ending ---- */
@@ -62,37 +57,15 @@ static void link_close(struct link *l)
 	loader_close(&l->loader);
 	trial_close(&l->trial);
 	hub_free(l->shop.hub);
-	if (l->channel)
-		channel_finish(l->channel);
+	line_finish(&l->line);
 }
 
-static void link_stop(struct link *l, int status)
+static void on_stop(struct link *l)
 {
-	if (l->stopping)
-		return;
-	l->stopping = l->loader.stopping = true;
-	l->status = status;
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_stop(l->workers[i]);
 	if (l->n_workers == 0)
 		link_close(l);
-}
-
-/* What a daemon never sends: it is broken, or somebody else. */
-static void link_nonsense(void *arg, const char *what)
-{
-	log_error("link refused message=%s", log_quote(span_of(what)));
-	link_stop(arg, EXIT_FAILURE);
-}
-
-static void link_send(void *arg, json_t *message)
-{
-	struct link *l = arg;
-	int r = l->channel ? channel_send(l->channel, message, -1) : 0;
-
-	json_decref(message);
-	if (r < 0)
-		log_warn("link send error=%s", err_text(r));
 }
 
 /* ---- policies ---- */
@@ -122,44 +95,24 @@ static struct policy *ops_policy(void *thing)
 	return thing;
 }
 
-static void ops_use(void *arg, void *thing)
+static void ops_use(struct link *l, void *thing)
 {
-	struct link *l = arg;
-
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_swap(l->workers[i], thing);
 	policy_unref(thing);
 }
 
-static void ops_fail(void *arg)
-{
-	link_stop(arg, EXIT_FAILURE);
-}
-
-static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use,
-	link_nonsense, ops_fail, link_send };
+static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use };
 
 /* A policy judges beside; NULL: no longer. */
-static void link_try(void *arg, struct shadow *shadow)
+static void link_try(struct link *l, struct shadow *shadow)
 {
-	struct link *l = arg;
-
 	for (unsigned i = 0; i < l->n_workers; i++)
 		if (worker_shadow(l->workers[i], shadow) < 0)
 			log_warn("shadow error=%s", err_text(-ENOMEM));
 }
 
 /* ---- start ---- */
-
-/* "xmppwall" where it exists, unless the policy names another; nobody but root can change. */
-static const char *link_user(const struct policy *p)
-{
-	const char *user = policy_daemon(p)->user;
-
-	if (geteuid() != 0)
-		return NULL;
-	return user ? user : getpwnam("xmppwall") ? "xmppwall" : NULL;
-}
 
 static int open_queues(const struct policy *p, struct queue **queues, unsigned *n)
 {
@@ -197,21 +150,21 @@ static void on_start(struct link *l, json_t *msg)
 	int r;
 
 	if (!p || l->started) {
-		link_nonsense(l, "start");
+		line_nonsense(&l->line, "start");
 		return;
 	}
 	workshop_count(&l->shop, l->metrics, (unsigned)number_of(msg, "slot") % SLOTS);
 	l->shop.serial = (uint64_t)number_of(msg, "serial");
-	spec.user = link_user(p);
+	spec.user = loader_user(&l->loader);
 	if ((r = open_queues(p, queues, &n)) < 0 || (r = sandbox_enter(&spec)) < 0 ||
 		(r = start_workers(l, p, queues, n)) < 0) {
 		log_error("start error=%s", err_text(r));
-		link_stop(l, EXIT_FAILURE);
+		line_fail(&l->line);
 		return;
 	}
 	l->started = l->loader.running = true;
-	link_send(l, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
-			     "version", XMPPWALL_VERSION));
+	line_send(&l->line, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
+				    "version", XMPPWALL_VERSION));
 }
 
 /* ---- orders ---- */
@@ -221,7 +174,7 @@ static void on_kill(struct link *l, json_t *msg)
 	struct named_peer who;
 
 	if (!gather_named(msg, &who)) {
-		link_nonsense(l, "kill");
+		line_nonsense(&l->line, "kill");
 		return;
 	}
 	for (unsigned i = 0; i < l->n_workers; i++)
@@ -236,10 +189,10 @@ static void on_sessions(struct link *l, json_t *msg)
 	for (unsigned i = 0; i < l->n_workers; i++)
 		asked += worker_list_sessions(l->workers[i], seq) == 0;
 	if (gather_begin(&l->gathers, seq, asked) < 0) {
-		link_stop(l, EXIT_FAILURE);
+		line_fail(&l->line);
 		return;
 	}
-	gather_finish(&l->gathers, &(struct answer_to){ l, link_send });
+	gather_finish(&l->gathers, &l->line);
 }
 
 static void on_trace(struct link *l, json_t *msg)
@@ -247,7 +200,7 @@ static void on_trace(struct link *l, json_t *msg)
 	struct follow *f = calloc(1, sizeof(*f));
 
 	if (f && !follow_take(f, msg))
-		link_nonsense(l, "trace");
+		line_nonsense(&l->line, "trace");
 	else
 		for (unsigned i = 0; f && i < l->n_workers; i++)
 			worker_follow(l->workers[i], f);
@@ -259,7 +212,7 @@ static void on_capture(struct link *l, json_t *msg)
 	struct tap tap;
 
 	if (!tap_take(&tap, msg))
-		link_nonsense(l, "capture");
+		line_nonsense(&l->line, "capture");
 	else
 		for (unsigned i = 0; i < l->n_workers; i++)
 			worker_tap(l->workers[i], &tap);
@@ -277,7 +230,7 @@ static void hub_on_event(void *arg, json_t *message)
 {
 	struct link *l = arg;
 
-	if (l->channel && channel_send(l->channel, message, -1) < 0)
+	if (line_try(&l->line, message) < 0)
 		metric_add(metrics_find(l->metrics, "event.lost"), 1);
 }
 
@@ -286,7 +239,7 @@ static void hub_on_rows(void *arg, json_int_t seq, json_t *rows)
 	struct link *l = arg;
 
 	gather_take(&l->gathers, seq, rows);
-	gather_finish(&l->gathers, &(struct answer_to){ l, link_send });
+	gather_finish(&l->gathers, &l->line);
 }
 
 /* In order, or because its queue broke. */
@@ -294,8 +247,8 @@ static void hub_on_gone(void *arg)
 {
 	struct link *l = arg;
 
-	if (!l->stopping) {
-		link_stop(l, EXIT_FAILURE);
+	if (!l->line.stopping) {
+		line_fail(&l->line);
 		return;
 	}
 	if (++l->gone >= l->n_workers)
@@ -313,77 +266,37 @@ static void on_tell(uv_timer_t *timer)
 	json_int_t now;
 	json_t *message;
 
-	if (!l->started || l->stopping)
+	if (!l->started || l->line.stopping)
 		return;
 	while ((message = mdns_tell(l->shop.mdns, uv_hrtime())))
-		link_send(l, message);
+		line_send(&l->line, message);
 	now = (json_int_t)metric_get(l->shop.own);
 	if (now != l->counted)
-		link_send(l, json_pack("{s:s, s:I}", "m", "count", "sessions", now));
+		line_send(&l->line, json_pack("{s:s, s:I}", "m", "count", "sessions", now));
 	l->counted = now;
 }
 
-/* ---- the channel ---- */
+/* ---- the line ---- */
 
-static void link_on_message(void *arg, struct channel *ch, json_t *msg, int fd)
+static void on_other(struct link *l, const char *name, json_t *msg)
 {
-	struct link *l = arg;
-	const char *m = text_of(msg, "m");
-	cleanup_fd int owned = fd;
-
-	(void)ch;
-	if (l->stopping)
-		return;
-	if (strcmp(m, "policy") == 0)
-		loader_on_policy(&l->loader, msg, take_fd(&owned));
-	else if (strcmp(m, "part") == 0)
-		loader_on_part(&l->loader, owned);
-	else if (strcmp(m, "start") == 0)
-		on_start(l, msg);
-	else if (strcmp(m, "list") == 0)
-		loader_on_list(&l->loader, msg);
-	else if (strcmp(m, "limits") == 0)
-		loader_on_limits(&l->loader, msg);
-	else if (strcmp(m, "observed") == 0)
-		loader_on_observed(&l->loader, msg);
-	else if (strcmp(m, "hits") == 0)
-		loader_on_hits(&l->loader, msg);
-	else if (strcmp(m, "kill") == 0)
-		on_kill(l, msg);
-	else if (strcmp(m, "sessions") == 0)
-		on_sessions(l, msg);
-	else if (strcmp(m, "trace") == 0)
-		on_trace(l, msg);
-	else if (strcmp(m, "capture") == 0)
-		on_capture(l, msg);
-	else if (strcmp(m, "untrace") == 0)
-		on_untrace(l, msg);
-	else if (strcmp(m, "shadow") == 0)
-		trial_on_shadow(&l->trial, msg, take_fd(&owned));
-	else if (strcmp(m, "unshadow") == 0)
-		trial_on_unshadow(&l->trial, msg);
-	else if (strcmp(m, "stop") == 0)
-		link_stop(l, EXIT_SUCCESS);
-	else
-		log_debug("link ignored message=%s", log_quote(span_of(m)));
+	if (!loader_on_message(&l->loader, name, msg) && !trial_on_message(&l->trial, name, msg))
+		log_debug("link ignored message=%s", log_quote(span_of(name)));
 }
 
-static void link_on_close(void *arg, struct channel *ch, int code)
-{
-	struct link *l = arg;
-
-	if (!l->stopping)
-		log_warn("the daemon is gone reason=%s", err_text(code));
-	channel_free(ch);
-	l->channel = NULL;
-	link_stop(l, code == ERR_CLOSED || code == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
-}
-
-static const struct channel_handler channel_handler = { link_on_message, link_on_close };
+static const struct line_order orders[] = {
+	{ "start", on_start },
+	{ "kill", on_kill },
+	{ "sessions", on_sessions },
+	{ "trace", on_trace },
+	{ "untrace", on_untrace },
+	{ "capture", on_capture },
+	{ 0 },
+};
+static const struct line_handler line_handler = { orders, on_other, on_stop };
 
 static int link_init(struct link *l, int fd)
 {
-	static const struct channel_limits limits = { LINK_LINE_FROM_DAEMON, LINK_QUEUE };
 	int r;
 
 	l->shop.mdns = mdns_new();
@@ -392,15 +305,15 @@ static int link_init(struct link *l, int fd)
 	if (!l->shop.mdns || !l->shop.bosh || !l->shop.resumed)
 		return -ENOMEM;
 	if ((r = uv_loop_init(&l->loop)) < 0 ||
-		(r = loader_init(&l->loader, &l->loop, l->metrics, &loader_ops, l)) < 0 ||
-		(r = trial_init(&l->trial, &l->loader, link_try, l)) < 0 ||
+		(r = loader_init(&l->loader, &l->loop, l->metrics, &loader_ops, &l->line)) < 0 ||
+		(r = trial_init(&l->trial, &l->loader, link_try)) < 0 ||
 		(r = uv_timer_init(&l->loop, &l->tell)) < 0 ||
 		(r = hub_new(&l->loop, &hub_handler, l, metrics_find(l->metrics, "event.lost"),
 			 &l->shop.hub)) < 0)
 		return r;
 	l->tell.data = l;
 	uv_timer_start(&l->tell, on_tell, TELL_MS, TELL_MS);
-	return channel_new(&l->loop, fd, &limits, &channel_handler, l, &l->channel);
+	return line_open(&l->line, &l->loop, fd, &line_handler, l);
 }
 
 int link_run(int fd, struct metrics *metrics)
@@ -419,5 +332,5 @@ int link_run(int fd, struct metrics *metrics)
 	bosh_table_free(l.shop.bosh);
 	resumed_free(l.shop.resumed);
 	mdns_free(l.shop.mdns);
-	return l.status;
+	return l.line.status;
 }

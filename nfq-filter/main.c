@@ -19,10 +19,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "door/sandboxed.h"
 #include "nfq-filter/copy_command.h"
 #include "nfq-filter/link.h"
 #include "nfq-filter/replay.h"
-#include "nfq-filter/sandboxed.h"
 #include "xmpp/text.h"
 
 enum { STATUS_DONE = 0, STATUS_NO = 1, STATUS_USAGE = 2, TOP_JSON = 1000 };

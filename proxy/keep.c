@@ -107,11 +107,11 @@ static void delivery_end(struct link *l, struct delivery *d, bool delivered)
 	while (*at != d)
 		at = &(*at)->next;
 	*at = d->next;
-	link_send(l, json_pack("{s:s, s:I, s:b, s:s}", "m", "deliver", "seq", d->seq, "ok",
-			     delivered, "where",
-			     !delivered  ? ""
-			     : to_server ? "server"
-					 : "client"));
+	line_send(&l->line, json_pack("{s:s, s:I, s:b, s:s}", "m", "deliver", "seq", d->seq, "ok",
+				    delivered, "where",
+				    !delivered  ? ""
+				    : to_server ? "server"
+						: "client"));
 	delivery_free(d);
 }
 
@@ -131,7 +131,7 @@ void link_on_deliver(struct link *l, json_t *msg)
 	struct delivery *d = calloc(1, sizeof(*d) + room);
 
 	if (!d) {
-		link_stop(l, EXIT_FAILURE);
+		line_fail(&l->line);
 		return;
 	}
 	d->message = json_incref(msg);

@@ -50,7 +50,7 @@ static void backends_tell_down(struct link *l)
 					      text_of(row, "server"), "why", text_of(row, "why")));
 	}
 	json_decref(rows);
-	link_send(l, json_pack("{s:s, s:o}", "m", "down", "rows", down));
+	line_send(&l->line, json_pack("{s:s, s:o}", "m", "down", "rows", down));
 }
 
 static void backend_told(void *arg, const struct backend *b, const struct backend_server *server,
@@ -61,7 +61,7 @@ static void backend_told(void *arg, const struct backend *b, const struct backen
 
 	backends_tell_down(l);
 	if (event)
-		link_send(l, json_pack("{s:s, s:o}", "m", "event", "event", event));
+		line_send(&l->line, json_pack("{s:s, s:o}", "m", "event", "event", event));
 }
 
 int link_backends_init(struct link *l)
@@ -71,7 +71,7 @@ int link_backends_init(struct link *l)
 
 void link_backends_use(struct link *l)
 {
-	if (!l->started || l->stopping || l->retiring)
+	if (!l->started || l->line.stopping || l->retiring)
 		return;
 	health_use(l->health, l->gear);
 	backends_tell_down(l);
@@ -92,8 +92,9 @@ void link_on_backends(struct link *l, json_t *msg)
 {
 	json_t *rows = backends_rows(l->gear ? l->gear->backends : NULL);
 
-	link_send(l, json_pack("{s:s, s:I, s:o, s:b}", "m", "backends", "seq",
-			     number_of(msg, "seq"), "rows", rows ? rows : json_array(), "more", 0));
+	line_send(&l->line,
+		json_pack("{s:s, s:I, s:o, s:b}", "m", "backends", "seq", number_of(msg, "seq"),
+			"rows", rows ? rows : json_array(), "more", 0));
 }
 
 void link_on_addresses(struct link *l, json_t *msg)
@@ -104,7 +105,7 @@ void link_on_addresses(struct link *l, json_t *msg)
 	size_t i, n = 0;
 
 	if (!*name) {
-		link_nonsense(l, "addresses");
+		line_nonsense(&l->line, "addresses");
 		return;
 	}
 	json_array_foreach(json_object_get(msg, "addresses"), i, one)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The main thread's state, shared by link.c (life), link_policy.c, link_orders.c (lists, kill,
- * rows) and the other link_*.c. */
+/* The main thread's state, shared by link.c (life, listeners), link_orders.c (kill, rows), the
+ * other link_*.c and keep.c. */
 #pragma once
 
 #include <jansson.h>
 #include <uv.h>
-#include "ctl/link.h"
 #include "door/gather.h"
 #include "door/json.h"
+#include "door/line.h"
 #include "door/loader.h"
 #include "door/trial.h"
 #include "proxy/worker.h"
@@ -19,7 +19,7 @@ struct waiting;
 struct link {
 	uv_loop_t loop;
 	struct loader loader;
-	struct channel *channel;
+	struct line line;
 	struct metrics *metrics;
 	struct hub *hub;
 	struct gear *gear;
@@ -33,17 +33,8 @@ struct link {
 	uv_timer_t count, retire;
 	json_int_t counted; /* sessions, as last told */
 	unsigned empty;     /* retired workers without a session */
-	bool started, retiring, stopping;
-	int status;
+	bool started, retiring;
 };
-
-/* Takes message (may be NULL when out of memory). */
-void link_send(struct link *l, json_t *message);
-/* The same with the link as arg. */
-void link_answer(void *arg, json_t *message);
-/* What a daemon never sends: the process ends. */
-void link_nonsense(struct link *l, const char *what);
-void link_stop(struct link *l, int status);
 
 /* Messages. */
 void link_on_kill(struct link *l, json_t *msg);

@@ -16,7 +16,7 @@ void link_on_trace(struct link *l, json_t *msg)
 	struct follow *f = calloc(1, sizeof(*f));
 
 	if (f && !follow_take(f, msg))
-		link_nonsense(l, "trace");
+		line_nonsense(&l->line, "trace");
 	else
 		for (unsigned i = 0; f && i < l->n_workers; i++)
 			if (worker_follow(l->workers[i], f) < 0)

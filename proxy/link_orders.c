@@ -10,7 +10,7 @@ void link_on_kill(struct link *l, json_t *msg)
 	struct named_peer who;
 
 	if (!gather_named(msg, &who)) {
-		link_nonsense(l, "kill");
+		line_nonsense(&l->line, "kill");
 		return;
 	}
 	for (unsigned i = 0; i < l->n_workers; i++)
@@ -25,13 +25,13 @@ void link_on_sessions(struct link *l, json_t *msg)
 	for (unsigned i = 0; i < l->n_workers; i++)
 		asked += worker_list_sessions(l->workers[i], seq) == 0;
 	if (gather_begin(&l->gathers, seq, asked) < 0)
-		link_stop(l, EXIT_FAILURE);
+		line_fail(&l->line);
 	else
-		gather_finish(&l->gathers, &(struct answer_to){ l, link_answer });
+		gather_finish(&l->gathers, &l->line);
 }
 
 void link_take_rows(struct link *l, json_int_t seq, json_t *rows)
 {
 	gather_take(&l->gathers, seq, rows);
-	gather_finish(&l->gathers, &(struct answer_to){ l, link_answer });
+	gather_finish(&l->gathers, &l->line);
 }

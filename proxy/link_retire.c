@@ -19,18 +19,18 @@ static void on_count(uv_timer_t *timer)
 	struct link *l = timer->data;
 	json_int_t n = (json_int_t)registry_count();
 
-	if (n == l->counted || l->stopping)
+	if (n == l->counted || l->line.stopping)
 		return;
 	l->counted = n;
-	link_send(l, json_pack("{s:s, s:I}", "m", "count", "sessions", n));
+	line_send(&l->line, json_pack("{s:s, s:I}", "m", "count", "sessions", n));
 }
 
 /* Those with stream management come back and resume; the others are told. */
 static void retire_over(struct link *l)
 {
 	log_info("retired sessions=%zu", registry_count());
-	link_send(l, json_pack("{s:s}", "m", "retired"));
-	link_stop(l, EXIT_SUCCESS);
+	line_send(&l->line, json_pack("{s:s}", "m", "retired"));
+	line_stop(&l->line, EXIT_SUCCESS);
 }
 
 static void on_retire(uv_timer_t *timer)
@@ -43,7 +43,7 @@ void link_on_retire(struct link *l, json_t *msg)
 	json_int_t ms = number_of(msg, "ms");
 
 	if (ms < 0 || ms > RETIRE_MS_MAX) {
-		link_nonsense(l, "retire");
+		line_nonsense(&l->line, "retire");
 		return;
 	}
 	if (!l->started) {
@@ -53,14 +53,14 @@ void link_on_retire(struct link *l, json_t *msg)
 	uv_timer_start(&l->retire, on_retire, (uint64_t)ms, 0);
 	for (unsigned i = 0; i < l->n_workers && !l->retiring; i++)
 		if (worker_retire(l->workers[i]) < 0)
-			link_stop(l, EXIT_FAILURE);
+			line_fail(&l->line);
 	l->retiring = true;
 	link_backends_end(l);
 }
 
 void link_take_empty(struct link *l)
 {
-	if (++l->empty == l->n_workers && !l->stopping)
+	if (++l->empty == l->n_workers && !l->line.stopping)
 		retire_over(l);
 }
 
