@@ -19,9 +19,13 @@ from wall import Wall, missing_programs  # noqa: E402
 _walls = itertools.count(1)
 
 
-def pytest_configure():
+
+
+def pytest_configure(config):
     """Ended politely, a run removes its namespaces as on an interrupt."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config.addinivalue_line("markers", "alone: measures time, so nothing else may run beside it (run_all.py)")
+
 
 USERS = {"juliet": "balcony", "romeo": "orchard", "mercutio": "queen-mab", "tybalt": "rapier", "nurse": "aqua-vitae"}
 

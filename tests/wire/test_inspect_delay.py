@@ -12,6 +12,8 @@ import pytest
 from lab import wait_for
 from wall import Wall
 
+pytestmark = pytest.mark.alone
+
 POLICY = """
 service component { listen tcp { 5276 }; mode inspect; tls none; }
 set words { type keyword; file "words.txt"; }

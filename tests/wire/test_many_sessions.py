@@ -8,6 +8,8 @@ import pytest
 import wall
 from lab import ROOT
 
+pytestmark = pytest.mark.alone
+
 
 def test_no_error_and_no_growth():
     if os.geteuid() != 0:
