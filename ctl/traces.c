@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "trace" and "capture": between an operator's connection and the children. In: whom to follow and how long, then
- * the children's messages. Out: those to the operator as they come, and at the end how many there
- * were. A few at once; whoever hangs up, or does not read, stops being told, and the children are
- * told to stop, too. It judges nothing and keeps nothing. */
+/* "trace" and "capture": between an operator's connection and the children. In: whom to follow and
+ * how long, then the children's messages. Out: those to the operator as they come, and at the end
+ * how many there were. A few at once; whoever hangs up, or does not read, stops being told, and the
+ * children are told to stop, too. It judges nothing and keeps nothing. */
 #include "ctl/traces.h"
 
 #include <stdlib.h>
@@ -102,8 +102,7 @@ static json_t *whom_json(struct request *rq)
 		return json_pack("{s:I}", "session", session);
 	if (jid && *jid)
 		return json_pack("{s:s}", "jid", jid);
-	if (address_parse_prefix(span_of(address), &parsed, &len) < 0 &&
-		address_parse(span_of(address), &parsed) < 0) {
+	if (address_parse_prefix(span_of(address), &parsed, &len) < 0) {
 		request_refuse(rq, ANSWER_USAGE, NULL, "'%s' is not an address", address);
 		return NULL;
 	}
@@ -152,7 +151,8 @@ void traces_start(struct traces *t, struct request *rq)
 	uv_timer_start(&t->timer, on_look, TRACES_LOOK_MS, TRACES_LOOK_MS);
 }
 
-/* The ports of a service; NULL after refusing rq. Serverless peers listen where they announce it. */
+/* The ports of a service; NULL after refusing rq. Serverless peers listen where they announce it.
+ */
 static json_t *ports_json(struct traces *t, struct request *rq, const char *name)
 {
 	size_t n;
@@ -200,8 +200,8 @@ void traces_capture(struct traces *t, struct request *rq)
 	if (!(ports = ports_json(t, rq, service)))
 		return;
 	*one = (struct tracing){ rq, ++t->ids, uv_now(&t->d->loop) + (uint64_t)ms, 0, 0 };
-	msg = json_pack("{s:s, s:I, s:I, s:o}", "m", "capture", "trace", one->id, "ms", ms, "ports",
-		ports);
+	msg = json_pack(
+		"{s:s, s:I, s:I, s:o}", "m", "capture", "trace", one->id, "ms", ms, "ports", ports);
 	log_info("event=capture who=\"%s\" ms=%lld service=\"%s\"", rq->who, (long long)ms,
 		service ? service : "");
 	/* Whoever asked may open a file now. */

@@ -199,8 +199,5 @@ bool follow_take(struct follow *f, json_t *msg)
 	strcpy(f->jid, jid);
 	if (!f->by_address)
 		return *jid || f->session > 0;
-	if (address_parse_prefix(span_of(address), &f->address, &f->prefix_len) == 0)
-		return true;
-	f->prefix_len = 128;
-	return address_parse(span_of(address), &f->address) == 0;
+	return address_parse_prefix(span_of(address), &f->address, &f->prefix_len) == 0;
 }

@@ -92,11 +92,8 @@ bool gather_named(json_t *msg, struct named_peer *out)
 	const char *jid = text_of(msg, "jid"), *address = text_of(msg, "address");
 
 	*out = (struct named_peer){ .jid = *jid ? jid : NULL };
-	if (!*jid && address_parse_prefix(span_of(address), &out->net, &out->len) < 0) {
-		if (address_parse(span_of(address), &out->net) < 0)
-			return false;
-		out->len = 128;
-	}
+	if (!*jid && address_parse_prefix(span_of(address), &out->net, &out->len) < 0)
+		return false;
 	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)),
 		log_quote(span_of(address)), log_quote(span_of(text_of(msg, "reason"))));
 	return true;

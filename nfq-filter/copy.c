@@ -77,31 +77,20 @@ static int give(void *arg, const struct capture_packet *p)
 
 /* ---- in ---- */
 
-static bool net_has(const struct copy_net *net, const struct peer_address *a)
-{
-	unsigned whole = net->prefix_len / 8, rest = net->prefix_len % 8;
-
-	return memcmp(net->address.bytes, a->bytes, whole) == 0 &&
-	       (rest == 0 || (net->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0);
-}
-
 /* What has no address is nobody's. */
 static bool is_wanted(const struct copy_options *options, const struct capture_packet *captured)
 {
 	struct packet p = { .time_ns = 0 };
 	enum packet_kind kind;
 
-	if (options->n_peers == 0)
+	if (options->peers.n == 0)
 		return true;
 	kind = packet_parse_frame(
 		captured->link, captured->data, captured->len, captured->wire_len, &p);
 	if (kind == PACKET_LINK || kind == PACKET_BAD)
 		return false;
-	for (unsigned i = 0; i < options->n_peers; i++)
-		if (net_has(&options->peers[i], &p.src.address) ||
-			net_has(&options->peers[i], &p.dst.address))
-			return true;
-	return false;
+	return nets_has(&options->peers, &p.src.address) ||
+	       nets_has(&options->peers, &p.dst.address);
 }
 
 static int take(struct copy *c, const struct capture_packet *p)

@@ -4,22 +4,16 @@
 
 #include <stdio.h>
 #include "nfq-filter/mask.h"
-#include "rules/rules.h"
-
-enum { COPY_PEERS_MAX = 16 };
+#include "nfq-filter/nets.h"
 
 struct copy_options {
 	bool mask, names; /* see mask.h */
 	bool any_checksum;
-	bool progress;    /* a line on stderr that moves */
-	uint64_t size;    /* bytes of the new file at most; 0: no bound */
-	uint64_t time_ns; /* of the capture, from its first packet; 0: all */
-	uint64_t in_size; /* of the file read, for the progress; 0: unknown */
-	struct copy_net {
-		struct peer_address address;
-		unsigned prefix_len;
-	} peers[COPY_PEERS_MAX]; /* packets from or to these; none: all */
-	unsigned n_peers;
+	bool progress;     /* a line on stderr that moves */
+	uint64_t size;     /* bytes of the new file at most; 0: no bound */
+	uint64_t time_ns;  /* of the capture, from its first packet; 0: all */
+	uint64_t in_size;  /* of the file read, for the progress; 0: unknown */
+	struct nets peers; /* packets from or to these; none: all */
 };
 
 struct copy_result {

@@ -33,35 +33,6 @@ static void complain(const char *path, const char *why)
 	fprintf(stderr, "xmppwallctl capture: %s: %s\n", path, why);
 }
 
-/* ADDR or ADDR/LEN, several with commas between. */
-static bool add_peers(struct arguments *a, const char *text)
-{
-	for (size_t len; *text; text += len + (text[len] == ',')) {
-		struct copy_net *net = &a->copy.peers[a->copy.n_peers];
-		struct span one = { text, len = strcspn(text, ",") };
-		int r;
-
-		if (a->copy.n_peers == COPY_PEERS_MAX) {
-			fprintf(stderr, "xmppwallctl capture: --peer takes %d networks\n",
-				COPY_PEERS_MAX);
-			return false;
-		}
-		net->prefix_len = 128;
-		r = memchr(text, '/', len)
-			    ? address_parse_prefix(one, &net->address, &net->prefix_len)
-			    : address_parse(one, &net->address);
-		if (r < 0) {
-			fprintf(stderr,
-				"xmppwallctl capture: --peer '%.*s' is no address and no "
-				"network\n",
-				(int)len, text);
-			return false;
-		}
-		a->copy.n_peers++;
-	}
-	return true;
-}
-
 static bool parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
@@ -104,7 +75,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 			a->copy.time_ns = strtoull(optarg, NULL, 10) * 1000000;
 			break;
 		case 'p':
-			if (!add_peers(a, optarg))
+			if (!nets_add(&a->copy.peers, optarg, "xmppwallctl capture: --peer"))
 				return false;
 			break;
 		default:

@@ -24,11 +24,7 @@ static int half_drain(struct inspection *i, enum flow_side side);
 
 bool inspector_is_inside(const struct inspector *of, const struct peer_address *a)
 {
-	for (unsigned n = 0; n < of->n_inside; n++) {
-		if (address_in(&of->inside[n].address, of->inside[n].prefix_len, a))
-			return true;
-	}
-	return false;
+	return nets_has(&of->inside, a);
 }
 
 enum direction inspection_direction(const struct inspection *i, enum flow_side side)

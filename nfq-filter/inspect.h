@@ -8,9 +8,8 @@
 #include "nfq-filter/flow.h"
 #include "nfq-filter/inspect_tls.h"
 #include "nfq-filter/mdns.h"
+#include "nfq-filter/nets.h"
 #include "rules/rules.h"
-
-enum { INSPECT_NETS_MAX = 16 };
 
 enum inspect_speaks {
 	SPEAKS_UNKNOWN, /* nothing seen yet */
@@ -40,8 +39,8 @@ struct inspect_half {
 	uint64_t stanzas, stanza_bytes, bytes;
 	size_t memory;
 	struct hello_watch hello; /* of a client behind <proceed/>, live */
-	enum mdns_known known; /* serverless: the name this side gives itself */
-	struct {               /* of the header */
+	enum mdns_known known;    /* serverless: the name this side gives itself */
+	struct {                  /* of the header */
 		char *from, *to;
 		const char *content_ns; /* static; NULL: none of XMPP's */
 	} header;
@@ -67,7 +66,7 @@ struct inspection {
 	uint64_t session; /* the door's number for it; 0: none yet */
 	char mechanism[64];
 	char *jid;
-	uint64_t bind_hash; /* of the id asked with; 0: none */
+	uint64_t bind_hash;  /* of the id asked with; 0: none */
 	uint64_t resume_key; /* of the stream asked for (resumed.h); 0: none */
 	uint64_t first_ns;
 	uint64_t verdicts[VERDICT_KINDS];
@@ -115,14 +114,10 @@ struct inspector {
 	size_t memory, memory_max; /* of all streams */
 	/* What is protected, if told: who opens a connection from there to elsewhere is not the
 	 * peer. */
-	struct inspect_net {
-		struct peer_address address;
-		unsigned prefix_len;
-	} inside[INSPECT_NETS_MAX];
-	unsigned n_inside;
+	struct nets inside;
 	uint64_t streams, active; /* ever; now */
-	struct resumed *resumed; /* borrowed; NULL: nothing is known of streams that go on */
-	struct bosh_table *bosh; /* borrowed; NULL: nothing is known of BOSH sessions */
+	struct resumed *resumed;  /* borrowed; NULL: nothing is known of streams that go on */
+	struct bosh_table *bosh;  /* borrowed; NULL: nothing is known of BOSH sessions */
 };
 
 /* NULL when out of memory. */

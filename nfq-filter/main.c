@@ -22,6 +22,7 @@
 #include "door/sandboxed.h"
 #include "nfq-filter/copy_command.h"
 #include "nfq-filter/link.h"
+#include "nfq-filter/nets.h"
 #include "nfq-filter/replay.h"
 #include "xmpp/text.h"
 
@@ -41,39 +42,6 @@ static int usage(void)
 	      "Executed by xmppwallctl replay and xmppwallctl limit simulate.\n",
 		stderr);
 	return STATUS_USAGE;
-}
-
-/* ADDR or ADDR/LEN, several with commas between. */
-static bool add_inside(struct arguments *a, const char *text)
-{
-	while (*text) {
-		size_t len = strcspn(text, ",");
-		struct span one = { text, len };
-		struct inspect_net *net = &a->replay.inside[a->replay.n_inside];
-		int r;
-
-		if (a->replay.n_inside == INSPECT_NETS_MAX) {
-			fprintf(stderr, "xmppwallctl replay: --inside takes %d networks\n",
-				INSPECT_NETS_MAX);
-			return false;
-		}
-		if (memchr(text, '/', len)) {
-			r = address_parse_prefix(one, &net->address, &net->prefix_len);
-		} else {
-			r = address_parse(one, &net->address);
-			net->prefix_len = 128;
-		}
-		if (r < 0) {
-			fprintf(stderr,
-				"xmppwallctl replay: --inside '%.*s' is no address and no "
-				"network\n",
-				(int)len, text);
-			return false;
-		}
-		a->replay.n_inside++;
-		text += len + (text[len] == ',');
-	}
-	return true;
 }
 
 static bool parse_arguments(int argc, char **argv, struct arguments *a)
@@ -119,7 +87,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
 			a->replay.any_checksum = true;
 			break;
 		case 'i':
-			if (!add_inside(a, optarg))
+			if (!nets_add(&a->replay.inside, optarg, "xmppwallctl replay: --inside"))
 				return false;
 			break;
 		default:

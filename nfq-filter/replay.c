@@ -377,8 +377,7 @@ static int replay_begin(struct replay *r)
 		.memory_max = MEMORY_MAX,
 		.bosh = bosh_table_new(0),
 		.resumed = resumed_new(),
-		.n_inside = r->options->n_inside };
-	memcpy(r->inspector.inside, r->options->inside, sizeof(r->inspector.inside));
+		.inside = r->options->inside };
 	r->capture = capture_new();
 	r->fragments = fragments_new(&r->counts);
 	r->flows = flow_table_new(&r->limits, &hooks, &r->counts);

@@ -9,12 +9,11 @@ struct replay_options {
 	bool json, progress; /* progress: a line on stderr that moves */
 	bool any_checksum;   /* see flow.h */
 	enum tell_lines lines;
-	const char *limit; /* instead of all else: "TIME KEY" for each stanza this limit counts;
-			      NULL: no */
-	uint64_t size;     /* of the file, for the progress; 0: unknown */
-	size_t top;        /* peers and streams in the summary */
-	struct inspect_net inside[INSPECT_NETS_MAX]; /* what is protected */
-	unsigned n_inside;
+	const char *limit;  /* instead of all else: "TIME KEY" for each stanza this limit counts;
+			       NULL: no */
+	uint64_t size;      /* of the file, for the progress; 0: unknown */
+	size_t top;         /* peers and streams in the summary */
+	struct nets inside; /* what is protected */
 };
 
 enum replay_result {
