@@ -63,18 +63,15 @@ static int note(struct nft *n, const char *name)
 	if (!set)
 		return -ENOMEM;
 	buf_init(&out, 0);
-	if ((r = buf_reserve(&out, MESSAGE_SIZE, &where)) == 0)
-		buf_commit(&out, nftnl_batch_begin(where, n->seq + 1)->nlmsg_len);
-	if (r == 0 && (r = buf_reserve(&out, MESSAGE_SIZE, &where)) == 0) {
+	if ((r = nft_netlink_edge(&out, false, n->seq + 1)) == 0 &&
+		(r = buf_reserve(&out, MESSAGE_SIZE, &where)) == 0) {
 		nlh = nftnl_nlmsg_build_hdr(where, NFT_MSG_NEWSETELEM, NFPROTO_INET,
 			NLM_F_CREATE | NLM_F_ACK, n->seq + 2);
 		nftnl_set_elems_nlmsg_build_payload(nlh, set);
 		buf_commit(&out, nlh->nlmsg_len);
 	}
-	if (r == 0 && (r = buf_reserve(&out, MESSAGE_SIZE, &where)) == 0)
-		buf_commit(&out, nftnl_batch_end(where, n->seq + 3)->nlmsg_len);
 	n->seq += 3;
-	if (r == 0)
+	if (r == 0 && (r = nft_netlink_edge(&out, true, n->seq)) == 0)
 		r = nft_netlink_batch(n, &out, n->seq - 1, on_error, &error);
 	buf_fini(&out);
 	nftnl_set_free(set);

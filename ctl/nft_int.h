@@ -27,6 +27,8 @@ void nft_netlink_close(struct nft *n);
 int nft_netlink_request(struct nft *n, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg);
 /* A header for nf_tables requests of family inet in a buffer. */
 struct nlmsghdr *nft_netlink_header(char *memory, uint16_t type, uint16_t flags, uint32_t seq);
+/* A batch's first or last message. 0 or a negative code. */
+int nft_netlink_edge(struct buf *batch, bool end, uint32_t seq);
 /* Number of the ruleset's generation: one more for each transaction of anyone. */
 int nft_netlink_generation(struct nft *n, uint32_t *generation);
 /* Sends a whole batch (its last message but the end must ask for an ack). on_error is told of each

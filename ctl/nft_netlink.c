@@ -15,11 +15,17 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
+#include <libnftnl/common.h>
 
 #include "base/err.h"
 #include "ctl/nft_int.h"
 
-enum { READ_SIZE = 64 * 1024, RECEIVE_MAX = 32 * 1024 * 1024, SEND_SPARE = 64 * 1024 };
+enum {
+	READ_SIZE = 64 * 1024,
+	RECEIVE_MAX = 32 * 1024 * 1024,
+	SEND_SPARE = 64 * 1024,
+	EDGE_SIZE = 64
+};
 
 static int socket_open(struct mnl_socket **out, unsigned groups)
 {
@@ -176,6 +182,17 @@ int nft_netlink_names(
 }
 
 /* ---- batches ---- */
+
+int nft_netlink_edge(struct buf *batch, bool end, uint32_t seq)
+{
+	char *where;
+	int r = buf_reserve(batch, EDGE_SIZE, &where);
+
+	if (r == 0)
+		buf_commit(
+			batch, (end ? nftnl_batch_end : nftnl_batch_begin)(where, seq)->nlmsg_len);
+	return r;
+}
 
 static int batch_send(struct nft *n, const struct buf *batch)
 {

@@ -55,16 +55,6 @@ static struct nftnl_set *set_of(const struct nft_pair *p, bool adding)
 	return set;
 }
 
-static int put_edge(struct buf *out, struct nlmsghdr *(*make)(char *, uint32_t), uint32_t seq)
-{
-	char *where;
-	int r = buf_reserve(out, MESSAGE_SIZE, &where);
-
-	if (r == 0)
-		buf_commit(out, make(where, seq)->nlmsg_len);
-	return r;
-}
-
 static int put_element(struct buf *out, const struct nft_pair *p, bool adding, uint32_t seq)
 {
 	struct nftnl_set *set = set_of(p, adding);
@@ -94,14 +84,14 @@ static int change(struct nft *n, const struct nft_pair *p, bool del, bool add)
 	int r;
 
 	buf_init(&out, 0);
-	r = put_edge(&out, nftnl_batch_begin, seq);
+	r = nft_netlink_edge(&out, false, seq);
 	last = seq;
 	if (r == 0 && del)
 		r = put_element(&out, p, false, ++last);
 	if (r == 0 && add)
 		r = put_element(&out, p, true, ++last);
 	n->seq = last + 1;
-	if (r == 0 && (r = put_edge(&out, nftnl_batch_end, n->seq)) == 0)
+	if (r == 0 && (r = nft_netlink_edge(&out, true, n->seq)) == 0)
 		r = nft_netlink_batch(n, &out, last, on_error, &a);
 	buf_fini(&out);
 	return a.error ? a.error : r;

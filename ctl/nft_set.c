@@ -135,22 +135,12 @@ static int put_run(struct buf *out, enum nft_side side, const struct nft_run *ru
 	return r;
 }
 
-static int put_edge(struct buf *out, struct nlmsghdr *(*make)(char *, uint32_t), uint32_t seq)
-{
-	char *where;
-	int r = buf_reserve(out, MESSAGE_SIZE, &where);
-
-	if (r == 0)
-		buf_commit(out, make(where, seq)->nlmsg_len);
-	return r;
-}
-
 /* Deletions first: an addition may take a deleted one's place. *last is the message that asks for
  * an ack. */
 static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 {
 	size_t n_messages = 0, at = 0;
-	int r = put_edge(out, nftnl_batch_begin, b->first_seq - 1);
+	int r = nft_netlink_edge(out, false, b->first_seq - 1);
 
 	for (size_t i = 0; i < b->n; i++)
 		n_messages += b->ops[i].skip ? 0 : b->ops[i].kind == OP_REPLACE ? 2 : 1;
@@ -169,7 +159,7 @@ static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 		}
 	}
 	if (r == 0)
-		r = put_edge(out, nftnl_batch_end, b->first_seq + (uint32_t)(2 * b->n));
+		r = nft_netlink_edge(out, true, b->first_seq + (uint32_t)(2 * b->n));
 	return n_messages == 0 && r == 0 ? -ENOMSG : r;
 }
 
