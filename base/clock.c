@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The only place that asks what time it is. Limits, strikes, timeouts and bans read the monotonic
- * clock here; events, logs and certificates the wall.
+/* The only place that asks what time it is. Limits, strikes and timeouts read the monotonic clock
+ * here, bans the boot clock; events, logs and certificates the wall.
  * In: the kernel's clocks, or the values a test has frozen. Out: numbers and their texts.
  * It never sleeps and never sets a clock. Frozen values are process-wide, since the thread under
  * test is often not the test's own. */
@@ -15,7 +15,7 @@
 #include "base/err.h"
 
 static _Atomic bool clock_frozen;
-static _Atomic uint64_t frozen_mono_ns;
+static _Atomic uint64_t frozen_mono_ns, frozen_slept_ns;
 static _Atomic int64_t frozen_wall_ns;
 
 uint64_t clock_mono_ns(void)
@@ -26,6 +26,17 @@ uint64_t clock_mono_ns(void)
 		return atomic_load(&frozen_mono_ns);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int64_t clock_boot_ms(void)
+{
+	struct timespec t;
+
+	if (atomic_load_explicit(&clock_frozen, memory_order_acquire))
+		return (int64_t)((atomic_load(&frozen_mono_ns) + atomic_load(&frozen_slept_ns)) /
+				 1000000u);
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 int64_t clock_wall_ms(void)
@@ -51,8 +62,15 @@ void clock_advance(uint64_t ns)
 	atomic_fetch_add(&frozen_wall_ns, (int64_t)ns);
 }
 
+void clock_sleep(uint64_t ns)
+{
+	atomic_fetch_add(&frozen_slept_ns, ns);
+	atomic_fetch_add(&frozen_wall_ns, (int64_t)ns);
+}
+
 void clock_thaw(void)
 {
+	atomic_store(&frozen_slept_ns, 0);
 	atomic_store_explicit(&clock_frozen, false, memory_order_release);
 }
 

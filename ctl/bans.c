@@ -16,12 +16,16 @@
 #include "ctl/kernel.h"
 #include "rules/punish.h"
 
-enum { BANS_WAKE_MAX_MS = 3600 * 1000 };
+enum { BANS_WAKE_MAX_MS = 60 * 1000 };
 
 int64_t bans_now(const struct bans *b)
 {
-	(void)b;
-	return clock_wall_ms();
+	return booktime_now(&b->time);
+}
+
+int64_t bans_wall(const struct bans *b, int64_t book_ms)
+{
+	return booktime_wall(&b->time, book_ms);
 }
 
 long bans_count(struct bans *b)
@@ -96,17 +100,46 @@ static void on_expiry(uv_timer_t *timer)
 	bans_wake(b);
 }
 
-/* At the next end, and once an hour in case somebody set the clock. */
+/* The kernel's elements count down by themselves, and not while the host sleeps; entries of lists
+ * end by the wall clock. After a step both are brought to what they should be. */
+static void time_note(struct bans *b)
+{
+	enum booktime_news news = booktime_look(&b->time);
+
+	if (news == BOOKTIME_SAME)
+		return;
+	(void)ledger_clock_put(b->ledger, &b->time.noted); /* or in a minute */
+	if (news != BOOKTIME_STEPPED)
+		return;
+	log_warn("event=clock-step note=\"the wall clock was set, or this host slept; bans keep "
+		 "their ends\"");
+	if (b->kernel)
+		kernel_lists_shrank(b->kernel);
+}
+
+/* At the next end, and once a minute for the clock. */
 void bans_wake(struct bans *b)
 {
 	int64_t next = ledger_next_end(b->ledger), left = next - bans_now(b) + 1;
 
+	time_note(b);
 	if (next == 0 || left > BANS_WAKE_MAX_MS)
 		left = BANS_WAKE_MAX_MS;
 	uv_timer_start(&b->timer, on_expiry, left > 10 ? (uint64_t)left : 10, 0);
 }
 
 /* ---- face ---- */
+
+static void time_start(struct bans *b)
+{
+	struct ledger_clock last;
+	char boot[sizeof last.boot];
+	bool is_there = ledger_clock_find(b->ledger, &last) == 0;
+
+	booktime_boot_id(boot, sizeof boot);
+	booktime_start(&b->time, boot, is_there ? &last : NULL);
+	(void)ledger_clock_put(b->ledger, &b->time.noted);
+}
 
 int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why)
 {
@@ -126,6 +159,7 @@ int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, 
 		free(b);
 		return r;
 	}
+	time_start(b);
 	(void)ledger_expire(b->ledger, bans_now(b));
 	uv_timer_init(loop, &b->timer);
 	b->timer.data = b;

@@ -31,9 +31,9 @@ void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, 
 	event = json_pack("{s:s,s:s,s:s,s:s,s:s,s:{s:s,s:I,s:I,s:s,s:s,s:s,s:i,s:i,s:s}}",
 		"timestamp", stamp, "event_type", type, "src_ip", address, "proto", "TCP",
 		"app_proto", "xmpp", "xmppwall", "address", prefix, "since",
-		(json_int_t)ban->since_ms, "until", (json_int_t)ban->until_ms, "why", ban->why,
-		"rule", ban->rule, "id", ban->id, "count", (int)ban->count, "strikes",
-		(int)ban->strikes, "who", who);
+		(json_int_t)bans_wall(b, ban->since_ms), "until",
+		(json_int_t)bans_wall(b, ban->until_ms), "why", ban->why, "rule", ban->rule, "id",
+		ban->id, "count", (int)ban->count, "strikes", (int)ban->strikes, "who", who);
 	if (event)
 		b->spec.on_event(b->spec.arg, event);
 	json_decref(event);
@@ -59,7 +59,7 @@ int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, cons
 	b->spec.on_kill(b->spec.arg, prefix, NULL, "banned");
 	bans_event(b, "ban", ban, who);
 	log_info("event=ban address=%s until_ms=%lld count=%u rule=%s id=%s", prefix,
-		(long long)ban->until_ms, ban->count, *ban->rule ? ban->rule : "-",
+		(long long)bans_wall(b, ban->until_ms), ban->count, *ban->rule ? ban->rule : "-",
 		*ban->id ? ban->id : "-");
 	bans_wake(b);
 	return 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ctl/bans.h"
+#include "ctl/booktime.h"
 #include "ctl/ledger.h"
 #include "rules/rules.h"
 
@@ -18,13 +19,16 @@ struct bans {
 	struct kernel *kernel;
 	struct policy *policy;
 	uv_timer_t timer;
+	struct booktime time;
 	bool damaged;
 	int error; /* of the last write to the ledger */
 };
 
-/* The time bans are reckoned in, in milliseconds. */
+/* The time bans are reckoned in, in milliseconds (ctl/booktime.h). */
 int64_t bans_now(const struct bans *b);
-/* Looks again when the next ban ends. */
+/* A moment of it for the outside: as the wall clock calls it now. 0 (never) stays 0. */
+int64_t bans_wall(const struct bans *b, int64_t book_ms);
+/* Looks again when the next ban ends, and writes down what time it is when that is news. */
 void bans_wake(struct bans *b);
 /* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger
  * failed with. */

@@ -43,7 +43,8 @@ int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *t
 		return r;
 	}
 	prefix_show(&ban.address, ban.prefix_len, prefix);
-	*result = json_pack("{s:s,s:I}", "address", prefix, "until", (json_int_t)ban.until_ms);
+	*result = json_pack(
+		"{s:s,s:I}", "address", prefix, "until", (json_int_t)bans_wall(b, ban.until_ms));
 	return 0;
 }
 

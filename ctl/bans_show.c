@@ -1,27 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands, for "bans" of the control socket. In: the ledger's rows. Out: JSON. */
+/* What stands, for "bans" of the control socket. In: the ledger's rows. Out: JSON, with wall
+ * times as the clock stands now. */
 #include "base/err.h"
 #include "ctl/bans_int.h"
 #include "rules/address.h"
 
+struct listing {
+	const struct bans *b;
+	json_t *all;
+	int64_t now;
+};
+
+/* What has ended is no ban, also when the ledger could not be told. */
 static bool visit_json(void *arg, const struct ledger_ban *ban)
 {
+	const struct listing *l = arg;
 	char prefix[PREFIX_TEXT_SIZE];
 
+	if (ban->until_ms && ban->until_ms <= l->now)
+		return true;
 	prefix_show(&ban->address, ban->prefix_len, prefix);
 	json_array_append_new(
-		arg, json_pack("{s:s,s:I,s:I,s:s,s:s,s:s,s:i,s:i}", "address", prefix, "since",
-			     (json_int_t)ban->since_ms, "until", (json_int_t)ban->until_ms, "why",
-			     ban->why, "rule", ban->rule, "id", ban->id, "count", (int)ban->count,
-			     "strikes", (int)ban->strikes));
+		l->all, json_pack("{s:s,s:I,s:I,s:s,s:s,s:s,s:i,s:i}", "address", prefix, "since",
+				(json_int_t)bans_wall(l->b, ban->since_ms), "until",
+				(json_int_t)bans_wall(l->b, ban->until_ms), "why", ban->why, "rule",
+				ban->rule, "id", ban->id, "count", (int)ban->count, "strikes",
+				(int)ban->strikes));
 	return true;
 }
 
 json_t *bans_list(struct bans *b)
 {
-	json_t *all = json_array();
+	struct listing l = { b, json_array(), bans_now(b) };
 
-	(void)ledger_expire(b->ledger, bans_now(b));
-	(void)ledger_bans_each(b->ledger, visit_json, all);
-	return all;
+	(void)ledger_expire(b->ledger, l.now);
+	(void)ledger_bans_each(b->ledger, visit_json, &l);
+	return l.all;
 }

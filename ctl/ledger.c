@@ -89,6 +89,8 @@ static const char *const sql[SQL_N] = {
 	[SQL_HISTORY_TRIM] = "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?1",
 	[SQL_HISTORY_LIST] = "SELECT " EDIT_COLUMNS " WHERE list = ?1 ORDER BY id DESC LIMIT ?2",
 	[SQL_HISTORY_ALL] = "SELECT " EDIT_COLUMNS " ORDER BY id DESC LIMIT ?2",
+	[SQL_CLOCK_FIND] = "SELECT boot, boottime, wall, book FROM clock WHERE id = 1",
+	[SQL_CLOCK_PUT] = "INSERT OR REPLACE INTO clock VALUES (1, ?1, ?2, ?3, ?4)",
 };
 
 /* ---- SQLite ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The book of bans and list edits, in one SQLite file. What a call has returned 0 for survives kill
- * -9. Times are wall milliseconds since 1970. Strings longer than their bound are cut at a whole
- * UTF-8 character. */
+ * -9. Times of bans are book time (ctl/booktime.h), those of edits wall milliseconds since 1970.
+ * Strings longer than their bound are cut at a whole UTF-8 character. */
 #pragma once
 
 #include <stdbool.h>
@@ -74,6 +74,18 @@ long ledger_bans_count(struct ledger *l);
 /* How many bans this prefix has had so far (a standing one included): the exponent of escalation. 0
  * on error. */
 unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len);
+
+/* ---- the time bans are reckoned in ---- */
+
+/* One reading of three clocks, by ctl/booktime.c. */
+struct ledger_clock {
+	char boot[40]; /* the kernel's id of this boot; "" when it told none */
+	int64_t boot_ms, wall_ms, book_ms;
+};
+/* The last reading. 0, ERR_NOTFOUND (a ledger older than that), or ERR_LIBRARY. */
+int ledger_clock_find(struct ledger *l, struct ledger_clock *out);
+/* Takes the place of the last one. 0 or as ledger_ban_add. */
+int ledger_clock_put(struct ledger *l, const struct ledger_clock *reading);
 
 /* ---- history of list edits ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What ledger.c and ledger_history.c share. Nobody else includes this. */
+/* What the ledger*.c share. Nobody else includes this. */
 #pragma once
 
 #include <sqlite3.h>
@@ -24,6 +24,8 @@ enum ledger_sql {
 	SQL_HISTORY_TRIM,
 	SQL_HISTORY_LIST,
 	SQL_HISTORY_ALL,
+	SQL_CLOCK_FIND,
+	SQL_CLOCK_PUT,
 	SQL_N,
 };
 
