@@ -17,6 +17,7 @@ enum ast_value_kind {
 	VALUE_RATE,     /* 20/second, 5/10m ; number events per duration_ms */
 	VALUE_ADDRESS,  /* 192.0.2.0/24, 2001:db8::1, bare or as range start-end */
 	VALUE_REGEX,    /* /.../flags ; text is the pattern, flags the letters behind */
+	VALUE_LENGTH,   /* /24 ; number, of a prefix */
 	VALUE_SET,      /* @name ; text is the name */
 	VALUE_LIST,     /* { a, b, c } ; items */
 	VALUE_DEFINED,  /* $NAME ; text is the name; define.c puts what it stands for in its place */

@@ -3,8 +3,8 @@
  * and white space end here, and so do escapes in strings. What a bare run of letters and digits
  * means (number, time, address, word) is told by its own form alone, never by what stands around
  * it; so a file can be cut anywhere and still be read. A '/' at the start of a token opens a
- * regular expression, inside a number or an address it is part of it. Nothing here recurses and
- * every call moves on. */
+ * regular expression, inside a number or an address it is part of it; only where the parser says
+ * so, "/24" is the length of a prefix. Nothing here recurses and every call moves on. */
 #include "rules/lex.h"
 
 #include <ctype.h>
@@ -156,6 +156,24 @@ static void lex_string(struct lexer *lex, struct token *out)
 	}
 	text[len] = '\0';
 	out->text = text;
+}
+
+/* "/24": at most three digits, and nothing behind them that a length has not. */
+static bool lex_length(struct lexer *lex, struct token *out)
+{
+	const char *start = lex->at, *at = start + 1;
+	uint64_t number = 0;
+
+	for (; at < lex->end && at - start <= 3 && isdigit((unsigned char)*at); at++)
+		number = number * 10 + (uint64_t)(*at - '0');
+	if (at == start + 1 || (at < lex->end && !memchr(" \t\r\n;,}#", *at, 8)))
+		return false;
+	lex->at = at;
+	out->number = number;
+	out->kind = TOKEN_LENGTH;
+	out->at = loc_between(lex, start, at);
+	out->text = text_copy(lex, start, (size_t)(at - start));
+	return true;
 }
 
 static void lex_regex(struct lexer *lex, struct token *out)
@@ -453,9 +471,10 @@ void lex_next(struct lexer *lex, struct token *out)
 	c = (unsigned char)*lex->at;
 	if (c == '"')
 		lex_string(lex, out);
-	else if (c == '/')
-		lex_regex(lex, out);
-	else if (c == '@' || c == '$')
+	else if (c == '/') {
+		if (!lex->lengths || !lex_length(lex, out))
+			lex_regex(lex, out);
+	} else if (c == '@' || c == '$')
 		lex_set(lex, out);
 	else if (isalnum(c) || c >= 0x80 || c == '_' || c == ':' || c == '[')
 		lex_bare(lex, out);

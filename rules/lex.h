@@ -20,6 +20,7 @@ enum token_kind {
 	TOKEN_ADDRESS,  /* address, network, range, or address with port: looks like one, not parsed
 			   yet */
 	TOKEN_REGEX,    /* text is the pattern, flags the letters behind it */
+	TOKEN_LENGTH,   /* /24, where lengths are looked for: number */
 	TOKEN_SET,      /* @name: text is the name */
 	TOKEN_DEFINED,  /* $name: text is the name */
 	TOKEN_BRACE_OPEN,
@@ -55,6 +56,8 @@ struct lexer {
 	struct arena *arena;
 	struct diag_list *diags; /* NULL: errors are not reported */
 	bool nomem;
+	bool lengths; /* /24 is the length of a prefix, not the beginning of an expression: in
+			 settings, outside of lists */
 };
 
 /* Begins at the start of the file. Texts of tokens live in the arena. */

@@ -20,10 +20,12 @@
 static struct ast_value *parse_list(struct parser *p)
 {
 	struct ast_value *list = parse_alloc(p, sizeof(*list)), **tail;
+	bool lengths = p->lex.lengths;
 	struct loc mark_at;
 
 	if (!list || !parse_down(p))
 		return NULL;
+	p->lex.lengths = false;
 	list->kind = VALUE_LIST;
 	list->at = p->token.at;
 	list->text = "";
@@ -40,10 +42,12 @@ static struct ast_value *parse_list(struct parser *p)
 			parse_wrong(p, "',' or '}'", NULL);
 			*tail = NULL;
 			p->depth--;
+			p->lex.lengths = lengths;
 			return NULL;
 		}
 	}
 	p->depth--;
+	p->lex.lengths = lengths;
 	return parse_accept(p, TOKEN_BRACE_CLOSE) ? list : NULL;
 }
 
@@ -67,6 +71,8 @@ static int value_kind(enum token_kind kind)
 		return VALUE_ADDRESS;
 	case TOKEN_REGEX:
 		return VALUE_REGEX;
+	case TOKEN_LENGTH:
+		return VALUE_LENGTH;
 	case TOKEN_SET:
 		return VALUE_SET;
 	case TOKEN_DEFINED:
@@ -132,17 +138,20 @@ static bool parse_settings(struct parser *p, struct ast_setting **settings)
 {
 	struct ast_setting **tail = settings;
 	struct loc open = p->token.at;
+	bool lengths = p->lex.lengths;
 
 	if (!parse_is(p, TOKEN_BRACE_OPEN))
 		return parse_wrong(p, "'{'", NULL);
 	if (!parse_down(p))
 		return false;
+	p->lex.lengths = true;
 	parse_step(p);
 	while (!parse_block_ends(p)) {
 		if (!parse_accept(p, TOKEN_SEMICOLON) && !parse_setting(p, &tail))
 			parse_recover(p);
 	}
 	p->depth--;
+	p->lex.lengths = lengths;
 	return parse_block_close(p, open);
 }
 
