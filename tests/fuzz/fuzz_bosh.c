@@ -15,6 +15,7 @@
 #include "nfq-filter/bosh_session.h"
 #include "nfq-filter/detect.h"
 #include "nfq-filter/inspect.h"
+#include "tests/unit/policy_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -188,19 +189,6 @@ static void read_all(struct reader *r, const uint8_t *data, size_t size, size_t 
 	}
 }
 
-static void load(void)
-{
-	struct source_set sources;
-	struct diag_list diags;
-
-	source_init(&sources, false);
-	diag_init(&diags);
-	source_add(&sources, "r", rules, sizeof(rules) - 1);
-	if (policy_load(&sources, "r", NULL, NULL, &diags, &policy) != 0)
-		abort();
-	diag_fini(&diags);
-	source_fini(&sources);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -209,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > INPUT_MAX)
 		return 0;
 	if (!policy)
-		load();
+		policy = policy_of_text(rules, NULL);
 	for (unsigned n = 0; n < 2; n++) {
 		begin(&r[n], data[0] & 128);
 		read_all(&r[n], data + 1, size - 1, n ? 1 + (data[0] & 31) : INPUT_MAX);

@@ -13,6 +13,7 @@
 #include "nfq-filter/capture.h"
 #include "nfq-filter/packet.h"
 #include "nfq-filter/replay.h"
+#include "tests/unit/policy_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,23 +26,6 @@ static const char rules[] =
 	"rule flood { message limit chatter exceeded reject resource-constraint, strike 1 } }\n"
 	"punish peer { 2 strikes within 1m; ban 10m; }\n";
 
-static struct policy *load(void)
-{
-	struct policy *policy = NULL;
-	struct source_set sources;
-	struct diag_list diags;
-
-	source_init(&sources, false);
-	diag_init(&diags);
-	if (source_add(&sources, "r", rules, sizeof(rules) - 1) < 0 ||
-		policy_load(&sources, "r", NULL, NULL, &diags, &policy) < 0) {
-		diag_print(&diags, stderr, false);
-		abort();
-	}
-	diag_fini(&diags);
-	source_fini(&sources);
-	return policy;
-}
 
 static uint64_t mix(uint64_t sum, const void *bytes, size_t len)
 {
@@ -99,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd;
 
 	if (!policy)
-		policy = load();
+		policy = policy_of_text(rules, NULL);
 	if (!sink)
 		sink = fopen("/dev/null", "w");
 	assert(walk(data, size, size + 1) == walk(data, size, 1 + size % 7));

@@ -12,6 +12,7 @@
 #include "rules/rules.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
+#include "tests/unit/policy_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,19 +36,9 @@ static struct judge *judge;
 
 static void policy_make(void)
 {
-	struct source_set sources;
-	struct diag_list diags;
-
-	source_init(&sources, false);
-	diag_init(&diags);
-	if (source_add(&sources, "fuzz.rules", text, strlen(text)) < 0 ||
-		policy_load(&sources, "fuzz.rules", NULL, NULL, &diags, &policy) < 0 ||
-		!(judge = judge_new())) {
-		diag_print(&diags, stderr, false);
+	policy = policy_of_text(text, NULL);
+	if (!(judge = judge_new()))
 		abort();
-	}
-	diag_fini(&diags);
-	source_fini(&sources);
 }
 
 static const struct subject from_client = { .service = "c2s", .role = ROLE_C2S };

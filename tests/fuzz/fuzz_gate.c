@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "nfq-filter/gate.h"
+#include "tests/unit/policy_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -79,19 +80,10 @@ static void policy_make(void)
 		"service component { listen tcp { 5347 }; mode inspect; tls none; }\n"
 		"chain c { hook component; policy accept;\n"
 		"rule no { message body contains \"forbidden\" reject policy-violation } }\n";
-	struct source_set sources;
-	struct diag_list diags;
 
-	source_init(&sources, false);
-	diag_init(&diags);
-	if (source_add(&sources, "fuzz.rules", rules, sizeof(rules) - 1) < 0 ||
-		policy_load(&sources, "fuzz.rules", NULL, NULL, &diags, &policy) < 0 ||
-		!(judge = judge_new())) {
-		diag_print(&diags, stderr, false);
+	policy = policy_of_text(rules, NULL);
+	if (!(judge = judge_new()))
 		abort();
-	}
-	diag_fini(&diags);
-	source_fini(&sources);
 }
 
 /* ---- what is said ---- */

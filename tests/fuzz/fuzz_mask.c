@@ -18,27 +18,13 @@
 #include "nfq-filter/mdns.h"
 #include "nfq-filter/order.h"
 #include "nfq-filter/packet.h"
+#include "tests/unit/policy_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char rules[] = "chain all { hook any; policy accept; }\n";
 static struct policy *policy;
 
-static struct policy *load(void)
-{
-	struct policy *p = NULL;
-	struct source_set sources;
-	struct diag_list diags;
-
-	source_init(&sources, false);
-	diag_init(&diags);
-	if (source_add(&sources, "r", rules, sizeof(rules) - 1) < 0 ||
-		policy_load(&sources, "r", NULL, NULL, &diags, &p) < 0)
-		abort();
-	diag_fini(&diags);
-	source_fini(&sources);
-	return p;
-}
 
 /* ---- a capture, read ---- */
 
@@ -332,7 +318,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct masking m = { .writer = NULL };
 
 	if (!policy)
-		policy = load();
+		policy = policy_of_text(rules, NULL);
 	mask_file(&m, data, size);
 	compare_files(data, size, buf_ptr(&m.file), buf_len(&m.file));
 	read_file(&before, data, size);

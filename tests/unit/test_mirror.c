@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "ctl/mirror.h"
 #include "rules/rules.h"
+#include "tests/unit/policy_of.h"
 
 static const char policy_text[] =
 	"set out { type address; elements = { 192.0.2.0/25, 198.51.100.7, 2001:db8::/33 }; }\n"
@@ -18,20 +19,8 @@ static const char policy_text[] =
 
 static int setup(void **state)
 {
-	struct policy *p = NULL;
-	struct source_set sources;
-	struct diag_list diags;
-	int r;
-
-	source_init(&sources, false);
-	diag_init(&diags);
-	r = source_add(&sources, "/t.conf", policy_text, strlen(policy_text));
-	if (r == 0)
-		r = policy_load(&sources, "/t.conf", NULL, NULL, &diags, &p);
-	diag_fini(&diags);
-	source_fini(&sources);
-	*state = p;
-	return r;
+	*state = policy_of_text(policy_text, NULL);
+	return 0;
 }
 
 static int teardown(void **state)
