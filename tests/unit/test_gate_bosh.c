@@ -288,7 +288,7 @@ static void test_ended(void **state)
 static int load(void **state)
 {
 	(void)state;
-	return lab_load(rules, sizeof(rules) - 1);
+	return lab_load(rules);
 }
 
 static int unload(void **state)
