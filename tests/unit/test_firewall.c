@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
-#include "ctl/firewall.h"
 #include "ctl/nft.h"
+#include "tests/unit/firewall_text.h"
 
 static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 
@@ -31,26 +31,7 @@ static struct service make(const char *name, enum intercept intercept, uint16_t 
 
 static char *text_of(const struct service *services, size_t n)
 {
-	struct buf b;
-	char *text;
-
-	buf_init(&b, 0);
-	assert_int_equal(firewall_format(services, n, &options, &host, &b), 0);
-	text = buf_take(&b);
-	assert_non_null(text);
-	return text;
-}
-
-static void assert_holds(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in:\n%s", part, text);
-}
-
-static void assert_lacks(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		fail_msg("'%s' is in:\n%s", part, text);
+	return firewall_text(services, n, &options, FIREWALL_QUEUE_NATIVE);
 }
 
 static void test_nothing_asked(void **state)

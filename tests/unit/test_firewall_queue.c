@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
-#include "ctl/firewall.h"
 #include "ctl/nft.h"
 #include "ctl/serverless.h"
+#include "tests/unit/firewall_text.h"
 
 static const struct daemon_options options = {
 	.mark = 0x584d0000, .route_table = 22530, .inspect = { .queues = 2, .queue = 5298 }
@@ -32,38 +32,9 @@ static struct service inspected(const char *name, uint16_t port, bool fail_open)
 		.fail_open = fail_open };
 }
 
-static char *text_with(const struct service *s, size_t n, const struct daemon_options *d,
-	enum firewall_queue_form form)
-{
-	const struct firewall_host h = { form, 2 };
-	struct buf b;
-	char *text;
-
-	buf_init(&b, 0);
-	assert_int_equal(firewall_format(s, n, d, &h, &b), 0);
-	text = buf_take(&b);
-	assert_non_null(text);
-	return text;
-}
-
 static char *text_of(const struct service *s, size_t n)
 {
-	return text_with(s, n, &options, FIREWALL_QUEUE_NATIVE);
-}
-
-static const char *assert_holds(const char *text, const char *part)
-{
-	const char *at = strstr(text, part);
-
-	if (!at)
-		fail_msg("'%s' is not in:\n%s", part, text);
-	return at;
-}
-
-static void assert_lacks(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		fail_msg("'%s' is in:\n%s", part, text);
+	return firewall_text(s, n, &options, FIREWALL_QUEUE_NATIVE);
 }
 
 /* ---- the text ---- */
@@ -190,14 +161,14 @@ static void test_settings(void **state)
 	d.inspect.bridge = true;
 	d.inspect.queues = 1;
 	d.inspect.queue = 7;
-	text = text_with(&s, 1, &d, FIREWALL_QUEUE_NATIVE);
+	text = firewall_text(&s, 1, &d, FIREWALL_QUEUE_NATIVE);
 	assert_lacks(text, "ct state new");
 	assert_holds(text, "set bridges {\n\t\ttype ifname\n");
 	assert_holds(text, "counter queue to 7\n");
 	assert_holds(text, "# service x_};_flush_ruleset,");
 	free(text);
 	d.inspect.queues = 0; /* as many as cores */
-	text = text_with(&s, 1, &d, FIREWALL_QUEUE_NATIVE);
+	text = firewall_text(&s, 1, &d, FIREWALL_QUEUE_NATIVE);
 	assert_holds(text, "queue to 7-8\n");
 	free(text);
 	buf_init(&b, 0);
@@ -215,7 +186,7 @@ static void test_settings(void **state)
 static void test_other_forms(void **state)
 {
 	struct service s[2] = { inspected("lax", 5298, true), inspected("strict", 5275, false) };
-	char *text = text_with(s, 2, &options, FIREWALL_QUEUE_TARGET);
+	char *text = firewall_text(s, 2, &options, FIREWALL_QUEUE_TARGET);
 
 	(void)state;
 	assert_lacks(text, "queue to");
@@ -225,7 +196,7 @@ static void test_other_forms(void **state)
 	assert_holds(text, "queue 5298 to 5299\n\t\tcounter drop\n");
 	assert_holds(text, "queue flags bypass 5298 to 5299\n\t\taccept\n");
 	free(text);
-	text = text_with(s, 2, &options, FIREWALL_QUEUE_NONE);
+	text = firewall_text(s, 2, &options, FIREWALL_QUEUE_NONE);
 	assert_holds(text,
 		"chain inspect_closed {\n\t\tjump inspect_state\n\t\t# This kernel has no "
 		"queue.\n\t\tcounter drop\n");
@@ -310,7 +281,7 @@ static struct nft *open_namespace(void)
 static void load(struct nft *n, const struct service *s, size_t count,
 	const struct daemon_options *d, enum firewall_queue_form form)
 {
-	char *text = text_with(s, count, d, form), *error = NULL;
+	char *text = firewall_text(s, count, d, form), *error = NULL;
 
 	if (nft_load(n, text, &error) < 0)
 		fail_msg("%s\n%s", error, text);
