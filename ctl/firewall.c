@@ -209,7 +209,11 @@ static int format_sets(const struct daemon_options *daemon, struct buf *out)
 			"\t}\n",
 			sets[i].name, sets[i].type);
 	}
-	return r;
+	return r < 0 ? r
+		     : buf_puts(out, "\t# Holds tcp while the block sets are being filled.\n"
+				     "\tset " FIREWALL_LOADING " {\n"
+				     "\t\ttype inet_proto\n"
+				     "\t}\n");
 }
 
 /* The ports the proxy really listens on are not for dialling: there would be no original
@@ -238,6 +242,51 @@ static int format_hidden_ports(const struct service *services, size_t n, struct 
 	return r == 0 && !first ? buf_puts(out, " } counter drop\n") : r;
 }
 
+static bool is_repeated(const struct service *services, size_t i, unsigned k)
+{
+	for (size_t j = 0; j <= i; j++)
+		for (unsigned m = 0; m < (j < i ? services[j].n_ports : k); m++)
+			if (services[j].ports[m] == services[i].ports[k])
+				return true;
+	return false;
+}
+
+int firewall_format_protected(const struct service *services, size_t n, struct buf *out, bool *any)
+{
+	int r = 0;
+
+	*any = false;
+	for (size_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < services[i].n_ports && r == 0; k++) {
+			if (is_repeated(services, i, k))
+				continue;
+			r = buf_putf(out, "%s %u", *any ? "," : "{", services[i].ports[k]);
+			*any = true;
+		}
+	return r == 0 && *any ? buf_puts(out, " }") : r;
+}
+
+static int format_loading(const struct service *services, size_t n, struct buf *out)
+{
+	struct buf ports;
+	const char *text;
+	bool any;
+	int r;
+
+	buf_init(&ports, 0);
+	r = firewall_format_protected(services, n, &ports, &any);
+	text = r == 0 && any ? buf_string(&ports) : "";
+	if (r == 0 && any)
+		r = text ? buf_putf(out,
+				   "\t\t# Nobody new comes in while bans are still missing.\n"
+				   "\t\ttcp flags & (fin|syn|rst|ack) == syn tcp dport %s meta "
+				   "l4proto @" FIREWALL_LOADING " counter drop\n",
+				   text)
+			 : -ENOMEM;
+	buf_fini(&ports);
+	return r;
+}
+
 static int format_early(const struct service *services, size_t n, struct buf *out)
 {
 	int r;
@@ -250,14 +299,16 @@ static int format_early(const struct service *services, size_t n, struct buf *ou
 			0 ||
 		(r = format_hidden_ports(services, n, out)) < 0)
 		return r;
-	return buf_puts(out, "\t\t# A ban must not cut this host off from itself.\n"
-			     "\t\tip saddr 127.0.0.1 accept\n"
-			     "\t\tip6 saddr ::1 accept\n"
-			     "\t\tip saddr @allow4 accept\n"
-			     "\t\tip6 saddr @allow6 accept\n"
-			     "\t\tip saddr @block4 counter drop\n"
-			     "\t\tip6 saddr @block6 counter drop\n"
-			     "\t}\n");
+	if ((r = buf_puts(out, "\t\t# A ban must not cut this host off from itself.\n"
+			       "\t\tip saddr 127.0.0.1 accept\n"
+			       "\t\tip6 saddr ::1 accept\n"
+			       "\t\tip saddr @allow4 accept\n"
+			       "\t\tip6 saddr @allow6 accept\n"
+			       "\t\tip saddr @block4 counter drop\n"
+			       "\t\tip6 saddr @block6 counter drop\n")) < 0 ||
+		(r = format_loading(services, n, out)) < 0)
+		return r;
+	return buf_puts(out, "\t}\n");
 }
 
 static int format_intercept(const struct service *services, size_t n,

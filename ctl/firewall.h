@@ -9,7 +9,8 @@
 #include "base/buf.h"
 #include "rules/service.h"
 
-#define FIREWALL_TABLE "xmppwall" /* of family inet */
+#define FIREWALL_TABLE   "xmppwall" /* of family inet */
+#define FIREWALL_LOADING "loading"  /* set of protocols: tcp while the block set is not whole */
 
 /* A line of "firewall check"; made by nft_check and route_check. */
 struct firewall_check {

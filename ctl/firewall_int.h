@@ -22,5 +22,8 @@ int firewall_format_list(const struct service *s, const struct firewall_family *
  */
 int firewall_format_addresses(const struct service *s, const struct firewall_family *f,
 	const char *which, struct buf *text, unsigned *count);
+/* "{ 5222, 5269 }": each port of any service, as peers dial it, once; nothing and *any false when
+ * there is none. 0 or a negative code. */
+int firewall_format_protected(const struct service *services, size_t n, struct buf *out, bool *any);
 /* A name from the configuration, with nothing in it that could be syntax. */
 int firewall_format_name(const char *name, struct buf *out);

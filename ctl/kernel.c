@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
-#include "ctl/mirror.h"
+#include "ctl/kernel_sets.h"
 #include "ctl/route.h"
 #include "ctl/serverless.h"
 #include "rules/rules.h"
@@ -44,6 +44,8 @@ struct kernel {
 	char error_text[200];
 	int bridges_error;
 	struct serverless serverless;
+	struct kernel_sets sets;
+	bool held;      /* the set loading holds tcp */
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
 	json_t *counts; /* for status */
@@ -54,38 +56,30 @@ static void on_timer(uv_timer_t *timer);
 
 /* ---- what should be there ---- */
 
-static int sync_side(struct kernel *k, enum nft_side side, const struct mirror *wanted)
+/* A row a pair of sets. */
+static int describe_sets(struct kernel *k, const struct policy *p, struct kernel_sets *sets)
 {
-	struct nft_edit result = { 0 };
-	int r = nft_sync(k->nft, side, wanted->all, wanted->n, &result);
+	const struct daemon_options *d = policy_daemon(p);
+	const struct kernel_set rows[] = {
+		{ "block", d->block_set, k->spec.bans, k->spec.is_banned, k->spec.arg },
+		{ "allow", d->allow_set, NULL, NULL, NULL },
+	};
+	int r = 0;
 
-	k->changes += result.added + result.removed;
+	sets->n = 0;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows && r == 0; i++)
+		r = kernel_sets_add(sets, &rows[i]);
 	return r;
+}
+
+static const struct kernel_set *block_of(const struct kernel *k)
+{
+	return kernel_sets_find(&k->sets, "block");
 }
 
 static int sync_block(struct kernel *k)
 {
-	struct mirror wanted = { 0 };
-	int r = k->spec.bans(k->spec.arg, &wanted.all, &wanted.n);
-
-	wanted.cap = wanted.n;
-	if (r == 0)
-		r = mirror_add_set(&wanted, k->policy, policy_daemon(k->policy)->block_set);
-	if (r == 0)
-		r = sync_side(k, NFT_SIDE_BLOCK, &wanted);
-	mirror_fini(&wanted);
-	return r;
-}
-
-static int sync_allow(struct kernel *k)
-{
-	struct mirror wanted = { 0 };
-	int r = mirror_add_set(&wanted, k->policy, policy_daemon(k->policy)->allow_set);
-
-	if (r == 0)
-		r = sync_side(k, NFT_SIDE_ALLOW, &wanted);
-	mirror_fini(&wanted);
-	return r;
+	return kernel_set_sync(block_of(k), k->nft, k->policy, &k->changes);
 }
 
 /* ---- bringing it there ---- */
@@ -117,6 +111,7 @@ static int load_table(struct kernel *k, const struct policy *p)
 	const struct daemon_options *d = policy_daemon(p);
 	const struct service *services;
 	cleanup_free char *error = NULL;
+	bool held = false;
 	struct buf text;
 	size_t n;
 	int r;
@@ -127,8 +122,10 @@ static int load_table(struct kernel *k, const struct policy *p)
 	if (r == 0 && !judges_bridges(p))
 		bridges_off(k->nft);
 	if (r == 0)
-		r = buf_string(&text) ? nft_load(k->nft, buf_string(&text), &error) : -ENOMEM;
+		r = buf_string(&text) ? nft_load_held(k->nft, buf_string(&text), &held, &error)
+				      : -ENOMEM;
 	buf_fini(&text);
+	k->held = k->held || (r == 0 && held);
 	if (r < 0)
 		kernel_note(k, "the nftables table cannot be loaded", r, error);
 	else if (k->host.form == FIREWALL_QUEUE_TARGET &&
@@ -167,8 +164,12 @@ static int fill_sets(struct kernel *k)
 {
 	int r;
 
-	if ((r = sync_block(k)) < 0 || (r = sync_allow(k)) < 0)
+	/* What stood under loading when the last process died is taken out, too. */
+	if ((r = kernel_sets_sync(&k->sets, k->nft, k->policy, &k->changes)) < 0 ||
+		(r = nft_flag(k->nft, FIREWALL_LOADING, false)) < 0)
 		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
+	else
+		k->held = false;
 	for (size_t i = serverless_refresh(&k->serverless, clock_mono_ms()); i > 0 && r == 0; i--)
 		if (nft_pair_add(k->nft, &k->serverless.all[i - 1]) < 0)
 			break; /* no service for them: no such set */
@@ -180,8 +181,8 @@ static int kernel_restore(struct kernel *k)
 {
 	int r;
 
-	if ((r = load_table(k, k->policy)) < 0 || (r = fill_sets(k)) < 0 ||
-		(r = load_routes(k, k->policy)) < 0)
+	if ((r = describe_sets(k, k->policy, &k->sets)) < 0 || (r = load_table(k, k->policy)) < 0 ||
+		(r = fill_sets(k)) < 0 || (r = load_routes(k, k->policy)) < 0)
 		return r;
 	load_bridges(k);
 	k->error = 0;
@@ -341,6 +342,8 @@ int kernel_load(struct kernel *k, struct policy *p, struct buf *why)
 		buf_putf(why, "%s\n", k->error_text);
 		policy_unref(k->policy);
 		k->policy = old;
+		if (old)
+			(void)describe_sets(k, old, &k->sets);
 		if (was)
 			watch_in(k, 0); /* back to what was in force */
 		return r;
@@ -397,7 +400,7 @@ static void edit_failed(struct kernel *k, int code)
 /* An address that the policy's own set holds, too, stays in when the ban ends. */
 static bool is_listed(const struct kernel *k, const struct nft_element *ban)
 {
-	return mirror_overlaps(k->policy, policy_daemon(k->policy)->block_set, ban);
+	return kernel_set_lists(block_of(k), k->policy, ban);
 }
 
 void kernel_block(struct kernel *k, const struct nft_element *ban)
@@ -407,7 +410,7 @@ void kernel_block(struct kernel *k, const struct nft_element *ban)
 	if (!k->policy)
 		return;
 	if (!is_listed(k, ban))
-		r = nft_edit(k->nft, NFT_SIDE_BLOCK, ban, 1, NULL, 0, NULL);
+		r = nft_edit(k->nft, "block", ban, 1, NULL, 0, NULL);
 	if (r == ERR_EXISTS)
 		r = sync_block(k);
 	if (r < 0)
@@ -423,64 +426,22 @@ void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overla
 		return;
 	overlaps = overlaps || is_listed(k, ban);
 	if (!overlaps)
-		r = nft_edit(k->nft, NFT_SIDE_BLOCK, NULL, 0, ban, 1, &result);
+		r = nft_edit(k->nft, "block", NULL, 0, ban, 1, &result);
 	if (r == 0 && (overlaps || result.removed == 0))
 		r = sync_block(k);
 	if (r < 0)
 		edit_failed(k, r);
 }
 
-/* By its differences where they stand alone. Negative or ERR_EXISTS: compare the whole. */
-static int edit_side(struct kernel *k, enum nft_side side, const json_t *add, const json_t *del)
-{
-	struct mirror added = { 0 }, deleted = { 0 };
-	struct nft_edit result = { 0 };
-	int r;
-
-	if ((r = mirror_add_texts(&added, add)) < 0 || (r = mirror_add_texts(&deleted, del)) < 0)
-		goto out;
-	if (!mirror_is_single(&deleted)) /* a narrower one may be left inside */
-		r = ERR_EXISTS;
-	for (size_t i = 0; r == 0 && side == NFT_SIDE_BLOCK && i < deleted.n; i++)
-		if (k->spec.is_banned(k->spec.arg, &deleted.all[i].address))
-			r = ERR_EXISTS;
-	for (size_t i = 0; r == 0 && side == NFT_SIDE_BLOCK && i < added.n; i++)
-		if (k->spec.is_banned(k->spec.arg, &added.all[i].address))
-			r = ERR_EXISTS;
-	if (r == 0)
-		r = nft_edit(k->nft, side, added.all, added.n, deleted.all, deleted.n, &result);
-	if (r == 0 && result.absent > 0) /* part of a wider one in the kernel */
-		r = ERR_EXISTS;
-out:
-	mirror_fini(&added);
-	mirror_fini(&deleted);
-	return r;
-}
-
 void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del)
 {
-	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
 	int r = 0;
 
-	if (d && d->block_set && strcmp(d->block_set, set) == 0 &&
-		(r = edit_side(k, NFT_SIDE_BLOCK, add, del)) < 0)
-		r = sync_block(k);
-	if (r == 0 && d && d->allow_set && strcmp(d->allow_set, set) == 0 &&
-		(r = edit_side(k, NFT_SIDE_ALLOW, add, del)) < 0)
-		r = sync_allow(k);
+	if (k->policy)
+		r = kernel_sets_list_edited(
+			&k->sets, k->nft, k->policy, set, add, del, &k->changes);
 	if (r < 0)
 		edit_failed(k, r);
-}
-
-static size_t entries_of(const struct policy *p, const char *set)
-{
-	const struct set_info *sets;
-	size_t n = policy_sets(p, &sets);
-
-	for (size_t i = 0; set && i < n; i++)
-		if (strcmp(sets[i].name, set) == 0)
-			return __atomic_load_n(&sets[i].entries, __ATOMIC_RELAXED);
-	return 0;
 }
 
 static void on_serverless(
@@ -504,16 +465,14 @@ int kernel_serverless(struct kernel *k, const json_t *message)
 
 size_t kernel_listed(const struct kernel *k)
 {
-	const struct daemon_options *d = k->policy ? policy_daemon(k->policy) : NULL;
-
-	return d ? entries_of(k->policy, d->block_set) + entries_of(k->policy, d->allow_set) : 0;
+	return k->policy ? kernel_sets_listed(&k->sets, k->policy) : 0;
 }
 
 void kernel_lists_shrank(struct kernel *k)
 {
 	int r;
 
-	if (k->policy && ((r = sync_block(k)) < 0 || (r = sync_allow(k)) < 0))
+	if (k->policy && (r = kernel_sets_sync(&k->sets, k->nft, k->policy, &k->changes)) < 0)
 		edit_failed(k, r);
 }
 
@@ -521,20 +480,13 @@ void kernel_lists_shrank(struct kernel *k)
  * hundred times as long. */
 static json_t *sets_json(struct kernel *k)
 {
-	static const char *const names[] = { "allow4", "allow6", "block4", "block6" };
 	uint64_t start = clock_mono_ms();
 
 	if (k->counts && k->count_took_ms > KERNEL_COUNT_LONG_MS &&
 		start - k->counted_ms < 100 * k->count_took_ms)
 		return json_incref(k->counts);
 	json_decref(k->counts);
-	k->counts = json_object();
-	for (size_t i = 0; k->loaded && i < sizeof names / sizeof *names; i++) {
-		long n = nft_count(k->nft, names[i]);
-
-		if (n >= 0)
-			json_object_set_new(k->counts, names[i], json_integer(n));
-	}
+	k->counts = k->loaded ? kernel_sets_counts(&k->sets, k->nft) : json_object();
 	k->counted_ms = clock_mono_ms();
 	k->count_took_ms = k->counted_ms - start;
 	return json_incref(k->counts);

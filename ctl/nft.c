@@ -176,21 +176,32 @@ static int run_own(struct nft *n, struct buf *text, char **error)
 	return 0;
 }
 
-int nft_load(struct nft *n, const char *text, char **error)
+/* What else the transaction needs: only a table that this process has loaded and nobody altered is
+ * known to have its elements, and one that is made anew has none. */
+static int write_hold(struct nft *n, const char *text, bool anew, bool *held, struct buf *out)
+{
+	const struct leftovers sets = { out, text, "set", 0 };
+
+	if (!held)
+		return 0;
+	*held = is_declared(&sets, FIREWALL_LOADING) && (anew || nft_state(n) != NFT_STATE_INTACT);
+	return *held ? buf_puts(out, "add element " TABLE " " FIREWALL_LOADING " { tcp }\n") : 0;
+}
+
+static int load(struct nft *n, const char *text, bool *held, char **error)
 {
 	struct buf commands;
 	char *said = NULL;
-	int r;
+	int r = -1;
 
 	buf_init(&commands, 0);
-	r = write_refill(n, text, &commands);
-	if (r == 0)
-		r = run_own(n, &commands, &said);
-	if (r < 0) {
-		/* What is there does not fit (another's table or sets under our names): anew. */
+	/* Anew where what is there does not fit: another's table, or sets under our names. */
+	for (int anew = 0; anew < 2 && r < 0; anew++) {
 		buf_clear(&commands);
-		r = buf_putf(&commands, "add table " TABLE "\ndelete table " TABLE "\n%s", text);
-		if (r == 0)
+		r = anew ? buf_putf(&commands, "add table " TABLE "\ndelete table " TABLE "\n%s",
+				   text)
+			 : write_refill(n, text, &commands);
+		if (r == 0 && (r = write_hold(n, text, anew, held, &commands)) == 0)
 			r = run_own(n, &commands, &said);
 	}
 	buf_fini(&commands);
@@ -200,6 +211,16 @@ int nft_load(struct nft *n, const char *text, char **error)
 		*error = said ? take_ptr(said) : strdup(err_text(r));
 	free(said);
 	return r < 0 ? ERR_REFUSED : 0;
+}
+
+int nft_load(struct nft *n, const char *text, char **error)
+{
+	return load(n, text, NULL, error);
+}
+
+int nft_load_held(struct nft *n, const char *text, bool *held, char **error)
+{
+	return load(n, text, held, error);
 }
 
 int nft_unload(struct nft *n, char **error)

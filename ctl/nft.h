@@ -22,6 +22,14 @@ void nft_close(struct nft *n);
  * must follow: call it always. 0 or ERR_REFUSED with *error (malloc'd, never NULL then; caller
  * frees). error may be NULL. */
 int nft_load(struct nft *n, const char *text, char **error);
+/* As nft_load; where elements may be missing then (the table was not there, or another's, or was
+ * changed by another hand, or this process has not loaded it yet) the set "loading" holds tcp, from
+ * the same transaction on, and *held is true: nft_flag(n, FIREWALL_LOADING, false) after nft_sync.
+ */
+int nft_load_held(struct nft *n, const char *text, bool *held, char **error);
+/* A set of protocols ("loading", "lockdown") gets tcp, or loses it. 0 (it was so already, too),
+ * ERR_NOTFOUND when it should be on and is not there, or an errno. */
+int nft_flag(struct nft *n, const char *set, bool on);
 /* After nft_load of a text in the target form: puts the rules that queue to so many queues where it
  * left room. Nothing for a text without such room. 0 or a negative code; what fails closed is
  * dropped then. */
@@ -39,9 +47,10 @@ enum nft_state {
 };
 enum nft_state nft_state(struct nft *n);
 
-/* ---- sets: allow4 + allow6, block4 + block6; IPv4-mapped addresses go to the 4s ---- */
+/* ---- sets of addresses, by what the names of a pair have in common: "block" is block4 and block6;
+ * IPv4-mapped addresses go to the 4s ---- */
 
-enum nft_side { NFT_SIDE_ALLOW, NFT_SIDE_BLOCK };
+enum { NFT_BASE_MAX = 96 }; /* bytes of such a name */
 
 struct nft_element {
 	struct peer_address address;
@@ -58,13 +67,13 @@ struct nft_edit {
  * the new time. 0, ERR_EXISTS when an added one overlaps another prefix in the set (nothing was
  * changed: call nft_sync with all), ERR_NOTFOUND when the table is not there, or an errno. result
  * may be NULL. */
-int nft_edit(struct nft *n, enum nft_side side, const struct nft_element *add, size_t n_add,
+int nft_edit(struct nft *n, const char *base, const struct nft_element *add, size_t n_add,
 	const struct nft_element *del, size_t n_del, struct nft_edit *result);
-/* Makes both sets of the side hold just these, in one transaction, with as few changes as possible.
+/* Makes both sets of the pair hold just these, in one transaction, with as few changes as possible.
  * Overlapping prefixes are cut so that each address is held as long as the longest says. Call it
  * after loading, when our table was touched, after removing a ban (a wider one may have covered a
  * narrower), and after ERR_EXISTS. As nft_edit. */
-int nft_sync(struct nft *n, enum nft_side side, const struct nft_element *wanted, size_t n_wanted,
+int nft_sync(struct nft *n, const char *base, const struct nft_element *wanted, size_t n_wanted,
 	struct nft_edit *result);
 /* One run of addresses in the kernel's set, first to last inclusive. */
 struct nft_run {
@@ -73,7 +82,7 @@ struct nft_run {
 };
 /* Visits what the kernel holds, in address order, IPv4 first, until false. 0, ERR_NOTFOUND, or an
  * errno. */
-int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run),
+int nft_each(struct nft *n, const char *base, bool (*visit)(void *arg, const struct nft_run *run),
 	void *arg);
 /* How many runs the set ("block4") holds; negative as nft_each. */
 long nft_count(struct nft *n, const char *set);

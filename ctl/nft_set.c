@@ -7,6 +7,7 @@
  * never decides who is banned, nor for how long. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/netfilter.h>
@@ -23,6 +24,7 @@ enum {
 	BATCH_MAX = 512 << 20, /* bytes; far above what the ledger's ceiling makes */
 	ATTEMPTS = 4,
 	SLACK_MS = 1500, /* sync leaves an end alone that is this near */
+	NFT_NAME_SIZE = NFT_BASE_MAX + 2,
 };
 
 enum op_kind { OP_ADD, OP_DELETE, OP_REPLACE };
@@ -40,18 +42,17 @@ struct op {
  * addition. */
 struct batch {
 	struct nft *nft;
-	enum nft_side side;
+	const char *base;
 	struct op *ops;
 	size_t n;
 	uint32_t first_seq;
 	int fatal;
 };
 
-static const char *set_name(enum nft_side side, bool v4)
+static const char *set_name(const char *base, bool v4, char name[NFT_NAME_SIZE])
 {
-	if (side == NFT_SIDE_ALLOW)
-		return v4 ? "allow4" : "allow6";
-	return v4 ? "block4" : "block6";
+	snprintf(name, NFT_NAME_SIZE, "%s%d", base, v4 ? 4 : 6);
+	return name;
 }
 
 /* "::/0" and the like contain the mapped IPv4 addresses by spelling only; to the kernel they are
@@ -91,9 +92,10 @@ static bool has_end(const struct nft_run *run, bool v4)
 	return memcmp(run->last.bytes + (v4 ? 12 : 0), top, v4 ? 4 : 16) != 0;
 }
 
-static struct nftnl_set *set_of_run(enum nft_side side, const struct nft_run *run, bool adding)
+static struct nftnl_set *set_of_run(const char *base, const struct nft_run *run, bool adding)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
+	char name[NFT_NAME_SIZE];
 	bool v4 = run_is_v4(run);
 	struct peer_address end = run->last;
 	int r;
@@ -102,7 +104,7 @@ static struct nftnl_set *set_of_run(enum nft_side side, const struct nft_run *ru
 		return NULL;
 	r = nftnl_set_set_str(set, NFTNL_SET_TABLE, FIREWALL_TABLE);
 	if (r == 0)
-		r = nftnl_set_set_str(set, NFTNL_SET_NAME, set_name(side, v4));
+		r = nftnl_set_set_str(set, NFTNL_SET_NAME, set_name(base, v4, name));
 	if (r == 0)
 		r = put_element(set, &run->first, v4, 0, adding ? run->left_ms : 0);
 	if (r == 0 && has_end(run, v4) && interval_step(&end, 1))
@@ -113,12 +115,12 @@ static struct nftnl_set *set_of_run(enum nft_side side, const struct nft_run *ru
 	return NULL;
 }
 
-static int put_run(struct buf *out, enum nft_side side, const struct nft_run *run, bool adding,
+static int put_run(struct buf *out, const char *base, const struct nft_run *run, bool adding,
 	bool exclusive, uint32_t seq, bool ack)
 {
 	uint16_t flags = (uint16_t)((adding ? NLM_F_CREATE : 0) | (exclusive ? NLM_F_EXCL : 0) |
 				    (ack ? NLM_F_ACK : 0));
-	struct nftnl_set *set = set_of_run(side, run, adding);
+	struct nftnl_set *set = set_of_run(base, run, adding);
 	struct nlmsghdr *nlh;
 	char *where;
 	int r;
@@ -153,7 +155,7 @@ static int batch_write(struct batch *b, struct buf *out, uint32_t *last)
 			if (op->skip || op->kind == (adding ? OP_DELETE : OP_ADD))
 				continue;
 			at++;
-			r = put_run(out, b->side, &op->run, adding, adding && op->kind == OP_ADD,
+			r = put_run(out, b->base, &op->run, adding, adding && op->kind == OP_ADD,
 				seq, at == n_messages);
 			*last = seq;
 		}
@@ -236,7 +238,8 @@ static bool match_set(void *arg, const char *name)
 
 static int batch_run(struct batch *b, struct nft_edit *result)
 {
-	struct looked_for set = { set_name(b->side, true), false };
+	char name[NFT_NAME_SIZE];
+	struct looked_for set = { set_name(b->base, true, name), false };
 	struct nft_edit done = { 0 };
 	int r = b->n ? -EBADMSG : 0;
 
@@ -277,10 +280,10 @@ static int op_fill(struct op *op, enum op_kind kind, const struct nft_element *e
 	return 0;
 }
 
-int nft_edit(struct nft *n, enum nft_side side, const struct nft_element *add, size_t n_add,
+int nft_edit(struct nft *n, const char *base, const struct nft_element *add, size_t n_add,
 	const struct nft_element *del, size_t n_del, struct nft_edit *result)
 {
-	struct batch b = { .nft = n, .side = side, .n = n_add + n_del };
+	struct batch b = { .nft = n, .base = base, .n = n_add + n_del };
 	int r = 0;
 
 	b.ops = calloc(b.n ? b.n : 1, sizeof(*b.ops));
@@ -421,7 +424,7 @@ static int dump_set(struct nft *n, const char *name, struct nft_run **out, size_
 	return r == -ENOENT ? ERR_NOTFOUND : r;
 }
 
-int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const struct nft_run *run),
+int nft_each(struct nft *n, const char *base, bool (*visit)(void *arg, const struct nft_run *run),
 	void *arg)
 {
 	bool on = true;
@@ -429,7 +432,8 @@ int nft_each(struct nft *n, enum nft_side side, bool (*visit)(void *arg, const s
 	for (int v4 = 1; v4 >= 0 && on; v4--) {
 		struct nft_run *runs = NULL;
 		size_t n_runs = 0;
-		int r = dump_set(n, set_name(side, v4), &runs, &n_runs);
+		char name[NFT_NAME_SIZE];
+		int r = dump_set(n, set_name(base, v4, name), &runs, &n_runs);
 
 		if (r < 0)
 			return r;
@@ -509,16 +513,17 @@ struct sync {
 	size_t n_want[2], n_have[2];
 };
 
-static int sync_once(struct nft *n, enum nft_side side, struct sync *s, struct nft_edit *result)
+static int sync_once(struct nft *n, const char *base, struct sync *s, struct nft_edit *result)
 {
-	struct batch b = { .nft = n, .side = side };
+	struct batch b = { .nft = n, .base = base };
+	char name[NFT_NAME_SIZE];
 	size_t most = 1;
 	int r = 0;
 
 	for (int v4 = 0; v4 < 2 && r == 0; v4++) {
 		free(s->have[v4]);
 		s->have[v4] = NULL;
-		r = dump_set(n, set_name(side, v4), &s->have[v4], &s->n_have[v4]);
+		r = dump_set(n, set_name(base, v4, name), &s->have[v4], &s->n_have[v4]);
 		most += s->n_want[v4] + s->n_have[v4];
 	}
 	if (r < 0)
@@ -533,7 +538,7 @@ static int sync_once(struct nft *n, enum nft_side side, struct sync *s, struct n
 	return r;
 }
 
-int nft_sync(struct nft *n, enum nft_side side, const struct nft_element *wanted, size_t n_wanted,
+int nft_sync(struct nft *n, const char *base, const struct nft_element *wanted, size_t n_wanted,
 	struct nft_edit *result)
 {
 	struct sync s = { 0 };
@@ -542,10 +547,10 @@ int nft_sync(struct nft *n, enum nft_side side, const struct nft_element *wanted
 	for (int v4 = 0; v4 < 2 && r == 0; v4++)
 		r = wanted_runs(wanted, n_wanted, v4, &s.want[v4], &s.n_want[v4]);
 	if (r == 0)
-		r = sync_once(n, side, &s, result);
+		r = sync_once(n, base, &s, result);
 	/* Something timed out, or another edited, between reading and writing: look again. */
 	for (unsigned i = 1; i < ATTEMPTS && r == ERR_EXISTS; i++)
-		r = sync_once(n, side, &s, result);
+		r = sync_once(n, base, &s, result);
 	for (int v4 = 0; v4 < 2; v4++) {
 		free(s.want[v4]);
 		free(s.have[v4]);

@@ -49,7 +49,8 @@ static void test_nothing_asked(void **state)
 	assert_holds(text, "ip6 saddr @block6 counter drop");
 	assert_lacks(text, "chain intercept");
 	assert_lacks(text, "tproxy");
-	assert_lacks(text, "dport");
+	assert_holds(text, "set loading {");
+	assert_holds(text, "tcp dport { 5222, 5269 } meta l4proto @loading counter drop");
 	assert_lacks(text, "ct "); /* no conntrack where it is not needed */
 	assert_false(firewall_needs_route(both, 2));
 	free(text);

@@ -50,7 +50,8 @@ static int close_namespace(void **state)
 	return 0;
 }
 
-static void load(void)
+/* held: as nft_load_held; NULL: nft_load. */
+static void load_as(bool *held)
 {
 	const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 	const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1 };
@@ -64,9 +65,15 @@ static void load(void)
 
 	buf_init(&b, 0);
 	assert_int_equal(firewall_format(&s, 1, &options, &host, &b), 0);
-	if (nft_load(nft, buf_string(&b), &error) < 0)
+	if ((held ? nft_load_held(nft, buf_string(&b), held, &error)
+		  : nft_load(nft, buf_string(&b), &error)) < 0)
 		fail_msg("%s", error);
 	buf_fini(&b);
+}
+
+static void load(void)
+{
+	load_as(NULL);
 }
 
 /* Each test begins with the table just loaded and no events waiting. */
@@ -130,11 +137,11 @@ static bool dump_run(void *arg, const struct nft_run *run)
 	return true;
 }
 
-static uint64_t assert_set(enum nft_side side, const char *expected)
+static uint64_t assert_set(const char *base, const char *expected)
 {
 	struct dump d = { "", 0, 0 };
 
-	assert_int_equal(nft_each(nft, side, dump_run, &d), 0);
+	assert_int_equal(nft_each(nft, base, dump_run, &d), 0);
 	assert_string_equal(d.text, expected);
 	return d.left_ms;
 }
@@ -143,7 +150,7 @@ static int add_one(const char *prefix, uint64_t left_ms)
 {
 	struct nft_element e = element(prefix, left_ms);
 
-	return nft_edit(nft, NFT_SIDE_BLOCK, &e, 1, NULL, 0, NULL);
+	return nft_edit(nft, "block", &e, 1, NULL, 0, NULL);
 }
 
 /* ---- the table ---- */
@@ -180,7 +187,7 @@ static void test_bad_text_changes_nothing(void **state)
 	assert_non_null(strstr(error, "rror"));
 	free(error);
 	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
-	assert_set(NFT_SIDE_BLOCK, "192.0.2.7");
+	assert_set("block", "192.0.2.7");
 }
 
 static void test_reload_keeps_elements_and_nothing_else(void **state)
@@ -195,9 +202,59 @@ static void test_reload_keeps_elements_and_nothing_else(void **state)
 	by_hand("add set inet xmppwall guest { type mark; }");
 	load();
 	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
-	assert_set(NFT_SIDE_BLOCK, "192.0.2.7");
+	assert_set("block", "192.0.2.7");
 	assert_int_equal(
 		system("nft list table inet xmppwall | grep -q -e stranger -e guest"), 1 << 8);
+}
+
+static bool is_loading(void)
+{
+	return system("nft list set inet xmppwall loading | grep -q \"elements = { tcp }\"") == 0;
+}
+
+/* Where bans may be missing, nobody new comes in. */
+static void test_load_holds_until_the_sets_are_whole(void **state)
+{
+	bool held = true;
+
+	(void)state;
+	need_kernel();
+	load_as(&held); /* a reload */
+	assert_false(held);
+	assert_false(is_loading());
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	load_as(&held);
+	assert_true(held);
+	assert_true(is_loading());
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, false), 0);
+	assert_false(is_loading());
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, false), 0);
+	by_hand("add rule inet xmppwall early accept");
+	load_as(&held);
+	assert_true(held);
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, false), 0);
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	by_hand("add table inet xmppwall");
+	by_hand("add set inet xmppwall block4 { type mark; }");
+	load_as(&held); /* made anew */
+	assert_true(held);
+	assert_true(is_loading());
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+}
+
+static void test_flags(void **state)
+{
+	(void)state;
+	need_kernel();
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, true), 0);
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, true), 0);
+	assert_true(is_loading());
+	assert_int_equal(nft_state(nft), NFT_STATE_INTACT);
+	assert_int_equal(nft_event_read(nft), 0);
+	assert_int_equal(nft_flag(nft, "nosuch", true), ERR_NOTFOUND);
+	assert_int_equal(nft_flag(nft, "nosuch", false), 0);
+	assert_int_equal(nft_unload(nft, NULL), 0);
+	assert_int_equal(nft_flag(nft, FIREWALL_LOADING, true), ERR_NOTFOUND);
 }
 
 static void test_load_over_a_foreign_table(void **state)
@@ -225,20 +282,19 @@ static void test_edit(void **state)
 
 	(void)state;
 	need_kernel();
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, add, 3, NULL, 0, &done), 0);
+	assert_int_equal(nft_edit(nft, "block", add, 3, NULL, 0, &done), 0);
 	assert_int_equal(done.added, 3);
-	assert_in_range(
-		assert_set(NFT_SIDE_BLOCK, "192.0.2.7 198.51.100.0-198.51.100.255 "
-					   "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+	assert_in_range(assert_set("block", "192.0.2.7 198.51.100.0-198.51.100.255 "
+					    "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
 		3590000, 3600000);
 	assert_int_equal(nft_count(nft, "block4"), 2);
 	assert_int_equal(nft_count(nft, "block6"), 1);
 	assert_int_equal(nft_count(nft, "allow4"), 0);
 	assert_int_equal(nft_count(nft, "nosuch"), ERR_NOTFOUND);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, del, 2, &done), 0);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, del, 2, &done), 0);
 	assert_int_equal(done.removed, 1);
 	assert_int_equal(done.absent, 1);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, del, 2, &done), 0);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, del, 2, &done), 0);
 	assert_int_equal(done.absent, 2);
 	assert_int_equal(nft_count(nft, "block4"), 1);
 }
@@ -249,11 +305,11 @@ static void test_edit_replaces_the_end(void **state)
 	need_kernel();
 	assert_int_equal(add_one("192.0.2.7", 60000), 0);
 	assert_int_equal(add_one("192.0.2.7", 7200000), 0);
-	assert_in_range(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 7190000, 7200000);
+	assert_in_range(assert_set("block", "192.0.2.7"), 7190000, 7200000);
 	assert_int_equal(add_one("192.0.2.7", 0), 0);
-	assert_int_equal(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 0);
+	assert_int_equal(assert_set("block", "192.0.2.7"), 0);
 	assert_int_equal(add_one("192.0.2.7", 5000), 0);
-	assert_in_range(assert_set(NFT_SIDE_BLOCK, "192.0.2.7"), 1, 5000);
+	assert_in_range(assert_set("block", "192.0.2.7"), 1, 5000);
 }
 
 static void test_edit_says_overlap(void **state)
@@ -264,15 +320,14 @@ static void test_edit_says_overlap(void **state)
 	(void)state;
 	need_kernel();
 	assert_int_equal(add_one("198.51.100.9", 60000), 0);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, add, 2, NULL, 0, NULL), ERR_EXISTS);
-	assert_set(NFT_SIDE_BLOCK, "198.51.100.9");
+	assert_int_equal(nft_edit(nft, "block", add, 2, NULL, 0, NULL), ERR_EXISTS);
+	assert_set("block", "198.51.100.9");
 	assert_int_equal(add_one("203.0.113.0/24", 60000), 0);
 	assert_int_equal(add_one("203.0.113.200", 60000), ERR_EXISTS);
 	/* Neighbours are not overlaps. */
 	assert_int_equal(add_one("198.51.100.8", 60000), 0);
 	assert_int_equal(add_one("198.51.100.10", 60000), 0);
-	assert_set(NFT_SIDE_BLOCK,
-		"198.51.100.8 198.51.100.9 198.51.100.10 203.0.113.0-203.0.113.255");
+	assert_set("block", "198.51.100.8 198.51.100.9 198.51.100.10 203.0.113.0-203.0.113.255");
 }
 
 static void test_edges_of_the_address_space(void **state)
@@ -288,12 +343,12 @@ static void test_edges_of_the_address_space(void **state)
 
 		assert_int_equal(add_one(prefixes[i], 60000), 0);
 		assert_int_equal(nft_count(nft, "block4") + nft_count(nft, "block6"), 1);
-		assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, &e, 1, &done), 0);
+		assert_int_equal(nft_sync(nft, "block", &e, 1, &done), 0);
 		assert_int_equal(done.added + done.removed, 0);
-		assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, &done), 0);
+		assert_int_equal(nft_edit(nft, "block", NULL, 0, &e, 1, &done), 0);
 		assert_int_equal(done.removed, 1);
 	}
-	assert_set(NFT_SIDE_BLOCK, "");
+	assert_set("block", "");
 }
 
 static void test_no_table(void **state)
@@ -304,14 +359,14 @@ static void test_no_table(void **state)
 	need_kernel();
 	assert_int_equal(nft_unload(nft, NULL), 0);
 	assert_int_equal(add_one("192.0.2.7", 1000), ERR_NOTFOUND);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, &e, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(nft_sync(nft, "block", &e, 1, NULL), ERR_NOTFOUND);
 	assert_int_equal(nft_count(nft, "block4"), ERR_NOTFOUND);
 	load();
 	by_hand("flush chain inet xmppwall early");
 	by_hand("delete set inet xmppwall block4");
 	assert_int_equal(add_one("192.0.2.7", 1000), ERR_NOTFOUND);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, &e, 1, NULL), ERR_NOTFOUND);
 }
 
 static void test_timeouts_run_out(void **state)
@@ -325,9 +380,9 @@ static void test_timeouts_run_out(void **state)
 	deadline = clock_mono_ms() + 5000;
 	while (nft_count(nft, "block4") != 1 && clock_mono_ms() < deadline)
 		;
-	assert_set(NFT_SIDE_BLOCK, "192.0.2.8");
+	assert_set("block", "192.0.2.8");
 	assert_int_equal(add_one("192.0.2.7", 60000), 0);
-	assert_set(NFT_SIDE_BLOCK, "192.0.2.7 192.0.2.8");
+	assert_set("block", "192.0.2.7 192.0.2.8");
 }
 
 /* ---- sync ---- */
@@ -341,22 +396,22 @@ static void test_sync_cuts_overlaps(void **state)
 
 	(void)state;
 	need_kernel();
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 4, &done), 0);
+	assert_int_equal(nft_sync(nft, "block", want, 4, &done), 0);
 	assert_int_equal(done.added, 4);
-	assert_set(NFT_SIDE_BLOCK,
+	assert_set("block",
 		"198.51.100.0-198.51.100.8 198.51.100.9 198.51.100.10-198.51.100.255 2001:db8::1");
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 4, &done), 0);
+	assert_int_equal(nft_sync(nft, "block", want, 4, &done), 0);
 	assert_int_equal(done.added + done.removed, 0);
 	/* ::/0 is IPv6's alone, and what lasts longer is cut out of it. */
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 5, &done), 0);
+	assert_int_equal(nft_sync(nft, "block", want, 5, &done), 0);
 	assert_int_equal(nft_count(nft, "block4"), 3);
 	assert_int_equal(nft_count(nft, "block6"), 3);
 	/* The wide one goes, the narrow one it covered comes to light. */
 	want[0] = want[2];
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, 2, NULL), 0);
-	assert_set(NFT_SIDE_BLOCK, "198.51.100.9 198.51.100.77");
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, NULL, 0, NULL), 0);
-	assert_set(NFT_SIDE_BLOCK, "");
+	assert_int_equal(nft_sync(nft, "block", want, 2, NULL), 0);
+	assert_set("block", "198.51.100.9 198.51.100.77");
+	assert_int_equal(nft_sync(nft, "block", NULL, 0, NULL), 0);
+	assert_set("block", "");
 }
 
 static void test_sync_undoes_others(void **state)
@@ -366,17 +421,17 @@ static void test_sync_undoes_others(void **state)
 
 	(void)state;
 	need_kernel();
-	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, NULL), 0);
+	assert_int_equal(nft_sync(nft, "allow", want, 2, NULL), 0);
 	by_hand("delete element inet xmppwall allow4 { 192.0.2.2 }");
 	by_hand("add element inet xmppwall allow4 { 198.51.100.0/24 }");
-	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, &done), 0);
+	assert_int_equal(nft_sync(nft, "allow", want, 2, &done), 0);
 	assert_int_equal(done.added, 1);
 	assert_int_equal(done.removed, 1);
-	assert_set(NFT_SIDE_ALLOW, "192.0.2.1 192.0.2.2");
+	assert_set("allow", "192.0.2.1 192.0.2.2");
 	by_hand("flush set inet xmppwall allow4");
 	by_hand("add element inet xmppwall allow4 { 192.0.2.0/24 timeout 1h }");
-	assert_int_equal(nft_sync(nft, NFT_SIDE_ALLOW, want, 2, NULL), 0);
-	assert_set(NFT_SIDE_ALLOW, "192.0.2.1 192.0.2.2");
+	assert_int_equal(nft_sync(nft, "allow", want, 2, NULL), 0);
+	assert_set("allow", "192.0.2.1 192.0.2.2");
 }
 
 static void test_sync_many(void **state)
@@ -396,18 +451,18 @@ static void test_sync_many(void **state)
 		want[i] = element(text, i % 3 ? 3600000 : 0);
 	}
 	began = clock_mono_ms();
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, MANY, &done), 0);
+	assert_int_equal(nft_sync(nft, "block", want, MANY, &done), 0);
 	print_message("%u elements added in %u ms\n", MANY, (unsigned)(clock_mono_ms() - began));
 	assert_int_equal(done.added, MANY);
 	began = clock_mono_ms();
-	assert_int_equal(nft_sync(nft, NFT_SIDE_BLOCK, want, MANY, &done), 0);
+	assert_int_equal(nft_sync(nft, "block", want, MANY, &done), 0);
 	print_message("compared in %u ms\n", (unsigned)(clock_mono_ms() - began));
 	assert_int_equal(done.added + done.removed, 0);
 	began = clock_mono_ms();
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, want, MANY, &done), 0);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, want, MANY, &done), 0);
 	print_message("deleted in %u ms\n", (unsigned)(clock_mono_ms() - began));
 	assert_int_equal(done.removed, MANY);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_BLOCK, NULL, 0, want, MANY, &done), 0);
+	assert_int_equal(nft_edit(nft, "block", NULL, 0, want, MANY, &done), 0);
 	assert_int_equal(done.absent, MANY);
 	free(want);
 }
@@ -493,7 +548,7 @@ static void test_blocked_is_dropped(void **state)
 	assert_int_equal(system("nft list chain inet xmppwall early | grep -q \"block4 counter "
 				"packets 1 \""),
 		0);
-	assert_int_equal(nft_edit(nft, NFT_SIDE_ALLOW, &e, 1, NULL, 0, NULL), 0);
+	assert_int_equal(nft_edit(nft, "allow", &e, 1, NULL, 0, NULL), 0);
 	assert_true(passes(2000));
 }
 
@@ -523,6 +578,8 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_text_changes_nothing, fresh),
 		cmocka_unit_test_setup(test_reload_keeps_elements_and_nothing_else, fresh),
 		cmocka_unit_test_setup(test_load_over_a_foreign_table, fresh),
+		cmocka_unit_test_setup(test_load_holds_until_the_sets_are_whole, fresh),
+		cmocka_unit_test_setup(test_flags, fresh),
 		cmocka_unit_test_setup(test_edit, fresh),
 		cmocka_unit_test_setup(test_edit_replaces_the_end, fresh),
 		cmocka_unit_test_setup(test_edit_says_overlap, fresh),
