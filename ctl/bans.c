@@ -111,10 +111,12 @@ static void time_note(struct bans *b)
 	(void)ledger_clock_put(b->ledger, &b->time.noted); /* or in a minute */
 	if (news != BOOKTIME_STEPPED)
 		return;
-	log_warn("event=clock-step note=\"the wall clock was set, or this host slept; bans keep "
-		 "their ends\"");
+	log_warn("event=clock-step by_ms=%lld note=\"the wall clock was set, or this host slept; "
+		 "bans keep their ends\"",
+		(long long)b->time.stepped_ms);
 	if (b->kernel)
 		kernel_lists_shrank(b->kernel);
+	b->spec.on_step(b->spec.arg, b->time.stepped_ms);
 }
 
 /* At the next end, and once a minute for the clock. */

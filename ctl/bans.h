@@ -24,6 +24,8 @@ struct bans_spec {
 	void (*on_event)(void *arg, json_t *event);
 	/* The sessions of an address ("A/LEN") or a JID are to end; the other is NULL. */
 	void (*on_kill)(void *arg, const char *address, const char *jid, const char *reason);
+	/* The wall clock was set by so much (0: this host slept). */
+	void (*on_step)(void *arg, int64_t by_ms);
 	void *arg;
 };
 

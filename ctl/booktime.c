@@ -72,11 +72,13 @@ static bool is_step(int64_t by)
 enum booktime_news booktime_look(struct booktime *t)
 {
 	int64_t passed = clock_boot_ms() - t->noted.boot_ms;
-	bool stepped = is_step(clock_wall_ms() - t->noted.wall_ms - passed) ||
-		       is_step(slept_ms() - t->slept_ms);
+	int64_t set = clock_wall_ms() - t->noted.wall_ms - passed;
+	bool stepped = is_step(set) || is_step(slept_ms() - t->slept_ms);
 
 	if (!stepped && passed < BOOKTIME_NOTE_MS)
 		return BOOKTIME_SAME;
+	if (stepped)
+		t->stepped_ms = set;
 	take_reading(t);
 	return stepped ? BOOKTIME_STEPPED : BOOKTIME_DUE;
 }

@@ -9,6 +9,7 @@ struct booktime {
 	int64_t ahead_ms;          /* of the boot clock */
 	struct ledger_clock noted; /* the last reading */
 	int64_t slept_ms;          /* boot clock less monotonic, at that reading */
+	int64_t stepped_ms;        /* how far the wall clock was set when the last step was found */
 };
 
 /* Sets it going from the last reading; NULL: there is none, and it starts as the wall clock. boot

@@ -88,6 +88,15 @@ static void on_ban_kill(void *arg, const char *address, const char *jid, const c
 		workers_kill(d->workers, address, jid, reason);
 }
 
+/* Entries "until" a moment that had passed by the clock that was wrong are no longer in memory. */
+static void on_clock_step(void *arg, int64_t by_ms)
+{
+	struct daemon *d = arg;
+
+	if (by_ms < 0 && d->state == DAEMON_RUNNING)
+		daemon_renew(d, NULL, NULL);
+}
+
 static void on_worker_event(void *arg, json_t *event, json_t *act)
 {
 	struct daemon *d = arg;
@@ -401,7 +410,8 @@ static int start_ground(struct daemon *d, struct buf *why)
 
 static int start_books(struct daemon *d, struct buf *why)
 {
-	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill, d };
+	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill,
+		on_clock_step, d };
 	int r = events_open(
 		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
 

@@ -152,6 +152,7 @@ static void test_news(void **state)
 	assert_int_equal(booktime_look(&t), BOOKTIME_SAME);
 	set_clocks(BOOT + 62 * SECOND, WALL + 62 * SECOND - DAY);
 	assert_int_equal(booktime_look(&t), BOOKTIME_STEPPED);
+	assert_int_equal(t.stepped_ms, -DAY);
 	assert_int_equal(booktime_look(&t), BOOKTIME_SAME);
 	assert_int_equal(t.noted.book_ms, WALL + 62 * SECOND);
 }
@@ -167,6 +168,7 @@ static void test_a_suspended_host(void **state)
 	assert_int_equal(booktime_now(&t), WALL + 8 * HOUR);
 	assert_int_equal(booktime_wall(&t, WALL + 9 * HOUR), WALL + 9 * HOUR);
 	assert_int_equal(booktime_look(&t), BOOKTIME_STEPPED);
+	assert_int_equal(t.stepped_ms, 0);
 	assert_int_equal(booktime_look(&t), BOOKTIME_SAME);
 }
 

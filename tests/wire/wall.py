@@ -27,6 +27,7 @@ class Wall:
         for folder in ("etc/certs", "etc/lists", "etc/rules.d", "state", "run", "log"):
             (self.folder / folder).mkdir(parents=True)
         self.process, self.starts = None, 0
+        self.wrap = []  # what runs the daemon: prlimit, env
 
     def write(self, **files):
         """Configuration files by path below etc/, e.g. {'xmppwall.conf': text}."""
@@ -38,7 +39,7 @@ class Wall:
             shutil.copy(path, self.folder / "etc/certs")
 
     def command(self, *more):
-        return [BUILD / "bin/xmppwalld", "--config", self.config, "--state-dir", self.folder / "state", "--run-dir",
+        return [*self.wrap, BUILD / "bin/xmppwalld", "--config", self.config, "--state-dir", self.folder / "state", "--run-dir",
                 self.folder / "run", "--log-dir", self.folder / "log", "--libexec-dir", BUILD / "bin", *more]
 
     def spawn(self, *more):
