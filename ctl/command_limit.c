@@ -22,11 +22,11 @@
 
 enum { ANSWER_NO = 1, ANSWER_USAGE = 2 };
 
-static json_t *rate_json(const struct limit_rate *rate)
+static json_t *rate_json(const struct limit_info *info, const struct limit_rate *rate)
 {
 	char text[48];
 
-	limit_rate_format(rate, text, sizeof text);
+	limit_info_format(info, rate, text, sizeof text);
 	return json_string(text);
 }
 
@@ -35,8 +35,9 @@ static json_t *limit_json(const struct limits *set, const struct limit_info *inf
 {
 	const json_t *live = limits_find(set, info->name);
 	json_int_t burst = (json_int_t)limit_rate_burst(&info->rate);
-	json_t *one = json_pack("{s:s,s:o,s:I,s:s,s:I,s:I,s:I,s:b}", "name", info->name, "rate",
-		rate_json(&info->rate), "burst", burst, "key", info->key, "exceeded",
+	json_t *one = json_pack("{s:s,s:o,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:b}", "name", info->name,
+		"rate", rate_json(info, &info->rate), "burst", burst, "key", info->key, "count",
+		info->count, "distinct", info->distinct, "exceeded",
 		(json_int_t)metric_get(info->exceeded), "evicted",
 		(json_int_t)metric_get(info->evicted), "entries", (json_int_t)info->entries, "set",
 		live != NULL);
@@ -44,7 +45,7 @@ static json_t *limit_json(const struct limits *set, const struct limit_info *inf
 	if (!live || !one)
 		return one;
 	json_object_set_new(one, "configured",
-		json_pack("{s:o,s:I}", "rate", rate_json(&info->rate), "burst", burst));
+		json_pack("{s:o,s:I}", "rate", rate_json(info, &info->rate), "burst", burst));
 	json_object_set(one, "rate", json_object_get(live, "rate"));
 	json_object_set(one, "burst", json_object_get(live, "burst"));
 	json_object_set(one, "who", json_object_get(live, "who"));
@@ -175,9 +176,11 @@ static void suggestion_answer(struct suggestion *s)
 		return;
 	}
 	rate = limits_rate(s->d->limits, info);
-	if ((answer = suggest_limit(&counts, s->share, &rate)) != NULL) {
+	if ((answer = suggest_limit(&counts, s->share, &rate, info->bytes)) != NULL) {
 		json_object_set_new(answer, "name", json_string(s->name));
 		json_object_set_new(answer, "key", json_string(info->key));
+		json_object_set_new(answer, "count", json_string(info->count));
+		json_object_set_new(answer, "distinct", json_string(info->distinct));
 		json_object_set_new(answer, "since", json_integer((json_int_t)since));
 	}
 	request_answer(s->rq, answer);

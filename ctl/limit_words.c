@@ -3,19 +3,13 @@
  * or a usage error on stderr. */
 #include "ctl/limit_words.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 
 static int burst_parse(struct cli *cli, const char *text, uint64_t *burst)
 {
-	char *end;
-
-	errno = 0;
-	*burst = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || *burst == 0 || *burst > LIMIT_EVENTS_MAX)
+	if (limit_burst_parse(text, burst) < 0)
 		return cli_usage_error(cli, "burst '%s' is not a number from 1 to %d", text, LIMIT_EVENTS_MAX);
 	return EXIT_DONE;
 }
@@ -43,6 +37,6 @@ int limit_words_parse(struct cli *cli, int first, struct limit_words *out)
 	if (r == ERR_RANGE)
 		return cli_usage_error(cli, "rate '%s' is out of range", out->rate_text);
 	if (r < 0)
-		return cli_usage_error(cli, "'%s' is no rate: write 20/second or 5/10m", out->rate_text);
+		return cli_usage_error(cli, "'%s' is no rate: write 20/second, 5/10m or 64k/second", out->rate_text);
 	return EXIT_DONE;
 }

@@ -147,9 +147,11 @@ json_t *limits_link(const struct limits *l)
 	{
 		if (entry_rate(entry, &rate))
 			json_array_append_new(
-				all, json_pack("{s:s,s:I,s:I}", "name", name, "period_ns",
+				all, json_pack("{s:s,s:I,s:I,s:I,s:I}", "name", name, "period_ns",
 					     (json_int_t)rate.period_ns, "tolerance_ns",
-					     (json_int_t)rate.tolerance_ns));
+					     (json_int_t)rate.tolerance_ns, "events",
+					     (json_int_t)rate.events, "window_ns",
+					     (json_int_t)rate.window_ns));
 	}
 	return all;
 }
@@ -183,7 +185,7 @@ static json_t *set_change(const struct limits *l, const char *name, const char *
 		*code = *code ? *code : ERR_RANGE;
 		buf_putf(why,
 			*code == ERR_RANGE ? "'%s' with burst %lld is out of range"
-					   : "'%s' is no rate: write 20/second or 5/10m",
+					   : "'%s' is no rate: write 20/second, 5/10m or 64k/second",
 			rate, (long long)burst);
 	} else if (set && json_object_set_new(set, name,
 				  json_pack("{s:s,s:s,s:I,s:s,s:I}", "name", name, "rate", rate,
@@ -242,7 +244,7 @@ void limits_attention(const struct limits *l, const struct policy *p, json_t *li
 					name, name));
 			continue;
 		}
-		limit_rate_format(&info->rate, text, sizeof text);
+		limit_info_format(info, &info->rate, text, sizeof text);
 		json_array_append_new(lines,
 			json_sprintf("limit %s is set to %s burst %lld, the configuration says %s "
 				     "burst %llu",

@@ -12,7 +12,7 @@
  *   start     {"m","serial","slot"}               enter the sandbox, accept from now on; sessions are numbered behind serial;
  *             slot: number of its own gauges in the shared page
  *   list      {"m","seq","set","add":[..],"del":[..]}
- *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns"}]}  rates that go over the policy's, all of them
+ *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns","events","window_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
  *   sessions  {"m","seq"}
  *   backends  {"m","seq"}                         which servers are up

@@ -27,6 +27,7 @@ struct run {
 	struct cli *cli;
 	const char *from; /* file */
 	char *key;        /* of the limit; NULL until an event asks for it */
+	char *count, *distinct; /* fields of it, "" or NULL: none */
 	const char *rules, *name;
 	struct simulation *simulation;
 	unsigned long long skipped;
@@ -34,6 +35,15 @@ struct run {
 };
 
 /* ---- the key ---- */
+
+static char *limit_take(struct run *run, const struct limit_info *limit)
+{
+	run->count = strcmp(limit->count, "stanzas") == 0 ? NULL : strdup(limit->count);
+	run->distinct = *limit->distinct ? strdup(limit->distinct) : NULL;
+	if (limit->bytes)
+		simulation_set_bytes(run->simulation);
+	return strdup(limit->key);
+}
 
 static char *key_of_policy(struct run *run)
 {
@@ -56,7 +66,7 @@ static char *key_of_policy(struct run *run)
 	}
 	for (size_t i = 0; i < n && !key; i++)
 		if (strcmp(limits[i].name, run->name) == 0)
-			key = strdup(limits[i].key);
+			key = limit_take(run, &limits[i]);
 	if (r == 0 && !key)
 		fprintf(stderr, "xmppwallctl %s: %s has no limit '%s'; --key FIELD tells what to count by\n",
 			run->cli->command, run->rules, run->name);
@@ -74,7 +84,9 @@ static bool key_ready(struct run *run)
 		return true;
 	if (!(run->key = key_of_policy(run)))
 		return false;
-	if (event_key_known(run->key, &field))
+	if (event_key_known(run->key, &field) &&
+		(!run->count || event_key_known(run->count, &field)) &&
+		(!run->distinct || event_key_known(run->distinct, &field)))
 		return true;
 	fprintf(stderr,
 		"xmppwallctl %s: events do not tell '%s'; give a file of TIME KEY lines, or another --key\n",
@@ -113,8 +125,12 @@ static bool stamp_parse(const char *text, size_t len, int64_t *ms, uint64_t *res
 	return true;
 }
 
-static int run_add(struct run *run, const char *key, int64_t ms, uint64_t rest_ns)
+/* value: what must be new, NULL: nothing. */
+static int run_add(struct run *run, const char *key, const char *value, uint64_t events, int64_t ms,
+	uint64_t rest_ns)
 {
+	uint64_t time_ns = (uint64_t)ms * 1000000u + rest_ns;
+
 	if (ms < 0) {
 		run->skipped++;
 		return 0;
@@ -123,41 +139,55 @@ static int run_add(struct run *run, const char *key, int64_t ms, uint64_t rest_n
 		run->first_ms = ms;
 	if (ms > run->last_ms)
 		run->last_ms = ms;
-	return simulation_add(run->simulation, key, (uint64_t)ms * 1000000u + rest_ns);
+	return value ? simulation_add_value(run->simulation, key, value, time_ns)
+		     : simulation_add(run->simulation, key, time_ns, events);
+}
+
+static const char *text_of(struct buf *b)
+{
+	return buf_len(b) ? buf_string(b) : "";
 }
 
 static int line_event(struct run *run, const char *line, size_t len)
 {
 	json_t *event = json_loadb(line, len, 0, NULL);
 	const char *stamp = show_text(event, "timestamp");
-	struct buf key;
+	const char *more = run->count ? run->count : run->distinct;
+	struct buf key, value;
 	uint64_t rest = 0;
 	int64_t ms = -1;
 	int r = 0;
 
 	buf_init(&key, 0);
+	buf_init(&value, 0);
 	/* Bans and reports are no stanzas of their own. */
 	if (event && strcmp(show_text(event, "event_type"), "alert") == 0 &&
-		stamp_parse(stamp, strlen(stamp), &ms, &rest) && event_key_get(run->key, event, &key))
-		r = run_add(run, buf_len(&key) ? buf_string(&key) : "", ms, rest);
+		stamp_parse(stamp, strlen(stamp), &ms, &rest) && event_key_get(run->key, event, &key) &&
+		(!more || event_key_get(more, event, &value)))
+		r = run_add(run, text_of(&key), run->distinct ? text_of(&value) : NULL,
+			run->count ? strtoull(text_of(&value), NULL, 10) : 1, ms, rest);
 	else
 		run->skipped++;
 	buf_fini(&key);
+	buf_fini(&value);
 	json_decref(event);
 	return r;
 }
 
-/* "1790000000.25 KEY", "2026-11-21T06:30:00Z KEY" */
+/* "1790000000.25 KEY", "2026-11-21T06:30:00Z KEY"; "TIME*N KEY": as so many at once. */
 static int line_plain(struct run *run, char *line)
 {
-	size_t len = strcspn(line, " \t");
+	size_t len = strcspn(line, " \t*");
 	char *key = line + len, *end;
+	uint64_t events = 1;
 	uint64_t rest = 0;
 	int64_t ms = -1;
 	double seconds;
 
+	if (*key == '*')
+		events = strtoull(key + 1, &key, 10);
 	key += strspn(key, " \t");
-	if (!*key) {
+	if (!*key || events == 0 || events > LIMIT_EVENTS_MAX) {
 		run->skipped++;
 		return 0;
 	}
@@ -165,11 +195,11 @@ static int line_plain(struct run *run, char *line)
 	if (end == line + len && seconds >= 0 && seconds < 1e10) {
 		uint64_t ns = (uint64_t)(seconds * 1e9 + 0.5);
 
-		return run_add(run, key, (int64_t)(ns / 1000000u), ns % 1000000u);
+		return run_add(run, key, NULL, events, (int64_t)(ns / 1000000u), ns % 1000000u);
 	}
 	if (!stamp_parse(line, len, &ms, &rest))
 		ms = -1;
-	return run_add(run, key, ms, rest);
+	return run_add(run, key, NULL, events, ms, rest);
 }
 
 static int run_line(struct run *run, char *line)
@@ -215,10 +245,12 @@ static int run_capture(struct run *run)
 		run->key ? run->key : (char *)(uintptr_t)run->rules, (char *)(run->key ? "--" : "--limit"),
 		(char *)(uintptr_t)(run->key ? run->from : run->name), (char *)(run->key ? NULL : "--"),
 		(char *)(uintptr_t)(run->key ? NULL : run->from) };
+	char *key = run->key ? NULL : key_of_policy(run); /* for what it counts: keys come told */
 	pid_t pid;
-	FILE *in = inspector_start(run->cli->command, argv, &pid);
+	FILE *in = run->key || key ? inspector_start(run->cli->command, argv, &pid) : NULL;
 	int r;
 
+	free(key);
 	if (!in)
 		return ERR_NOTFOUND;
 	r = run_lines(run, in);
@@ -341,5 +373,7 @@ int cli_limit_simulate(struct cli *cli)
 	r = r == 0 ? run_answer(&run) : r == ERR_SYNTAX ? EXIT_WRONG_USAGE : EXIT_NO;
 	simulation_free(run.simulation);
 	free(run.key);
+	free(run.count);
+	free(run.distinct);
 	return r;
 }

@@ -5,12 +5,15 @@
 #include "ctl/simulate.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/map.h"
 #include "rules/rules.h"
 #include "rules/sketch.h"
+
+static const uint64_t AHEAD_MAX_NS = UINT64_C(1) << 62;
 
 struct peer {
 	const char *key; /* the map's */
@@ -21,6 +24,8 @@ struct peer {
 struct simulation {
 	struct limit_rate rate;
 	struct map peers;
+	struct map pairs; /* key and value -> uint64_t, when they were last together */
+	bool bytes;
 	uint64_t events, limited, hit;
 };
 
@@ -31,15 +36,23 @@ struct simulation *simulation_new(const struct limit_rate *rate)
 	if (s) {
 		s->rate = *rate;
 		map_init(&s->peers);
+		map_init(&s->pairs);
 	}
 	return s;
 }
 
 void simulation_free(struct simulation *s)
 {
-	if (s)
+	if (s) {
 		map_fini(&s->peers, free);
+		map_fini(&s->pairs, free);
+	}
 	free(s);
+}
+
+void simulation_set_bytes(struct simulation *s)
+{
+	s->bytes = true;
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -47,30 +60,85 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-int simulation_add(struct simulation *s, const char *key, uint64_t time_ns)
+static struct peer *peer_of(struct simulation *s, const char *key)
 {
 	struct peer *p = map_find(&s->peers, key, strlen(key));
-	uint64_t tat;
 
-	if (!p) {
-		if (!(p = calloc(1, sizeof *p)) ||
-			map_put(&s->peers, key, strlen(key), p, NULL) < 0) {
-			free(p);
-			return -ENOMEM;
-		}
+	if (p)
+		return p;
+	if (!(p = calloc(1, sizeof *p)) || map_put(&s->peers, key, strlen(key), p, NULL) < 0) {
+		free(p);
+		return NULL;
 	}
+	return p;
+}
+
+/* Was that too much? */
+static bool peer_count(struct simulation *s, struct peer *p, uint64_t time_ns, uint64_t events)
+{
+	uint64_t cost = limit_rate_cost(&s->rate, events), tat;
+
 	p->last = time_ns = later(time_ns, p->last);
-	p->need_tat = later(p->need_tat, time_ns) + s->rate.period_ns;
+	p->need_tat = later(p->need_tat, time_ns);
+	if (p->need_tat - time_ns < AHEAD_MAX_NS)
+		p->need_tat += cost < AHEAD_MAX_NS ? cost : AHEAD_MAX_NS;
 	p->need = later(p->need, p->need_tat - time_ns);
-	tat = later(p->tat, time_ns) + s->rate.period_ns;
-	p->events++;
-	s->events++;
+	tat = later(p->tat, time_ns) + cost;
+	p->events += events;
+	s->events += events;
 	if (tat - time_ns <= s->rate.tolerance_ns) {
 		p->tat = tat;
-		return 0;
+		return false;
 	}
-	s->limited++;
-	s->hit += p->limited++ == 0;
+	s->limited += events;
+	s->hit += p->limited == 0;
+	p->limited += events;
+	return true;
+}
+
+int simulation_add(struct simulation *s, const char *key, uint64_t time_ns, uint64_t events)
+{
+	struct peer *p = peer_of(s, key);
+
+	if (!p)
+		return -ENOMEM;
+	if (events > 0)
+		peer_count(s, p, time_ns, events);
+	return 0;
+}
+
+/* NULL: without memory. */
+static uint64_t *pair_of(struct simulation *s, const char *key, const char *value)
+{
+	size_t n = strlen(key) + 1, len = n + strlen(value);
+	char *pair = malloc(len + 1);
+	uint64_t *seen = NULL;
+
+	if (!pair)
+		return NULL;
+	strcpy(pair, key);
+	strcpy(pair + n, value);
+	seen = map_find(&s->pairs, pair, len);
+	if (!seen && (seen = calloc(1, sizeof *seen)) && map_put(&s->pairs, pair, len, seen, NULL) < 0) {
+		free(seen);
+		seen = NULL;
+	}
+	free(pair);
+	return seen;
+}
+
+int simulation_add_value(struct simulation *s, const char *key, const char *value, uint64_t time_ns)
+{
+	uint64_t window = later(s->rate.window_ns, s->rate.tolerance_ns);
+	struct peer *p = peer_of(s, key);
+	uint64_t *seen = p ? pair_of(s, key, value) : NULL;
+
+	if (!seen)
+		return -ENOMEM;
+	time_ns = later(time_ns, p->last);
+	/* What was refused is as new the next time. */
+	if ((*seen && time_ns - *seen < window) || !peer_count(s, p, time_ns, 1))
+		*seen = time_ns;
 	return 0;
 }
 
@@ -139,7 +207,10 @@ json_t *simulation_json(const struct simulation *s, size_t top)
 	size_t peers = s->peers.count;
 	char rate[48];
 
-	limit_rate_format(&s->rate, rate, sizeof rate);
+	if (s->bytes)
+		limit_rate_format_exact(&s->rate, true, rate, sizeof rate);
+	else
+		limit_rate_format(&s->rate, rate, sizeof rate);
 	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "rate", rate, "burst",
 		(json_int_t)limit_rate_burst(&s->rate), "events", (json_int_t)s->events, "peers",
 		(json_int_t)peers, "hit", (json_int_t)s->hit, "limited", (json_int_t)s->limited,

@@ -63,7 +63,12 @@ static const struct limit_rate *limit_of(json_t *set, const char *name, struct l
 
 		if (strcmp(text_of(entry, "name"), name) != 0 || period < 1 || tolerance < period)
 			continue;
-		*rate = (struct limit_rate){ (uint64_t)period, (uint64_t)tolerance };
+		*rate = (struct limit_rate){ (uint64_t)period, (uint64_t)tolerance, 1,
+			(uint64_t)period };
+		if (number_of(entry, "events") > 0 && number_of(entry, "window_ns") > 0) {
+			rate->events = (uint64_t)number_of(entry, "events");
+			rate->window_ns = (uint64_t)number_of(entry, "window_ns");
+		}
 		return rate;
 	}
 	return NULL;

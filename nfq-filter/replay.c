@@ -94,12 +94,15 @@ static void on_ended(void *arg, struct inspection *i)
 }
 
 /* A line that ctl reads again: what cannot stand in one is masked. */
-static void on_key(void *arg, struct span key)
+static void on_key(void *arg, struct span key, uint64_t events)
 {
 	struct replay *r = arg;
 
-	fprintf(r->out, "%llu.%09llu ", (unsigned long long)(r->now_ns / 1000000000u),
+	fprintf(r->out, "%llu.%09llu", (unsigned long long)(r->now_ns / 1000000000u),
 		(unsigned long long)(r->now_ns % 1000000000u));
+	if (events != 1)
+		fprintf(r->out, "*%llu", (unsigned long long)events);
+	fputc(' ', r->out);
 	for (size_t i = 0; i < key.len; i++)
 		fputc((unsigned char)key.ptr[i] < 0x20 ? '?' : key.ptr[i], r->out);
 	fputs(key.len ? "\n" : "all\n", r->out);

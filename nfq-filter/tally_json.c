@@ -155,11 +155,12 @@ static json_t *limits_json(const struct tally *t)
 	char rate[48];
 
 	for (size_t i = 0; i < n; i++) {
-		limit_rate_format(&limits[i].rate, rate, sizeof(rate));
+		limit_info_format(&limits[i], &limits[i].rate, rate, sizeof(rate));
 		json_array_append_new(rows,
-			json_pack("{s:s, s:s, s:I, s:s, s:I, s:I}", "name", limits[i].name, "rate",
-				rate, "burst", (json_int_t)limit_rate_burst(&limits[i].rate), "key",
-				limits[i].key, "exceeded",
+			json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I}", "name",
+				limits[i].name, "rate", rate, "burst", (json_int_t)limit_rate_burst(&limits[i].rate), "key",
+				limits[i].key, "count", limits[i].count, "distinct",
+				limits[i].distinct, "exceeded",
 				(json_int_t)metric_get(limits[i].exceeded), "evicted",
 				(json_int_t)metric_get(limits[i].evicted)));
 	}

@@ -38,6 +38,8 @@ int check_set_of(const struct ast_item *set);
 void check_set_whole(struct checker *c, const struct ast_item *set);
 /* check_feed.c: the feeds of a set. */
 void check_feeds(struct checker *c, const struct ast_item *set);
+/* check_limit.c: how the settings of a limit fit together. */
+void check_limit(struct checker *c, const struct ast_item *limit);
 /* check_backend.c: SHAPE_DOMAINS, SHAPE_SERVERS and SHAPE_CHECK; the names behind "upstream backend". */
 void check_backend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);

@@ -187,7 +187,7 @@ static void check_user(const struct shape *x, const struct ast_value *v)
 static void check_rate(const struct shape *x, const struct ast_value *v)
 {
 	if (!v || v->kind != VALUE_RATE || v->number == 0)
-		shape_wrong(x, v, "such as 20/second or 5/10m");
+		shape_wrong(x, v, "such as 20/second, 5/10m or 64k/second");
 	else
 		shape_end(x, v->next);
 }
@@ -251,8 +251,12 @@ static void check_key(const struct shape *x, const struct ast_value *v)
 		shape_wrong(x, v, "such as peer.address or from.bare");
 		return;
 	}
+	if (x->known->words && is_word(v, x->known->words)) {
+		shape_end(x, v->next);
+		return;
+	}
 	while (v && fine) {
-		if (n > 0 && (!v->comma || x->item->kind == ITEM_SIMILAR)) {
+		if (n > 0 && (!v->comma || strcmp(x->known->name, "key") != 0)) {
 			shape_end(x, v);
 			return;
 		}
@@ -507,6 +511,7 @@ static void check_shape(const struct shape *x)
 		[SHAPE_NUMBER] = check_number,
 		[SHAPE_DURATION] = check_duration,
 		[SHAPE_SIZE] = check_size,
+		[SHAPE_AMOUNT] = check_size,
 		[SHAPE_RATE] = check_rate,
 		[SHAPE_SET] = check_set_name,
 		[SHAPE_FIELD] = check_key,
@@ -582,4 +587,6 @@ void check_settings(struct checker *c, const struct ast_item *item)
 		check_block(c, item, schema_of_item(item), item->settings, true);
 	if (item->kind == ITEM_SET)
 		check_feeds(c, item);
+	if (item->kind == ITEM_LIMIT)
+		check_limit(c, item);
 }

@@ -34,7 +34,7 @@ static void limit_inherit(struct program *previous, struct limit *limit)
 		if (old->changed)
 			limit->rate = old->rate;
 		pthread_rwlock_unlock(&previous->lock);
-		if (strcmp(old->key, limit->key) != 0)
+		if (strcmp(old->key, limit->key) != 0 || strcmp(old->what, limit->what) != 0)
 			continue;
 		limit->sketch = sketch_ref(old->sketch);
 		if (old->entries == limit->entries)
@@ -44,17 +44,15 @@ static void limit_inherit(struct program *previous, struct limit *limit)
 
 /* ---- the key ---- */
 
-static void limit_add_key(
-	struct compiler *c, struct limit *limit, const struct ast_value *v, struct buf *text)
+static void key_set(
+	struct compiler *c, struct limit_key *key, const struct ast_value *v, struct buf *text)
 {
-	struct limit_key *key = &limit->keys[limit->n_keys];
 	const struct ast_value *path = v->next;
 
 	if (!(key->field = field_find(v->text))) {
 		diag_error(c->diags, v->at, NULL, "unknown field '%s'", v->text);
 		return;
 	}
-	limit->n_keys++;
 	buf_putf(text, "%s%s", buf_len(text) ? ", " : "", key->field->name);
 	if (!key->field->param || !path || path->kind != VALUE_STRING)
 		return;
@@ -69,9 +67,40 @@ static void limit_set_key(
 
 	buf_init(&text, 0);
 	for (const struct ast_value *v = setting ? setting->values : NULL; v; v = v->next)
-		if (v->kind == VALUE_WORD && limit->n_keys < LIMIT_KEYS_MAX)
-			limit_add_key(c, limit, v, &text);
+		if (v->kind == VALUE_WORD && limit->n_keys < LIMIT_KEYS_MAX) {
+			struct limit_key *key = &limit->keys[limit->n_keys];
+
+			key_set(c, key, v, &text);
+			limit->n_keys += key->field != NULL;
+		}
 	limit->key = compile_strdup(c, buf_len(&text) ? buf_string(&text) : "");
+	buf_fini(&text);
+}
+
+/* ---- what is counted ---- */
+
+static bool is_bytes(const struct field *field)
+{
+	return field &&
+	       (strcmp(field->name, "size") == 0 || strcmp(field->name, "file.size") == 0);
+}
+
+static void limit_set_what(struct compiler *c, struct limit *limit, const struct ast_item *item)
+{
+	const struct ast_setting *count = compile_setting(item, "count"),
+				 *distinct = compile_setting(item, "distinct");
+	struct buf text;
+
+	buf_init(&text, 0);
+	if (count && count->values && strcmp(count->values->text, "stanzas") != 0)
+		key_set(c, &limit->count, count->values, &text);
+	if (distinct && distinct->values) {
+		buf_puts(&text, "distinct");
+		key_set(c, &limit->distinct, distinct->values, &text);
+	}
+	limit->plain = !limit->count.field && !limit->distinct.field;
+	limit->bytes = is_bytes(limit->count.field);
+	limit->what = compile_strdup(c, buf_len(&text) ? buf_string(&text) : "");
 	buf_fini(&text);
 }
 
@@ -85,6 +114,7 @@ void compile_limit_item(struct compiler *c, const struct ast_item *item)
 
 	limit->name = compile_strdup(c, item->name);
 	limit_set_key(c, limit, compile_setting(item, "key"));
+	limit_set_what(c, limit, item);
 	if (!v || v->kind != VALUE_RATE || v->number == 0 || v->duration_ms == 0) {
 		diag_error(c->diags, v ? v->at : item->name_at, NULL,
 			"limit '%s' needs a rate such as 20/second", item->name);
@@ -101,9 +131,10 @@ void compile_limit_item(struct compiler *c, const struct ast_item *item)
 		limit->entries = LIMIT_ENTRIES_MAX;
 	limit->exceeded = compile_counter(c, "limit.%s.exceeded%s", item->name, "");
 	limit->evicted = compile_counter(c, "limit.%s.evicted%s", item->name, "");
-	if (limit->name && limit->key)
+	if (limit->name && limit->key && limit->what)
 		limit_inherit(c->previous, limit);
-	if (!limit->table && !(limit->table = limit_table_new(limit->entries)))
+	if (!limit->table &&
+		!(limit->table = limit_table_new(limit->entries, limit->distinct.field)))
 		c->error = -ENOMEM;
 	if (!limit->sketch && !(limit->sketch = sketch_new()))
 		c->error = -ENOMEM;

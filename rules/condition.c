@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/map.h"
+#include "rules/limit_count.h"
 #include "rules/similar_count.h"
 #include "rules/hash.h"
 #include "rules/list_hits.h"
@@ -40,134 +40,7 @@ static void set_hit(struct judge *j, const struct list *l, const struct list_ent
 	list_hit(l, e, at);
 }
 
-/* ---- limits ---- */
-
-/* Addresses of one IPv6 customer are one key: a /64 is what a single host is given. */
-static uint64_t key_hash(const struct limit_key *key, const struct field_value *value)
-{
-	const struct peer_address *a = value->address;
-
-	if (key->field->type == FIELD_ADDRESS && a)
-		return map_hash(a->bytes, address_is_v4(a) ? 16 : 8);
-	if (key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL)
-		return map_hash(&value->number, sizeof(value->number));
-	return value->memo ? jid_hash(value->memo, value->text)
-			   : map_hash(value->text.ptr, value->text.len);
-}
-
-static bool key_get(struct judge *j, const struct limit_key *key, struct field_value *value)
-{
-	bool number = key->field->type == FIELD_NUMBER || key->field->type == FIELD_BOOL;
-
-	return key->field->get(&j->view, key->param, 0, value) && (number || value->text.len);
-}
-
-/* False when the stanza lacks a part of the key: then there is nobody to count. */
-static bool limit_hash(struct judge *j, const struct limit *limit, uint64_t *out)
-{
-	uint64_t hashes[LIMIT_KEYS_MAX];
-
-	for (unsigned i = 0; i < limit->n_keys; i++) {
-		struct field_value value = { .text = { "", 0 } };
-
-		if (!key_get(j, &limit->keys[i], &value))
-			return false;
-		hashes[i] = key_hash(&limit->keys[i], &value);
-	}
-	*out = limit->n_keys == 0   ? 1
-	       : limit->n_keys == 1 ? hashes[0]
-				    : map_hash(hashes, limit->n_keys * sizeof(*hashes));
-	return true;
-}
-
-/* The key's values, for people. */
-static struct span limit_text(struct judge *j, const struct limit *limit)
-{
-	struct span all = { "", 0 };
-
-	for (unsigned i = 0; i < limit->n_keys; i++) {
-		struct field_value value = { .text = { "", 0 } };
-		char *text;
-
-		if (!key_get(j, &limit->keys[i], &value) || !value.text.len)
-			continue;
-		if (!all.len) {
-			all = value.text;
-			continue;
-		}
-		if (!(text = arena_alloc(&j->arena, all.len + 2 + value.text.len)))
-			return all;
-		memcpy(text, all.ptr, all.len);
-		memcpy(text + all.len, ", ", 2);
-		memcpy(text + all.len + 2, value.text.ptr, value.text.len);
-		all = (struct span){ text, all.len + 2 + value.text.len };
-	}
-	return all;
-}
-
-/* What the key's value counts as. */
-static struct span key_text(struct judge *j, const struct limit_key *key)
-{
-	struct field_value value = { .text = { "", 0 } };
-	char shown[INET6_ADDRSTRLEN + 8];
-	struct peer_address net;
-	char *text;
-
-	if (!key_get(j, key, &value))
-		return value.text;
-	if (key->field->type == FIELD_ADDRESS && value.address && !address_is_v4(value.address)) {
-		net = *(const struct peer_address *)value.address;
-		memset(net.bytes + 8, 0, 8);
-		address_format(&net, shown, sizeof(shown) - 4);
-		strcat(shown, "/64");
-	} else if (!value.text.len) {
-		snprintf(shown, sizeof(shown), "%lld", (long long)value.number);
-	} else {
-		return value.text;
-	}
-	text = arena_strdup(&j->arena, shown);
-	return text ? span_of(text) : value.text;
-}
-
-static void limit_tell(struct judge *j, const struct limit *limit)
-{
-	struct buf all;
-
-	buf_init(&all, 0);
-	for (unsigned i = 0; i < limit->n_keys; i++)
-		if ((i > 0 && buf_puts(&all, ", ") < 0) ||
-			buf_put_span(&all, key_text(j, &limit->keys[i])) < 0)
-			break;
-	j->watch(j->watch_arg, buf_span(&all));
-	buf_fini(&all);
-}
-
-void judge_watch_limit(
-	struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg)
-{
-	j->watched = name;
-	j->watch = seen;
-	j->watch_arg = arg;
-}
-
-static unsigned char limit_count(struct judge *j, const struct limit *limit, unsigned index)
-{
-	struct limit_table *table = j->trial ? j->trial->limits[index] : limit->table;
-	uint64_t key;
-
-	if (j->view.s->resent || !limit_hash(j, limit, &key))
-		return LIMIT_FINE;
-	if (j->watched && strcmp(j->watched, limit->name) == 0)
-		limit_tell(j, limit);
-	if (!j->trial)
-		sketch_add(limit->sketch, key, judge_now_ns(j));
-	if (!limit_table_count(table, key, judge_now_ns(j), limit->rate.period_ns,
-		    limit->rate.tolerance_ns, limit->evicted))
-		return LIMIT_FINE;
-	if (!j->trial)
-		metric_add(limit->exceeded, 1);
-	return LIMIT_EXCEEDED;
-}
+/* ---- limits and similar ---- */
 
 static bool test_limit(struct judge *j, const struct node *n)
 {
@@ -175,7 +48,8 @@ static bool test_limit(struct judge *j, const struct node *n)
 	struct span text;
 
 	if (j->limits[n->limit] == LIMIT_UNKNOWN)
-		j->limits[n->limit] = limit_count(j, limit, n->limit);
+		j->limits[n->limit] =
+			limit_is_exceeded(j, limit, n->limit) ? LIMIT_EXCEEDED : LIMIT_FINE;
 	if (j->limits[n->limit] != LIMIT_EXCEEDED)
 		return false;
 	text = limit_text(j, limit);

@@ -104,7 +104,8 @@ static int trial_init(struct expectation *x)
 	if (!x->trial.limits || !x->trial.similars || !x->trial.pairs || !x->trial.ibb)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->n_limits; i++)
-		if (!(x->trial.limits[i] = limit_table_new(TRIAL_ENTRIES_MAX)))
+		if (!(x->trial.limits[i] = limit_table_new(
+			      TRIAL_ENTRIES_MAX, p->limits[i].distinct.field)))
 			return -ENOMEM;
 	for (unsigned i = 0; i < p->n_similars; i++)
 		if (!(x->trial.similars[i] =

@@ -79,7 +79,7 @@ struct judge {
 	unsigned silent; /* inside how many "not" */
 	struct trace *trace; /* who follows; NULL: nobody */
 	const char *watched; /* limit whose keys are told; NULL: none */
-	void (*watch)(void *arg, struct span key);
+	void (*watch)(void *arg, struct span key, uint64_t events);
 	void *watch_arg;
 	const struct node *looked[LOOKED_MAX]; /* tests made for the rule being tried */
 	const struct node *told[LOOKED_MAX];   /* those that the verdict is explained with */

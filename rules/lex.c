@@ -294,6 +294,14 @@ static bool number_read_hex(const char *text, struct token *out)
 	return n > 0 && n <= 16 && !text[n];
 }
 
+/* The size unit in front of a rate's slash: 64k/second. 0: there is none. */
+static uint64_t rate_unit(const char *text)
+{
+	char unit[2] = { text[0] };
+
+	return text[0] && text[1] == '/' ? unit_find(size_units, unit) : 0;
+}
+
 /* A number with or without unit, or a rate. */
 static bool number_read(const char *text, struct token *out)
 {
@@ -305,6 +313,9 @@ static bool number_read(const char *text, struct token *out)
 		return false;
 	if (*text == '/')
 		return rate_read(text + 1, out);
+	if ((unit = rate_unit(text)))
+		return rate_read(text + 2, out) &&
+		       !__builtin_mul_overflow(out->number, unit, &out->number);
 	out->kind = TOKEN_NUMBER;
 	if (!*text)
 		return true;

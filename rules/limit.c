@@ -8,9 +8,13 @@
 #include "rules/limit.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/map.h"
+#include "rules/limit_pairs.h"
 
 enum { SLOTS = 16, SHARDS = 64 };
 
@@ -33,38 +37,37 @@ struct table {
 
 struct limit_table {
 	struct table table;
+	struct limit_pairs *pairs; /* NULL: it counts no values */
 };
 
 struct pair_table {
 	struct table table;
 };
 
-static struct table *table_new(size_t entries)
+static int table_init(struct table *t, size_t entries)
 {
-	struct table *t = calloc(1, sizeof(*t));
 	size_t buckets = 1;
 
 	while (buckets * SLOTS < entries && buckets < (size_t)1 << 24)
 		buckets *= 2;
-	if (!t || !(t->buckets = calloc(buckets, sizeof(*t->buckets)))) {
-		free(t);
-		return NULL;
-	}
+	if (!(t->buckets = calloc(buckets, sizeof(*t->buckets))))
+		return -ENOMEM;
 	t->mask = buckets - 1;
 	atomic_init(&t->refs, 1);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&t->locks[i], NULL);
-	return t;
+	return 0;
 }
 
-static void table_unref(struct table *t)
+/* One reference less: was it the last? Then the table is empty, and the caller frees what holds it. */
+static bool table_unref(struct table *t)
 {
-	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
-		return;
+	if (atomic_fetch_sub(&t->refs, 1) != 1)
+		return false;
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_destroy(&t->locks[i]);
 	free(t->buckets);
-	free(t);
+	return true;
 }
 
 static size_t table_index(const struct table *t, uint64_t *key)
@@ -99,9 +102,19 @@ static struct slot *bucket_find(struct bucket *b, uint64_t key)
 
 /* ---- rates ---- */
 
-struct limit_table *limit_table_new(size_t entries)
+struct limit_table *limit_table_new(size_t entries, bool pairs)
 {
-	return (struct limit_table *)table_new(entries);
+	struct limit_table *t = calloc(1, sizeof(*t));
+
+	if (!t || table_init(&t->table, entries) < 0) {
+		free(t);
+		return NULL;
+	}
+	if (pairs && !(t->pairs = limit_pairs_new(entries))) {
+		limit_table_unref(t);
+		return NULL;
+	}
+	return t;
 }
 
 struct limit_table *limit_table_ref(struct limit_table *t)
@@ -112,10 +125,13 @@ struct limit_table *limit_table_ref(struct limit_table *t)
 
 void limit_table_unref(struct limit_table *t)
 {
-	table_unref((struct table *)t);
+	if (!t || !table_unref(&t->table))
+		return;
+	limit_pairs_free(t->pairs);
+	free(t);
 }
 
-bool limit_table_count(struct limit_table *t, uint64_t key, uint64_t now_ns, uint64_t period_ns,
+bool limit_table_count(struct limit_table *t, uint64_t key, uint64_t now_ns, uint64_t cost_ns,
 	uint64_t tolerance_ns, metric *evicted)
 {
 	size_t index = table_index(&t->table, &key);
@@ -130,12 +146,68 @@ bool limit_table_count(struct limit_table *t, uint64_t key, uint64_t now_ns, uin
 		metric_add(evicted, 1);
 	if (tat - now_ns > tolerance_ns)
 		s->heat = tat = now_ns + tolerance_ns; /* counted under an older, slower rate */
-	tat += period_ns;
+	tat += cost_ns;
 	exceeded = tat - now_ns > tolerance_ns;
 	if (!exceeded)
 		*s = (struct slot){ key, tat };
 	pthread_mutex_unlock(lock);
 	return exceeded;
+}
+
+/* What it cost the key is given back. */
+static void limit_table_refund(struct limit_table *t, uint64_t key, uint64_t now_ns, uint64_t cost_ns)
+{
+	size_t index = table_index(&t->table, &key);
+	pthread_mutex_t *lock = table_lock(&t->table, index);
+	struct slot *s = bucket_find(&t->table.buckets[index], key);
+
+	if (s->key == key && s->heat > now_ns)
+		s->heat = s->heat - now_ns > cost_ns ? s->heat - cost_ns : now_ns;
+	pthread_mutex_unlock(lock);
+}
+
+/* Those values the key has not had lately, each once. */
+static unsigned values_fresh(struct limit_table *t, uint64_t key, const uint64_t *values, unsigned n,
+	uint64_t now_ns, uint64_t window_ns, uint64_t *fresh)
+{
+	unsigned n_fresh = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t both[] = { key, values[i] }, pair = map_hash(both, sizeof(both));
+		bool twice = false;
+
+		for (unsigned k = 0; k < n_fresh; k++)
+			twice = twice || fresh[k] == pair;
+		if (!twice && !limit_pairs_find(t->pairs, pair, now_ns, window_ns))
+			fresh[n_fresh++] = pair;
+	}
+	return n_fresh;
+}
+
+bool limit_table_count_values(struct limit_table *t, uint64_t key, const uint64_t *values, unsigned n,
+	uint64_t now_ns, const struct limit_rate *rate, metric *evicted, unsigned *n_fresh)
+{
+	/* What is forgotten later than it is earned back need not be given back. */
+	uint64_t window = rate->window_ns > rate->tolerance_ns ? rate->window_ns : rate->tolerance_ns;
+	uint64_t fresh[LIMIT_VALUES_MAX];
+
+	assert(t->pairs && n <= LIMIT_VALUES_MAX);
+	key = key ? key : 1;
+	*n_fresh = values_fresh(t, key, values, n, now_ns, window, fresh);
+	if (*n_fresh == 0)
+		return false;
+	if (limit_table_count(t, key, now_ns, limit_rate_cost(rate, *n_fresh), rate->tolerance_ns,
+		    evicted))
+		return true;
+	for (unsigned i = 0; i < *n_fresh; i++) {
+		uint64_t loser = limit_pairs_add(t->pairs, fresh[i], key, now_ns, window);
+
+		if (!loser)
+			continue;
+		metric_add(evicted, 1);
+		limit_table_refund(t, loser, now_ns, rate->period_ns);
+	}
+	return false;
 }
 
 size_t limit_table_used(struct limit_table *t, uint64_t now_ns)
@@ -155,7 +227,13 @@ size_t limit_table_used(struct limit_table *t, uint64_t now_ns)
 
 struct pair_table *pair_table_new(size_t entries)
 {
-	return (struct pair_table *)table_new(entries);
+	struct pair_table *t = calloc(1, sizeof(*t));
+
+	if (t && table_init(&t->table, entries) < 0) {
+		free(t);
+		return NULL;
+	}
+	return t;
 }
 
 struct pair_table *pair_table_ref(struct pair_table *t)
@@ -166,7 +244,8 @@ struct pair_table *pair_table_ref(struct pair_table *t)
 
 void pair_table_unref(struct pair_table *t)
 {
-	table_unref((struct table *)t);
+	if (t && table_unref(&t->table))
+		free(t);
 }
 
 unsigned pair_table_find(struct pair_table *t, uint64_t key)

@@ -85,6 +85,9 @@ static int infos_limits(struct policy *p)
 		p->limits[i] = (struct limit_info){
 			.name = l->name,
 			.key = l->key,
+			.count = l->count.field ? l->count.field->name : "stanzas",
+			.distinct = l->distinct.field ? l->distinct.field->name : "",
+			.bytes = l->bytes,
 			.rate = l->configured,
 			.entries = l->entries,
 			.exceeded = l->exceeded,
@@ -288,6 +291,15 @@ size_t policy_limits(const struct policy *p, const struct limit_info **out)
 {
 	*out = p->limits;
 	return p->program->n_limits;
+}
+
+void limit_info_format(
+	const struct limit_info *info, const struct limit_rate *rate, char *text, size_t size)
+{
+	if (info->bytes || *info->distinct)
+		limit_rate_format_exact(rate, info->bytes, text, size);
+	else
+		limit_rate_format(rate, text, size);
 }
 
 int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate)

@@ -112,6 +112,10 @@ struct limit {
 	const char *name, *key; /* key as written, "" : one bucket for all */
 	struct limit_key keys[LIMIT_KEYS_MAX];
 	unsigned n_keys;
+	struct limit_key count;    /* a number that a stanza counts; no field: it counts one */
+	struct limit_key distinct; /* what must be new for it to count; no field: nothing */
+	bool plain, bytes;         /* plain: neither of them; bytes: what is counted are bytes */
+	const char *what;          /* both as written, for whoever compares */
 	struct limit_rate rate, configured; /* rate is changed live, under the program's lock */
 	bool changed;                       /* rate is not what the configuration says */
 	size_t entries;

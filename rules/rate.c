@@ -24,15 +24,20 @@ enum { UNITS = sizeof units / sizeof *units };
 
 struct limit_rate limit_rate_make(uint64_t events, uint64_t duration_ms, uint64_t burst)
 {
-	struct limit_rate rate;
+	struct limit_rate rate = { .events = events, .window_ns = duration_ms * 1000000u };
 
 	rate.period_ns = (uint64_t)((unsigned __int128)duration_ms * 1000000u / events);
 	if (rate.period_ns == 0)
 		rate.period_ns = 1;
 	if (burst == 0)
 		burst = events;
-	rate.tolerance_ns = burst > INT64_MAX / rate.period_ns ? INT64_MAX : burst * rate.period_ns;
+	rate.tolerance_ns = limit_rate_cost(&rate, burst);
 	return rate;
+}
+
+uint64_t limit_rate_cost(const struct limit_rate *rate, uint64_t events)
+{
+	return events > INT64_MAX / rate->period_ns ? INT64_MAX : events * rate->period_ns;
 }
 
 static int duration_read(const char *text, uint64_t *ms)
@@ -52,16 +57,45 @@ static int duration_read(const char *text, uint64_t *ms)
 	return clock_parse_duration(one, strlen(one), ms);
 }
 
+/* "20", "64k"; *at goes behind it. */
+static int amount_read(const char **at, uint64_t *out)
+{
+	static const char suffixes[] = "kMG";
+	const char *start = *at, *suffix;
+
+	for (*out = 0; **at >= '0' && **at <= '9'; (*at)++)
+		if (__builtin_mul_overflow(*out, 10u, out) ||
+			__builtin_add_overflow(*out, (uint64_t)(**at - '0'), out))
+			return ERR_RANGE;
+	if (*at == start)
+		return ERR_SYNTAX;
+	suffix = **at == 'K' ? suffixes : **at ? strchr(suffixes, **at) : NULL;
+	if (!suffix)
+		return 0;
+	(*at)++;
+	return *out > LIMIT_EVENTS_MAX || (*out <<= 10 * (suffix - suffixes + 1)) > LIMIT_EVENTS_MAX
+		       ? ERR_RANGE
+		       : 0;
+}
+
+int limit_burst_parse(const char *text, uint64_t *out)
+{
+	int r = amount_read(&text, out);
+
+	if (r < 0)
+		return r;
+	return *text ? ERR_SYNTAX : *out == 0 || *out > LIMIT_EVENTS_MAX ? ERR_RANGE : 0;
+}
+
 int limit_rate_parse(const char *text, uint64_t burst, struct limit_rate *out)
 {
 	uint64_t events = 0, ms;
 	const char *at = text;
+	int r = amount_read(&at, &events);
 
-	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(events, 10u, &events) ||
-			__builtin_add_overflow(events, (uint64_t)(*at - '0'), &events))
-			return ERR_RANGE;
-	if (at == text || *at != '/' || duration_read(at + 1, &ms) < 0)
+	if (r < 0)
+		return r;
+	if (*at != '/' || duration_read(at + 1, &ms) < 0)
 		return ERR_SYNTAX;
 	if (events == 0 || ms == 0 || events > LIMIT_EVENTS_MAX || burst > LIMIT_EVENTS_MAX ||
 		ms > 366 * units[3].ms)
@@ -90,6 +124,45 @@ void limit_rate_format(const struct limit_rate *rate, char *text, size_t size)
 		snprintf(text, size, "1/%llums", (unsigned long long)(period / 1000000u));
 	else
 		snprintf(text, size, "%llu/second", (unsigned long long)(second / period));
+}
+
+static void amount_format(uint64_t n, bool bytes, char *text, size_t size)
+{
+	unsigned unit = 0;
+
+	while (bytes && unit < 3 && n && n % 1024 == 0) {
+		n /= 1024;
+		unit++;
+	}
+	snprintf(text, size, "%llu%.*s", (unsigned long long)n, unit > 0, &"\0kMG"[unit]);
+}
+
+/* "second", or what can be read again: "10m", "90s". */
+static void window_format(uint64_t ms, char *text, size_t size)
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} times[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+	size_t i = 0;
+
+	for (size_t k = 0; k < UNITS; k++)
+		if (ms == units[k].ms) {
+			snprintf(text, size, "%s", units[k].name);
+			return;
+		}
+	while (ms % times[i].ms)
+		i++;
+	snprintf(text, size, "%llu%s", (unsigned long long)(ms / times[i].ms), times[i].name);
+}
+
+void limit_rate_format_exact(const struct limit_rate *rate, bool bytes, char *text, size_t size)
+{
+	char amount[24], window[24];
+
+	window_format(rate->window_ns / 1000000u, window, sizeof(window));
+	amount_format(rate->events, bytes, amount, sizeof(amount));
+	snprintf(text, size, "%s/%s", amount, window);
 }
 
 uint64_t limit_rate_burst(const struct limit_rate *rate)

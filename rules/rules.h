@@ -178,11 +178,15 @@ size_t policy_sets(const struct policy *p, const struct set_info **out);
 /* Limits in file order, for "limits". Strings are the policy's. */
 struct limit_info {
 	const char *name, *key; /* key "" when one bucket serves all */
+	const char *count, *distinct; /* "stanzas" or the field; "" or the field */
+	bool bytes;                   /* it counts bytes: rates are sizes */
 	struct limit_rate rate; /* as configured */
 	size_t entries;         /* keys remembered at most */
 	metric *exceeded, *evicted;
 };
 size_t policy_limits(const struct policy *p, const struct limit_info **out);
+/* A rate of that limit, as limit_rate_format does, or exactly where that matters. */
+void limit_info_format(const struct limit_info *info, const struct limit_rate *rate, char *text, size_t size);
 /* The rate judged by from now on, also by the policies loaded with this one as previous; NULL: as configured. 0 or
  * ERR_NOTFOUND. */
 int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate);
@@ -221,8 +225,9 @@ void judge_free(struct judge *j);
  * once per stanza per limit. 0 or -ENOMEM (the door fails closed then). */
 int judge_stanza(struct judge *j, struct policy *p, const struct subject *s, struct verdict *out);
 /* From now on seen hears, for each stanza that the limit of that name counts, by which key (as text; an IPv6 address as
- * its /64; "" where one bucket serves all). Both are borrowed; NULL ends it. */
-void judge_watch_limit(struct judge *j, const char *name, void (*seen)(void *arg, struct span key), void *arg);
+ * its /64; "" where one bucket serves all) and as how many. Both are borrowed; NULL ends it. */
+void judge_watch_limit(struct judge *j, const char *name, void (*seen)(void *arg, struct span key, uint64_t events),
+	void *arg);
 /* The verdict as the stable JSON object of design.md, one line without newline ("judge --json"). */
 int verdict_format_json(const struct verdict *v, struct buf *out);
 

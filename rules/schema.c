@@ -293,14 +293,25 @@ static const struct schema_setting map_settings[] = {
 
 static const struct schema_setting limit_settings[] = {
 	{ "rate", SHAPE_RATE, "N/second|minute|hour|day", NULL, "",
-		.doc = "How many events are fine; N/10m is N in ten minutes.", .required = true },
-	{ "burst", SHAPE_NUMBER, "N", NULL, "the rate's number",
-		.doc = "How many may come at once.", RANGE(1, 1000000000) },
+		.doc = "How many events are fine; N/10m is N in ten minutes, 64k/second are bytes "
+		       "(with count size).",
+		.required = true },
+	{ "burst", SHAPE_AMOUNT, "N", NULL, "the rate's number",
+		.doc = "How many may come at once; a stanza that counts more than this alone always "
+		       "exceeds.",
+		RANGE(1, 1000000000) },
+	{ "count", SHAPE_FIELD, "stanzas|FIELD", "stanzas", "stanzas",
+		.doc = "What a stanza counts: one, or what a field that is a number says, such as "
+		       "size (bytes), recipients or file.size." },
+	{ "distinct", SHAPE_FIELD, "FIELD", NULL, "every stanza counts",
+		.doc = "Counts only values of this field, such as to.bare, that the key has not had "
+		       "within the rate's time; not together with count FIELD." },
 	{ "key", SHAPE_FIELD, "FIELD, ...", NULL, "one count for all",
 		.doc = "Each value of this field (of several: each combination) is counted by "
 		       "itself." },
 	{ "entries", SHAPE_NUMBER, "N", NULL, "65536",
-		.doc = "Keys remembered; beyond it the coldest is forgotten.",
+		.doc = "Keys remembered (and with distinct as many values of keys); beyond it the "
+		       "coldest is forgotten, never to a key's loss.",
 		RANGE(16, 16000000) },
 };
 

@@ -13,9 +13,10 @@ enum schema_shape {
 	SHAPE_NUMBER,   /* min to max */
 	SHAPE_DURATION, /* milliseconds from min to max; a bare number is seconds */
 	SHAPE_SIZE,     /* bytes from min to max */
+	SHAPE_AMOUNT,   /* a number from min to max, or a size */
 	SHAPE_RATE,
 	SHAPE_SET,      /* @name of an address set */
-	SHAPE_FIELD,    /* a field, with its string if it needs one */
+	SHAPE_FIELD,    /* a field, with its string if it needs one, or the one of words */
 	SHAPE_ELEMENTS, /* { entry, ... } */
 	SHAPE_BLOCK,    /* { settings of block } */
 	SHAPE_LISTEN,   /* tcp PORTS | on ADDRESS, ... */

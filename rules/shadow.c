@@ -51,7 +51,8 @@ static int tables_init(struct shadow *sh)
 	for (unsigned i = 0; i < p->n_limits; i++) {
 		size_t n = p->limits[i].entries;
 		if (!(t->limits[i] = limit_table_new(
-			      n < SHADOW_ENTRIES_MAX ? n : SHADOW_ENTRIES_MAX)))
+			      n < SHADOW_ENTRIES_MAX ? n : SHADOW_ENTRIES_MAX,
+			      p->limits[i].distinct.field)))
 			return -ENOMEM;
 	}
 	for (unsigned i = 0; i < p->n_similars; i++)

@@ -48,31 +48,36 @@ struct sketch {
 
 /* ---- scales ---- */
 
+#define RATE(events, ms)                                                                           \
+	{                                                                                          \
+		events, ms, ms *UINT64_C(1000000) / events                                         \
+	}
 static const struct {
-	uint16_t events;
-	uint32_t ms;
+	uint32_t events, ms;
+	uint64_t period_ns;
 } rates[SKETCH_RATES] = {
-	{ 1, 3600000 },
-	{ 6, 3600000 },
-	{ 20, 3600000 },
-	{ 1, 60000 },
-	{ 3, 60000 },
-	{ 10, 60000 },
-	{ 30, 60000 },
-	{ 1, 1000 },
-	{ 2, 1000 },
-	{ 5, 1000 },
-	{ 10, 1000 },
-	{ 20, 1000 },
-	{ 50, 1000 },
-	{ 100, 1000 },
-	{ 200, 1000 },
-	{ 1000, 1000 },
+	RATE(1, 3600000),
+	RATE(6, 3600000),
+	RATE(20, 3600000),
+	RATE(1, 60000),
+	RATE(3, 60000),
+	RATE(10, 60000),
+	RATE(30, 60000),
+	RATE(1, 1000),
+	RATE(2, 1000),
+	RATE(5, 1000),
+	RATE(10, 1000),
+	RATE(20, 1000),
+	RATE(50, 1000),
+	RATE(100, 1000),
+	RATE(200, 1000),
+	RATE(1000, 1000),
 };
+#undef RATE
 
 static uint64_t period_of(unsigned rate)
 {
-	return rates[rate].ms * UINT64_C(1000000) / rates[rate].events;
+	return rates[rate].period_ns;
 }
 
 struct limit_rate sketch_rate(unsigned index)
@@ -213,7 +218,21 @@ static void follow_add(struct follow *f, uint64_t now_ns)
 	}
 }
 
-static void shard_add(struct shard *d, uint64_t key, uint64_t now_ns)
+static void follow_add_part(struct follow *f, uint64_t now_ns, uint64_t parts)
+{
+	for (unsigned r = 0; r < SKETCH_RATES; r++) {
+		unsigned __int128 cost = (unsigned __int128)period_of(r) * parts / SKETCH_ONE;
+		uint64_t tat = f->tat[r] > now_ns ? f->tat[r] : now_ns;
+
+		tat = cost < AHEAD_MAX_NS - (tat - now_ns) ? tat + (uint64_t)cost
+							   : now_ns + AHEAD_MAX_NS;
+		f->tat[r] = tat;
+		if (tat - now_ns > f->peak[r])
+			f->peak[r] = tat - now_ns;
+	}
+}
+
+static void shard_add(struct shard *d, uint64_t key, uint64_t now_ns, uint64_t parts)
 {
 	struct follow *f;
 
@@ -233,10 +252,18 @@ static void shard_add(struct shard *d, uint64_t key, uint64_t now_ns)
 		f->key = key;
 		d->used++;
 	}
-	follow_add(f, now_ns);
+	if (parts == SKETCH_ONE)
+		follow_add(f, now_ns);
+	else
+		follow_add_part(f, now_ns, parts);
 }
 
 void sketch_add(struct sketch *s, uint64_t key, uint64_t now_ns)
+{
+	sketch_add_part(s, key, now_ns, SKETCH_ONE);
+}
+
+void sketch_add_part(struct sketch *s, uint64_t key, uint64_t now_ns, uint64_t parts)
 {
 	struct shard *d;
 
@@ -244,7 +271,7 @@ void sketch_add(struct sketch *s, uint64_t key, uint64_t now_ns)
 	d = &s->shards[key % SHARDS];
 	pthread_mutex_lock(&d->lock);
 	shard_roll(s, d, now_ns / HOUR_NS);
-	shard_add(d, key, now_ns);
+	shard_add(d, key, now_ns, parts);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -24,8 +24,12 @@ struct sketch;
 struct sketch *sketch_new(void);
 struct sketch *sketch_ref(struct sketch *s);
 void sketch_unref(struct sketch *s);
-/* An event of the key. Allocates on the first one; what it cannot get memory for is not observed. */
+enum { SKETCH_ONE = 1024 };
+
+/* An event of the key, or so many SKETCH_ONEths of one: of bytes, a KiB is an event. Allocates on the
+ * first one; what it cannot get memory for is not observed. */
 void sketch_add(struct sketch *s, uint64_t key, uint64_t now_ns);
+void sketch_add_part(struct sketch *s, uint64_t key, uint64_t now_ns, uint64_t parts);
 /* *ended: the hours over since the last call, which are then forgotten here; *running: the one that
  * is not. */
 void sketch_take(struct sketch *s, uint64_t now_ns, struct sketch_counts *ended,

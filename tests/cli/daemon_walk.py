@@ -928,7 +928,8 @@ class Walk(Base):
     def test_limits_and_rules(self):
         self.start()
         self.assertEqual(self.answer("limit", "show")["limits"],
-                         [{"name": "chatter", "rate": "20/second", "burst": 60, "key": "from.bare", "exceeded": 0, "evicted": 0,
+                         [{"name": "chatter", "rate": "20/second", "burst": 60, "key": "from.bare", "count": "stanzas",
+                           "distinct": "", "exceeded": 0, "evicted": 0,
                            "set": False, "entries": 65536}])
         self.assertEqual(self.answer("limit", "show", "chatter"), self.answer("limit", "show"))
         self.assertIn("no limit 'chitter'", self.refusal("limit", "show", "chitter"))
@@ -945,7 +946,8 @@ class Walk(Base):
         one = self.answer("limit", "set", "chatter", "rate", "5/10m", "burst", "7")
         self.assertEqual((one["rate"], one["burst"], one["set"]), ("5/10m", 7, True))
         self.assertEqual(one["configured"], {"rate": "20/second", "burst": 60})
-        self.assertEqual(self.told(), [{"name": "chatter", "period_ns": 120 * 10**9, "tolerance_ns": 840 * 10**9}])
+        self.assertEqual(self.told(), [{"name": "chatter", "period_ns": 120 * 10**9, "tolerance_ns": 840 * 10**9,
+                                        "events": 5, "window_ns": 600 * 10**9}])
         self.assertEqual(self.limit(), one)
         self.assertIn("limit chatter is set to 5/10m burst 7, the configuration says 20/second burst 60",
                       "\n".join(self.status()["attention"]))

@@ -124,7 +124,7 @@ set a { type keyword; file "/nowhere"; } ; fail ; cannot read '/nowhere': No suc
 set a { type keyword; elements = { "x" "y" }; } ; fail ; expected ',' or '}', got a string
 limit a { rate 20/second; } ; ok
 limit a { rate 5/10m; burst 60; key peer.address; entries 100000; } ; ok ; rate 5/10m; burst 60; key peer.address; entries 100000;
-limit a { rate 20; } ; fail ; 'rate' wants N/second|minute|hour|day, not '20' ; such as 20/second or 5/10m
+limit a { rate 20; } ; fail ; 'rate' wants N/second|minute|hour|day, not '20' ; such as 20/second, 5/10m or 64k/second
 limit a { rate 20/fortnight; } ; fail ; not a number, time, size, rate or address
 limit a { rate 0/second; } ; fail ; 'rate' wants N/second|minute|hour|day, not '0/second'
 limit a { burst 5; } ; fail ; limit 'a' has no 'rate'
@@ -136,6 +136,29 @@ limit a { rate 1/s; key xml "{*}x", peer.address; } ; ok ; key xml "{*}x", peer.
 limit a { rate 1/s; key from.bare to.domain; } ; fail ; 'to.domain' is one value too many for 'key' ; a setting ends with ';'
 limit a { rate 1/s; key from, to, type, id, kind; } ; fail ; a key has at most 4 fields
 limit a { rate 1/s; key xml; } ; fail ; 'xml' needs a path in double quotes
+limit a { rate 64k/second; burst 256k; count size; key session.jid; } ; ok ; rate 64k/second; burst 256k; count size; key session.jid;
+limit a { rate 10M/day; burst 1M; count file.size; } ; ok ; rate 10M/day; burst 1M; count file.size;
+limit a { rate 5/s; count stanzas; } ; ok ; count stanzas;
+limit a { rate 5/s; count from; } ; fail ; 'from' is a jid, not a number ; such as size or recipients
+limit a { rate 5/s; count sizes; } ; fail ; unknown field 'sizes' ; did you mean 'size'?
+limit a { rate 5/s; count message.size; } ; fail ; a limit counts what its rules ask about; write 'count size'
+limit a { rate 5/s; count stanzas, size; } ; fail ; 'size' is one value too many for 'count'
+limit a { rate 5/s; count size, depth; } ; fail ; 'depth' is one value too many for 'count'
+limit a { rate 5/s; count "size"; } ; fail ; 'count' wants stanzas|FIELD, not 'size'
+limit a { rate 5/s; count; } ; fail ; 'count' wants stanzas|FIELD
+limit a { rate 5k; } ; fail ; 'rate' wants N/second|minute|hour|day, not '5k'
+limit a { rate 5q/second; } ; fail ; not a number, time, size, rate or address
+limit a { rate 5kk/second; } ; fail ; not a number, time, size, rate or address
+limit a { rate 18014398509481984k/second; } ; fail ; not a number, time, size, rate or address
+limit a { rate 5/s; burst 2G; } ; fail ; 'burst' must be between 1 and 1000000000
+limit a { rate 30/10m; distinct to.bare; key session.jid; } ; ok ; rate 30/10m; distinct to.bare; key session.jid;
+limit a { rate 30/10m; distinct xml "{*}x@y"; } ; ok ; distinct xml "{*}x@y";
+limit a { rate 30/10m; distinct url.host; } ; ok
+limit a { rate 30/10m; distinct too; } ; fail ; unknown field 'too' ; did you mean 'to'?
+limit a { rate 30/10m; distinct to, from; } ; fail ; 'from' is one value too many for 'distinct'
+limit a { rate 30/10m; distinct stanzas; } ; fail ; unknown field 'stanzas'
+limit a { rate 30/10m; distinct to.bare; count size; } ; fail ; a limit counts a number or tells values apart, not both ; make two limits of it
+limit a { rate 30/10m; distinct to.bare; count stanzas; } ; ok
 limit a { rate 1/s; entries 1; } ; fail ; 'entries' must be between 16 and 16000000
 punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } ; ok ; 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared;
 punish peer { strikes 5 within 10m; ban 1h; } ; ok ; 5 strikes within 10m;

@@ -64,7 +64,7 @@ static void test_agrees_with_gcra(void **state)
 				bucket++;
 			for (uint64_t burst = 1; burst < 70; burst++) {
 				_Atomic uint64_t evicted = 0;
-				struct limit_table *t = limit_table_new(16);
+				struct limit_table *t = limit_table_new(16, false);
 				bool hit = false;
 
 				for (int i = 0; i < n; i++)

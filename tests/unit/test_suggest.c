@@ -50,7 +50,7 @@ static void test_two_kinds(void **state)
 
 	(void)state;
 	watch(&seen);
-	json = suggest_limit(&seen, 0.95, &now);
+	json = suggest_limit(&seen, 0.95, &now, false);
 	assert_non_null(json);
 	json_array_foreach(json_object_get(json, "rates"), i, rate)
 	{
@@ -72,17 +72,17 @@ static void test_two_kinds(void **state)
 	assert_true(real_of(current, "hit_least") > 0.005 && real_of(current, "hit_most") < 0.05);
 	json_decref(json);
 	/* All in peace: then the bursts are those of the loud ones. */
-	json = suggest_limit(&seen, 1, &now);
+	json = suggest_limit(&seen, 1, &now, false);
 	json_array_foreach(json_object_get(json, "rates"), i, rate)
 		assert_true(real_of(rate, "hit") == 0);
 	json_decref(json);
 	/* A rate beyond all that were observed: nothing is known of how few, only of how many. */
 	now = limit_rate_make(1000000, 1000, 1);
-	json = suggest_limit(&seen, 0.5, &now);
+	json = suggest_limit(&seen, 0.5, &now, false);
 	assert_true(real_of(json_object_get(json, "current"), "hit_least") == 0);
 	json_decref(json);
 	now = limit_rate_make(1, 86400000, 1);
-	json = suggest_limit(&seen, 0.5, &now);
+	json = suggest_limit(&seen, 0.5, &now, false);
 	assert_true(real_of(json_object_get(json, "current"), "hit_most") == 1);
 	json_decref(json);
 }
@@ -98,7 +98,7 @@ static void test_one(void **state)
 	(void)state;
 	sketch_add(s, 1, HOUR);
 	sketch_take(s, HOUR, &ended, &seen);
-	json = suggest_limit(&seen, 0.95, &now);
+	json = suggest_limit(&seen, 0.95, &now, false);
 	assert_int_equal(json_array_size(json_object_get(json, "rates")), 1);
 	assert_int_equal(json_array_size(json_object_get(json, "histogram")), 1);
 	json_decref(json);
