@@ -4,7 +4,7 @@
  * until the end. Order matters: what can fail for the operator's reasons comes first and changes
  * nothing, the kernel's table comes last, and peers are served only when it stands. Commands are
  * ctl/command.c's, reloading is ctl/reload.c's; nothing here reads a byte of a peer. */
-#include "ctl/daemon.h"
+#include "ctl/daemon_int.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -23,7 +23,6 @@
 #include "base/metrics.h"
 #include "ctl/adopt.h"
 #include "ctl/bans.h"
-#include "ctl/command.h"
 #include "ctl/config.h"
 #include "ctl/control.h"
 #include "ctl/events.h"
@@ -31,7 +30,6 @@
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
-#include "ctl/link.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
 #include "ctl/probation.h"
@@ -63,147 +61,6 @@ enum {
 
 static void on_tick(uv_timer_t *timer);
 static void on_observed(void *arg, json_t *rows);
-
-/* ---- hooks ---- */
-
-void daemon_event(struct daemon *d, json_t *event)
-{
-	events_add(d->events, event);
-	if (d->control)
-		control_event(d->control, event);
-	if (d->reports)
-		reports_add(d->reports, event);
-}
-
-static void on_ban_event(void *arg, json_t *event)
-{
-	daemon_event(arg, event);
-}
-
-static void on_ban_kill(void *arg, const char *address, const char *jid, const char *reason)
-{
-	struct daemon *d = arg;
-
-	if (d->workers)
-		workers_kill(d->workers, address, jid, reason);
-}
-
-/* Entries "until" a moment that had passed by the clock that was wrong are no longer in memory. */
-static void on_clock_step(void *arg, int64_t by_ms)
-{
-	struct daemon *d = arg;
-
-	if (by_ms < 0 && d->state == DAEMON_RUNNING)
-		daemon_renew(d, NULL, NULL);
-}
-
-static void on_worker_event(void *arg, json_t *event, json_t *act)
-{
-	struct daemon *d = arg;
-
-	daemon_event(d, event);
-	if (act)
-		bans_act(d->bans, act);
-}
-
-/* What the disk refuses is lost to its recipient, as if it had been dropped: the event says what it
- * was.
- */
-static int on_worker_quarantine(void *arg, json_t *stanza)
-{
-	struct daemon *d = arg;
-	int r = quarantine_put(d->quarantine, stanza, clock_wall_ms());
-
-	if (r < 0 && r != ERR_PROTO)
-		log_error("event=quarantine id=%s error=\"%s\"",
-			json_string_value(json_object_get(stanza, "id")), err_text(r));
-	return r == ERR_PROTO ? r : 0;
-}
-
-static int on_worker_serverless(void *arg, json_t *msg)
-{
-	struct daemon *d = arg;
-
-	return d->kernel ? kernel_serverless(d->kernel, msg) : 0;
-}
-
-void daemon_configure_quarantine(struct daemon *d)
-{
-	const struct daemon_options *options = policy_daemon(d->config->policy);
-
-	quarantine_configure(
-		d->quarantine, &(struct quarantine_ceilings){ options->quarantine_entries,
-				       options->quarantine_bytes, options->quarantine_ms });
-}
-
-static struct config *on_worker_config(void *arg)
-{
-	return ((struct daemon *)arg)->config;
-}
-
-static json_t *on_worker_limits(void *arg)
-{
-	return limits_link(((struct daemon *)arg)->limits);
-}
-
-static void on_worker_trace(void *arg, json_int_t id, json_t *event)
-{
-	traces_event(((struct daemon *)arg)->traces, id, event);
-}
-
-static void on_worker_shadow(void *arg, json_t *msg)
-{
-	shadows_hear(((struct daemon *)arg)->shadows, msg);
-}
-
-static void on_worker_settle(void *arg)
-{
-	struct daemon *d = arg;
-
-	observed_settle(d->observed, false);
-	traces_stop(d->traces);
-	shadows_stop(d->shadows);
-}
-
-/* What one that died left in the gauge all children share. */
-static void gauge_settle(struct daemon *d, unsigned slot)
-{
-	metric *all = metrics_find(d->metrics, "session.active"), *own;
-	char name[METRIC_NAME_MAX];
-	uint64_t left;
-
-	snprintf(name, sizeof name, LINK_GAUGE_SESSIONS, slot);
-	own = metrics_find(d->metrics, name);
-	left = metric_get(own);
-	metric_sub(all, left < metric_get(all) ? left : metric_get(all));
-	metric_set(own, 0);
-}
-
-static void on_worker_down(void *arg, enum workers_door door, unsigned slot)
-{
-	struct daemon *d = arg;
-
-	gauge_settle(d, slot);
-	if (door == DOOR_PROXY)
-		on_worker_settle(d);
-	if (door != DOOR_INSPECTOR)
-		return;
-	observed_settle(d->observed, true);
-	traces_stop(d->traces);
-	shadows_stop(d->shadows);
-}
-
-/* Ready once the workers are, or once it is clear that they are not going to be soon: status tells
- * then. */
-static void on_workers_change(void *arg)
-{
-	struct daemon *d = arg;
-
-	if (d->notified)
-		return;
-	d->notified = true;
-	sd_notifyf(0, "READY=1\nSTATUS=policy %s", policy_version(d->config->policy));
-}
 
 void daemon_list_changed(struct daemon *d, const char *set, const json_t *add, const json_t *del)
 {
@@ -408,35 +265,6 @@ static int start_ground(struct daemon *d, struct buf *why)
 	return startup_lock(d->spec.run_dir, &d->lock_run, why);
 }
 
-static int start_books(struct daemon *d, struct buf *why)
-{
-	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill,
-		on_clock_step, d };
-	int r = events_open(
-		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
-
-	if (r < 0) {
-		buf_putf(why, "cannot write %s/events.json: %s\n", d->spec.log_dir, err_text(r));
-		return r;
-	}
-	if ((r = limits_open(d->spec.state_dir, &d->limits)) < 0) {
-		buf_putf(why, "%s\n", err_text(r));
-		return r;
-	}
-	limits_apply(d->limits, d->config->policy);
-	if ((r = observed_open(d->spec.state_dir, &d->observed)) < 0) {
-		buf_putf(why, "%s\n", err_text(r));
-		return r;
-	}
-	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
-		return r;
-	bans_configure(d->bans, d->config->policy);
-	if ((r = quarantine_open(d->spec.state_dir, &d->quarantine, why)) < 0)
-		return r;
-	daemon_configure_quarantine(d);
-	return 0;
-}
-
 static int start_ports(struct daemon *d, struct listeners *listeners, struct buf *why)
 {
 	unsigned threads = policy_daemon(d->config->policy)->threads;
@@ -454,33 +282,6 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 		r = listeners_open(d->config->policy, d->threads, NULL, listeners, why);
 	}
 	return r;
-}
-
-static int start_doors(struct daemon *d, struct buf *why)
-{
-	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
-		on_worker_limits, on_worker_event, on_worker_quarantine, on_workers_change,
-		on_worker_down, d, on_worker_trace, on_worker_shadow,
-		on_worker_settle, -1, on_worker_serverless };
-	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
-	int r;
-
-	if (!d->former)
-		d->streams_fd = startup_streams(d->config->policy, d->spec.run_dir);
-	workers.streams_fd = d->streams_fd;
-	d->rehearsal = rehearsal_new(&d->loop, d->spec.config, d->feeds_dir, d->cache);
-	d->probation = probation_new(d);
-	d->traces = traces_new(d);
-	d->shadows = shadows_new(d);
-	d->reports = reports_new(d);
-	d->upgrade = upgrade_new(d);
-	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows && d->upgrade ? 0 : -ENOMEM) < 0 || (r = jobs_new(&d->loop, &d->jobs)) < 0 ||
-		(r = workers_new(&d->loop, &workers, &d->workers)) < 0) {
-		buf_putf(why, "%s\n", err_text(r));
-		return r;
-	}
-	return d->former ? control_adopt(&d->loop, &control, d->former, &d->control, why)
-			 : control_open(&d->loop, &control, &d->control, why);
 }
 
 /* The last step that may fail, and the only one that changes the host. */
@@ -509,9 +310,9 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	(void)log_parse_level(policy_daemon(d->config->policy)->log_level, &level);
 	log_init("xmppwalld", level);
 	uv_update_time(&d->loop); /* compiling took its time: timers count from now */
-	if ((r = start_books(d, why)) < 0 || (r = start_ports(d, &listeners, why)) < 0)
+	if ((r = daemon_open_books(d, why)) < 0 || (r = start_ports(d, &listeners, why)) < 0)
 		return r;
-	if ((r = start_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0 ||
+	if ((r = daemon_open_doors(d, why)) < 0 || (r = start_kernel(d, why)) < 0 ||
 		(d->former && (r = workers_adopt(d->workers, d->former, &listeners)) < 0)) {
 		if (d->former) /* all of it is still open */
 			return r;
@@ -533,7 +334,7 @@ static int daemon_start(struct daemon *d, struct buf *why)
 	else
 		workers_start(d->workers, &listeners);
 	if (workers_ready(d->workers))
-		on_workers_change(d);
+		daemon_workers_changed(d);
 	return 0;
 }
 
