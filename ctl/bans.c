@@ -182,6 +182,7 @@ void bans_close(struct bans *b)
 	ledger_close(b->ledger);
 	punish_free(b->ladder);
 	policy_unref(b->policy);
+	free(b->newest);
 	uv_close((uv_handle_t *)&b->timer, on_timer_closed);
 }
 

@@ -60,6 +60,8 @@ struct ban_order {
 int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who);
 /* An array for "bans". */
 json_t *bans_list(struct bans *b);
+/* The newest of it, at most 256; cheap as long as it is asked for at least once a minute. */
+json_t *bans_newest(struct bans *b, size_t max);
 long bans_count(struct bans *b);
 /* All standing bans, for the kernel (see kernel_spec). */
 int bans_elements(void *bans, struct nft_element **elements, size_t *n);

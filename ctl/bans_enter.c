@@ -25,6 +25,8 @@ void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, 
 	char stamp[40], address[INET6_ADDRSTRLEN], prefix[PREFIX_TEXT_SIZE];
 	json_t *event;
 
+	if (strcmp(type, "spared") != 0)
+		bans_newest_hear(b, strcmp(type, "ban") == 0, ban);
 	clock_format_wall(clock_wall_ms(), stamp, sizeof stamp);
 	address_format(&ban->address, address, sizeof address);
 	prefix_show(&ban->address, ban->prefix_len, prefix);

@@ -7,6 +7,7 @@
 #include "ctl/ledger.h"
 #include "rules/rules.h"
 
+struct bans_newest;
 struct punish_table;
 
 enum { BANS_PREFIX6 = 64 }; /* what one host on IPv6 is given, as limits see it */
@@ -22,6 +23,7 @@ struct bans {
 	struct booktime time;
 	bool damaged;
 	int error; /* of the last write to the ledger */
+	struct bans_newest *newest; /* NULL: nobody looks */
 };
 
 /* The time bans are reckoned in, in milliseconds (ctl/booktime.h). */
@@ -35,6 +37,10 @@ void bans_wake(struct bans *b);
 int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, const char *who);
 /* "ban", "unban", "spared" as an event. */
 void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, const char *who);
+/* A row of "bans"; a new reference. */
+json_t *bans_row(const struct bans *b, const struct ledger_ban *ban);
+/* A ban stands, or does so no longer. */
+void bans_newest_hear(struct bans *b, bool stands, const struct ledger_ban *ban);
 /* What nobody but an operator's hand may ban: this host, and what the policy allows. */
 bool bans_is_trusted(const struct bans *b, const struct peer_address *a);
 /* As much of the text as fits, no character cut in half: half a character is no JSON. */

@@ -5,6 +5,17 @@
 #include "ctl/bans_int.h"
 #include "rules/address.h"
 
+json_t *bans_row(const struct bans *b, const struct ledger_ban *ban)
+{
+	char prefix[PREFIX_TEXT_SIZE];
+
+	prefix_show(&ban->address, ban->prefix_len, prefix);
+	return json_pack("{s:s,s:I,s:I,s:s,s:s,s:s,s:i,s:i}", "address", prefix, "since",
+		(json_int_t)bans_wall(b, ban->since_ms), "until",
+		(json_int_t)bans_wall(b, ban->until_ms), "why", ban->why, "rule", ban->rule, "id",
+		ban->id, "count", (int)ban->count, "strikes", (int)ban->strikes);
+}
+
 struct listing {
 	const struct bans *b;
 	json_t *all;
@@ -15,17 +26,10 @@ struct listing {
 static bool visit_json(void *arg, const struct ledger_ban *ban)
 {
 	const struct listing *l = arg;
-	char prefix[PREFIX_TEXT_SIZE];
 
 	if (ban->until_ms && ban->until_ms <= l->now)
 		return true;
-	prefix_show(&ban->address, ban->prefix_len, prefix);
-	json_array_append_new(
-		l->all, json_pack("{s:s,s:I,s:I,s:s,s:s,s:s,s:i,s:i}", "address", prefix, "since",
-				(json_int_t)bans_wall(l->b, ban->since_ms), "until",
-				(json_int_t)bans_wall(l->b, ban->until_ms), "why", ban->why, "rule",
-				ban->rule, "id", ban->id, "count", (int)ban->count, "strikes",
-				(int)ban->strikes));
+	json_array_append_new(l->all, bans_row(l->b, ban));
 	return true;
 }
 

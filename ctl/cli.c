@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "ctl/cli.h"
+#include "ctl/repeat.h"
 
 static const struct cli_command commands[] = {
 	{ "check", "FILE...", "parse, check and run the expectations of a configuration or rule file", cli_check },
@@ -24,6 +25,7 @@ static const struct cli_command commands[] = {
 	{ "import", "mod_firewall FILE [-o OUT] [--local DOMAIN,...] [--stranger]",
 		"another firewall's script as rules; tells line by line what could not be turned", cli_import },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
+	{ "top", "[--watch [TIME]]", "the busiest peers and sessions, rules, limits and bans, in one look", cli_top },
 	{ "sessions", "", "who is connected", cli_sessions },
 	{ "backends", "", "the servers behind 'upstream backend': which are up, and why not", cli_backends },
 	{ "rules", "", "the rules in force, with their hits", cli_rules },
@@ -65,6 +67,18 @@ static const struct cli_command commands[] = {
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
+/* It changes nothing and ends by itself: it may be repeated. */
+static bool command_looks(const struct cli_command *command)
+{
+	static const char *const names[] = { "status", "sessions", "backends", "rules", "list", "list show",
+		"list feeds", "bans", "quarantine list", "limit show" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], command->name) == 0)
+			return true;
+	return false;
+}
+
 static void print_help(FILE *out)
 {
 	fprintf(out, "usage: xmppwallctl [--json] [--run-dir DIR] [--config FILE] COMMAND ...\n\n");
@@ -73,6 +87,7 @@ static void print_help(FILE *out)
 	fprintf(out,
 		"\n  --json         one JSON object (events, judge: one a line); keys are stable\n"
 		"  --run-dir DIR  where the daemon's control.sock is (default /run/xmppwall)\n"
+		"  --watch [TIME] with a command that looks: again each two seconds, or TIME\n"
 		"  --config FILE  default /etc/xmppwall/xmppwall.conf\n\n"
 		"xmppwallctl COMMAND --help shows a command's arguments.\n"
 		"Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the daemon cannot be reached.\n");
@@ -116,8 +131,8 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	if (command)
-		fprintf(stderr, "usage: xmppwallctl %s%s%s\n", command->name, *command->usage ? " " : "",
-			command->usage);
+		fprintf(stderr, "usage: xmppwallctl %s%s%s%s\n", command->name, *command->usage ? " " : "",
+			command->usage, command_looks(command) ? " [--watch [TIME]]" : "");
 	else
 		fprintf(stderr, "try: xmppwallctl --help\n");
 	return EXIT_WRONG_USAGE;
@@ -191,6 +206,7 @@ static bool take_global_options(struct cli *cli)
 static int run_command(struct cli *cli)
 {
 	const struct cli_command *command;
+	uint64_t every_ms = 0;
 	int words = 0;
 
 	command = command_find(cli->argc, cli->argv, &words);
@@ -200,11 +216,13 @@ static int run_command(struct cli *cli)
 	cli->argc -= words;
 	cli->argv += words;
 	if (cli_flag(cli, "--help") || cli_flag(cli, "-h")) {
-		printf("xmppwallctl %s%s%s\n    %s\n", command->name, *command->usage ? " " : "", command->usage,
-			command->summary);
+		printf("xmppwallctl %s%s%s%s\n    %s\n", command->name, *command->usage ? " " : "",
+			command->usage, command_looks(command) ? " [--watch [TIME]]" : "", command->summary);
 		return EXIT_DONE;
 	}
-	return command->run(cli);
+	if (command_looks(command) && !repeat_option(cli, &every_ms))
+		return EXIT_WRONG_USAGE;
+	return every_ms ? repeat_run(cli, command->run, every_ms) : command->run(cli);
 }
 
 int main(int argc, char **argv)

@@ -55,6 +55,7 @@ int cli_capture(struct cli *cli);
 int cli_import(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);
+int cli_top(struct cli *cli);
 int cli_sessions(struct cli *cli);
 int cli_backends(struct cli *cli);
 int cli_rules(struct cli *cli);

@@ -281,6 +281,7 @@ static const struct command {
 	void (*run)(struct daemon *d, struct request *rq);
 } commands[] = {
 	{ "status", ROLE_GROUP, command_status },
+	{ "top", ROLE_GROUP, command_top },
 	{ "rules", ROLE_GROUP, command_rules },
 	{ "sessions", ROLE_GROUP, command_sessions },
 	{ "backends", ROLE_GROUP, command_backends },
@@ -317,7 +318,7 @@ static const struct command {
 /* Those that need no job (ctl/jobs.h), for sure. */
 static bool is_at_once(const char *cmd)
 {
-	static const char *const names[] = { "status", "rules", "sessions", "events", "ban", "unban",
+	static const char *const names[] = { "status", "top", "rules", "sessions", "events", "ban", "unban",
 		"bans", "limits", "stop" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)

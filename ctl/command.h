@@ -5,12 +5,15 @@
 #include "ctl/control.h"
 
 struct daemon;
+struct limit_info;
+struct limits;
 
 /* Runs a request of anyone who could connect; arg is the daemon. Takes rq. */
 void command_run(void *arg, struct request *rq);
 
 /* One function a command; each takes rq. */
 void command_status(struct daemon *d, struct request *rq);
+void command_top(struct daemon *d, struct request *rq);
 void command_explain(struct daemon *d, struct request *rq);
 void command_reload(struct daemon *d, struct request *rq);
 void command_confirm(struct daemon *d, struct request *rq);
@@ -33,6 +36,12 @@ void command_quarantine_release(struct daemon *d, struct request *rq);
 void command_quarantine_delete(struct daemon *d, struct request *rq);
 void command_list_feeds(struct daemon *d, struct request *rq);
 void command_list_history(struct daemon *d, struct request *rq);
+
+/* Parts of "status" and "limits" that "top" has, too; new references. */
+json_t *command_attention(struct daemon *d);
+json_t *command_counters(const struct daemon *d);
+/* "rate" and "burst" are what is judged by. */
+json_t *command_limit_row(const struct limits *set, const struct limit_info *info);
 
 /* A required text of the arguments; NULL after refusing rq. */
 const char *command_text(struct request *rq, const char *key);

@@ -30,8 +30,7 @@ static json_t *rate_json(const struct limit_info *info, const struct limit_rate 
 	return json_string(text);
 }
 
-/* "rate" and "burst" are what is judged by. */
-static json_t *limit_json(const struct limits *set, const struct limit_info *info)
+json_t *command_limit_row(const struct limits *set, const struct limit_info *info)
 {
 	const json_t *live = limits_find(set, info->name);
 	json_int_t burst = (json_int_t)limit_rate_burst(&info->rate);
@@ -78,7 +77,7 @@ void command_limits(struct daemon *d, struct request *rq)
 	all = json_array();
 	for (size_t i = 0; i < n; i++)
 		if (!one || one == &limits[i])
-			json_array_append_new(all, limit_json(d->limits, &limits[i]));
+			json_array_append_new(all, command_limit_row(d->limits, &limits[i]));
 	request_answer(rq, json_pack("{s:o}", "limits", all));
 }
 
@@ -117,7 +116,7 @@ static void limit_tell(struct daemon *d, struct request *rq, const char *name)
 	s->rq = rq;
 	for (size_t i = 0; i < n && !s->answer; i++)
 		if (strcmp(limits[i].name, name) == 0)
-			s->answer = limit_json(d->limits, &limits[i]);
+			s->answer = command_limit_row(d->limits, &limits[i]);
 	if (!s->answer)
 		s->answer = json_pack("{s:s}", "name", name);
 	workers_limits(d->workers, on_set, s);

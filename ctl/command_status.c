@@ -113,7 +113,7 @@ static void service_attention(const struct service *s, json_t *lines)
 						     s->name));
 }
 
-static json_t *attention_json(struct daemon *d)
+json_t *command_attention(struct daemon *d)
 {
 	const char *trouble = rehearsal_trouble(d->rehearsal);
 	const struct service *services;
@@ -157,7 +157,7 @@ static json_t *attention_json(struct daemon *d)
 
 /* ---- status ---- */
 
-static json_t *counters_json(const struct daemon *d)
+json_t *command_counters(const struct daemon *d)
 {
 	json_t *all = json_object();
 	const char *name;
@@ -190,8 +190,8 @@ void command_status(struct daemon *d, struct request *rq)
 			    (json_int_t)d->config->loaded_ms, "expectations",
 			    (int)policy_expectations(p), "services", services_json(p), "workers",
 			    workers_status(d->workers), "firewall", firewall_json(d), "counters",
-			    counters_json(d), "bans", (json_int_t)bans_count(d->bans), "attention",
-			    attention_json(d), "probation", probation_status(d->probation), "reports",
+			    command_counters(d), "bans", (json_int_t)bans_count(d->bans), "attention",
+			    command_attention(d), "probation", probation_status(d->probation), "reports",
 			    reports_json(d->reports)));
 }
 

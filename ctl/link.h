@@ -14,7 +14,8 @@
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns","events","window_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
- *   sessions  {"m","seq"}
+ *   sessions  {"m","seq"}, for "top" with {"top":{"sessions":N,"sessions_by","peers":N,"peers_by","match"}}: not all of them,
+ *             but sums and the busiest (door/crowd.h); a child of an older program does not know "top" and tells all
  *   backends  {"m","seq"}                         which servers are up
  *   addresses {"m","name","addresses":[..],"error"}  what a name of a server means from now on; none: why not
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
@@ -38,7 +39,9 @@
  *   policy    {"m","generation","ok","error"}     the answer; the old one stays when not ok
  *   list      {"m","seq","ok","error"}
  *   limits    {"m","seq","ok","error"}
- *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false
+ *   sessions  {"m","seq","rows":[{…}],"more"}     at most 200 rows a message; the last has "more":false. For "top" a row is
+ *             {"all":{"sessions","online","peers"}}, {"session":row with "rate","rank"} or {"peer":{"address","sessions",
+ *             "online","in","out","dropped","rejected","rate","age_ms","jid"},"rank"}
  *   backends  {"m","seq","rows":[{…}],"more"}     as of docs/CONTROL.md
  *   down      {"m","rows":[{"backend","server","why"}]}  all servers that are down, whenever one goes or comes
  *   hits      {"m","seq","rows":[{"entry","hits"}],"more"}  at most 100 rows a message

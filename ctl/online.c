@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "ctl/request.h"
 #include "ctl/show.h"
 #include "ctl/show_explain.h"
+#include "ctl/show_status.h"
 
 static int daemon_connect(struct cli *cli, int *fd)
 {
@@ -184,8 +186,14 @@ int cli_status(struct cli *cli)
 
 	if ((r = no_arguments(cli)) != EXIT_DONE || (r = cli_request(cli, "status", NULL, &result)) != EXIT_DONE)
 		return r;
-	if (!cli_json_wanted(cli, result))
-		show_status(stdout, result, cli->colour);
+	if (!cli_json_wanted(cli, result)) {
+		struct winsize size = { 0 };
+
+		/* A line each for what repeats it and for the prompt. */
+		if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 2)
+			size.ws_row -= 2;
+		show_status(stdout, result, cli->colour, size.ws_row, size.ws_col);
+	}
 	json_decref(result);
 	return EXIT_DONE;
 }

@@ -8,6 +8,18 @@
  * cmd and args (all optional unless marked *), result:
  *   status    {}                           {"version","policy","since","uptime_ms","services":[..],"workers":[..],
  *                                           "firewall":{"loaded","tables","sets":{..}},"counters":{name:n},"bans":n,"attention":[text..]}
+ *   top       {"peers":20,"sessions":20,"rules":20,"limits":20,"bans":20,"peers_by","sessions_by","match"}
+ *                                          {"version","policy","time","uptime_ms","counters":{name:n},"attention":[text..],
+ *                                           "firewall":{as of status},"workers":[{"name","pid","state","sessions","cpu_ms",
+ *                                           "memory"}],"totals":{"sessions","online","peers","rules","limits","bans"},
+ *                                           "peers":[{"address","sessions","online","in","out","dropped","rejected","rate",
+ *                                           "age_ms","jid","banned"}],"sessions":[row of ctl/link.h and "rate"],
+ *                                           "rules":[{"chain","name","hits","text"}],"limits":[as of limits],"bans":[as of bans]}
+ *                                          At most so many of each (0: none; 1000 at most, bans 256): peers and sessions the
+ *                                          busiest now by "rate" (stanzas a second), or by "sessions", "waiting" (not
+ *                                          authenticated), "in", "out", "stopped" (dropped or rejected), "age", and with "match"
+ *                                          those whose address or JID has that in it; rules by hits, limits by exceeded, bans the
+ *                                          newest. Counters only grow: their differences are rates. Peers are addresses, of IPv6 /64.
  *   rules     {}                           {"rules":[{"chain","name","hits","text"}]}
  *   sessions  {}                           {"sessions":[row of ctl/link.h]}
  *   backends  {}                           {"backends":[{"backend","server","tls","check","state","why","since_ms","checked_ms",

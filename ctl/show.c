@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writes the daemon's answers for a person: tables, event lines, the status screen. Comes last in
+/* Writes the daemon's answers for a person: tables, event lines. Comes last in
  * every command of xmppwallctl that was not asked for JSON. Never talks to anybody. Text that came
  * from a peer is escaped: a body must not steer the operator's terminal. */
 #include <inttypes.h>
@@ -58,21 +58,21 @@ static void format_wall(int64_t ms, char *text, size_t size)
 }
 
 /* For a person: the two largest units, and no milliseconds once there are seconds. */
-static void format_age(int64_t ms, char *text, size_t size)
+void show_age(int64_t ms, char *text, size_t size)
 {
 	uint64_t n = ms > 0 ? (uint64_t)ms : 0, unit = n < 1000 ? 1 : n < 3600000 ? 1000 : 60000;
 
 	clock_format_duration(n / unit * unit, text, size);
 }
 
-static void format_left(int64_t until_ms, char *text, size_t size)
+void show_left(int64_t until_ms, char *text, size_t size)
 {
 	int64_t left = until_ms - clock_wall_ms();
 
 	if (until_ms == 0)
 		snprintf(text, size, "for ever");
 	else
-		format_age(left, text, size);
+		show_age(left, text, size);
 }
 
 static void format_cell(const struct show_column *c, const json_t *row, char *text, size_t size)
@@ -85,9 +85,9 @@ static void format_cell(const struct show_column *c, const json_t *row, char *te
 	else if (c->format == SHOW_WALL_TIME && json_is_integer(v))
 		format_wall(n, text, size);
 	else if (c->format == SHOW_UNTIL)
-		format_left(n, text, size);
+		show_left(n, text, size);
 	else if (c->format == SHOW_AGE)
-		format_age(n, text, size);
+		show_age(n, text, size);
 	else if (json_is_string(v))
 		snprintf(text, size, "%s",
 			*json_string_value(v) ? show_safe(json_string_value(v), 60) : "-");
@@ -284,80 +284,4 @@ void show_explain(FILE *out, const json_t *event, bool colour)
 		free(text);
 	}
 	print_line(out, "ruleset", show_text(event, "xmpp.ruleset"));
-}
-
-static json_int_t counter(const json_t *status, const char *name)
-{
-	return json_integer_value(json_object_get(json_object_get(status, "counters"), name));
-}
-
-static void show_services(FILE *out, const json_t *services)
-{
-	json_t *service;
-	size_t i;
-
-	json_array_foreach(services, i, service)
-	{
-		char *ports = json_dumps(json_object_get(service, "ports"), JSON_COMPACT);
-
-		fprintf(out, "%-12s%s  tcp %s  mode %s  tls %s%s%s%s\n", i == 0 ? "services" : "",
-			show_text(service, "name"), ports ? ports : "", show_text(service, "mode"),
-			show_text(service, "tls"),
-			*show_text(service, "upstream") ? "  upstream " : "",
-			show_text(service, "upstream"),
-			json_is_true(json_object_get(service, "fail_open")) ? "  FAIL OPEN" : "");
-		free(ports);
-	}
-}
-
-static void show_worker(FILE *out, const char *title, const json_t *item)
-{
-	json_int_t sessions = json_integer_value(json_object_get(item, "sessions"));
-	const json_t *until = json_object_get(item, "until");
-	char left[32];
-
-	fprintf(out, "%-12s%s pid %" JSON_INTEGER_FORMAT ", %s", title, show_text(item, "name"),
-		json_integer_value(json_object_get(item, "pid")), show_text(item, "sandbox"));
-	if (until) {
-		format_left(json_integer_value(until), left, sizeof left);
-		fprintf(out, ", retiring: keeps %" JSON_INTEGER_FORMAT " sessions for %s at most",
-			sessions, left);
-	}
-	fputc('\n', out);
-}
-
-void show_status(FILE *out, const json_t *status, bool colour)
-{
-	char age[32];
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(json_object_get(status, "attention"), i, item)
-		fprintf(out, "%s!%s %s\n", paint(colour, "\033[31;1m"), paint(colour, "\033[0m"),
-			show_safe(json_string_value(item), 0));
-	format_age(json_integer_value(json_object_get(status, "uptime_ms")), age, sizeof age);
-	fprintf(out, "%-12s%s, up %s\n", "xmppwall", show_text(status, "version"), age);
-	fprintf(out, "%-12s%s\n", "policy", show_text(status, "policy"));
-	show_services(out, json_object_get(status, "services"));
-	json_array_foreach(json_object_get(status, "workers"), i, item)
-		show_worker(out, i == 0 ? "workers" : "", item);
-	fprintf(out, "%-12s%s\n", "firewall",
-		json_is_true(show_get(status, "firewall.loaded")) ? "table inet xmppwall is loaded"
-								  : "not loaded");
-	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT "\n", "bans",
-		json_integer_value(json_object_get(status, "bans")));
-	if ((item = json_object_get(status, "reports")))
-		fprintf(out,
-			"%-12s%" JSON_INTEGER_FORMAT " delivered to %s, %" JSON_INTEGER_FORMAT
-			" waiting\n",
-			"reports", json_integer_value(json_object_get(item, "delivered")),
-			show_text(item, "to"),
-			json_integer_value(json_object_get(item, "waiting")));
-	fprintf(out, "%-12s%" JSON_INTEGER_FORMAT " now, %" JSON_INTEGER_FORMAT " since start\n",
-		"sessions", counter(status, "session.active"), counter(status, "session.opened"));
-	fprintf(out,
-		"%-12s%" JSON_INTEGER_FORMAT " accepted, %" JSON_INTEGER_FORMAT
-		" dropped, %" JSON_INTEGER_FORMAT " rejected, %" JSON_INTEGER_FORMAT " closed\n",
-		"stanzas", counter(status, "verdict.accept"), counter(status, "verdict.drop"),
-		counter(status, "verdict.reject"), counter(status, "verdict.close"));
 }

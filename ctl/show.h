@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <jansson.h>
 
@@ -20,10 +21,13 @@ void show_table(FILE *out, const struct show_column *columns, size_t n, const js
 void show_event(FILE *out, const json_t *event, bool colour);
 /* One event in full: rule, entry, text, session. */
 void show_explain(FILE *out, const json_t *event, bool colour);
-void show_status(FILE *out, const json_t *status, bool colour);
 /* A string with control bytes escaped, cut at width bytes (0: whole). Static buffers, four in turn. */
 const char *show_safe(const char *text, size_t width);
 /* Value behind a dotted key; NULL if absent. Borrowed. */
 const json_t *show_get(const json_t *object, const char *dotted);
 /* Its text ("" if absent or not a string). */
 const char *show_text(const json_t *object, const char *dotted);
+/* For a person: the two largest units, and no milliseconds once there are seconds; size >= 32. */
+void show_age(int64_t ms, char *text, size_t size);
+/* The time until then (unix ms), "for ever" for 0; size >= 32. */
+void show_left(int64_t until_ms, char *text, size_t size);

@@ -259,6 +259,18 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
 		call_ask(call, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), true);
 }
 
+void workers_busiest(
+	struct workers *w, json_t *ask, void (*done)(void *arg, json_t *rows), void *arg)
+{
+	struct call *call = call_rows(w, CALL_SESSIONS, done, arg);
+
+	if (call)
+		call_ask(call,
+			json_pack("{s:s,s:I,s:O}", "m", "sessions", "seq", w->seq, "top", ask),
+			true);
+	json_decref(ask);
+}
+
 void workers_ask_serving(struct workers *w, enum call_kind kind, const char *question,
 	void (*done)(void *arg, json_t *rows), void *arg)
 {

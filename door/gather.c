@@ -6,27 +6,34 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "base/log.h"
+#include "ctl/link.h"
+#include "door/crowd.h"
 #include "door/json.h"
 
-enum { ROWS_A_MESSAGE = 200 };
+/* JIDs are long where somebody wants them long: a message stays well below LINK_LINE_FROM_WORKER.
+ */
+enum { ROWS_A_MESSAGE = 200, BYTES_A_MESSAGE = LINK_LINE_FROM_WORKER / 2 };
 
 struct gather {
 	struct gather *next;
 	json_int_t seq;
 	unsigned missing; /* threads that have not answered */
 	json_t *rows;
+	struct crowd *crowd; /* NULL: rows are gathered as they come */
 };
 
-int gather_begin(struct gather **all, json_int_t seq, unsigned asked)
+int gather_begin(struct gather **all, json_int_t seq, unsigned asked, struct crowd *crowd)
 {
 	struct gather *g = calloc(1, sizeof(*g));
 
 	if (!g || !(g->rows = json_array())) {
 		free(g);
+		crowd_unref(crowd);
 		return -ENOMEM;
 	}
 	g->seq = seq;
 	g->missing = asked;
+	g->crowd = crowd;
 	g->next = *all;
 	*all = g;
 	return 0;
@@ -50,12 +57,26 @@ static void gather_send(const struct gather *g, struct line *to)
 
 	do {
 		json_t *part = json_array();
+		size_t bytes = 0;
 
-		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++)
-			json_array_append(part, json_array_get(g->rows, at));
+		for (size_t end = at + ROWS_A_MESSAGE; at < n && at < end; at++) {
+			json_t *row = json_array_get(g->rows, at);
+
+			bytes += json_dumpb(row, NULL, 0, JSON_COMPACT);
+			if (bytes > BYTES_A_MESSAGE && json_array_size(part) > 0)
+				break;
+			json_array_append(part, row);
+		}
 		line_send(to, json_pack("{s:s, s:I, s:o, s:b}", "m", "sessions", "seq", g->seq,
 				      "rows", part, "more", at < n));
 	} while (at < n);
+}
+
+static void gather_one_free(struct gather *g)
+{
+	crowd_unref(g->crowd);
+	json_decref(g->rows);
+	free(g);
 }
 
 void gather_finish(struct gather **all, struct line *to)
@@ -70,9 +91,12 @@ void gather_finish(struct gather **all, struct line *to)
 			continue;
 		}
 		*at = g->next;
+		if (g->crowd) {
+			json_decref(g->rows);
+			g->rows = crowd_rows(g->crowd);
+		}
 		gather_send(g, to);
-		json_decref(g->rows);
-		free(g);
+		gather_one_free(g);
 	}
 }
 
@@ -82,8 +106,7 @@ void gather_free(struct gather **all)
 
 	while ((g = *all)) {
 		*all = g->next;
-		json_decref(g->rows);
-		free(g);
+		gather_one_free(g);
 	}
 }
 

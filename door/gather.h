@@ -6,10 +6,12 @@
 #include <stdbool.h>
 #include "door/answer.h"
 
+struct crowd;
 struct gather;
 
-/* So many threads were asked. 0 or -ENOMEM. */
-int gather_begin(struct gather **all, json_int_t seq, unsigned asked);
+/* So many threads were asked. crowd: where they add up (NULL: each gives rows); taken. 0 or
+ * -ENOMEM. */
+int gather_begin(struct gather **all, json_int_t seq, unsigned asked, struct crowd *crowd);
 /* One has answered; rows (borrowed) may be NULL. */
 void gather_take(struct gather **all, json_int_t seq, json_t *rows);
 /* Sends those that are complete. */

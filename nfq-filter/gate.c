@@ -456,7 +456,7 @@ unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len,
 }
 
 struct visiting {
-	void (*visit)(void *arg, const struct flow *f, const struct inspection *i);
+	void (*visit)(void *arg, const struct flow *f, struct inspection *i);
 	void *arg;
 };
 
@@ -470,7 +470,7 @@ static void visit_one(void *arg, struct flow *f)
 }
 
 void gate_visit(struct gate *g,
-	void (*visit)(void *arg, const struct flow *f, const struct inspection *i), void *arg)
+	void (*visit)(void *arg, const struct flow *f, struct inspection *i), void *arg)
 {
 	flow_table_visit(g->flows, visit_one, &(struct visiting){ visit, arg });
 }

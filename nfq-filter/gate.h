@@ -94,7 +94,7 @@ void gate_swap(struct gate *g, struct policy *policy, struct judge *judge);
 unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len, const char *jid);
 /* Visits the connections that are XMPP streams. */
 void gate_visit(struct gate *g,
-	void (*visit)(void *arg, const struct flow *f, const struct inspection *i), void *arg);
+	void (*visit)(void *arg, const struct flow *f, struct inspection *i), void *arg);
 struct gate_load {
 	size_t flows, streams, held_packets, held_bytes, memory;
 };

@@ -4,6 +4,7 @@
  * holds the packets knows which bytes a verdict is about. */
 #pragma once
 
+#include "door/crowd.h"
 #include "nfq-filter/counts.h"
 #include "nfq-filter/flow.h"
 #include "nfq-filter/inspect_tls.h"
@@ -70,6 +71,7 @@ struct inspection {
 	uint64_t resume_key; /* of the stream asked for (resumed.h); 0: none */
 	uint64_t first_ns;
 	uint64_t verdicts[VERDICT_KINDS];
+	struct pace pace; /* of its stanzas, for "top" */
 	struct inspect_half half[FLOW_SIDES];
 	struct bosh *bosh; /* SPEAKS_HTTP */
 	void *user;        /* of the hooks */

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "door/crowd.h"
 #include "door/gather.h"
 #include "door/hub.h"
 #include "door/json.h"
@@ -183,12 +184,14 @@ static void on_kill(struct link *l, json_t *msg)
 
 static void on_sessions(struct link *l, json_t *msg)
 {
+	json_t *top = json_object_get(msg, "top");
+	struct crowd *crowd = top ? crowd_new(top) : NULL;
 	json_int_t seq = number_of(msg, "seq");
 	unsigned asked = 0;
 
 	for (unsigned i = 0; i < l->n_workers; i++)
-		asked += worker_list_sessions(l->workers[i], seq) == 0;
-	if (gather_begin(&l->gathers, seq, asked) < 0) {
+		asked += worker_list_sessions(l->workers[i], seq, crowd) == 0;
+	if (gather_begin(&l->gathers, seq, asked, crowd) < 0) {
 		line_fail(&l->line);
 		return;
 	}

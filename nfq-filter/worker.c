@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "ctl/link.h"
+#include "door/crowd.h"
 #include "door/eve.h"
 #include "nfq-filter/worker_tell.h"
 #include "rules/shadow.h"
@@ -43,6 +44,7 @@ struct order {
 	unsigned prefix_len;
 	bool by_jid;
 	json_int_t seq;
+	struct crowd *crowd;
 	struct follow *follow;
 	struct tap *tap;
 	struct shadow *shadow;
@@ -279,7 +281,9 @@ static void order_run(struct worker *w, struct order *o)
 			o->by_jid ? o->jid : NULL);
 		break;
 	case ORDER_SESSIONS:
-		hub_rows(w->shop->hub, o->seq, tell_sessions(w));
+		if (o->crowd)
+			tell_crowd(w, o->crowd);
+		hub_rows(w->shop->hub, o->seq, o->crowd ? NULL : tell_sessions(w));
 		break;
 	case ORDER_FOLLOW:
 		follow_add(&w->follows, o->follow, uv_now(&w->loop));
@@ -308,6 +312,7 @@ static void order_free(struct order *o)
 	policy_unref(o->policy);
 	free(o->follow);
 	free(o->tap);
+	crowd_unref(o->crowd);
 	shadow_unref(o->shadow);
 	free(o);
 }
@@ -376,9 +381,16 @@ int worker_kill(
 		jid);
 }
 
-int worker_list_sessions(struct worker *w, json_int_t seq)
+int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd)
 {
-	return order_put(w, &(struct order){ .kind = ORDER_SESSIONS, .seq = seq }, NULL);
+	struct order o = {
+		.kind = ORDER_SESSIONS, .seq = seq, .crowd = crowd ? crowd_ref(crowd) : NULL
+	};
+	int r = order_put(w, &o, NULL);
+
+	if (r < 0)
+		crowd_unref(o.crowd);
+	return r;
 }
 
 int worker_follow(struct worker *w, const struct follow *follow)

@@ -70,8 +70,9 @@ int worker_swap(struct worker *w, struct policy *policy);
 /* jid NULL: by address. */
 int worker_kill(
 	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
-/* The rows come back through hub_rows with seq. */
-int worker_list_sessions(struct worker *w, json_int_t seq);
+/* The rows come back through hub_rows with seq; with a crowd (borrowed) they are added up there first, and
+ * only the word that it is done comes back. */
+int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd);
 int worker_follow(struct worker *w, const struct follow *follow);
 int worker_tap(struct worker *w, const struct tap *tap);
 /* A tap, too. */

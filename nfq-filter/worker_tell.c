@@ -170,29 +170,32 @@ static const char *state_of(const struct inspection *i)
 	return i->authenticated || i->role == ROLE_SERVERLESS ? "online" : "login";
 }
 
-static void add_row(void *arg, const struct flow *f, const struct inspection *i)
+static json_t *row_of(const struct worker *w, const struct inspection *i)
 {
-	struct rows *rows = arg;
 	const struct endpoint *peer = i->outward ? &i->server : &i->client;
 	const struct endpoint *other = i->outward ? &i->client : &i->server;
 	enum flow_side in = i->outward ? FLOW_SERVER : FLOW_CLIENT;
 	char address[INET6_ADDRSTRLEN], server[INET6_ADDRSTRLEN + 10], dest[INET6_ADDRSTRLEN];
 
-	(void)f;
 	address_format(&peer->address, address, sizeof(address));
 	address_format(&other->address, dest, sizeof(dest));
 	snprintf(server, sizeof(server), address_is_v4(&other->address) ? "%s:%u" : "[%s]:%u", dest,
 		other->port);
-	json_array_append_new(rows->all,
-		json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id",
-			(json_int_t)session_number(rows->w, i), "service", i->service, "address",
-			address, "port", peer->port, "server", server, "jid", i->jid ? i->jid : "",
-			"state", state_of(i), "tls", "", "age_ms",
-			(json_int_t)((uv_hrtime() - i->first_ns) / 1000000u), "in",
-			(json_int_t)i->half[in].stanzas, "out", (json_int_t)i->half[!in].stanzas,
-			"dropped",
-			(json_int_t)(i->verdicts[VERDICT_DROP] + i->verdicts[VERDICT_QUARANTINE]),
-			"rejected", (json_int_t)i->verdicts[VERDICT_REJECT]));
+	return json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id",
+		(json_int_t)session_number(w, i), "service", i->service, "address", address, "port",
+		peer->port, "server", server, "jid", i->jid ? i->jid : "", "state", state_of(i),
+		"tls", "", "age_ms", (json_int_t)((uv_hrtime() - i->first_ns) / 1000000u), "in",
+		(json_int_t)i->half[in].stanzas, "out", (json_int_t)i->half[!in].stanzas, "dropped",
+		(json_int_t)(i->verdicts[VERDICT_DROP] + i->verdicts[VERDICT_QUARANTINE]),
+		"rejected", (json_int_t)i->verdicts[VERDICT_REJECT]);
+}
+
+static void add_row(void *arg, const struct flow *f, struct inspection *i)
+{
+	struct rows *rows = arg;
+
+	(void)f;
+	json_array_append_new(rows->all, row_of(rows->w, i));
 }
 
 json_t *tell_sessions(struct worker *w)
@@ -202,4 +205,38 @@ json_t *tell_sessions(struct worker *w)
 	if (rows.all)
 		gate_visit(w->gate, add_row, &rows);
 	return rows.all;
+}
+
+static void add_member(void *sheet, const struct flow *f, struct inspection *i)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000u, began_ms = i->first_ns / 1000000u;
+	enum flow_side in = i->outward ? FLOW_SERVER : FLOW_CLIENT;
+	struct crowd_member m = { .session = i,
+		.address = i->outward ? &i->server.address : &i->client.address,
+		.jid = i->jid,
+		.online = strcmp(state_of(i), "login") != 0,
+		.in = i->half[in].stanzas,
+		.out = i->half[!in].stanzas,
+		.dropped = i->verdicts[VERDICT_DROP] + i->verdicts[VERDICT_QUARANTINE],
+		.rejected = i->verdicts[VERDICT_REJECT],
+		.age_ms = now_ms - began_ms };
+
+	(void)f;
+	m.rate = pace_look(&i->pace, began_ms, now_ms, m.in + m.out);
+	crowd_add(sheet, &m);
+}
+
+static json_t *member_row(void *w, const void *session)
+{
+	return row_of(w, session);
+}
+
+void tell_crowd(struct worker *w, struct crowd *crowd)
+{
+	struct crowd *sheet = crowd_sheet(crowd);
+
+	if (!sheet)
+		return;
+	gate_visit(w->gate, add_member, sheet);
+	crowd_merge(crowd, sheet, member_row, w);
 }

@@ -15,3 +15,5 @@ void tell_noted(void *arg, struct inspection *i, enum flow_side side, const char
 void tell_ended(void *arg, struct inspection *i);
 /* A row of "sessions" for each stream. */
 json_t *tell_sessions(struct worker *w);
+/* Adds them up for "top". */
+void tell_crowd(struct worker *w, struct crowd *crowd);

@@ -323,3 +323,19 @@ json_t *session_row(const struct session *s)
 	json_object_set_new(row, "rejected", json_integer((json_int_t)s->rejected));
 	return row;
 }
+
+struct crowd_member session_member(struct session *s, uint64_t now_ms)
+{
+	uint64_t in = s->stanzas[DIRECTION_IN], out = s->stanzas[DIRECTION_OUT];
+
+	return (struct crowd_member){ .session = s,
+		.address = &s->peer.address,
+		.jid = s->jid,
+		.online = s->authenticated,
+		.in = in,
+		.out = out,
+		.dropped = s->dropped,
+		.rejected = s->rejected,
+		.age_ms = now_ms - s->opened_ms,
+		.rate = pace_look(&s->pace, s->opened_ms, now_ms, in + out) };
+}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include "door/crowd.h"
 #include "proxy/backends.h"
 #include "proxy/conn.h"
 #include "proxy/gear.h"
@@ -74,6 +75,7 @@ struct session {
 		phase_ms;    /* accepted; state entered; handshake, dialling, bind, resume begun */
 	uint64_t stanzas[2]; /* judged, by enum direction */
 	uint64_t dropped, rejected;
+	struct pace pace; /* of its stanzas, for "top" */
 };
 
 /* Takes fd (accepted, non-blocking) and starts. The session frees itself, and leaves the
@@ -94,6 +96,8 @@ void session_number_from(uint64_t serial);
 void session_poke(struct session *s, enum session_event event);
 /* A row of "sessions" (ctl/link.h); NULL when out of memory. */
 json_t *session_row(const struct session *s);
+/* The same for "top"; it borrows from s. */
+struct crowd_member session_member(struct session *s, uint64_t now_ms);
 
 static inline struct leg *session_other(struct session *s, const struct leg *leg)
 {

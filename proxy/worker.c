@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "door/crowd.h"
 #include "door/hub.h"
 #include "proxy/keep.h"
 #include "proxy/listen.h"
@@ -48,6 +49,7 @@ struct order {
 	unsigned prefix_len;
 	bool by_jid;
 	json_int_t seq;
+	struct crowd *crowd;
 	struct follow *follow;
 	struct shadow *shadow;
 	const struct delivery *delivery;
@@ -75,6 +77,28 @@ static void worker_do_sessions(struct worker *w, json_int_t seq)
 	for (const struct session *s = w->sessions; s && rows; s = s->next)
 		json_array_append_new(rows, session_row(s));
 	hub_rows(w->hub, seq, rows);
+}
+
+static json_t *row_of(void *arg, const void *session)
+{
+	(void)arg;
+	return session_row(session);
+}
+
+/* Takes crowd. */
+static void worker_do_crowd(struct worker *w, json_int_t seq, struct crowd *crowd)
+{
+	struct crowd *sheet = crowd_sheet(crowd);
+
+	for (struct session *s = w->sessions; s && sheet; s = s->next) {
+		struct crowd_member m = session_member(s, uv_now(&w->loop));
+
+		crowd_add(sheet, &m);
+	}
+	if (sheet)
+		crowd_merge(crowd, sheet, row_of, NULL);
+	crowd_unref(crowd);
+	hub_rows(w->hub, seq, NULL);
 }
 
 /* Takes sh. Its judge is another: the verdict that counts lives in the first one's memory. */
@@ -128,7 +152,10 @@ static void worker_do(struct worker *w, struct order *o)
 		worker_do_kill(w, o);
 		break;
 	case ORDER_SESSIONS:
-		worker_do_sessions(w, o->seq);
+		if (o->crowd)
+			worker_do_crowd(w, o->seq, o->crowd);
+		else
+			worker_do_sessions(w, o->seq);
 		break;
 	case ORDER_FOLLOW:
 		follow_add(&w->follows, o->follow, uv_now(&w->loop));
@@ -304,6 +331,7 @@ void worker_join(struct worker *w)
 		gear_unref(o->gear);
 		free(o->follow);
 		shadow_unref(o->shadow);
+		crowd_unref(o->crowd);
 		free(o);
 	}
 	follow_fini(&w->follows);
@@ -367,9 +395,16 @@ int worker_kill(
 	return worker_order(w, &o, jid ? jid : "");
 }
 
-int worker_list_sessions(struct worker *w, json_int_t seq)
+int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd)
 {
-	return worker_order(w, &(struct order){ .kind = ORDER_SESSIONS, .seq = seq }, "");
+	struct order o = {
+		.kind = ORDER_SESSIONS, .seq = seq, .crowd = crowd ? crowd_ref(crowd) : NULL
+	};
+	int r = worker_order(w, &o, "");
+
+	if (r < 0)
+		crowd_unref(o.crowd);
+	return r;
 }
 
 int worker_follow(struct worker *w, const struct follow *follow)

@@ -9,6 +9,7 @@
 #include "proxy/gear.h"
 #include "rules/rules.h"
 
+struct crowd;
 struct session;
 struct shadow;
 struct listener;
@@ -52,8 +53,9 @@ int worker_swap(struct worker *w, struct gear *gear);
 /* jid NULL: by address. */
 int worker_kill(
 	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
-/* The rows come back through hub_rows with seq. */
-int worker_list_sessions(struct worker *w, json_int_t seq);
+/* The rows come back through hub_rows with seq; with a crowd (borrowed) they are added up there
+ * first, and only the word that it is done comes back. */
+int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd);
 /* A copy of it is followed until its time is over or worker_unfollow. */
 int worker_follow(struct worker *w, const struct follow *follow);
 int worker_unfollow(struct worker *w, json_int_t id);
