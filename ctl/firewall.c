@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "ctl/firewall_defend.h"
 #include "ctl/firewall_int.h"
 #include "ctl/firewall_queue.h"
 #include "rules/rules.h"
@@ -287,7 +288,8 @@ static int format_loading(const struct service *services, size_t n, struct buf *
 	return r;
 }
 
-static int format_early(const struct service *services, size_t n, struct buf *out)
+static int format_early(
+	const struct service *services, size_t n, const struct defend *d, struct buf *out)
 {
 	int r;
 
@@ -306,7 +308,8 @@ static int format_early(const struct service *services, size_t n, struct buf *ou
 			       "\t\tip6 saddr @allow6 accept\n"
 			       "\t\tip saddr @block4 counter drop\n"
 			       "\t\tip6 saddr @block6 counter drop\n")) < 0 ||
-		(r = format_loading(services, n, out)) < 0)
+		(r = format_loading(services, n, out)) < 0 ||
+		(r = firewall_defend_early(d, out)) < 0)
 		return r;
 	return buf_puts(out, "\t}\n");
 }
@@ -407,7 +410,9 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 			 "table inet " FIREWALL_TABLE " {\n")) < 0 ||
 		(r = format_sets(daemon, out)) < 0 ||
 		(r = firewall_queue_sets(services, n, daemon, out)) < 0 ||
-		(r = format_early(services, n, out)) < 0 ||
+		(r = firewall_defend_sets(&daemon->defend, out)) < 0 ||
+		(r = format_early(services, n, &daemon->defend, out)) < 0 ||
+		(r = firewall_defend_chains(services, n, daemon, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
 		(r = format_answers(services, n, daemon, out)) < 0 ||
 		(r = format_redirect(services, n, daemon, out)) < 0 ||

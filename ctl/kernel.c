@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
+#include "ctl/firewall_defend.h"
 #include "ctl/kernel_sets.h"
 #include "ctl/route.h"
 #include "ctl/serverless.h"
@@ -69,6 +70,13 @@ static int describe_sets(struct kernel *k, const struct policy *p, struct kernel
 	sets->n = 0;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows && r == 0; i++)
 		r = kernel_sets_add(sets, &rows[i]);
+	for (unsigned i = 0; i < d->defend.n_classes && r == 0; i++) {
+		struct kernel_set row = { .list = d->defend.classes[i].set };
+
+		firewall_defend_base(&d->defend.classes[i], row.base);
+		if (row.list)
+			r = kernel_sets_add(sets, &row);
+	}
 	return r;
 }
 

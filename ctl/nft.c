@@ -146,6 +146,7 @@ static int write_refill(struct nft *n, const char *text, struct buf *out)
 		{ NFT_MSG_GETCHAIN, "chain", flush_chain },
 		{ NFT_MSG_GETCHAIN, "chain", delete_leftover },
 		{ NFT_MSG_GETSET, "set", delete_leftover },
+		{ NFT_MSG_GETOBJ, "counter", delete_leftover },
 	};
 	int r = buf_puts(out, "add table " TABLE "\n");
 

@@ -35,7 +35,7 @@ int nft_netlink_generation(struct nft *n, uint32_t *generation);
  * message that failed, by sequence. 0 when committed, -EBADMSG when some failed, another errno. */
 int nft_netlink_batch(struct nft *n, struct buf *batch, uint32_t last_seq,
 	void (*on_error)(void *arg, uint32_t seq, int error), void *arg);
-/* Names of the table's chains or sets (NFT_MSG_GETCHAIN, NFT_MSG_GETSET), those made by rules left
+/* Names of the table's chains, sets or objects (NFT_MSG_GETCHAIN, _GETSET, _GETOBJ), those made by rules left
  * out. 0 or -errno */
 int nft_netlink_names(
 	struct nft *n, uint16_t type, bool (*visit)(void *arg, const char *name), void *arg);

@@ -154,7 +154,7 @@ static int on_name(const struct nlmsghdr *nlh, void *arg)
 	{
 		int type = mnl_attr_get_type(attr);
 
-		/* NFTA_CHAIN_TABLE and NFTA_SET_TABLE are the same number. */
+		/* NFTA_CHAIN_TABLE and NFTA_SET_TABLE are the same number; objects are as sets. */
 		if (type == NFTA_SET_TABLE && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			table = mnl_attr_get_str(attr);
 		else if (type == name_attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)

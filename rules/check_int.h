@@ -36,6 +36,9 @@ void check_settings(struct checker *c, const struct ast_item *item);
  * fit together. */
 int check_set_of(const struct ast_item *set);
 void check_set_whole(struct checker *c, const struct ast_item *set);
+/* ... and whether @NAME behind a setting is a set of addresses. */
+void check_address_set(
+	struct checker *c, const struct schema_setting *known, const struct ast_value *v);
 /* check_feed.c: the feeds of a set. */
 void check_feeds(struct checker *c, const struct ast_item *set);
 /* check_limit.c: how the settings of a limit fit together. */
@@ -44,6 +47,11 @@ void check_limit(struct checker *c, const struct ast_item *limit);
 void check_backend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
 void check_upstream_backends(struct checker *c, const struct ast_value *backend);
+/* check_defend.c: SHAPE_DEFEND; names of classes; a rate as the kernel counts it, false where it cannot. */
+void check_defend_setting(
+	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
+void check_defend(struct checker *c, const struct ast_item *defend);
+bool defend_rate_read(const struct ast_value *v, uint32_t *n, uint32_t *seconds);
 /* check_cond.c: fills field and target. */
 void check_cond(struct checker *c, struct ast_cond *cond);
 /* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */

@@ -22,6 +22,18 @@ int check_set_of(const struct ast_item *set)
 	return of ? list_type_find(of->values->text) : -1;
 }
 
+void check_address_set(
+	struct checker *c, const struct schema_setting *known, const struct ast_value *v)
+{
+	const struct ast_item *set = check_find(c, ITEM_SET, v->text);
+
+	if (!set)
+		diag_error(c->diags, v->at, check_suggest(c, ITEM_SET, v->text),
+			"no such set '%s'", v->text);
+	else if (check_set_type(set) != LIST_ADDRESS)
+		diag_error(c->diags, v->at, NULL, "'%s' wants a set of address", known->name);
+}
+
 /* Marks stand in the elements of maps and nowhere else. */
 static void check_marks(struct checker *c, const struct ast_item *set)
 {

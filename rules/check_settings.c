@@ -194,17 +194,11 @@ static void check_rate(const struct shape *x, const struct ast_value *v)
 
 static void check_set_name(const struct shape *x, const struct ast_value *v)
 {
-	const struct ast_item *set;
-
 	if (!v || v->kind != VALUE_SET) {
 		shape_wrong(x, v, NULL);
 		return;
 	}
-	if (!(set = check_find(x->c, ITEM_SET, v->text)))
-		diag_error(x->c->diags, v->at, check_suggest(x->c, ITEM_SET, v->text),
-			"no such set '%s'", v->text);
-	else if (check_set_type(set) != LIST_ADDRESS)
-		diag_error(x->c->diags, v->at, NULL, "'%s' wants a set of address", x->known->name);
+	check_address_set(x->c, x->known, v);
 	shape_end(x, v->next);
 }
 
@@ -401,6 +395,12 @@ static void check_backend_shape(const struct shape *x, const struct ast_value *v
 	check_backend_setting(x->c, x->known, x->s);
 }
 
+static void check_defend_shape(const struct shape *x, const struct ast_value *v)
+{
+	(void)v;
+	check_defend_setting(x->c, x->known, x->s);
+}
+
 static void check_upstream(const struct shape *x, const struct ast_value *v)
 {
 	static const char transports[] = "plain|starttls|tls";
@@ -523,6 +523,7 @@ static void check_shape(const struct shape *x)
 		[SHAPE_DOMAINS] = check_backend_shape,
 		[SHAPE_SERVERS] = check_backend_shape,
 		[SHAPE_CHECK] = check_backend_shape,
+		[SHAPE_DEFEND] = check_defend_shape,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_strikes,
 		[SHAPE_ESCALATE] = check_escalate,
@@ -537,7 +538,7 @@ static void check_shape(const struct shape *x)
 			if (e->mark && x->known->shape != SHAPE_ELEMENTS)
 				diag_error(x->c->diags, e->at, "marks stand in a map",
 					"a list's entry has no mark");
-	if (block != s->has_block || (block && !s->values != !x->known->titled)) {
+	if (block != s->has_block || (block && !x->known->title_free && !s->values != !x->known->titled)) {
 		shape_wrong(x, s->values, NULL);
 		return;
 	}
@@ -589,4 +590,6 @@ void check_settings(struct checker *c, const struct ast_item *item)
 		check_feeds(c, item);
 	if (item->kind == ITEM_LIMIT)
 		check_limit(c, item);
+	if (item->kind == ITEM_OPTIONS && strcmp(item->name, "defend") == 0)
+		check_defend(c, item);
 }

@@ -245,6 +245,8 @@ static void collect_options(struct collector *c, const struct ast_item *item)
 		collect_daemon(c, item->settings);
 	else if (strcmp(item->name, "firewall") == 0)
 		collect_firewall(c, item->settings);
+	else if (strcmp(item->name, "defend") == 0)
+		options_defend(c, item);
 	else if (strcmp(item->name, "reporter") == 0)
 		collect_reporter(c, item->settings);
 	else if (strcmp(item->name, "inspect") == 0)
@@ -277,6 +279,7 @@ static void defaults_set(struct collector *c)
 			.hold_bytes = 12 << 10,
 			.hold_ms = 250,
 		},
+		.defend = { .entries = DEFEND_ENTRIES, .mss = 1460, .wscale = 7 },
 	};
 	c->initial = (struct service){
 		.tls = TLS_REQUIRED,

@@ -29,5 +29,7 @@ void options_upstream_backends(
 	struct collector *c, struct service *s, const struct ast_setting *upstream);
 /* The way back to a client of an address behind our back does not exist on a loopback: says so. */
 void options_source_reach(struct collector *c, const struct service *s, const struct ast_item *item);
+/* options_defend.c: the whole block. */
+void options_defend(struct collector *c, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */
 void options_service(struct collector *c, const struct ast_item *item);

@@ -71,6 +71,7 @@ static const char *token_text(const struct token *token)
 	static const char *const texts[] = {
 		[TOKEN_END] = "the end of the file",
 		[TOKEN_STRING] = "a string",
+		[TOKEN_LENGTH] = "the length of a prefix",
 		[TOKEN_REGEX] = "a regular expression",
 		[TOKEN_BRACE_OPEN] = "'{'",
 		[TOKEN_BRACE_CLOSE] = "'}'",

@@ -133,6 +133,34 @@ static const struct schema_setting firewall_settings[] = {
 	{ "block", SHAPE_SET, "@SET", NULL, "", .doc = "Set of addresses the kernel drops." },
 };
 
+static const struct schema_setting defend_settings[] = {
+	{ "connections", SHAPE_BLOCK, "[NAME] { ... }", NULL, "",
+		.doc = "What a class of peers may; without a name, everybody of no other class. Up to 16, "
+		       "asked in the order of the file, the one without a name last.",
+		.repeat = true, .block = "connections", .title_free = true },
+	{ "synproxy", SHAPE_DEFEND, "off|on [mss N] [wscale N]", NULL, "off",
+		.doc = "on: the kernel answers SYNs by itself and opens only connections that come about; mss (1460) "
+		       "and wscale (7) are what the server would offer." },
+	{ "entries", SHAPE_NUMBER, "N", NULL, "65536",
+		.doc = "Addresses remembered by each meter; who is new while one is full is not limited by it.",
+		RANGE(1024, 4000000) },
+};
+
+static const struct schema_setting connections_settings[] = {
+	{ "from", SHAPE_DEFEND, "@SET | authenticated TIME", NULL, "",
+		.doc = "Whose connections: the addresses of a set, or those that logged in within a time." },
+	{ "rate", SHAPE_DEFEND, "N/second|minute|hour|day [burst N] [per /V4 /V6]", NULL,
+		"any; burst N, per /32 /64",
+		.doc = "New connections of addresses alike in so many bits (of IPv4 and IPv6; /0 /0: of all "
+		       "together); what is over is dropped. Up to four.",
+		.repeat = true },
+	{ "concurrent", SHAPE_DEFEND, "N [per /V4 /V6]", NULL, "any; per /32 /64",
+		.doc = "Connections at once; one more is refused." },
+	{ "penalty", SHAPE_DURATION, "TIME", NULL, "none",
+		.doc = "An address over its own rate gets no new connection for so long.",
+		RANGE(SECOND, DAY) },
+};
+
 static const struct schema_setting reporter_settings[] = {
 	{ "component", SHAPE_STRING, "\"DOMAIN\"", NULL, "",
 		.doc = "Name under which reports are sent; the server knows it as an external "
@@ -436,6 +464,11 @@ const struct schema_block schema_blocks[] = {
 		COUNT(daemon_settings) },
 	{ "firewall", ITEM_OPTIONS, false, false, "What is put into the kernel.", firewall_settings,
 		COUNT(firewall_settings) },
+	{ "defend", ITEM_OPTIONS, false, false,
+		"How many connections the kernel lets through ([SHIELD.md](SHIELD.md)).", defend_settings,
+		COUNT(defend_settings) },
+	{ "connections", ITEM_OPTIONS, true, true, "A class of peers and what it may.", connections_settings,
+		COUNT(connections_settings) },
 	{ "reporter", ITEM_OPTIONS, false, false,
 		"Who gets the reports that rules order, as messages.", reporter_settings,
 		COUNT(reporter_settings) },

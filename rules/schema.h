@@ -26,6 +26,7 @@ enum schema_shape {
 	SHAPE_DOMAINS,  /* "NAME", "*.NAME", ... */
 	SHAPE_SERVERS,  /* ADDRESS:PORT | "NAME:PORT" with plain|starttls|tls, ... */
 	SHAPE_CHECK,    /* how servers of a backend are checked */
+	SHAPE_DEFEND,   /* rates, numbers and classes of connections (check_defend.c) */
 	SHAPE_USER,     /* a word or a string */
 	SHAPE_STRIKES,  /* N strikes within TIME */
 	SHAPE_ESCALATE, /* xN to TIME */
@@ -46,13 +47,14 @@ struct schema_setting {
 	bool required;
 	const char *block; /* of BLOCK: its name among schema_blocks */
 	bool titled;       /* of BLOCK: a name stands before its brace */
+	bool title_free;   /* ... or may */
 };
 
 struct schema_block {
 	const char *name;
 	enum ast_item_kind item;
 	bool named; /* "service NAME { ... }" */
-	bool inner; /* may stand inside a service, too; a named one stands in a set only */
+	bool inner; /* may stand inside a service, too; a named one stands in a block only */
 	const char *doc;
 	const struct schema_setting *settings;
 	size_t n;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "rules/defend.h"
 #include "xmpp/limits.h"
 
 enum service_role {
@@ -130,6 +131,7 @@ struct daemon_options {
 	uint64_t quarantine_ms;      /* default 30 days */
 	struct reporter_options reporter;
 	struct inspect_options inspect;
+	struct defend defend;
 };
 
 /* What the inspector says of a packet's connection, in the packet's mark beside the verdict; the

@@ -76,7 +76,10 @@ static void print_settings(void)
 		const struct schema_block *b = &schema_blocks[i];
 
 		printf("%s## `%s`\n\n%s%s\n\n", i ? "\n" : "", b->name, b->doc,
-			b->inner && b->named ? " Stands inside a set." : b->inner ? " May stand inside a service, too." : "");
+			!b->inner                          ? ""
+			: !b->named                        ? " May stand inside a service, too."
+			: strcmp(b->name, "feed") == 0 ? " Stands inside a set."
+							   : " Stands inside defend.");
 		printf("| setting | values | default | bounds | what it does "
 		       "|\n|---|---|---|---|---|\n");
 		for (size_t k = 0; k < b->n; k++)

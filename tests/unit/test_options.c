@@ -98,7 +98,8 @@ static char *snapshot(const char *text)
 	PUT(l, attribute_bytes), PUT(l, depth), PUT(l, elements), PUT(l, elements_preauth);
 	PUT(l, attributes), PUT(l, namespaces), PUT(l, names_bytes), PUT(l, space_run);
 	PUT(d, threads), PUT(d, mark), PUT(d, route_table), PUT(d, events_max_bytes), PUT(d, drain_ms);
-	PUT(d, reporter.every_ms), PUT(d, reporter.keep);
+	PUT(d, defend.synproxy), PUT(d, defend.mss), PUT(d, defend.wscale), PUT(d, defend.entries);
+	PUT(d, defend.n_classes), PUT(d, reporter.every_ms), PUT(d, reporter.keep);
 	PUT_TEXT(d, user), PUT_TEXT(d, log_level), PUT_TEXT(d, allow_set), PUT_TEXT(d, block_set);
 	assert_non_null(taken = buf_take(&b));
 	buf_fini(&b);
