@@ -76,6 +76,8 @@ int cli_quarantine_release(struct cli *cli);
 int cli_quarantine_delete(struct cli *cli);
 int cli_ban(struct cli *cli);
 int cli_unban(struct cli *cli);
+/* "ban --batch", "unban --batch" (online_batch.c). */
+int cli_ban_batch(struct cli *cli, bool unban);
 int cli_bans(struct cli *cli);
 int cli_limit_show(struct cli *cli);
 int cli_limit_set(struct cli *cli);

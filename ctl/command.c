@@ -299,6 +299,7 @@ static const struct command {
 	{ "list-history", ROLE_GROUP, command_list_history },
 	{ "ban", ROLE_GROUP, command_ban },
 	{ "unban", ROLE_GROUP, command_unban },
+	{ "ban-batch", ROLE_GROUP, command_ban_batch },
 	{ "bans", ROLE_GROUP, command_bans },
 	{ "limits", ROLE_GROUP, command_limits },
 	{ "limit-set", ROLE_OWNER, command_limit_set },
@@ -319,7 +320,7 @@ static const struct command {
 static bool is_at_once(const char *cmd)
 {
 	static const char *const names[] = { "status", "top", "rules", "sessions", "events", "ban", "unban",
-		"bans", "limits", "stop" };
+		"ban-batch", "bans", "limits", "stop" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], cmd) == 0)

@@ -34,6 +34,7 @@ void command_quarantine_list(struct daemon *d, struct request *rq);
 void command_quarantine_show(struct daemon *d, struct request *rq);
 void command_quarantine_release(struct daemon *d, struct request *rq);
 void command_quarantine_delete(struct daemon *d, struct request *rq);
+void command_ban_batch(struct daemon *d, struct request *rq);
 void command_list_feeds(struct daemon *d, struct request *rq);
 void command_list_history(struct daemon *d, struct request *rq);
 

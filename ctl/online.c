@@ -309,6 +309,8 @@ int cli_ban(struct cli *cli)
 	uint64_t ms;
 	int r;
 
+	if (cli_flag(cli, "--batch"))
+		return cli_ban_batch(cli, false);
 	if (!cli_option(cli, "--for", &duration) || !cli_option(cli, "--why", &why) || !cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (cli->argc != 1)
@@ -334,6 +336,8 @@ int cli_unban(struct cli *cli)
 	json_t *result = NULL;
 	int r;
 
+	if (cli_flag(cli, "--batch"))
+		return cli_ban_batch(cli, true);
 	if (!cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (cli->argc != 1)

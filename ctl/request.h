@@ -43,6 +43,10 @@
  *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
  *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
+ *   ban-batch {"entries"*:[{"op"*:"ban"|"unban","address"*,"for":ms,"why"}]}  {"banned":n,"unbanned":n,"absent":n,
+ *                                           "refused":[{"at":index,"error"}]}; absent: unbans of who was not banned.
+ *                                           At most REQUEST_BATCH_MAX entries; a ban needs "for"; what a batch may not
+ *                                           ban is refused (docs/OTHERS.md)
  *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
  *   limits    {"name"}                     {"limits":[{"name","rate","burst","key","exceeded","evicted","entries","set":bool,
  *                                           and if set "configured":{"rate","burst"},"who","since"}]}
@@ -69,4 +73,4 @@
  */
 #pragma once
 
-enum { REQUEST_LINE_MAX = 64 * 1024 * 1024 };
+enum { REQUEST_LINE_MAX = 64 * 1024 * 1024, REQUEST_BATCH_MAX = 50000 };

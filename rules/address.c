@@ -359,6 +359,31 @@ void *prefix_tree_find(const struct prefix_tree *t, const struct peer_address *a
 	return best;
 }
 
+static bool node_has_live(
+	const struct prefix_node *n, bool (*live)(const void *value, void *arg), void *arg)
+{
+	return n && ((n->value && (!live || live(n->value, arg))) ||
+			    node_has_live(n->child[0], live, arg) ||
+			    node_has_live(n->child[1], live, arg));
+}
+
+bool prefix_tree_overlaps(const struct prefix_tree *t, const struct prefix *p,
+	bool (*live)(const void *value, void *arg), void *arg)
+{
+	for (const struct prefix_node *n = t->root; n;) {
+		unsigned max = n->prefix.len < p->len ? n->prefix.len : p->len;
+
+		if (bits_shared(&n->prefix.address, &p->address, max) < max)
+			return false;
+		if (n->prefix.len >= p->len)
+			return node_has_live(n, live, arg);
+		if (n->value && (!live || live(n->value, arg)))
+			return true;
+		n = n->child[address_bit(&p->address, n->prefix.len)];
+	}
+	return false;
+}
+
 static bool node_each(const struct prefix_node *n,
 	bool (*visit)(void *arg, const struct prefix *p, void *value), void *arg)
 {

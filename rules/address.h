@@ -48,6 +48,9 @@ void *prefix_tree_take(struct prefix_tree *t, const struct prefix *p);
  * if none. */
 void *prefix_tree_find(const struct prefix_tree *t, const struct peer_address *a,
 	bool (*live)(const void *value, void *arg), void *arg);
+/* Does a live prefix of the tree share an address with p (one holds the other)? */
+bool prefix_tree_overlaps(const struct prefix_tree *t, const struct prefix *p,
+	bool (*live)(const void *value, void *arg), void *arg);
 /* Visits all in address order until false. */
 bool prefix_tree_each(const struct prefix_tree *t,
 	bool (*visit)(void *arg, const struct prefix *p, void *value), void *arg);

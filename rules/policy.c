@@ -368,6 +368,27 @@ int policy_addresses(const struct policy *p, const char *set,
 	return 0;
 }
 
+static bool place_is_live(const void *value, void *arg)
+{
+	return list_place_live(value, *(const int64_t *)arg) != NULL;
+}
+
+bool policy_addresses_overlap(const struct policy *p, const char *set,
+	const struct peer_address *a, unsigned prefix_len)
+{
+	const struct list *l = set ? program_find_list(p->program, set) : NULL;
+	const struct prefix prefix = { *a, prefix_len };
+	int64_t now_ms = clock_wall_ms();
+	bool found;
+
+	if (!l || l->type != LIST_ADDRESS)
+		return false;
+	pthread_rwlock_rdlock(&p->program->lock);
+	found = prefix_tree_overlaps(&l->tree, &prefix, place_is_live, &now_ms);
+	pthread_rwlock_unlock(&p->program->lock);
+	return found;
+}
+
 /* ---- live lists ---- */
 
 int policy_list_check(const struct policy *p, const char *set, struct span entry, const char **why)

@@ -196,6 +196,9 @@ void policy_limit_observed(
 /* Address sets as prefixes, for the kernel: visits until false. ERR_NOTFOUND if there is no such address set. */
 int policy_addresses(const struct policy *p, const char *set,
 	bool (*visit)(void *arg, const struct peer_address *a, unsigned prefix_len), void *arg);
+/* Does such a set (NULL: none) share an address with this prefix? False without one. */
+bool policy_addresses_overlap(const struct policy *p, const char *set,
+	const struct peer_address *a, unsigned prefix_len);
 /* What of it was compiled into memory that other processes can map, too. */
 struct part_set;
 const struct part_set *policy_parts(const struct policy *p);

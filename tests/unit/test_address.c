@@ -175,6 +175,46 @@ static void test_tree_random(void **state)
 	prefix_tree_fini(&t);
 }
 
+static bool overlaps(const struct prefix_tree *t, const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(address_parse_prefix(span_of(text), &p.address, &p.len), 0);
+	return prefix_tree_overlaps(t, &p, NULL, NULL);
+}
+
+static bool never(const void *value, void *arg)
+{
+	(void)value;
+	(void)arg;
+	return false;
+}
+
+static void test_tree_overlaps(void **state)
+{
+	static const char *const held[] = { "192.0.2.8/29", "192.0.2.64/26", "198.51.100.7",
+		"2001:db8:1::/48" };
+	struct prefix_tree t;
+	struct prefix p;
+
+	(void)state;
+	prefix_tree_init(&t);
+	assert_false(overlaps(&t, "0.0.0.0/0"));
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
+		assert_int_equal(address_parse_prefix(span_of(held[i]), &p.address, &p.len), 0);
+		assert_int_equal(prefix_tree_put(&t, &p, (void *)held[i], NULL), 0);
+	}
+	assert_true(overlaps(&t, "::/0") && overlaps(&t, "0.0.0.0/0"));
+	assert_true(overlaps(&t, "192.0.2.0/24") && overlaps(&t, "192.0.2.8/29"));
+	assert_true(overlaps(&t, "192.0.2.15") && overlaps(&t, "198.51.100.7"));
+	assert_true(overlaps(&t, "2001:db8:1:2::/64") && overlaps(&t, "2001:db8::/32"));
+	assert_false(overlaps(&t, "192.0.2.0/29") || overlaps(&t, "192.0.2.16/28"));
+	assert_false(overlaps(&t, "198.51.100.6") || overlaps(&t, "198.51.100.128/25"));
+	assert_false(overlaps(&t, "2001:db8:2::/48") || overlaps(&t, "2001:db8::/48"));
+	assert_false(prefix_tree_overlaps(&t, &p, never, NULL));
+	prefix_tree_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_random),
+		cmocka_unit_test(test_tree_overlaps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
