@@ -115,10 +115,11 @@ struct tally {
 	json_int_t banned, unbanned, absent;
 };
 
-static void refuse(struct tally *t, size_t at, const char *why)
+static void refuse(struct tally *t, size_t at, const char *address, const char *why)
 {
-	json_array_append_new(t->refused,
-		json_pack("{s:I,s:s}", "at", (json_int_t)at, "error", why ? why : "refused"));
+	json_array_append_new(t->refused, json_pack("{s:I,s:o}", "at", (json_int_t)at, "error",
+						  json_sprintf("%.60s%s%s", address ? address : "",
+							  address ? ": " : "", why)));
 }
 
 static void tally_order(struct tally *t, size_t at, const struct ban_order *o)
@@ -130,7 +131,8 @@ static void tally_order(struct tally *t, size_t at, const struct ban_order *o)
 	else if (o->unban && o->code == ERR_NOTFOUND)
 		t->absent++;
 	else
-		refuse(t, at, o->code == ERR_LIMIT ? "the ledger is full" : err_text(o->code));
+		refuse(t, at, o->address,
+			o->code == ERR_LIMIT ? "the ledger is full" : err_text(o->code));
 }
 
 /* Refused ones are told in the order of the entries: those that never became orders, then the rest.
@@ -149,7 +151,7 @@ static void batch_run(struct daemon *d, struct request *rq, const json_t *entrie
 	{
 		orders[n] = (struct ban_order){ .code = 0 };
 		if ((why = order_fill(&spared, entry, &orders[n])) != NULL)
-			refuse(&t, i, why);
+			refuse(&t, i, orders[n].address, why);
 		else
 			at[n++] = i;
 	}
