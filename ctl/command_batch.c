@@ -117,9 +117,11 @@ struct tally {
 
 static void refuse(struct tally *t, size_t at, const char *address, const char *why)
 {
-	json_array_append_new(t->refused, json_pack("{s:I,s:o}", "at", (json_int_t)at, "error",
-						  json_sprintf("%.60s%s%s", address ? address : "",
-							  address ? ": " : "", why)));
+	json_t *error = json_sprintf("%.*s%s%s", (int)span_cut(span_of(address), 60),
+		address ? address : "", address ? ": " : "", why);
+
+	json_array_append_new(
+		t->refused, json_pack("{s:I,s:o}", "at", (json_int_t)at, "error", error));
 }
 
 static void tally_order(struct tally *t, size_t at, const struct ban_order *o)
