@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is connected from where: asked by listen.c (ceilings) and apply.c (is an address shared, so
- * that a ban would hit others). In: sessions that come, log in and go. Out: counts. Sharded by
- * address, a mutex a shard; an entry lives as long as sessions of its address do, so its size is
- * bounded by the sessions' ceiling. It never decides: the callers do. */
+/* Who is connected from where: asked by listen.c (ceilings), apply.c (is an address shared, so that
+ * a ban would hit others) and by rules that look at who else is there. In: sessions that come, log in and go. Out: counts.
+ * Sharded by address, and once more by account, a mutex a shard; an entry lives as long as sessions of its address or
+ * account do, so its size is bounded by the sessions' ceiling. It never decides: the callers do. */
 #include "door/registry.h"
 
 #include <errno.h>
@@ -21,9 +21,15 @@ struct jid_use {
 };
 
 struct address_use {
-	unsigned sessions;
+	unsigned sessions, n_jids;
 	struct jid_use *jids;
 };
+
+/* Sessions by bare JID, wherever they come from. */
+static struct account_shard {
+	pthread_mutex_t lock;
+	struct map counts; /* unsigned * */
+} accounts[REGISTRY_SHARDS] = { [0 ... REGISTRY_SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 
 static struct registry_shard {
 	pthread_mutex_t lock;
@@ -120,12 +126,38 @@ enum registry_result registry_enter(const char *service, const struct peer_addre
 	return result;
 }
 
+/* One more or less; 0: how many. */
+static unsigned account_add(const char *bare, int change)
+{
+	size_t len = strlen(bare);
+	struct account_shard *shard = &accounts[map_hash(bare, len) % REGISTRY_SHARDS];
+	unsigned *count, n;
+
+	pthread_mutex_lock(&shard->lock);
+	count = map_find(&shard->counts, bare, len);
+	if (!count && change > 0 && (count = calloc(1, sizeof(*count))) &&
+		map_put(&shard->counts, bare, len, count, NULL) < 0) {
+		free(count);
+		count = NULL;
+	}
+	if (count)
+		*count += (unsigned)change;
+	n = count ? *count : 0;
+	if (count && n == 0) {
+		map_take(&shard->counts, bare, len);
+		free(count);
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return n;
+}
+
 static void address_use_free(struct address_use *use)
 {
 	struct jid_use *jid;
 
 	while ((jid = use->jids)) {
 		use->jids = jid->next;
+		account_add(jid->bare, -(int)jid->count);
 		free(jid);
 	}
 	free(use);
@@ -165,13 +197,17 @@ int registry_login(const struct peer_address *from, const char *bare)
 
 	if (at && !*at) {
 		*at = calloc(1, sizeof(**at) + strlen(bare) + 1);
-		if (*at)
+		if (*at) {
 			strcpy((*at)->bare, bare);
-		else
+			use->n_jids++;
+		} else {
 			r = -ENOMEM;
+		}
 	}
-	if (at && *at)
+	if (at && *at) {
 		(*at)->count++;
+		account_add(bare, 1);
+	}
 	pthread_mutex_unlock(&shard->lock);
 	return r;
 }
@@ -183,11 +219,15 @@ void registry_logout(const struct peer_address *from, const char *bare)
 	struct address_use *use = registry_find(shard, address);
 	struct jid_use **at = use ? registry_jid(use, bare) : NULL;
 
-	if (at && *at && --(*at)->count == 0) {
-		struct jid_use *gone = *at;
+	if (at && *at) {
+		struct jid_use *jid = *at;
 
-		*at = gone->next;
-		free(gone);
+		account_add(bare, -1);
+		if (--jid->count == 0) {
+			*at = jid->next;
+			use->n_jids--;
+			free(jid);
+		}
 	}
 	pthread_mutex_unlock(&shard->lock);
 }
@@ -203,6 +243,21 @@ bool registry_is_shared(const struct peer_address *from, const char *bare)
 		shared = strcmp(jid->bare, bare ? bare : "") != 0;
 	pthread_mutex_unlock(&shard->lock);
 	return shared;
+}
+
+void registry_company(const struct subject *s, struct subject_company *out)
+{
+	const struct peer_address key = registry_key(&s->peer), *address = &key;
+	const char *jid = s->session_jid && *s->session_jid ? s->session_jid : s->session_account;
+	char *bare = jid ? strndup(jid, strcspn(jid, "/")) : NULL;
+	struct registry_shard *shard = registry_lock(address);
+	const struct address_use *use = registry_find(shard, address);
+
+	out->peer_sessions = use ? use->sessions : 0;
+	out->peer_accounts = use ? use->n_jids : 0;
+	pthread_mutex_unlock(&shard->lock);
+	out->account_sessions = bare ? account_add(bare, 0) + !s->session_listed : 0;
+	free(bare);
 }
 
 size_t registry_count(void)

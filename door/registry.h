@@ -19,5 +19,7 @@ int registry_login(const struct peer_address *address, const char *bare);
 void registry_logout(const struct peer_address *address, const char *bare);
 /* Do bare JIDs other than this one ("" or NULL: any) use the address now? */
 bool registry_is_shared(const struct peer_address *address, const char *bare);
+/* Who is there at the moment: struct subject's company. */
+void registry_company(const struct subject *s, struct subject_company *out);
 /* Sessions now, all services. */
 size_t registry_count(void);

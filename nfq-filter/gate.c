@@ -517,6 +517,7 @@ struct gate *gate_new(const struct gate_spec *spec)
 		.live = true,
 		.bosh = spec->bosh,
 		.resumed = spec->resumed,
+		.company = spec->company,
 	};
 	apply_options(g);
 	g->announcer = announcer_new();

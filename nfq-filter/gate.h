@@ -64,6 +64,8 @@ struct gate_spec {
 	struct bosh_table
 		*bosh; /* borrowed, one for all threads; NULL: BOSH sessions are strangers */
 	struct gate_hooks hooks;
+	/* As of struct inspector. */
+	void (*company)(const struct subject *s, struct subject_company *out);
 };
 
 /* A packet of the queue. */

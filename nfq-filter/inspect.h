@@ -64,6 +64,8 @@ struct inspection {
 		       */
 	bool authenticated, anonymous;
 	char *registered; /* the account under which the door knows it; the door's */
+	bool entered;     /* the door has counted it in; the door's */
+	unsigned logins;  /* begun on it */
 	uint64_t session; /* the door's number for it; 0: none yet */
 	char mechanism[64];
 	char *jid;
@@ -120,6 +122,8 @@ struct inspector {
 	uint64_t streams, active; /* ever; now */
 	struct resumed *resumed;  /* borrowed; NULL: nothing is known of streams that go on */
 	struct bosh_table *bosh;  /* borrowed; NULL: nothing is known of BOSH sessions */
+	/* Of subjects: who else is there; NULL: nobody knows. */
+	void (*company)(const struct subject *s, struct subject_company *out);
 };
 
 /* NULL when out of memory. */

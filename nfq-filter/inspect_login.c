@@ -42,6 +42,8 @@ static enum login_step sasl_from_client(struct inspection *i, const struct stanz
 	if (mechanism && (strcmp(st->root->name, "auth") == 0 ||
 				 strcmp(st->root->name, "authenticate") == 0))
 		snprintf(i->mechanism, sizeof(i->mechanism), "%s", mechanism);
+	i->logins += strcmp(st->root->name, "auth") == 0 ||
+		     strcmp(st->root->name, "authenticate") == 0;
 	i->half[FLOW_CLIENT].said_sasl = true;
 	/* What comes ahead of the answer may belong to the next stream (XEP-0305). */
 	i->half[FLOW_CLIENT].waits = i->half[FLOW_SERVER].opened;

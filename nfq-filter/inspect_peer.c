@@ -76,5 +76,8 @@ struct subject peer_subject(
 		.session_age_ms = (i->of->now_ns - i->first_ns) / 1000000u,
 		.session_stanzas = i->half[side].stanzas,
 		.session_announced = announced[i->half[far].known],
+		.session_listed = i->registered != NULL,
+		.session_logins = i->logins,
+		.company = i->role == ROLE_C2S ? i->of->company : NULL,
 	};
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "ctl/link.h"
 #include "door/crowd.h"
+#include "door/registry.h"
 #include "door/eve.h"
 #include "nfq-filter/worker_tell.h"
 #include "rules/shadow.h"
@@ -464,7 +465,8 @@ static int worker_prepare(struct worker *w, struct policy *policy)
 		.bosh = w->shop->bosh,
 		.resumed = w->shop->resumed,
 		.hooks = { w, on_order, tell_judged, tell_killed, tell_noted, tell_ended,
-			tell_judging } };
+			tell_judging },
+		.company = registry_company };
 	int r;
 
 	if (!w->judge || !(w->gate = gate_new(&spec)))

@@ -4,6 +4,7 @@
  * of sessions, counters. It acts on nothing: that is done. */
 #include "nfq-filter/worker_tell.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,16 @@ static struct scene scene_subject(
 
 /* ---- stanzas ---- */
 
+/* Services have no ceiling here, and one's name may go with its policy. */
+static const char entered_as[] = "inspect";
+
+/* A client's connection is there from its first stanza on. */
+static void session_enter(struct inspection *i)
+{
+	if (!i->entered && i->user && i->role == ROLE_C2S)
+		i->entered = registry_enter(entered_as, &i->client.address, UINT_MAX, 0) == REGISTRY_OK;
+}
+
 void tell_judging(
 	void *arg, struct inspection *i, enum flow_side side, const struct subject *subject)
 {
@@ -69,6 +80,7 @@ void tell_judging(
 	struct scene scene;
 
 	(void)side;
+	session_enter(i);
 	w->who = 0;
 	if (w->follows.n == 0)
 		return;
@@ -149,11 +161,13 @@ void tell_noted(void *arg, struct inspection *i, enum flow_side side, const char
 void tell_ended(void *arg, struct inspection *i)
 {
 	(void)arg;
-	if (!i->registered)
-		return;
-	registry_logout(&i->client.address, i->registered);
+	if (i->registered)
+		registry_logout(&i->client.address, i->registered);
 	free(i->registered);
 	i->registered = NULL;
+	if (i->entered)
+		registry_leave(entered_as, &i->client.address);
+	i->entered = false;
 }
 
 /* ---- sessions ---- */

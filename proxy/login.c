@@ -162,6 +162,7 @@ enum nonza_fate login_failed(struct session *s, const struct stanza *st)
 void login_succeeded(struct session *s)
 {
 	login_look(s, false);
-	free((char *)s->login.account);
+	free(s->account);
+	s->account = (char *)s->login.account;
 	s->login.account = NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "door/follow.h"
+#include "door/registry.h"
 #include "proxy/apply.h"
 #include "proxy/counters.h"
 #include "proxy/features.h"
@@ -100,6 +101,10 @@ struct subject relay_subject(
 		.session_age_ms = uv_now(&s->worker->loop) - s->opened_ms,
 		.session_stanzas = s->stanzas[direction],
 		.login = &s->login,
+		.session_account = s->account,
+		.session_listed = s->logged_in,
+		.session_logins = s->sasl_tries,
+		.company = registry_company,
 	};
 }
 

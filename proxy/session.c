@@ -126,6 +126,7 @@ static void session_free(struct session *s)
 	stream_free(s->server.in);
 	gear_service_unref(s->service);
 	free(s->domain);
+	free(s->account);
 	free(s->from);
 	free(s->lang);
 	free(s);

@@ -66,6 +66,7 @@ struct session {
 	char *domain;       /* the stream's "to" */
 	char *from, *lang;  /* of the client's header, NULL if absent */
 	char *jid;          /* full once bound; NULL before */
+	char *account;      /* bare, of the login that succeeded, where its mechanism named one */
 	unsigned sasl_tries;
 	char mechanism[64], alpn[32];
 	struct subject_login login; /* account: of the exchange under way, owned */

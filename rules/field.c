@@ -8,6 +8,7 @@
 
 #include "rules/field_content.h"
 #include "rules/field_session.h"
+#include "rules/field_traffic.h"
 
 const struct field field_table[] = {
 	{ "peer.address", FIELD_ADDRESS, false, false,
@@ -50,6 +51,16 @@ const struct field field_table[] = {
 		field_get_session_age },
 	{ "session.stanzas", FIELD_NUMBER, false, false,
 		"stanzas judged before this one in this direction", field_get_session_stanzas },
+	{ "session.logins", FIELD_NUMBER, false, false,
+		"logins begun on the stream, the one under way included", field_get_session_logins },
+	{ "account.sessions", FIELD_NUMBER, false, false,
+		"sessions that have the same bare JID now, this one (or the one about to bind) included",
+		field_get_account_sessions },
+	{ "peer.sessions", FIELD_NUMBER, false, false,
+		"sessions from the peer's address now, logged in or not, this one included",
+		field_get_peer_sessions },
+	{ "peer.accounts", FIELD_NUMBER, false, false,
+		"bare JIDs that are logged in from the peer's address now", field_get_peer_accounts },
 	{ "login.failure", FIELD_WORD, false, false,
 		"in a chain that hooks login: why the login failed, such as not-authorized",
 		field_get_login_failure },
@@ -93,6 +104,14 @@ const struct field field_table[] = {
 	{ "to.domain", FIELD_DOMAIN, false, false, "the recipient's domain", field_get_to_domain },
 	{ "to.resource", FIELD_WORD, false, false, "the recipient's resource",
 		field_get_to_resource },
+	{ "recipient", FIELD_JID, true, false,
+		"recipient, and each address of a XEP-0033 block that is to be sent to",
+		field_get_recipient },
+	{ "recipients", FIELD_NUMBER, false, false,
+		"how many addresses of a XEP-0033 block are to be sent to; 1 without one",
+		field_get_recipients },
+	{ "error", FIELD_WORD, false, false,
+		"condition of a stanza of type error, such as item-not-found", field_get_error },
 	{ "body", FIELD_TEXT, false, false,
 		"message bodies in all languages, of forwarded messages too", field_get_body },
 	{ "subject", FIELD_TEXT, false, false, "message subjects", field_get_subject },

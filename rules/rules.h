@@ -40,6 +40,13 @@ struct subject_login {
 	uint64_t of_peer, of_account; /* failures in the window, this one included */
 };
 
+struct subject;
+/* Who else is there at the moment. An IPv6 /64 is one address. */
+struct subject_company {
+	uint64_t account_sessions; /* of the subject's account, itself included; 0: no account is known */
+	uint64_t peer_sessions, peer_accounts; /* from the peer's address; accounts that are logged in */
+};
+
 /* What the door knows about the session; strings are borrowed for the call, "" or NULL when unknown. */
 struct subject {
 	const struct stanza *stanza;
@@ -58,6 +65,10 @@ struct subject {
 	uint64_t session_age_ms;
 	const char *session_announced; /* serverless: "here" or "elsewhere" */
 	uint64_t session_stanzas; /* judged before this one, this direction */
+	const char *session_account; /* bare JID that a login succeeded for, while session_jid is not known */
+	bool session_listed;         /* company counts it among its account's already */
+	unsigned session_logins;     /* logins begun on the stream; 0: none, or nobody counts */
+	void (*company)(const struct subject *s, struct subject_company *out); /* NULL: nobody knows */
 	bool resent; /* it was judged before and got lost (XEP-0198): limits and similar do not count it again */
 	const struct subject_login *login; /* NULL: nobody counts. With a failure there is no stanza,
 					      and only chains that hook "login" judge */

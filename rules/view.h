@@ -58,10 +58,10 @@ struct subject_view {
 	struct jid_known *jids[VIEW_JIDS]; /* NULL: nobody asked yet */
 	struct view_path *paths;
 	struct {
-		bool texts[VIEW_TEXTS], payload, encrypted, urls, files, ibb;
+		bool texts[VIEW_TEXTS], payload, encrypted, urls, files, ibb, recipients;
 	} ready;
 	/* What is behind here is set before it is read: a judgement does not clear it. */
-	struct view_spans payload, payload_ns, encrypted, ibb_pieces;
+	struct view_spans payload, payload_ns, encrypted, ibb_pieces, recipients;
 	struct span texts[VIEW_TEXTS];
 	struct {
 		struct url **items;
@@ -106,6 +106,8 @@ const struct view_spans *view_encrypted(struct subject_view *v);
 const struct view_spans *view_path(struct subject_view *v, const char *param);
 /* The same below the stanza and each one forwarded in it; path is a constant of the caller. */
 const struct view_spans *view_path_everywhere(struct subject_view *v, const char *path);
+/* The JIDs (as written, empty where there is none) of a XEP-0033 block that are still to be sent to. */
+const struct view_spans *view_recipients(struct subject_view *v);
 /* The data of in-band bytestreams in the stanza, as text, each with the end of what came before it.
  */
 const struct view_spans *view_ibb(struct subject_view *v);

@@ -73,6 +73,34 @@ const struct view_spans *view_payload(struct subject_view *v)
 	return &v->payload;
 }
 
+static bool is_recipient(const struct xml_element *e)
+{
+	const char *type = element_attr(e, "type"), *delivered = element_attr(e, "delivered");
+
+	return strcmp(e->ns, NS_ADDRESS) == 0 && strcmp(e->name, "address") == 0 && type &&
+	       (strcmp(type, "to") == 0 || strcmp(type, "cc") == 0 || strcmp(type, "bcc") == 0) &&
+	       !(delivered && (strcmp(delivered, "true") == 0 || strcmp(delivered, "1") == 0));
+}
+
+const struct view_spans *view_recipients(struct subject_view *v)
+{
+	const struct xml_element *block;
+	const char *jid;
+
+	if (v->ready.recipients)
+		return &v->recipients;
+	v->ready.recipients = true;
+	v->recipients = (struct view_spans){ NULL, 0, 0 };
+	block = v->root ? element_child(v->root, NS_ADDRESS, "addresses") : NULL;
+	for (const struct xml_node *n = block ? block->children : NULL; n && !v->error; n = n->next) {
+		if (!n->element || !is_recipient(n->element))
+			continue;
+		jid = element_attr(n->element, "jid");
+		spans_add(v, &v->recipients, span_of(jid ? jid : ""));
+	}
+	return &v->recipients;
+}
+
 const struct view_spans *view_payload_ns(struct subject_view *v)
 {
 	view_payload(v);

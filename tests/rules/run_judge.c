@@ -32,6 +32,25 @@ static void fail(const char *wanted, const char *got)
 
 /* ---- the subject ---- */
 
+static struct subject_company company;
+
+static void company_get(const struct subject *s, struct subject_company *out)
+{
+	(void)s;
+	*out = company;
+}
+
+/* account's sessions, the peer's, its accounts */
+static void company_set(const char *value)
+{
+	unsigned n[3] = { 0 };
+
+	if (sscanf(value, "%u,%u,%u", &n[0], &n[1], &n[2]) != 3)
+		fail("company=N,N,N", value);
+	company = (struct subject_company){ n[0], n[1], n[2] };
+	subject.company = company_get;
+}
+
 static void subject_set(const char *key, char *value)
 {
 	const struct {
@@ -71,6 +90,10 @@ static void subject_set(const char *key, char *value)
 		subject.session_age_ms = (uint64_t)atoi(value);
 	else if (strcmp(key, "stanzas") == 0)
 		subject.session_stanzas = (uint64_t)atoi(value);
+	else if (strcmp(key, "logins") == 0)
+		subject.session_logins = (unsigned)atoi(value);
+	else if (strcmp(key, "company") == 0)
+		company_set(value);
 	else
 		fail("a key of subject", key);
 }

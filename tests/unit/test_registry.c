@@ -75,12 +75,64 @@ static void shared_means_other_accounts(void **state)
 	assert_false(registry_is_shared(&nat, ""));
 }
 
+static struct subject_company company_of(const char *address, const char *jid, bool listed)
+{
+	struct subject s = { .peer = at(address), .session_jid = jid, .session_listed = listed };
+	struct subject_company company;
+
+	registry_company(&s, &company);
+	return company;
+}
+
+/* An account's sessions are counted wherever they come from, an address's whoever they are. */
+static void who_is_there(void **state)
+{
+	struct peer_address home = at("198.51.100.20"), work = at("2001:db8:77::1");
+	struct subject about = { .peer = home, .session_account = "romeo@example.org" };
+	struct subject_company company;
+
+	(void)state;
+	company = company_of("198.51.100.20", NULL, false);
+	assert_int_equal(company.peer_sessions + company.peer_accounts + company.account_sessions, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(registry_enter("c2s", &home, 10, 0), REGISTRY_OK);
+	assert_int_equal(registry_enter("c2s", &work, 10, 0), REGISTRY_OK);
+	assert_int_equal(registry_login(&home, "romeo@example.org"), 0);
+	assert_int_equal(registry_login(&home, "romeo@example.org"), 0);
+	assert_int_equal(registry_login(&work, "romeo@example.org"), 0);
+	company = company_of("198.51.100.20", "romeo@example.org/a", true);
+	assert_int_equal(company.account_sessions, 3);
+	assert_int_equal(company.peer_sessions, 3);
+	assert_int_equal(company.peer_accounts, 1);
+	company = company_of("2001:db8:77:0:5::9", "nurse@example.org/a", false);
+	assert_int_equal(company.account_sessions, 1);
+	assert_int_equal(company.peer_sessions, 1);
+	assert_int_equal(company.peer_accounts, 1);
+	/* About to bind: it is one more. */
+	registry_company(&about, &company);
+	assert_int_equal(company.account_sessions, 4);
+	assert_int_equal(registry_login(&home, "nurse@example.org"), 0);
+	assert_int_equal(company_of("198.51.100.20", NULL, false).peer_accounts, 2);
+	registry_logout(&home, "nurse@example.org");
+	registry_logout(&home, "nobody@example.org");
+	assert_int_equal(company_of("198.51.100.20", NULL, false).peer_accounts, 1);
+	registry_logout(&work, "romeo@example.org");
+	registry_leave("c2s", &work);
+	assert_int_equal(company_of("198.51.100.20", "romeo@example.org", true).account_sessions, 2);
+	/* Accounts that were not logged out go with their address. */
+	for (int i = 0; i < 3; i++)
+		registry_leave("c2s", &home);
+	company = company_of("198.51.100.20", "romeo@example.org", true);
+	assert_int_equal(company.peer_sessions + company.peer_accounts + company.account_sessions, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ceilings_by_address_and_service),
 		cmocka_unit_test(one_prefix_is_one_client),
 		cmocka_unit_test(shared_means_other_accounts),
+		cmocka_unit_test(who_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
