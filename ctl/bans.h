@@ -52,6 +52,8 @@ struct ban_order {
 	uint64_t for_ms;     /* 0: for ever */
 	const char *why;
 	bool unban;
+	bool keep; /* a standing ban of this very prefix that ends no earlier (to two seconds) stays
+		      as it is, and nothing is told: ERR_EXISTS */
 	int code; /* filled: 0, or why it was refused (ERR_SYNTAX: no address; ERR_NOTFOUND: was not
 		     banned; ERR_LIMIT: the ledger is full; ...) */
 };

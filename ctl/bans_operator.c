@@ -11,6 +11,8 @@
 #include "rules/address.h"
 #include "rules/punish.h"
 
+enum { BANS_SAME_MS = 2000 }; /* ends so near to each other are the same */
+
 static int prefix_parse(
 	const char *text, struct peer_address *a, unsigned *prefix_len, struct buf *why)
 {
@@ -87,6 +89,23 @@ int bans_remove(struct bans *b, const char *address, const char *who, struct buf
 	return 0;
 }
 
+/* Does such a ban stand already? Who tells the same decision each minute is to change nothing, and
+ * no program shortens what an operator ordered. */
+static bool order_stands(const struct bans *b, const struct ban_order *o)
+{
+	struct ledger_ban ban;
+	struct peer_address a;
+	unsigned len;
+
+	if (!o->keep || o->unban || address_parse_prefix(span_of(o->address), &a, &len) < 0 ||
+		ledger_ban_find(b->ledger, &a, len, &ban) < 0)
+		return false;
+	if (ban.until_ms == 0 || o->for_ms == 0)
+		return ban.until_ms == 0;
+	return o->for_ms < BANS_MS_MAX &&
+	       ban.until_ms + BANS_SAME_MS >= bans_now(b) + (int64_t)o->for_ms;
+}
+
 int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who)
 {
 	int refused = 0;
@@ -96,6 +115,10 @@ int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *w
 		json_t *result = NULL;
 		struct buf why;
 
+		if (order_stands(b, o)) {
+			o->code = ERR_EXISTS;
+			continue;
+		}
 		buf_init(&why, 0);
 		o->code = o->unban ? bans_remove(b, o->address, who, &why)
 				   : bans_add(b, o->address, o->for_ms, o->why, who, &result, &why);

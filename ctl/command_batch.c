@@ -103,6 +103,7 @@ static const char *order_fill(const struct spared *s, const json_t *entry, struc
 	if (!o->address || address_parse_prefix(span_of(o->address), &p.address, &p.len) < 0)
 		return "no address or prefix";
 	o->unban = *op == 'u';
+	o->keep = true;
 	if (!o->unban && ms <= 0)
 		return "\"for\" is a time in milliseconds";
 	o->for_ms = o->unban ? 0 : (uint64_t)ms;
@@ -112,7 +113,7 @@ static const char *order_fill(const struct spared *s, const json_t *entry, struc
 
 struct tally {
 	json_t *refused;
-	json_int_t banned, unbanned, absent;
+	json_int_t banned, unbanned, standing, absent;
 };
 
 static void refuse(struct tally *t, size_t at, const char *address, const char *why)
@@ -130,6 +131,8 @@ static void tally_order(struct tally *t, size_t at, const struct ban_order *o)
 		t->unbanned++;
 	else if (o->code == 0)
 		t->banned++;
+	else if (o->code == ERR_EXISTS)
+		t->standing++;
 	else if (o->unban && o->code == ERR_NOTFOUND)
 		t->absent++;
 	else
@@ -162,8 +165,9 @@ static void batch_run(struct daemon *d, struct request *rq, const json_t *entrie
 		(void)bans_batch(d->bans, orders, n, rq->who);
 	for (i = 0; i < n; i++)
 		tally_order(&t, at[i], &orders[i]);
-	request_answer(rq, json_pack("{s:I,s:I,s:I,s:o}", "banned", t.banned, "unbanned",
-				   t.unbanned, "absent", t.absent, "refused", t.refused));
+	request_answer(
+		rq, json_pack("{s:I,s:I,s:I,s:I,s:o}", "banned", t.banned, "unbanned", t.unbanned,
+			    "standing", t.standing, "absent", t.absent, "refused", t.refused));
 }
 
 void command_ban_batch(struct daemon *d, struct request *rq)

@@ -47,7 +47,7 @@ struct feed {
 	unsigned long lines[SEND_ENTRIES]; /* where each came from */
 	uint64_t first_ms, shown_ms;
 	struct map sent; /* prefix -> struct sent */
-	unsigned long banned, unbanned, absent, repeated, refused, told;
+	unsigned long banned, unbanned, standing, absent, repeated, refused, told;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -90,19 +90,19 @@ static void show_summary(const struct feed *f)
 	if (f->progress)
 		fputs("\r\033[K", stderr);
 	if (f->cli->json) {
-		json_t *all = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "lines",
+		cli_answer_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "lines",
 			(json_int_t)lines, "banned", (json_int_t)f->banned, "unbanned",
-			(json_int_t)f->unbanned, "absent", (json_int_t)f->absent, "repeated",
-			(json_int_t)f->repeated, "skipped", (json_int_t)skipped, "refused",
-			(json_int_t)f->refused, "dry_run", f->dry_run);
-
-		cli_answer_json(all);
+			(json_int_t)f->unbanned, "standing", (json_int_t)f->standing, "absent",
+			(json_int_t)f->absent, "repeated", (json_int_t)f->repeated, "skipped",
+			(json_int_t)skipped, "refused", (json_int_t)f->refused, "dry_run",
+			f->dry_run));
 		return;
 	}
-	printf("%lu lines: %s%lu banned, %lu unbanned (%lu were not banned), %lu repeated, %lu "
-	       "passed over, %lu refused\n",
-		lines, f->dry_run ? "would be " : "", f->banned, f->unbanned, f->absent,
-		f->repeated, skipped, f->refused);
+	printf("%lu lines: %s%lu banned (%lu were, %lu repeated), %lu unbanned (%lu were not "
+	       "banned), "
+	       "%lu passed over, %lu refused\n",
+		lines, f->dry_run ? "would be " : "", f->banned, f->standing, f->repeated,
+		f->unbanned, f->absent, skipped, f->refused);
 }
 
 /* As a line that --format lines reads. */
@@ -133,6 +133,7 @@ static void answer_count(struct feed *f, const json_t *result)
 
 	f->banned += (unsigned long)json_integer_value(json_object_get(result, "banned"));
 	f->unbanned += (unsigned long)json_integer_value(json_object_get(result, "unbanned"));
+	f->standing += (unsigned long)json_integer_value(json_object_get(result, "standing"));
 	f->absent += (unsigned long)json_integer_value(json_object_get(result, "absent"));
 	json_array_foreach(json_object_get(result, "refused"), i, refusal)
 	{

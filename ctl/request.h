@@ -43,8 +43,9 @@
  *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
  *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
- *   ban-batch {"entries"*:[{"op"*:"ban"|"unban","address"*,"for":ms,"why"}]}  {"banned":n,"unbanned":n,"absent":n,
- *                                           "refused":[{"at":index,"error"}]}; absent: unbans of who was not banned.
+ *   ban-batch {"entries"*:[{"op"*:"ban"|"unban","address"*,"for":ms,"why"}]}  {"banned":n,"unbanned":n,"standing":n,
+ *                                           "absent":n,"refused":[{"at":index,"error"}]}; standing: bans that were there
+ *                                           and end no earlier; absent: unbans of who was not banned.
  *                                           At most REQUEST_BATCH_MAX entries; a ban needs "for"; what a batch may not
  *                                           ban is refused (docs/OTHERS.md)
  *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
