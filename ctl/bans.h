@@ -27,6 +27,8 @@ struct bans_spec {
 	/* The wall clock was set by so much (0: this host slept). */
 	void (*on_step)(void *arg, int64_t by_ms);
 	void *arg;
+	/* A message of ctl/link.h to every child: borrowed. */
+	void (*on_tell)(void *arg, json_t *message);
 };
 
 int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why);

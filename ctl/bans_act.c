@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What rules order becomes a ban here. In: "act" of a worker's event (strikes, a ban). Then the
- * ladder (rules/punish.c). Out: a ban to enter (ctl/bans_enter.c), or a peer that is spared. A
- * worker sees network bytes, so its word can never ban more than one address, nor this host, nor
- * what the policy's allow set names. It speaks neither SQL nor nftables. */
+ * ladder (rules/punish.c), whose rungs say what is punished: the session, a JID, a domain, the
+ * address, its prefix. Out: a ban to enter (ctl/bans_enter.c), or a peer that is spared. A worker
+ * sees network bytes: each of its words is bounded, and none bans this host, what the policy's
+ * allow set names, or more than a rung says. It speaks neither SQL nor nftables. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,166 +11,244 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "ctl/bans_int.h"
+#include "ctl/bans_spare.h"
 #include "rules/address.h"
 #include "rules/punish.h"
 
 enum { BANS_STRIKES_MAX = 1000 }; /* of one verdict */
 
-/* What is punished for what an address did: the address, or the network that one IPv6 host has. */
-static void peer_of(const struct peer_address *a, struct peer_address *peer, unsigned *prefix_len)
-{
-	*peer = *a;
-	*prefix_len = address_is_v4(a) ? 128 : BANS_PREFIX6;
-	prefix_mask(peer, *prefix_len);
-}
-
-/* ---- who is never banned by a worker's word ---- */
-
-static bool is_own(const struct peer_address *a)
-{
-	static const struct {
-		const char *text;
-	} never[] = { { "127.0.0.0/8" }, { "0.0.0.0/8" }, { "::/127" } };
-	struct peer_address net;
-	unsigned len;
-
-	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
-		if (address_parse_prefix(span_of(never[i].text), &net, &len) == 0 &&
-			address_in(&net, len, a))
-			return true;
-	return false;
-}
-
-struct covered {
-	const struct peer_address *address;
-	bool yes;
+/* An act, read and bounded. */
+struct order {
+	struct peer_address address; /* as bans count it; all zero: it is not to be banned */
+	unsigned prefix_len;
+	char chain[LEDGER_RULE_SIZE], name[LEDGER_RULE_SIZE];
+	char rule[LEDGER_RULE_SIZE]; /* CHAIN/RULE */
+	char id[VERDICT_ID_SIZE];
+	char jid[3200];
+	uint64_t session;
+	unsigned strikes;
+	uint64_t ban_ms;
+	json_t *act;
 };
 
-static bool visit_allowed(void *arg, const struct peer_address *net, unsigned prefix_len)
-{
-	struct covered *c = arg;
+/* ---- reading ---- */
 
-	c->yes = address_in(net, prefix_len, c->address);
-	return !c->yes;
+/* What is punished for what an address did: the address, or the network that one IPv6 host has. */
+static void peer_of(const struct peer_address *a, struct order *o)
+{
+	o->address = *a;
+	o->prefix_len = address_is_v4(a) ? 128 : BANS_PREFIX6;
+	prefix_mask(&o->address, o->prefix_len);
 }
 
-static bool is_allowed(const struct bans *b, const struct peer_address *a)
-{
-	struct covered c = { a, false };
-	const char *set = b->policy ? policy_daemon(b->policy)->allow_set : NULL;
-
-	if (set)
-		(void)policy_addresses(b->policy, set, visit_allowed, &c);
-	return c.yes;
-}
-
-bool bans_is_trusted(const struct bans *b, const struct peer_address *a)
-{
-	return is_own(a) || is_allowed(b, a);
-}
-
-/* ---- orders ---- */
-
-static void act_text(json_t *act, const char *key, char *text, size_t size)
+static void act_text(const json_t *act, const char *key, char *text, size_t size)
 {
 	const char *value = json_string_value(json_object_get(act, key));
 
 	bans_text_cut(value ? value : "", text, size);
 }
 
-static void act_fill(
-	struct bans *b, json_t *act, const struct peer_address *a, struct ledger_ban *ban)
+static uint64_t act_number(const json_t *act, const char *key, uint64_t most)
 {
-	char chain[LEDGER_RULE_SIZE], rule[LEDGER_RULE_SIZE];
+	json_int_t n = json_integer_value(json_object_get(act, key));
 
-	*ban = (struct ledger_ban){ .since_ms = bans_now(b) };
-	peer_of(a, &ban->address, &ban->prefix_len);
-	act_text(act, "chain", chain, sizeof chain);
-	act_text(act, "rule", rule, sizeof rule);
-	if (strlen(chain) + strlen(rule) + 2 <= sizeof ban->rule) {
-		strcpy(ban->rule, chain);
-		strcat(strcat(ban->rule, "/"), rule);
+	return n < 0 ? 0 : (uint64_t)n < most ? (uint64_t)n : most;
+}
+
+static bool order_read(struct order *o, json_t *act)
+{
+	const char *text = json_string_value(json_object_get(act, "address"));
+	struct peer_address a;
+
+	*o = (struct order){ .act = act };
+	if (!text || address_parse(span_of(text), &a) < 0)
+		return false;
+	peer_of(&a, o);
+	act_text(act, "chain", o->chain, sizeof o->chain);
+	act_text(act, "rule", o->name, sizeof o->name);
+	if (strlen(o->chain) + strlen(o->name) + 2 <= sizeof o->rule) {
+		strcpy(o->rule, o->chain);
+		strcat(strcat(o->rule, "/"), o->name);
 	} else {
-		memcpy(ban->rule, rule, sizeof rule);
+		strcpy(o->rule, o->name);
 	}
-	act_text(act, "id", ban->id, sizeof ban->id);
+	act_text(act, "id", o->id, sizeof o->id);
+	act_text(act, "jid", o->jid, sizeof o->jid);
+	o->session = act_number(act, "session", INT64_MAX);
+	o->strikes = (unsigned)act_number(act, "strikes", BANS_STRIKES_MAX);
+	o->ban_ms = act_number(act, "ban", BANS_MS_MAX);
+	return true;
+}
+
+/* ---- evidence ---- */
+
+static json_t *proof_json(const struct punish_proof *p)
+{
+	return json_pack("{s:I,s:s,s:s,s:s}", "time", (json_int_t)p->time_ms, "id", p->id, "rule",
+		p->rule, "jid", p->jid);
+}
+
+/* As many of the last verdicts as the ledger's line takes, newest first. */
+static void evidence_write(
+	const char *punish, const struct punish_proof *proofs, unsigned n, char *text, size_t size)
+{
+	json_t *all = json_pack("{s:s,s:s,s:[]}", "who", "policy", "punish", punish, "verdicts");
+	json_t *rows = json_object_get(all, "verdicts");
+	size_t len;
+
+	for (unsigned i = 0; rows && i < n; i++)
+		json_array_append_new(rows, proof_json(&proofs[i]));
+	*text = '\0';
+	while (all && (len = json_dumpb(all, text, size - 1, JSON_COMPACT)) >= size) {
+		*text = '\0';
+		if (json_array_remove(rows, json_array_size(rows) - 1) < 0)
+			break;
+	}
+	if (all && *text)
+		text[json_dumpb(all, text, size - 1, JSON_COMPACT)] = '\0';
+	json_decref(all);
+}
+
+/* ---- orders ---- */
+
+static void ban_fill(struct bans *b, const struct order *o, struct ledger_ban *ban)
+{
+	*ban = (struct ledger_ban){ .address = o->address,
+		.prefix_len = o->prefix_len,
+		.since_ms = bans_now(b),
+		.strikes = o->strikes };
+	memcpy(ban->rule, o->rule, sizeof ban->rule);
+	memcpy(ban->id, o->id, sizeof ban->id);
 }
 
 /* The rule itself says "ban TIME". */
-static void act_ban(
-	struct bans *b, json_t *act, const struct peer_address *a, uint64_t ms, unsigned strikes)
+static void act_ban(struct bans *b, const struct order *o)
 {
+	struct punish_proof proof = { .time_ms = clock_wall_ms() };
 	struct ledger_ban ban;
 
-	act_fill(b, act, a, &ban);
-	ban.until_ms = ban.since_ms + (int64_t)ms;
-	ban.strikes = strikes;
+	ban_fill(b, o, &ban);
+	ban.until_ms = ban.since_ms + (int64_t)o->ban_ms;
 	snprintf(ban.why, sizeof ban.why, "ordered by rule %s", ban.rule);
+	memcpy(proof.id, o->id, sizeof proof.id);
+	bans_text_cut(o->rule, proof.rule, sizeof proof.rule);
+	bans_text_cut(o->jid, proof.jid, sizeof proof.jid);
+	evidence_write("", &proof, 1, ban.evidence, sizeof ban.evidence);
 	(void)bans_enter(b, &ban, LEDGER_EXTEND, "policy");
 }
 
-static void act_spared(struct bans *b, json_t *act, const struct peer_address *a,
-	const struct punish_result *result)
+static void act_spared(struct bans *b, const struct order *o, const struct punish_result *result,
+	const char *because)
 {
-	char jid[3200];
 	struct ledger_ban ban;
 
-	act_fill(b, act, a, &ban);
+	ban_fill(b, o, &ban);
+	ban.address = result->net;
+	ban.prefix_len = result->ladder.of == PUNISH_PREFIX ? result->prefix_len : o->prefix_len;
 	ban.strikes = result->strikes;
-	snprintf(
-		ban.why, sizeof ban.why, "%u strikes, but others use the address", result->strikes);
-	act_text(act, "jid", jid, sizeof jid);
-	if (*jid)
-		b->spec.on_kill(b->spec.arg, NULL, jid, "too many strikes");
+	snprintf(ban.why, sizeof ban.why, "%u strikes, but %s", result->strikes, because);
+	if (*o->jid)
+		b->spec.on_kill(b->spec.arg, NULL, o->jid, "too many strikes");
 	bans_event(b, "spared", &ban, "policy");
 }
 
-static void act_strikes(struct bans *b, json_t *act, const struct peer_address *a, unsigned strikes)
+/* "5 strikes within 10m (punish peer)" */
+static void why_write(const struct punish_result *result, char *why, size_t size)
 {
-	bool shared = json_is_true(json_object_get(act, "shared"));
-	struct punish_result result;
-	struct ledger_ban ban, standing;
-	char for_text[32];
+	char within[32], from[32] = "";
+
+	clock_format_duration(result->ladder.within_ms, within, sizeof within);
+	if (result->ladder.of == PUNISH_PREFIX)
+		snprintf(from, sizeof from, " from %u addresses", result->addresses);
+	snprintf(why, size, "%u strikes within %s%s (punish %s)", result->strikes, within, from,
+		result->ladder.name);
+}
+
+static void punish_network(
+	struct bans *b, const struct order *o, const struct punish_result *result)
+{
+	const struct punish *p = &result->ladder;
+	struct ledger_ban ban;
+	const char *because;
 	uint64_t ms;
 
-	act_fill(b, act, a, &ban);
-	/* What was on its way when the ban fell is paid for by it: one flood is one ban. */
-	if (ledger_ban_covering(b->ledger, &ban.address, ban.since_ms, &standing) == 0)
+	ban_fill(b, o, &ban);
+	if (p->of == PUNISH_PREFIX) {
+		ban.address = result->net;
+		ban.prefix_len = result->prefix_len;
+	}
+	if ((because = bans_spare_network(b, p, &ban.address, ban.prefix_len)) ||
+		(p->spare_shared && (because = bans_spare_shared(b, o->act, o->jid)))) {
+		act_spared(b, o, result, because);
 		return;
-	if (punish_strike(b->ladder, &ban.address, strikes, shared, clock_mono_ms(), &result) < 0)
-		return;
-	if (result.spared)
-		act_spared(b, act, a, &result);
-	if (!result.ban)
-		return;
-	ms = punish_ban_ms(
-		&result.ladder, ledger_previous(b->ledger, &ban.address, ban.prefix_len));
+	}
+	ms = punish_ban_ms(p, ledger_previous(b->ledger, &ban.address, ban.prefix_len, ban.since_ms,
+				      p->forgive_ms));
 	ban.until_ms = ban.since_ms + (int64_t)(ms < BANS_MS_MAX ? ms : BANS_MS_MAX);
-	ban.strikes = result.strikes;
-	clock_format_duration(result.ladder.within_ms, for_text, sizeof for_text);
-	snprintf(ban.why, sizeof ban.why, "%u strikes within %s (punish %s)", result.strikes,
-		for_text, result.ladder.name);
+	ban.strikes = result->strikes;
+	ban.forgive_ms = p->forgive_ms;
+	why_write(result, ban.why, sizeof ban.why);
+	evidence_write(
+		p->name, result->proofs, result->n_proofs, ban.evidence, sizeof ban.evidence);
 	(void)bans_enter(b, &ban, LEDGER_EXTEND, "policy");
+}
+
+static void punish_session(
+	struct bans *b, const struct order *o, const struct punish_result *result)
+{
+	char why[LEDGER_WHY_SIZE];
+	json_t *kill;
+
+	why_write(result, why, sizeof why);
+	kill = json_pack(
+		"{s:s,s:I,s:s}", "m", "kill", "session", (json_int_t)o->session, "reason", why);
+	if (kill)
+		b->spec.on_tell(b->spec.arg, kill);
+	json_decref(kill);
+}
+
+static void act_strikes(struct bans *b, const struct order *o)
+{
+	struct punish_act act = { .address = o->address,
+		.session = o->session,
+		.jid = o->jid,
+		.strikes = o->strikes,
+		.time_ms = clock_wall_ms(),
+		.id = o->id,
+		.rule = o->rule };
+	struct punish_result results[PUNISH_RULES_MAX];
+	const struct punish_result *strongest;
+	bool shared = json_is_true(json_object_get(o->act, "shared"));
+	struct ledger_ban standing;
+	size_t n;
+
+	/* What was on its way when the ban fell is paid for by it: one flood is one ban. */
+	if (ledger_ban_covering(b->ledger, &o->address, bans_now(b), &standing) == 0)
+		act.address = (struct peer_address){ 0 };
+	(void)punish_strike(b->ladder, &act, clock_mono_ms(), results, &n);
+	for (size_t i = 0; i < n; i++)
+		if (results[i].ladder.of == PUNISH_SESSION)
+			punish_session(b, o, &results[i]);
+	for (size_t i = 0; i < n; i++)
+		if (results[i].ladder.of == PUNISH_PREFIX)
+			punish_network(b, o, &results[i]);
+	if ((strongest = punish_strongest(results, n, shared)))
+		punish_network(b, o, strongest);
 }
 
 void bans_act(struct bans *b, json_t *act)
 {
-	const char *text = json_string_value(json_object_get(act, "address"));
-	json_int_t strikes = json_integer_value(json_object_get(act, "strikes"));
-	json_int_t ms = json_integer_value(json_object_get(act, "ban"));
-	struct peer_address a;
+	struct order o;
 
-	if (!text || address_parse(span_of(text), &a) < 0)
+	if (!order_read(&o, act))
 		return;
-	if (bans_is_trusted(b, &a)) {
+	if (bans_is_trusted(b, &o.address)) {
 		log_info("event=ban-spared address=%s note=\"this host, or allowed by the policy\"",
-			text);
-		return;
+			json_string_value(json_object_get(act, "address")));
+		o.address = (struct peer_address){ 0 };
+	} else if (o.ban_ms > 0) {
+		act_ban(b, &o);
 	}
-	strikes = strikes < 0 ? 0 : strikes > BANS_STRIKES_MAX ? BANS_STRIKES_MAX : strikes;
-	if (ms > 0)
-		act_ban(b, act, &a, (uint64_t)ms < BANS_MS_MAX ? (uint64_t)ms : BANS_MS_MAX,
-			(unsigned)strikes);
-	if (strikes > 0)
-		act_strikes(b, act, &a, (unsigned)strikes);
+	if (o.strikes > 0)
+		act_strikes(b, &o);
 }

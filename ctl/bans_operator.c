@@ -79,7 +79,7 @@ int bans_remove(struct bans *b, const char *address, const char *who, struct buf
 	if (ledger_ban_find(b->ledger, &a, len, &ban) < 0 ||
 		ledger_ban_remove(b->ledger, &a, len) < 0)
 		return ban_unknown(b, &a, address, why);
-	punish_forget(b->ladder, &a);
+	punish_forget(b->ladder, &a, len);
 	overlaps = len < 128 || ledger_ban_covering(b->ledger, &a, bans_now(b), &other) == 0;
 	element = (struct nft_element){ a, len, 0 };
 	if (b->kernel)

@@ -50,6 +50,14 @@ static void on_ban_event(void *arg, json_t *event)
 	daemon_event(arg, event);
 }
 
+static void on_ban_tell(void *arg, json_t *message)
+{
+	struct daemon *d = arg;
+
+	if (d->workers)
+		workers_tell(d->workers, message);
+}
+
 static void on_ban_kill(void *arg, const char *address, const char *jid, const char *reason)
 {
 	struct daemon *d = arg;
@@ -177,7 +185,8 @@ void daemon_workers_changed(void *arg)
 
 int daemon_open_books(struct daemon *d, struct buf *why)
 {
-	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill, on_clock_step, d };
+	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill, on_clock_step, d,
+		on_ban_tell };
 	int r = events_open(
 		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
 

@@ -17,6 +17,7 @@
 #include "ctl/db_file.h"
 #include "ctl/ledger_int.h"
 #include "rules/address.h"
+#include "rules/punish.h"
 
 enum { SCHEMA_VERSION = 2, BUSY_MS = 500, ADDRESS_SIZE = 16, PREFIX_MAX = 128, V4_PREFIX_MIN = 96 };
 
@@ -399,7 +400,16 @@ static int count_find(struct ledger *l, const struct peer_address *a, unsigned p
 	return ledger_error(l, code);
 }
 
-unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len)
+/* Of so many bans, the last of which ended then. */
+static unsigned count_left(unsigned count, int64_t last, int64_t now, uint64_t forgive_ms)
+{
+	if (last <= now && now - last > LEDGER_MEMORY_MS)
+		return 0;
+	return punish_forgiven(count, last, now, forgive_ms);
+}
+
+unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
+	int64_t now_ms, uint64_t forgive_ms)
 {
 	struct peer_address a = *address;
 	unsigned count = 0;
@@ -407,7 +417,7 @@ unsigned ledger_previous(struct ledger *l, const struct peer_address *address, u
 
 	if (!clear_hosts(&a, prefix_len) || count_find(l, &a, prefix_len, &count, &last) < 0)
 		return 0;
-	return count;
+	return count_left(count, last, now_ms, forgive_ms);
 }
 
 static int put_ban(struct ledger *l, const struct ledger_ban *ban)
@@ -452,7 +462,7 @@ static int merge_ban(struct ledger *l, struct ledger_ban *ban, enum ledger_how h
 	*is_new = r == ERR_NOTFOUND;
 	if ((r = count_find(l, &ban->address, ban->prefix_len, &count, &last)) < 0)
 		return r;
-	ban->count = count > 0 && (last > now || now - last <= LEDGER_MEMORY_MS) ? count + 1 : 1;
+	ban->count = count_left(count, last, now, ban->forgive_ms) + 1;
 	return 0;
 }
 

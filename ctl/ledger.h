@@ -33,8 +33,9 @@ struct ledger_ban {
 	unsigned count;   /* how many bans this prefix has had, this one included; filled by the
 			     ledger */
 	unsigned strikes; /* that led to it */
-	char evidence[LEDGER_EVIDENCE_SIZE]; /* JSON array of the last verdicts that led to it; ""
-						when there were none */
+	char evidence[LEDGER_EVIDENCE_SIZE]; /* JSON object {"who","punish","verdicts":[{"time","id",
+						"rule","jid"}]}, newest first; "": nothing is known */
+	uint64_t forgive_ms; /* how its number is reckoned (punish_forgiven); not kept */
 };
 
 /* Creates the file (0600) and its schema where there is none. A damaged file is renamed to
@@ -71,9 +72,10 @@ int ledger_bans_each(
 	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
 /* How many bans stand. */
 long ledger_bans_count(struct ledger *l);
-/* How many bans this prefix has had so far (a standing one included): the exponent of escalation. 0
- * on error. */
-unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len);
+/* How many bans this prefix has had so far (a standing one included) and have not been forgiven: the
+ * exponent of escalation. 0 on error. */
+unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
+	int64_t now_ms, uint64_t forgive_ms);
 
 /* ---- the time bans are reckoned in ---- */
 

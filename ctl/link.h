@@ -13,7 +13,8 @@
  *             slot: number of its own gauges in the shared page
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns","events","window_ns"}]}  rates that go over the policy's, all of them
- *   kill      {"m","address":"A/LEN"} or {"m","jid"}  end those sessions now ("reason": text for the log)
+ *   kill      {"m","address":"A/LEN"}, or "jid", "domain", "session" (its number)  end those sessions now ("reason": text
+ *             for the log); a domain's: those of its accounts and of its servers
  *   sessions  {"m","seq"}, for "top" with {"top":{"sessions":N,"sessions_by","peers":N,"peers_by","match"}}: not all of them,
  *             but sums and the busiest (door/crowd.h); a child of an older program does not know "top" and tells all
  *   backends  {"m","seq"}                         which servers are up
@@ -54,9 +55,11 @@
  *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
  *   serverless {"m","add":[{"address","port","ttl_ms"}],"del":[{"address","port"}]}  where streams without a
  *             server are taken, as multicast DNS tells, and no longer; at most LINK_SERVERLESS of both (mdns_tell)
- *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","address","jid","rule","chain","id"}}
+ *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","others":[..],"more","address","session","jid","domain",
+ *             "rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
- *             address at this moment
+ *             address at this moment: others, at most LINK_OTHERS of them, more: not all are told. jid: the bare JID that
+ *             did it, if it has logged in; domain: that of a peer which is a server, if it was verified
  */
 #pragma once
 
@@ -71,6 +74,9 @@ enum { LINK_SM_SLOT = 2560, LINK_SM_VERSION = 1 };
 /* Daemon's ceiling for a line from a worker; worker's for a line from the daemon. */
 enum { LINK_LINE_FROM_WORKER = 256 * 1024, LINK_LINE_FROM_DAEMON = 16 * 1024 * 1024,
 	LINK_QUEUE = 32 * 1024 * 1024 };
+
+/* Of those who share an address, in an act. */
+enum { LINK_OTHERS = 32 };
 
 /* Pairs in a message, and the longest time to live that is believed. */
 enum { LINK_SERVERLESS = 128, LINK_SERVERLESS_TTL_MS = 2 * 3600 * 1000 + 1 };

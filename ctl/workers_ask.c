@@ -379,8 +379,13 @@ void workers_kill(struct workers *w, const char *address, const char *jid, const
 		json_object_set_new(msg, "address", json_string(address));
 	if (jid)
 		json_object_set_new(msg, "jid", json_string(jid));
+	workers_tell(w, msg);
+	json_decref(msg);
+}
+
+void workers_tell(struct workers *w, json_t *msg)
+{
 	for (struct child *c = w->children; c; c = c->next)
 		if (child_up(c))
 			worker_send(c->worker, msg, -1);
-	json_decref(msg);
 }

@@ -10,16 +10,19 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/clock.h"
 #include "base/map.h"
+#include "ctl/link.h"
 #include "door/hub.h"
 #include "door/registry.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
-enum { EVENT_TEXT_MAX = 1024, EVENT_BODY_MAX = 8192 };
+enum { EVENT_TEXT_MAX = 1024, EVENT_BODY_MAX = 8192, JID_BARE_SIZE = 2100 };
 
 /* Cut where a character ends; never NULL unless out of memory. */
 static json_t *event_text(const char *text, size_t max)
@@ -140,20 +143,63 @@ static json_t *event_make(const struct scene *s, enum direction direction, const
 	return eve;
 }
 
-/* What the daemon has to do about it; NULL if nothing. */
-static json_t *event_act(const struct scene *s, const struct verdict *v)
+/* Those who share the address. */
+static void event_others(json_t *act, const struct peer_address *address, const char *bare)
 {
-	char address[INET6_ADDRSTRLEN], bare[2100] = "";
-	const char *jid = s->authenticated && s->jid ? s->jid : "";
+	char *others[LINK_OTHERS];
+	bool more = false;
+	unsigned n = registry_others(address, bare, others, LINK_OTHERS, &more);
+	json_t *all = json_array();
+
+	json_object_set_new(act, "shared", json_boolean(n > 0 || more));
+	for (unsigned i = 0; i < n; i++) {
+		json_array_append_new(all, json_string(others[i]));
+		free(others[i]);
+	}
+	json_object_set_new(act, "others", all);
+	if (more)
+		json_object_set_new(act, "more", json_true());
+}
+
+/* Who speaks: whoever has logged in; behind a server one of its accounts, and no other domain's.
+ * What a room says somebody in it has said. */
+static void event_bare(const struct scene *s, const struct stanza *st, char bare[JID_BARE_SIZE])
+{
+	const char *jid = s->authenticated && s->jid ? s->jid : "", *at;
+
+	if (s->peer_domain) {
+		jid = st ? element_attr(st->root, "from") : NULL;
+		jid = jid && strcmp(stanza_type(st), "groupchat") != 0 ? jid : "";
+		at = strchr(jid, '@');
+		if (!at || strncasecmp(at + 1, s->peer_domain, strcspn(at + 1, "/")) != 0 ||
+			s->peer_domain[strcspn(at + 1, "/")])
+			return;
+	}
+	snprintf(bare, JID_BARE_SIZE, "%.*s", (int)strcspn(jid, "/"), jid);
+}
+
+/* What the daemon has to do about it; NULL if nothing. What a server says to its client nobody
+ * there has done: it counts for the address alone. */
+static json_t *event_act(const struct scene *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v)
+{
+	char address[INET6_ADDRSTRLEN], bare[JID_BARE_SIZE] = "";
+	bool theirs = direction == DIRECTION_IN;
+	json_t *act;
 
 	if (v->dry || (!v->strikes && !v->ban_ms))
 		return NULL;
-	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(jid, "/"), jid);
+	event_bare(s, st, bare);
 	address_format(&s->peer.address, address, sizeof(address));
-	return json_pack("{s:i, s:I, s:b, s:s, s:s, s:s, s:s, s:s}", "strikes", (int)v->strikes,
-		"ban", (json_int_t)v->ban_ms, "shared", registry_is_shared(&s->peer.address, bare),
-		"address", address, "jid", bare, "rule", v->rule ? v->rule : "", "chain",
-		v->chain ? v->chain : "", "id", v->id);
+	act = json_pack("{s:i, s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "strikes", (int)v->strikes,
+		"ban", (json_int_t)v->ban_ms, "address", address, "session",
+		(json_int_t)(theirs ? s->session : 0), "jid", theirs ? bare : "", "rule",
+		v->rule ? v->rule : "", "chain", v->chain ? v->chain : "", "id", v->id);
+	if (act && theirs && s->peer_domain)
+		json_object_set_new(act, "domain", json_string(s->peer_domain));
+	if (act)
+		event_others(act, &s->peer.address, bare);
+	return act;
 }
 
 static void event_send(struct hub *hub, json_t *eve, json_t *act)
@@ -174,7 +220,8 @@ void eve_verdict(struct hub *hub, const struct scene *s, enum direction directio
 
 	snprintf(signature, sizeof(signature), "%s/%s", v->chain && *v->chain ? v->chain : "policy",
 		v->rule && *v->rule ? v->rule : "default");
-	event_send(hub, event_make(s, direction, st, v, signature, "XMPP policy"), event_act(s, v));
+	event_send(hub, event_make(s, direction, st, v, signature, "XMPP policy"),
+		event_act(s, direction, st, v));
 }
 
 /* XEP-0377's element, ready to be sent by whoever reads the events. NULL when out of memory. */

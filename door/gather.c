@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/log.h"
 #include "ctl/link.h"
 #include "door/crowd.h"
 #include "door/json.h"
+#include "xmpp/jid.h"
 
 /* JIDs are long where somebody wants them long: a message stays well below LINK_LINE_FROM_WORKER.
  */
@@ -110,14 +112,51 @@ void gather_free(struct gather **all)
 	}
 }
 
+/* ---- whose sessions are to end ---- */
+
 bool gather_named(json_t *msg, struct named_peer *out)
 {
-	const char *jid = text_of(msg, "jid"), *address = text_of(msg, "address");
+	const char *jid = text_of(msg, "jid"), *domain = text_of(msg, "domain");
+	const char *address = text_of(msg, "address");
+	json_int_t session = number_of(msg, "session");
 
-	*out = (struct named_peer){ .jid = *jid ? jid : NULL };
-	if (!*jid && address_parse_prefix(span_of(address), &out->net, &out->len) < 0)
+	*out = (struct named_peer){ .by = *jid          ? NAMED_JID
+					  : *domain     ? NAMED_DOMAIN
+					  : session > 0 ? NAMED_SESSION
+							: NAMED_NETWORK,
+		.name = *jid ? jid : domain,
+		.session = (uint64_t)session };
+	if (out->by == NAMED_NETWORK &&
+		address_parse_prefix(span_of(address), &out->net, &out->len) < 0)
 		return false;
-	log_info("kill jid=%s address=%s reason=%s", log_quote(span_of(jid)),
-		log_quote(span_of(address)), log_quote(span_of(text_of(msg, "reason"))));
+	log_info("kill jid=%s domain=%s session=%lld address=%s reason=%s", log_quote(span_of(jid)),
+		log_quote(span_of(domain)), (long long)session, log_quote(span_of(address)),
+		log_quote(span_of(text_of(msg, "reason"))));
 	return true;
+}
+
+static bool is_of_domain(const char *domain, const char *jid, const char *peer)
+{
+	const char *at = jid ? strchr(jid, '@') : NULL;
+	size_t len = strlen(domain);
+
+	if (peer && strcmp(peer, domain) == 0)
+		return true;
+	jid = at ? at + 1 : jid;
+	return jid && strncmp(jid, domain, len) == 0 && (!jid[len] || jid[len] == '/');
+}
+
+bool gather_is_named(const struct named_peer *who, const struct named_session *s)
+{
+	switch (who->by) {
+	case NAMED_JID:
+		return jid_is_named(who->name, s->jid);
+	case NAMED_DOMAIN:
+		return is_of_domain(who->name, s->jid, s->domain);
+	case NAMED_SESSION:
+		return s->number == who->session;
+	case NAMED_NETWORK:
+		break;
+	}
+	return address_in(&who->net, who->len, s->peer);
 }

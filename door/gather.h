@@ -18,11 +18,22 @@ void gather_take(struct gather **all, json_int_t seq, json_t *rows);
 void gather_finish(struct gather **all, struct line *to);
 void gather_free(struct gather **all);
 
-/* "kill": by JID, or by network. */
+/* "kill": whose sessions are to end. */
 struct named_peer {
+	enum { NAMED_NETWORK, NAMED_JID, NAMED_DOMAIN, NAMED_SESSION } by;
 	struct peer_address net;
 	unsigned len;
-	const char *jid; /* borrowed from the message; NULL: by network */
+	uint64_t session;
+	const char *name; /* JID or domain, borrowed from the message; "" */
 };
 /* Logs it, too. False when it makes no sense. */
 bool gather_named(json_t *msg, struct named_peer *out);
+
+/* A session as it is compared; jid and domain may be NULL. */
+struct named_session {
+	const struct peer_address *peer;
+	uint64_t number;
+	const char *jid;
+	const char *domain; /* of a server that is the peer */
+};
+bool gather_is_named(const struct named_peer *who, const struct named_session *s);

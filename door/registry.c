@@ -260,6 +260,26 @@ void registry_company(const struct subject *s, struct subject_company *out)
 	free(bare);
 }
 
+unsigned registry_others(const struct peer_address *from, const char *bare, char **others,
+	unsigned max, bool *more)
+{
+	const struct peer_address key = registry_key(from), *address = &key;
+	struct registry_shard *shard = registry_lock(address);
+	struct address_use *use = registry_find(shard, address);
+	unsigned n = 0;
+
+	for (struct jid_use *jid = use ? use->jids : NULL; jid && !*more; jid = jid->next) {
+		if (strcmp(jid->bare, bare ? bare : "") == 0)
+			continue;
+		if (n == max || !(others[n] = strdup(jid->bare)))
+			*more = true;
+		else
+			n++;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return n;
+}
+
 size_t registry_count(void)
 {
 	return atomic_load(&sessions_all);

@@ -21,5 +21,9 @@ void registry_logout(const struct peer_address *address, const char *bare);
 bool registry_is_shared(const struct peer_address *address, const char *bare);
 /* Who is there at the moment: struct subject's company. */
 void registry_company(const struct subject *s, struct subject_company *out);
+/* Those other JIDs, at most max, each to be freed; *more is set when there are more of them (or no
+ * memory for them). */
+unsigned registry_others(const struct peer_address *address, const char *bare, char **others,
+	unsigned max, bool *more);
 /* Sessions now, all services. */
 size_t registry_count(void);

@@ -10,6 +10,7 @@ struct scene {
 	uint64_t session; /* its number */
 	const char *jid;  /* NULL: none yet */
 	const char *domain, *mechanism;
+	const char *peer_domain; /* of a peer that is a server, once it was verified; NULL: none */
 	bool authenticated;
 	const struct subject_login *login; /* NULL: none was seen to fail */
 	const struct policy *policy;

@@ -455,6 +455,33 @@ unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len,
 	return k.n;
 }
 
+struct choosing {
+	bool (*is)(void *arg, const struct flow *f, const struct inspection *i);
+	void *arg;
+	unsigned n;
+};
+
+static void visit_chosen(void *arg, struct flow *f)
+{
+	struct choosing *k = arg;
+	struct conn *c = f->user;
+
+	if (!c || !k->is(k->arg, f, c->inspection))
+		return;
+	k->n++;
+	conn_doom(c, FLOW_CLIENT);
+	conn_end(c);
+}
+
+unsigned gate_kill_if(struct gate *g,
+	bool (*is)(void *arg, const struct flow *f, const struct inspection *i), void *arg)
+{
+	struct choosing k = { is, arg, 0 };
+
+	flow_table_visit(g->flows, visit_chosen, &k);
+	return k.n;
+}
+
 struct visiting {
 	void (*visit)(void *arg, const struct flow *f, struct inspection *i);
 	void *arg;

@@ -94,6 +94,9 @@ void gate_swap(struct gate *g, struct policy *policy, struct judge *judge);
 /* Ends the connections of an address (len in IPv6 bits) or, with net NULL, of a JID: their next
  * packet is answered with a reset. How many. */
 unsigned gate_kill(struct gate *g, const struct peer_address *net, unsigned len, const char *jid);
+/* The same of those that is says yes to. */
+unsigned gate_kill_if(struct gate *g,
+	bool (*is)(void *arg, const struct flow *f, const struct inspection *i), void *arg);
 /* Visits the connections that are XMPP streams. */
 void gate_visit(struct gate *g,
 	void (*visit)(void *arg, const struct flow *f, struct inspection *i), void *arg);

@@ -81,3 +81,13 @@ struct subject peer_subject(
 		.company = i->role == ROLE_C2S ? i->of->company : NULL,
 	};
 }
+
+const char *peer_domain(const struct inspection *i)
+{
+	const struct inspect_half *opener = &i->half[FLOW_CLIENT];
+
+	if (!i->authenticated || (i->role != ROLE_S2S && i->role != ROLE_COMPONENT))
+		return NULL;
+	/* XEP-0114: a component's header names itself. */
+	return i->role == ROLE_COMPONENT || i->outward ? opener->header.to : opener->header.from;
+}

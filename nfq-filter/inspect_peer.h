@@ -11,3 +11,6 @@ void peer_opened(struct inspection *i, enum flow_side side);
 /* All but the stanza's is borrowed from i. */
 struct subject peer_subject(
 	const struct inspection *i, enum flow_side side, const struct stanza *st);
+/* The domain of a peer that is a server or a component, once it was verified, as the stream names it;
+ * NULL: there is none. */
+const char *peer_domain(const struct inspection *i);

@@ -179,7 +179,7 @@ static void on_kill(struct link *l, json_t *msg)
 		return;
 	}
 	for (unsigned i = 0; i < l->n_workers; i++)
-		worker_kill(l->workers[i], &who.net, who.len, who.jid);
+		worker_kill(l->workers[i], &who);
 }
 
 static void on_sessions(struct link *l, json_t *msg)

@@ -200,10 +200,12 @@ static bool is_spared(const struct tally *t, const struct peer_address *a)
 	return c.yes;
 }
 
+/* of NULL: the rule itself bans the address. */
 static void ban_add(struct tally *t, struct tally_peer *p, const struct verdict *v, int64_t now_ms,
-	uint64_t ms, bool spared, const char *why)
+	uint64_t ms, bool spared, const struct punish_result *of, const char *why)
 {
 	struct tally_ban *b;
+	const struct peer_address *net = of ? &of->net : &p->address;
 
 	if (!spared) {
 		int64_t until = now_ms + (int64_t)(ms < INT64_MAX / 4 ? ms : INT64_MAX / 4);
@@ -216,15 +218,36 @@ static void ban_add(struct tally *t, struct tally_peer *p, const struct verdict 
 		return;
 	}
 	b = &t->bans[t->n_bans++];
-	*b = (struct tally_ban){ .address = p->address, .at_ms = now_ms, .spared = spared };
+	*b = (struct tally_ban){ .address = *net,
+		.prefix_len = of ? of->prefix_len : 128,
+		.at_ms = now_ms,
+		.spared = spared };
 	b->until_ms = spared ? 0 : now_ms + (int64_t)(ms < INT64_MAX / 4 ? ms : INT64_MAX / 4);
 	snprintf(b->rule, sizeof(b->rule), "%s/%s", v->chain, v->rule);
 	snprintf(b->why, sizeof(b->why), "%s", why);
 }
 
+/* A rung was reached; NULL: none. */
+static void climb(struct tally *t, struct tally_peer *p, const struct verdict *v, int64_t now_ms,
+	const struct punish_result *result)
+{
+	char why[128], within[32];
+
+	if (!result)
+		return;
+	clock_format_duration(result->ladder.within_ms, within, sizeof(within));
+	snprintf(why, sizeof(why), "%u strikes within %s (punish %.48s)", result->strikes, within,
+		result->ladder.name);
+	ban_add(t, p, v, now_ms, punish_ban_ms(&result->ladder, p->bans),
+		p->shared && result->ladder.spare_shared, result, why);
+}
+
+/* A capture has no rungs of names: whether a login or a domain is genuine is the server's word. */
 static int strike(struct tally *t, struct tally_peer *p, const struct verdict *v, int64_t now_ms)
 {
-	struct punish_result result;
+	struct punish_result results[PUNISH_RULES_MAX];
+	struct punish_act act;
+	size_t n;
 	char why[128], within[32];
 	bool banned = now_ms < p->banned_until_ms;
 
@@ -235,20 +258,18 @@ static int strike(struct tally *t, struct tally_peer *p, const struct verdict *v
 	if (v->ban_ms && !banned) {
 		clock_format_duration(v->ban_ms, within, sizeof(within));
 		snprintf(why, sizeof(why), "the rule says ban %s", within);
-		ban_add(t, p, v, now_ms, v->ban_ms, false, why);
+		ban_add(t, p, v, now_ms, v->ban_ms, false, NULL, why);
 		banned = true;
 	}
 	if (!v->strikes || banned)
 		return 0;
-	if (punish_strike(t->ladder, &p->address, v->strikes, p->shared, clock_mono_ms(), &result) <
-		0)
+	act = (struct punish_act){ .address = p->address, .strikes = v->strikes };
+	if (punish_strike(t->ladder, &act, clock_mono_ms(), results, &n) < 0)
 		return -ENOMEM;
-	if (!result.ban && !result.spared)
-		return 0;
-	clock_format_duration(result.ladder.within_ms, within, sizeof(within));
-	snprintf(why, sizeof(why), "%u strikes within %s (punish %.48s)", result.strikes, within,
-		result.ladder.name);
-	ban_add(t, p, v, now_ms, punish_ban_ms(&result.ladder, p->bans), result.spared, why);
+	climb(t, p, v, now_ms, punish_strongest(results, n, p->shared));
+	for (size_t i = 0; i < n; i++)
+		if (results[i].ladder.of == PUNISH_PREFIX)
+			climb(t, p, v, now_ms, &results[i]);
 	return 0;
 }
 

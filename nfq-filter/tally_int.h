@@ -29,6 +29,7 @@ struct tally_kind {
 
 struct tally_ban {
 	struct peer_address address;
+	unsigned prefix_len; /* in IPv6 bits */
 	char rule[160], why[128];
 	int64_t at_ms, until_ms;
 	bool spared;

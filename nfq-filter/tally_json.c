@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "rules/address.h"
 
 static json_t *number(uint64_t n)
 {
@@ -175,10 +176,12 @@ static json_t *bans_json(const struct tally *t)
 
 	for (size_t i = 0; i < t->n_bans; i++) {
 		const struct tally_ban *b = &t->bans[i];
+		char prefix[PREFIX_TEXT_SIZE];
 		json_t *o = json_pack(
 			"{s:s, s:s, s:b}", "rule", b->rule, "why", b->why, "spared", b->spared);
 
-		set_address(o, "address", &b->address);
+		prefix_show(&b->address, b->prefix_len, prefix);
+		json_object_set_new(o, "address", json_string(prefix));
 		set_time(o, "time", b->at_ms);
 		set_time(o, "until", b->until_ms);
 		json_array_append_new(rows, o);

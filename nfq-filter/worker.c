@@ -14,6 +14,7 @@
 #include "door/crowd.h"
 #include "door/registry.h"
 #include "door/eve.h"
+#include "nfq-filter/inspect_peer.h"
 #include "nfq-filter/worker_tell.h"
 #include "rules/shadow.h"
 
@@ -41,9 +42,7 @@ struct order {
 	struct order *next;
 	enum order_kind kind;
 	struct policy *policy;
-	struct peer_address address;
-	unsigned prefix_len;
-	bool by_jid;
+	struct named_peer who; /* its name is jid */
 	json_int_t seq;
 	struct crowd *crowd;
 	struct follow *follow;
@@ -260,6 +259,33 @@ static void do_shadow(struct worker *w, struct shadow *sh)
 	}
 }
 
+struct naming {
+	const struct worker *w;
+	struct named_peer who;
+};
+
+static bool is_named(void *arg, const struct flow *f, const struct inspection *i)
+{
+	const struct naming *n = arg;
+	struct named_session s = { &f->client.address, tell_number(n->w, i), i->jid, NULL };
+
+	return gather_is_named(&n->who, &s) ||
+	       ((s.domain = peer_domain(i)) && gather_is_named(&n->who, &s));
+}
+
+static void do_kill(struct worker *w, const struct order *o)
+{
+	struct naming n = { w, o->who };
+
+	n.who.name = o->jid;
+	if (o->who.by == NAMED_NETWORK)
+		gate_kill(w->gate, &o->who.net, o->who.len, NULL);
+	else if (o->who.by == NAMED_JID)
+		gate_kill(w->gate, NULL, 0, o->jid);
+	else
+		gate_kill_if(w->gate, is_named, &n);
+}
+
 static void do_stop(struct worker *w)
 {
 	w->stopping = true;
@@ -278,8 +304,7 @@ static void order_run(struct worker *w, struct order *o)
 		o->policy = NULL;
 		break;
 	case ORDER_KILL:
-		gate_kill(w->gate, o->by_jid ? NULL : &o->address, o->prefix_len,
-			o->by_jid ? o->jid : NULL);
+		do_kill(w, o);
 		break;
 	case ORDER_SESSIONS:
 		if (o->crowd)
@@ -371,15 +396,9 @@ int worker_swap(struct worker *w, struct policy *policy)
 	return r;
 }
 
-int worker_kill(
-	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid)
+int worker_kill(struct worker *w, const struct named_peer *who)
 {
-	return order_put(w,
-		&(struct order){ .kind = ORDER_KILL,
-			.address = *address,
-			.prefix_len = prefix_len,
-			.by_jid = jid != NULL },
-		jid);
+	return order_put(w, &(struct order){ .kind = ORDER_KILL, .who = *who }, who->name);
 }
 
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd)

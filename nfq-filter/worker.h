@@ -7,6 +7,7 @@
 #include <uv.h>
 #include "base/metrics.h"
 #include "door/follow.h"
+#include "door/gather.h"
 #include "nfq-filter/gate.h"
 #include "nfq-filter/queue.h"
 #include "nfq-filter/tap.h"
@@ -67,9 +68,7 @@ int worker_new(struct workshop *shop, unsigned index, struct queue *queue, struc
 	struct worker **out);
 /* Orders, from any thread: -ENOMEM means that nothing happens. */
 int worker_swap(struct worker *w, struct policy *policy);
-/* jid NULL: by address. */
-int worker_kill(
-	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
+int worker_kill(struct worker *w, const struct named_peer *who);
 /* The rows come back through hub_rows with seq; with a crowd (borrowed) they are added up there first, and
  * only the word that it is done comes back. */
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd);

@@ -14,10 +14,11 @@
 #include "door/kept.h"
 #include "door/registry.h"
 #include "nfq-filter/apply.h"
+#include "nfq-filter/inspect_peer.h"
 #include "rules/amend.h"
 #include "rules/shadow.h"
 
-static uint64_t session_number(const struct worker *w, const struct inspection *i)
+uint64_t tell_number(const struct worker *w, const struct inspection *i)
 {
 	return i->number ? w->shop->serial + i->number * w->shop->n + w->index : 0;
 }
@@ -28,10 +29,11 @@ static struct scene scene_of(const struct worker *w, const struct inspection *i)
 		.peer = i->outward ? i->server : i->client,
 		.dest = i->outward ? i->client : i->server,
 		.service = i->service,
-		.session = session_number(w, i),
+		.session = tell_number(w, i),
 		.jid = i->jid,
 		.domain = i->half[FLOW_CLIENT].header.to,
 		.mechanism = i->mechanism,
+		.peer_domain = peer_domain(i),
 		.authenticated = i->authenticated,
 		.policy = w->policy,
 	};
@@ -196,7 +198,7 @@ static json_t *row_of(const struct worker *w, const struct inspection *i)
 	snprintf(server, sizeof(server), address_is_v4(&other->address) ? "%s:%u" : "[%s]:%u", dest,
 		other->port);
 	return json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id",
-		(json_int_t)session_number(w, i), "service", i->service, "address", address, "port",
+		(json_int_t)tell_number(w, i), "service", i->service, "address", address, "port",
 		peer->port, "server", server, "jid", i->jid ? i->jid : "", "state", state_of(i),
 		"tls", "", "age_ms", (json_int_t)((uv_hrtime() - i->first_ns) / 1000000u), "in",
 		(json_int_t)i->half[in].stanzas, "out", (json_int_t)i->half[!in].stanzas, "dropped",

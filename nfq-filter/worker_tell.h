@@ -17,3 +17,5 @@ void tell_ended(void *arg, struct inspection *i);
 json_t *tell_sessions(struct worker *w);
 /* Adds them up for "top". */
 void tell_crowd(struct worker *w, struct crowd *crowd);
+/* The number of a session, of all children there ever were; 0: it has none yet. */
+uint64_t tell_number(const struct worker *w, const struct inspection *i);

@@ -15,7 +15,7 @@ void link_on_kill(struct link *l, json_t *msg)
 		return;
 	}
 	for (unsigned i = 0; i < l->n_workers; i++)
-		worker_kill(l->workers[i], &who.net, who.len, who.jid);
+		worker_kill(l->workers[i], &who);
 }
 
 void link_on_sessions(struct link *l, json_t *msg)

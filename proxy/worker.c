@@ -45,9 +45,7 @@ struct order {
 	int fd;
 	uint16_t port;
 	struct gear *gear;
-	struct peer_address address;
-	unsigned prefix_len;
-	bool by_jid;
+	struct named_peer who; /* its name is text */
 	json_int_t seq;
 	struct crowd *crowd;
 	struct follow *follow;
@@ -60,12 +58,15 @@ struct order {
 
 static void worker_do_kill(struct worker *w, const struct order *o)
 {
+	struct named_peer who = o->who;
 	struct session *s, *next;
 
+	who.name = o->text;
 	for (s = w->sessions; s; s = next) {
+		struct named_session named = { &s->peer.address, s->serial, s->jid, NULL };
+
 		next = s->next;
-		if (o->by_jid ? jid_is_named(o->text, s->jid)
-			      : address_in(&o->address, o->prefix_len, &s->peer.address))
+		if (gather_is_named(&who, &named))
 			session_poke(s, EVENT_KILL);
 	}
 }
@@ -385,14 +386,9 @@ int worker_swap(struct worker *w, struct gear *gear)
 	return r;
 }
 
-int worker_kill(
-	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid)
+int worker_kill(struct worker *w, const struct named_peer *who)
 {
-	struct order o = { .kind = ORDER_KILL, .prefix_len = prefix_len, .by_jid = jid != NULL };
-
-	if (address)
-		o.address = *address;
-	return worker_order(w, &o, jid ? jid : "");
+	return worker_order(w, &(struct order){ .kind = ORDER_KILL, .who = *who }, who->name);
 }
 
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd)

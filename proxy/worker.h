@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <uv.h>
 #include "door/follow.h"
+#include "door/gather.h"
 #include "proxy/gear.h"
 #include "rules/rules.h"
 
@@ -50,9 +51,7 @@ int worker_new(struct hub *hub, unsigned index, struct gear *gear, struct worker
 int worker_listen(struct worker *w, int fd, const char *service, uint16_t port);
 int worker_unlisten(struct worker *w, const char *service, uint16_t port);
 int worker_swap(struct worker *w, struct gear *gear);
-/* jid NULL: by address. */
-int worker_kill(
-	struct worker *w, const struct peer_address *address, unsigned prefix_len, const char *jid);
+int worker_kill(struct worker *w, const struct named_peer *who);
 /* The rows come back through hub_rows with seq; with a crowd (borrowed) they are added up there
  * first, and only the word that it is done comes back. */
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd);

@@ -52,6 +52,11 @@ void check_defend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
 void check_defend(struct checker *c, const struct ast_item *defend);
 bool defend_rate_read(const struct ast_value *v, uint32_t *n, uint32_t *seconds);
+/* check_punish.c: SHAPE_STRIKES, SHAPE_OF, SHAPE_ESCALATE and SHAPE_SPARE; then a punishment's settings
+ * together. */
+void check_punish_setting(struct checker *c, const struct ast_item *item,
+	const struct schema_setting *known, const struct ast_setting *s);
+void check_punish(struct checker *c, const struct ast_item *item);
 /* check_cond.c: fills field and target. */
 void check_cond(struct checker *c, struct ast_cond *cond);
 /* check_rule.c: rules of a chain; then, when all are known, where jumps lead. */

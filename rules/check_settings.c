@@ -305,32 +305,10 @@ static void check_elements(const struct shape *x, const struct ast_value *v)
 	shape_end(x, v->next);
 }
 
-static void check_strikes(const struct shape *x, const struct ast_value *v)
+static void check_punish_shape(const struct shape *x, const struct ast_value *v)
 {
-	const struct ast_value *within = v ? v->next : NULL, *time = within ? within->next : NULL;
-
-	if (!v || v->kind != VALUE_NUMBER || !v->number || v->number > 1000000 ||
-		!is_word(within, "within") || !time || time->kind != VALUE_DURATION ||
-		!time->number)
-		diag_error(x->c->diags, x->s->at, NULL, "expected 'N strikes within TIME'");
-	else
-		shape_end(x, time->next);
-}
-
-static void check_escalate(const struct shape *x, const struct ast_value *v)
-{
-	const struct ast_value *to = v ? v->next : NULL, *time = to ? to->next : NULL;
-	char *end = NULL;
-	unsigned long factor = 0;
-
-	if (v && v->kind == VALUE_WORD && v->text[0] == 'x' && v->text[1] >= '1' &&
-		v->text[1] <= '9')
-		factor = strtoul(v->text + 1, &end, 10);
-	if (factor < 1 || factor > 1000 || *end || !is_word(to, "to") || !time ||
-		time->kind != VALUE_DURATION || !time->number)
-		shape_wrong(x, v, "such as x2 to 7d");
-	else
-		shape_end(x, time->next);
+	(void)v;
+	check_punish_setting(x->c, x->item, x->known, x->s);
 }
 
 /* ---- services ---- */
@@ -525,8 +503,10 @@ static void check_shape(const struct shape *x)
 		[SHAPE_CHECK] = check_backend_shape,
 		[SHAPE_DEFEND] = check_defend_shape,
 		[SHAPE_USER] = check_user,
-		[SHAPE_STRIKES] = check_strikes,
-		[SHAPE_ESCALATE] = check_escalate,
+		[SHAPE_STRIKES] = check_punish_shape,
+		[SHAPE_OF] = check_punish_shape,
+		[SHAPE_ESCALATE] = check_punish_shape,
+		[SHAPE_SPARE] = check_punish_shape,
 		[SHAPE_HOOK] = check_hook,
 		[SHAPE_POLICY] = check_policy_setting,
 	};
@@ -592,4 +572,6 @@ void check_settings(struct checker *c, const struct ast_item *item)
 		check_limit(c, item);
 	if (item->kind == ITEM_OPTIONS && strcmp(item->name, "defend") == 0)
 		check_defend(c, item);
+	if (item->kind == ITEM_PUNISH)
+		check_punish(c, item);
 }

@@ -57,8 +57,7 @@ static uint64_t value_number(const struct ast_setting *settings, const char *nam
 	return s && s->values ? s->values->number : initial;
 }
 
-/* A bare number is seconds. */
-static uint64_t value_ms(const struct ast_setting *s, uint64_t initial)
+uint64_t options_ms(const struct ast_setting *s, uint64_t initial)
 {
 	if (!s || !s->values)
 		return initial;
@@ -137,12 +136,12 @@ void options_limits(const struct ast_setting *settings, struct xmpp_limits *limi
 
 void options_timeouts(const struct ast_setting *settings, struct service *s)
 {
-	s->handshake_ms = value_ms(options_find(settings, "handshake"), s->handshake_ms);
-	s->login_ms = value_ms(options_find(settings, "login"), s->login_ms);
-	s->idle_ms = value_ms(options_find(settings, "idle"), s->idle_ms);
-	s->connect_ms = value_ms(options_find(settings, "connect"), s->connect_ms);
-	s->close_ms = value_ms(options_find(settings, "close"), s->close_ms);
-	s->stanza_ms = value_ms(options_find(settings, "stanza"), s->stanza_ms);
+	s->handshake_ms = options_ms(options_find(settings, "handshake"), s->handshake_ms);
+	s->login_ms = options_ms(options_find(settings, "login"), s->login_ms);
+	s->idle_ms = options_ms(options_find(settings, "idle"), s->idle_ms);
+	s->connect_ms = options_ms(options_find(settings, "connect"), s->connect_ms);
+	s->close_ms = options_ms(options_find(settings, "close"), s->close_ms);
+	s->stanza_ms = options_ms(options_find(settings, "stanza"), s->stanza_ms);
 }
 
 /* ---- the rest of the daemon ---- */
@@ -156,14 +155,14 @@ static void collect_daemon(struct collector *c, const struct ast_setting *settin
 		d->user = options_strdup(c, value_text(settings, "user"));
 	if (options_find(settings, "log"))
 		d->log_level = options_strdup(c, value_text(settings, "log"));
-	d->login_window_ms = value_ms(options_find(settings, "login-window"), d->login_window_ms);
+	d->login_window_ms = options_ms(options_find(settings, "login-window"), d->login_window_ms);
 	d->login_entries = (unsigned)value_number(settings, "login-entries", d->login_entries);
-	d->drain_ms = value_ms(options_find(settings, "drain"), d->drain_ms);
+	d->drain_ms = options_ms(options_find(settings, "drain"), d->drain_ms);
 	d->events_max_bytes = value_number(settings, "events-max", d->events_max_bytes);
 	d->quarantine_entries =
 		(unsigned)value_number(settings, "quarantine-entries", d->quarantine_entries);
 	d->quarantine_bytes = value_number(settings, "quarantine-size", d->quarantine_bytes);
-	d->quarantine_ms = value_ms(options_find(settings, "quarantine-keep"), d->quarantine_ms);
+	d->quarantine_ms = options_ms(options_find(settings, "quarantine-keep"), d->quarantine_ms);
 }
 
 static void collect_firewall(struct collector *c, const struct ast_setting *settings)
@@ -188,7 +187,7 @@ static void collect_inspect(struct collector *c, const struct ast_setting *setti
 	i->flows = (unsigned)value_number(settings, "flows", i->flows);
 	i->memory = value_number(settings, "memory", i->memory);
 	i->hold_bytes = value_number(settings, "hold-size", i->hold_bytes);
-	i->hold_ms = value_ms(options_find(settings, "hold-time"), i->hold_ms);
+	i->hold_ms = options_ms(options_find(settings, "hold-time"), i->hold_ms);
 	i->midstream = options_word(settings, "midstream", "accept");
 	i->bridge = options_word(settings, "bridge", "on");
 }
@@ -204,7 +203,7 @@ static void collect_reporter(struct collector *c, const struct ast_setting *sett
 	r->to = options_strdup(c, value_text(settings, "to"));
 	if (options_split_port(value_text(settings, "server"), host, sizeof(host), &r->port))
 		r->host = options_strdup(c, host);
-	r->every_ms = value_ms(options_find(settings, "every"), 10000);
+	r->every_ms = options_ms(options_find(settings, "every"), 10000);
 	r->keep = (unsigned)value_number(settings, "keep", 1000);
 	if (!r->to || !r->component)
 		return;
@@ -215,28 +214,6 @@ static void collect_reporter(struct collector *c, const struct ast_setting *sett
 		*component.resource)
 		diag_error(c->diags, options_find(settings, "component")->values->at,
 			"such as \"firewall.example.org\"", "a component's name is a domain");
-}
-
-static void collect_punish(struct collector *c, const struct ast_item *item)
-{
-	const struct ast_setting *strikes = options_find(item->settings, "strikes"),
-				 *escalate = options_find(item->settings, "escalate");
-	struct punish *p = &c->out->punishes[c->out->n_punishes++];
-
-	p->name = options_strdup(c, item->name);
-	p->strikes = (unsigned)strikes->values->number;
-	p->within_ms = strikes->values->next->next->number;
-	p->ban_ms = value_ms(options_find(item->settings, "ban"), 0);
-	p->escalate = 1;
-	p->escalate_max_ms = p->ban_ms;
-	if (escalate) {
-		p->escalate = (unsigned)strtoul(escalate->values->text + 1, NULL, 10);
-		p->escalate_max_ms = escalate->values->next->next->number;
-	}
-	p->spare_shared = options_word(item->settings, "spare", "shared");
-	if (p->escalate_max_ms < p->ban_ms)
-		diag_error(c->diags, escalate->at, NULL,
-			"'escalate' ends before the first ban of punish '%s' does", item->name);
 }
 
 static void collect_options(struct collector *c, const struct ast_item *item)
@@ -332,7 +309,7 @@ int options_collect(const struct ast *ast, struct source_set *sources, struct ar
 		if (i->kind == ITEM_SERVICE)
 			options_service(&c, i);
 		else if (i->kind == ITEM_PUNISH)
-			collect_punish(&c, i);
+			options_punish(&c, i);
 	}
 	if (c.error)
 		return c.error;

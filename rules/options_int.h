@@ -18,6 +18,8 @@ struct collector {
 const struct ast_setting *options_find(const struct ast_setting *settings, const char *name);
 /* Is the setting there, with that word as its first value? */
 bool options_word(const struct ast_setting *settings, const char *name, const char *word);
+/* A time in milliseconds, a bare number is seconds; s NULL: initial. */
+uint64_t options_ms(const struct ast_setting *s, uint64_t initial);
 /* A copy in the arena; NULL for NULL. */
 const char *options_strdup(struct collector *c, const char *text);
 /* Takes over what a block names. */
@@ -31,5 +33,7 @@ void options_upstream_backends(
 void options_source_reach(struct collector *c, const struct service *s, const struct ast_item *item);
 /* options_defend.c: the whole block. */
 void options_defend(struct collector *c, const struct ast_item *item);
+/* options_punish.c: one rung of the ladder. */
+void options_punish(struct collector *c, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */
 void options_service(struct collector *c, const struct ast_item *item);

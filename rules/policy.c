@@ -389,6 +389,32 @@ bool policy_addresses_overlap(const struct policy *p, const char *set,
 	return found;
 }
 
+static struct span domain_part(const char *name)
+{
+	const char *at = strrchr(name, '@');
+
+	return span_of(at ? at + 1 : name);
+}
+
+bool policy_names_have(const struct policy *p, const char *set, const char *name)
+{
+	const struct list *l = program_find_list(p->program, set);
+	int64_t now = clock_wall_ms();
+	struct list_item item;
+	bool has = false;
+
+	if (!l)
+		return false;
+	pthread_rwlock_rdlock(&p->program->lock);
+	if (l->type == LIST_DOMAIN)
+		has = list_find_domain(l, domain_part(name), now, &item);
+	else if (l->type == LIST_JID)
+		has = list_find_jid(l, span_of(name), now, &item) ||
+		      list_find_jid(l, domain_part(name), now, &item);
+	pthread_rwlock_unlock(&p->program->lock);
+	return has;
+}
+
 /* ---- live lists ---- */
 
 int policy_list_check(const struct policy *p, const char *set, struct span entry, const char **why)

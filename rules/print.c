@@ -205,7 +205,7 @@ static bool comma_before(const struct schema_setting *known, const struct ast_va
 		return v->comma;
 	if (known->shape == SHAPE_HOOK)
 		return !hooked;
-	return known->shape == SHAPE_WORDS ||
+	return known->shape == SHAPE_WORDS || known->shape == SHAPE_SPARE ||
 	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD ||
 			known->shape == SHAPE_UPSTREAM || known->shape == SHAPE_DOMAINS ||
 			known->shape == SHAPE_SERVERS) &&

@@ -210,6 +210,9 @@ int policy_addresses(const struct policy *p, const char *set,
 /* Does such a set (NULL: none) share an address with this prefix? False without one. */
 bool policy_addresses_overlap(const struct policy *p, const char *set,
 	const struct peer_address *a, unsigned prefix_len);
+/* Does the set of JIDs or domains hold this bare JID or domain (prepared)? Of a JID its domain counts,
+ * too. False if there is no such set. */
+bool policy_names_have(const struct policy *p, const char *set, const char *name);
 /* What of it was compiled into memory that other processes can map, too. */
 struct part_set;
 const struct part_set *policy_parts(const struct policy *p);

@@ -380,12 +380,25 @@ static const struct schema_setting chain_settings[] = {
 static const struct schema_setting punish_settings[] = {
 	{ "strikes", SHAPE_STRIKES, "(written N strikes within TIME)", NULL, "",
 		.doc = "How many strikes in which time are too many.", .required = true },
-	{ "ban", SHAPE_DURATION, "TIME", NULL, "", .doc = "How long the first ban lasts.",
-		RANGE(SECOND, 3650 * DAY), .required = true },
+	{ "of", SHAPE_OF, "session|jid|domain|address|prefix /N4 /N6 [from N addresses]", NULL,
+		"address",
+		.doc = "Whose strikes are counted, and who is punished: the session (closed), its "
+		       "account, the peer's domain (of servers), its address, or the networks of "
+		       "these lengths (IPv4, IPv6), once so many addresses of one have strikes (4 if "
+		       "not said)." },
+	{ "ban", SHAPE_DURATION, "TIME", NULL, "",
+		.doc = "How long the first ban lasts. Needed for all but sessions.",
+		RANGE(SECOND, 3650 * DAY) },
 	{ "escalate", SHAPE_ESCALATE, "xN to TIME", NULL, "x1",
 		.doc = "Each further ban lasts N times as long, up to a ceiling." },
-	{ "spare", WORD("shared|none"), .initial = "none",
-		.doc = "shared: no ban on an address that other logged-in JIDs use, too." },
+	{ "forgive", SHAPE_DURATION, "TIME", NULL, "all, after 90d",
+		.doc = "Each such time without a ban takes one off their number, from which "
+		       "'escalate' reckons.",
+		RANGE(SECOND, 3650 * DAY) },
+	{ "spare", SHAPE_SPARE, "shared|none|@SET, ...", NULL, "none",
+		.doc = "shared: no ban on an address that other, well-behaved logged-in JIDs use, "
+		       "too. @SET: nor on those in it: a set of addresses, or of JIDs or domains "
+		       "for their rungs." },
 };
 
 static const struct schema_setting backend_settings[] = {

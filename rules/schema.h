@@ -29,7 +29,9 @@ enum schema_shape {
 	SHAPE_DEFEND,   /* rates, numbers and classes of connections (check_defend.c) */
 	SHAPE_USER,     /* a word or a string */
 	SHAPE_STRIKES,  /* N strikes within TIME */
+	SHAPE_OF,       /* what a punishment counts and punishes */
 	SHAPE_ESCALATE, /* xN to TIME */
+	SHAPE_SPARE,    /* shared | @SET, ... */
 	SHAPE_HOOK,     /* SERVICE, ... [direction in|out|both] */
 	SHAPE_POLICY,   /* a final action */
 	SHAPE_EXPECT,   /* lines of an expectation: the parser itself reads them */

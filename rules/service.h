@@ -153,16 +153,29 @@ static inline unsigned service_queues(const struct inspect_options *i, unsigned 
 	return n < 1 ? 1 : n > SERVICE_QUEUES_MAX ? SERVICE_QUEUES_MAX : n;
 }
 
+/* What a rung of the ladder counts and punishes. */
+enum punish_of { PUNISH_ADDRESS, PUNISH_SESSION, PUNISH_JID, PUNISH_DOMAIN, PUNISH_PREFIX, PUNISH_OF };
+
+enum { PUNISH_RULES_MAX = 8, PUNISH_SPARE_MAX = 8, PUNISH_FROM_MAX = 64 };
+
 /* punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 7d; spare shared; } */
 struct punish {
 	const char *name;
+	enum punish_of of;
+	unsigned prefix4, prefix6; /* of PREFIX: lengths, each as its own family counts */
+	unsigned from;             /* of PREFIX: distinct addresses whose strikes are needed */
 	unsigned strikes;
-	uint64_t within_ms, ban_ms;
+	uint64_t within_ms, ban_ms; /* ban_ms 0: of SESSION */
 	unsigned escalate; /* factor, 1: none */
 	uint64_t escalate_max_ms;
+	uint64_t forgive_ms; /* 0: never by and by */
 	bool spare_shared; /* no ban on an address that other authenticated JIDs use */
+	const char *spare[PUNISH_SPARE_MAX]; /* sets of those who are never banned */
+	unsigned n_spare;
 };
 
+/* "session" ... */
+const char *punish_of_text(enum punish_of of);
 /* "c2s", "s2s" and so on. */
 const char *service_role_text(enum service_role role);
 /* By the usual name of a service or the setting's word; any other is c2s. */

@@ -165,6 +165,12 @@ punish peer { strikes 5 within 10m; ban 1h; } ; ok ; 5 strikes within 10m;
 punish peer { 5 strikes; ban 1h; } ; fail ; expected 'N strikes within TIME'
 punish peer { ban 1h; } ; fail ; punish 'peer' has no 'strikes'
 punish peer { 5 strikes within 10m; } ; fail ; punish 'peer' has no 'ban'
+punish p { 5 strikes within 10m; of session; } ; ok ; of session;
+punish p { 5 strikes within 10m; of jid; ban 1h; forgive 1d; escalate x2 to 7d; } ; ok ; of jid; ban 1h; forgive 1d; escalate x2 to 7d;
+punish p { 20 strikes within 10m; of prefix /24 /56 from 8 addresses; ban 1h; spare shared; } ; ok ; of prefix /24 /56 from 8 addresses; ban 1h; spare shared;
+punish p { 20 strikes within 10m; of prefix /24 /56; ban 1h; } ; ok ; of prefix /24 /56;
+punish p { 20 strikes within 10m; ban 1h; spare shared, none; } ; fail ; 'none' stands alone
+set fr { type address; elements = { 192.0.2.0/24 }; } punish p { 20 strikes within 10m; ban 1h; spare shared @fr; } ; ok ; spare shared, @fr;
 punish peer { 5 strikes within 10m; ban 1h; escalate 2; } ; fail ; 'escalate' wants xN to TIME, not '2' ; such as x2 to 7d
 punish peer { 5 strikes within 10m; ban 1h; escalate x2 to 1m; } ; fail ; 'escalate' ends before the first ban of punish 'peer' does
 punish peer { 5 strikes within 10m; ban 10; } ; ok

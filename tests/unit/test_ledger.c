@@ -110,7 +110,7 @@ static void test_add_find_remove(void **state)
 	assert_int_equal(ledger_ban_remove(f->l, &ban.address, ban.prefix_len), ERR_NOTFOUND);
 	assert_int_equal(ledger_bans_count(f->l), 0);
 	/* What was taken back does not count. */
-	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len), 0);
+	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len, 1000, 0), 0);
 }
 
 static void test_extend_and_set(void **state)
@@ -155,14 +155,16 @@ static void test_expiry_keeps_counts_for_a_while(void **state)
 	assert_int_equal(ledger_expire(f->l, 2000), 1);
 	assert_int_equal(ledger_next_end(f->l), 3000);
 	assert_int_equal(ledger_bans_count(f->l), 2);
-	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len), 1);
+	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len, 2000, 0), 1);
+	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len, 2499, 500), 1);
+	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len, 2500, 500), 0);
 	ban = make("2001:db8::/32", 2500, 2600);
 	assert_int_equal(ledger_ban_add(f->l, &ban, LEDGER_EXTEND), 0);
 	assert_int_equal(ban.count, 2);
 	assert_int_equal(ledger_expire(f->l, 2600 + LEDGER_MEMORY_MS + 1), 2);
 	assert_int_equal(ledger_next_end(f->l), 0);
 	assert_int_equal(ledger_bans_count(f->l), 1);
-	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len), 0);
+	assert_int_equal(ledger_previous(f->l, &ban.address, ban.prefix_len, 3000, 0), 0);
 }
 
 static void test_host_bits_and_covering(void **state)
