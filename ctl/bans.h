@@ -33,6 +33,10 @@ struct bans_spec {
 
 int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why);
 void bans_close(struct bans *b);
+/* The time bans are reckoned in, in milliseconds (ctl/booktime.h). */
+int64_t bans_now(const struct bans *b);
+/* A moment of it for the outside: as the wall clock calls it now. 0 (never) stays 0. */
+int64_t bans_wall(const struct bans *b, int64_t book_ms);
 /* The ledger, which keeps the history of lists, too. Borrowed. */
 struct ledger *bans_ledger(struct bans *b);
 /* Where bans are enforced from now on; NULL: nowhere but on sessions. Borrowed. */

@@ -26,10 +26,6 @@ struct bans {
 	struct bans_newest *newest; /* NULL: nobody looks */
 };
 
-/* The time bans are reckoned in, in milliseconds (ctl/booktime.h). */
-int64_t bans_now(const struct bans *b);
-/* A moment of it for the outside: as the wall clock calls it now. 0 (never) stays 0. */
-int64_t bans_wall(const struct bans *b, int64_t book_ms);
 /* Looks again when the next ban ends, and writes down what time it is when that is news. */
 void bans_wake(struct bans *b);
 /* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger

@@ -46,6 +46,7 @@ static const struct cli_command commands[] = {
 		"block an address in the kernel; --batch: all that a file or a pipe names", cli_ban },
 	{ "unban", "ADDR[/LEN] | --batch [FILE]", "let it back in", cli_unban },
 	{ "bans", "", "who is blocked, why and until when", cli_bans },
+	{ "lockdown", "on [--for TIME] [--why TEXT] [--force] | off | show", "let only the allow set in, at once and over restarts", cli_lockdown },
 	{ "quarantine list", "", "messages that were kept instead of delivered", cli_quarantine_list },
 	{ "quarantine show", "ID", "one of them, whole", cli_quarantine_show },
 	{ "quarantine release", "ID", "deliver it, once", cli_quarantine_release },

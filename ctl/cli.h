@@ -79,6 +79,7 @@ int cli_unban(struct cli *cli);
 /* "ban --batch", "unban --batch" (online_batch.c). */
 int cli_ban_batch(struct cli *cli, bool unban);
 int cli_bans(struct cli *cli);
+int cli_lockdown(struct cli *cli);
 int cli_limit_show(struct cli *cli);
 int cli_limit_set(struct cli *cli);
 int cli_limit_suggest(struct cli *cli);

@@ -313,6 +313,7 @@ static const struct command {
 	{ "rollback", ROLE_OWNER, command_rollback },
 	{ "upgrade", ROLE_OWNER, command_upgrade },
 	{ "firewall", ROLE_OWNER, command_firewall },
+	{ "lockdown", ROLE_OWNER, command_lockdown },
 	{ "stop", ROLE_OWNER, command_stop },
 };
 

@@ -16,6 +16,7 @@ void command_status(struct daemon *d, struct request *rq);
 void command_top(struct daemon *d, struct request *rq);
 void command_explain(struct daemon *d, struct request *rq);
 void command_reload(struct daemon *d, struct request *rq);
+void command_lockdown(struct daemon *d, struct request *rq);
 void command_confirm(struct daemon *d, struct request *rq);
 void command_rollback(struct daemon *d, struct request *rq);
 void command_rules(struct daemon *d, struct request *rq);

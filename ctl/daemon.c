@@ -32,6 +32,7 @@
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
+#include "ctl/lockdown.h"
 #include "ctl/probation.h"
 #include "ctl/observed.h"
 #include "ctl/quarantine.h"
@@ -92,6 +93,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->control = NULL;
 	workers_free(d->workers);
 	d->workers = NULL;
+	lockdown_close(d->lockdown);
+	d->lockdown = NULL;
 	bans_close(d->bans);
 	d->bans = NULL;
 	kernel_close(d->kernel);
@@ -292,8 +295,10 @@ static int start_kernel(struct daemon *d, struct buf *why)
 
 	if (d->spec.no_firewall)
 		return 0;
-	if ((r = kernel_open(&d->loop, &kernel, &d->kernel, why)) < 0 ||
-		(r = kernel_load(d->kernel, d->config->policy, why)) < 0)
+	if ((r = kernel_open(&d->loop, &kernel, &d->kernel, why)) < 0)
+		return r;
+	(void)kernel_lock(d->kernel, lockdown_is_on(d->lockdown));
+	if ((r = kernel_load(d->kernel, d->config->policy, why)) < 0)
 		return r;
 	bans_set_kernel(d->bans, d->kernel);
 	return 0;
@@ -393,6 +398,7 @@ int daemon_run(const struct daemon_spec *spec, int adopt)
 		print_failure(&why);
 		control_close(d.control);
 		workers_free(d.workers);
+		lockdown_close(d.lockdown);
 		bans_close(d.bans);
 		kernel_close(d.kernel);
 		rehearsal_free(d.rehearsal);

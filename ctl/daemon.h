@@ -16,6 +16,7 @@ struct feeds;
 struct jobs;
 struct kernel;
 struct limits;
+struct lockdown;
 struct metrics;
 struct observed;
 struct probation;
@@ -61,6 +62,7 @@ struct daemon {
 	struct limits *limits;
 	struct observed *observed;
 	unsigned ticks;
+	struct lockdown *lockdown;
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct workers *workers;
 	struct control *control;

@@ -22,6 +22,7 @@
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
 #include "ctl/link.h"
+#include "ctl/lockdown.h"
 #include "ctl/observed.h"
 #include "ctl/probation.h"
 #include "ctl/quarantine.h"
@@ -206,6 +207,10 @@ int daemon_open_books(struct daemon *d, struct buf *why)
 	if ((r = bans_open(&d->loop, &bans, &d->bans, why)) < 0)
 		return r;
 	bans_configure(d->bans, d->config->policy);
+	if ((r = lockdown_open(d, &d->lockdown)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
 	if ((r = quarantine_open(d->spec.state_dir, &d->quarantine, why)) < 0)
 		return r;
 	daemon_configure_quarantine(d);

@@ -178,7 +178,7 @@ static int format_services(const struct service *services, size_t n, enum interc
 
 /* ---- the table ---- */
 
-static int format_sets(const struct daemon_options *daemon, struct buf *out)
+static int format_sets(const struct daemon_options *daemon, bool locked, struct buf *out)
 {
 	static const struct {
 		const char *name, *type, *comment;
@@ -211,10 +211,17 @@ static int format_sets(const struct daemon_options *daemon, struct buf *out)
 			sets[i].name, sets[i].type);
 	}
 	return r < 0 ? r
-		     : buf_puts(out, "\t# Holds tcp while the block sets are being filled.\n"
-				     "\tset " FIREWALL_LOADING " {\n"
-				     "\t\ttype inet_proto\n"
-				     "\t}\n");
+		     : buf_putf(out,
+			       "\t# Holds tcp while the block sets are being filled.\n"
+			       "\tset " FIREWALL_LOADING " {\n"
+			       "\t\ttype inet_proto\n"
+			       "\t}\n"
+			       "\t# Holds tcp during a lockdown.\n"
+			       "\tset " FIREWALL_LOCKDOWN " {\n"
+			       "\t\ttype inet_proto\n"
+			       "%s"
+			       "\t}\n",
+			       locked ? "\t\telements = { tcp }\n" : "");
 }
 
 /* The ports the proxy really listens on are not for dialling: there would be no original
@@ -267,8 +274,31 @@ int firewall_format_protected(const struct service *services, size_t n, struct b
 	return r == 0 && *any ? buf_puts(out, " }") : r;
 }
 
-static int format_loading(const struct service *services, size_t n, struct buf *out)
+/* Packets of standing connections, too, but not this host's own to itself: a proxy dials a server
+ * on the same host in its clients' names. What comes back from a protected port elsewhere passes.
+ */
+static int format_lockdown(const char *ports, bool serverless, struct buf *out)
 {
+	int r = buf_puts(out, "\t\t# During a lockdown nobody else comes in.\n");
+
+	if (r == 0 && *ports)
+		r = buf_putf(out,
+			"\t\tiifname != \"lo\" tcp dport %s meta l4proto @" FIREWALL_LOCKDOWN
+			" counter drop\n",
+			ports);
+	if (r == 0 && serverless)
+		r = buf_puts(out,
+			"\t\tip daddr . tcp dport @serverless4 meta l4proto @" FIREWALL_LOCKDOWN
+			" counter drop\n"
+			"\t\tip6 daddr . tcp dport @serverless6 meta l4proto @" FIREWALL_LOCKDOWN
+			" counter drop\n");
+	return r;
+}
+
+/* The two switches of ctl/nft_flag.c. */
+static int format_switches(const struct service *services, size_t n, struct buf *out)
+{
+	bool serverless = firewall_queue_serverless(services, n);
 	struct buf ports;
 	const char *text;
 	bool any;
@@ -277,13 +307,16 @@ static int format_loading(const struct service *services, size_t n, struct buf *
 	buf_init(&ports, 0);
 	r = firewall_format_protected(services, n, &ports, &any);
 	text = r == 0 && any ? buf_string(&ports) : "";
+	if (r == 0 && !text)
+		r = -ENOMEM;
+	if (r == 0 && (any || serverless))
+		r = format_lockdown(text, serverless, out);
 	if (r == 0 && any)
-		r = text ? buf_putf(out,
-				   "\t\t# Nobody new comes in while bans are still missing.\n"
-				   "\t\ttcp flags & (fin|syn|rst|ack) == syn tcp dport %s meta "
-				   "l4proto @" FIREWALL_LOADING " counter drop\n",
-				   text)
-			 : -ENOMEM;
+		r = buf_putf(out,
+			"\t\t# Nobody new comes in while bans are still missing.\n"
+			"\t\ttcp flags & (fin|syn|rst|ack) == syn tcp dport %s meta "
+			"l4proto @" FIREWALL_LOADING " counter drop\n",
+			text);
 	buf_fini(&ports);
 	return r;
 }
@@ -308,7 +341,7 @@ static int format_early(
 			       "\t\tip6 saddr @allow6 accept\n"
 			       "\t\tip saddr @block4 counter drop\n"
 			       "\t\tip6 saddr @block6 counter drop\n")) < 0 ||
-		(r = format_loading(services, n, out)) < 0 ||
+		(r = format_switches(services, n, out)) < 0 ||
 		(r = firewall_defend_early(d, out)) < 0)
 		return r;
 	return buf_puts(out, "\t}\n");
@@ -408,7 +441,7 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 			 "# Written by xmppwalld and kept so by it: what others change here "
 			 "is undone.\n"
 			 "table inet " FIREWALL_TABLE " {\n")) < 0 ||
-		(r = format_sets(daemon, out)) < 0 ||
+		(r = format_sets(daemon, host->locked, out)) < 0 ||
 		(r = firewall_queue_sets(services, n, daemon, out)) < 0 ||
 		(r = firewall_defend_sets(&daemon->defend, out)) < 0 ||
 		(r = format_early(services, n, &daemon->defend, out)) < 0 ||

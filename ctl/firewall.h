@@ -9,8 +9,9 @@
 #include "base/buf.h"
 #include "rules/service.h"
 
-#define FIREWALL_TABLE   "xmppwall" /* of family inet */
-#define FIREWALL_LOADING "loading"  /* set of protocols: tcp while the block set is not whole */
+#define FIREWALL_TABLE    "xmppwall" /* of family inet */
+#define FIREWALL_LOADING  "loading"  /* set of protocols: tcp while the block set is not whole */
+#define FIREWALL_LOCKDOWN "lockdown" /* another: tcp while only the allow set may come in */
 
 /* A line of "firewall check"; made by nft_check and route_check. */
 struct firewall_check {
@@ -48,6 +49,7 @@ enum firewall_queue_form {
 struct firewall_host {
 	enum firewall_queue_form form;
 	unsigned cores; /* for inspect { queues 0; } */
+	bool locked;    /* the set lockdown holds tcp (ctl/lockdown.c) */
 };
 
 /* Appends the nft text of the table: what "firewall print" shows and nft_load takes. 0, -ENOMEM,

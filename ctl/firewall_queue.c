@@ -121,6 +121,11 @@ static int format_services(const struct service *services, size_t n, struct buf 
 
 /* ---- serverless ---- */
 
+bool firewall_queue_serverless(const struct service *services, size_t n)
+{
+	return find_serverless(services, n) != NULL;
+}
+
 int firewall_queue_sets(const struct service *services, size_t n,
 	const struct daemon_options *daemon, struct buf *out)
 {

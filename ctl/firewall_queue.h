@@ -15,6 +15,8 @@
  * code. */
 int firewall_queue_sets(const struct service *services, size_t n,
 	const struct daemon_options *daemon, struct buf *out);
+/* Is there a service for streams without a server, and so the sets serverless4 and serverless6? */
+bool firewall_queue_serverless(const struct service *services, size_t n);
 /* The chains; nothing without a service of mode inspect. As firewall_format. */
 int firewall_queue_format(const struct service *services, size_t n,
 	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out);

@@ -174,6 +174,7 @@ static int fill_sets(struct kernel *k)
 
 	/* What stood under loading when the last process died is taken out, too. */
 	if ((r = kernel_sets_sync(&k->sets, k->nft, k->policy, &k->changes)) < 0 ||
+		(r = nft_flag(k->nft, FIREWALL_LOCKDOWN, k->host.locked)) < 0 ||
 		(r = nft_flag(k->nft, FIREWALL_LOADING, false)) < 0)
 		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
 	else
@@ -286,7 +287,8 @@ int kernel_open(
 		free(k);
 		return r;
 	}
-	k->host = (struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism() };
+	k->host =
+		(struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism(), false };
 	uv_timer_init(loop, &k->timer);
 	k->timer.data = k;
 	if ((r = uv_poll_init(loop, &k->poll, nft_event_fd(k->nft))) < 0) {
@@ -386,6 +388,18 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 	policy_unref(k->policy);
 	k->policy = NULL;
 	return 0;
+}
+
+int kernel_lock(struct kernel *k, bool on)
+{
+	int r = 0;
+
+	k->host.locked = on; /* in the table's text from now on */
+	if (k->policy && (r = nft_flag(k->nft, FIREWALL_LOCKDOWN, on)) < 0) {
+		kernel_note(k, "the set of the lockdown cannot be changed", r, NULL);
+		watch_in(k, KERNEL_SETTLE_MS);
+	}
+	return r;
 }
 
 const struct firewall_host *kernel_host(const struct kernel *k)

@@ -36,6 +36,9 @@ int kernel_load(struct kernel *k, struct policy *p, struct buf *why);
  * more. */
 int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why);
 bool kernel_is_loaded(const struct kernel *k);
+/* Lockdown: nobody but the allow set comes in any more, or everybody again. At once, and part of
+ * whatever is loaded from now on. What fails is retried by reconciling. 0 or a negative code. */
+int kernel_lock(struct kernel *k, bool on);
 /* What this kernel can. Borrowed. */
 const struct firewall_host *kernel_host(const struct kernel *k);
 /* One ban more, or with a new time. What fails is retried by reconciling. */

@@ -67,10 +67,12 @@
  *   rollback  {}                           as reload     exit 1 if nothing waits
  *   upgrade   {"drain":ms}                 {"former":version,"policy","drain":ms,"retiring":n}; exit 1 with "diagnostics"
  *   firewall  {"action"*:"print|load|unload|check"}  {"text"} or {"checks":[{"name","ok","text"}]}
+ *   lockdown  {"action"*:"on|off|show","for":ms,"why","force":bool}  {"on","since","until","why","who","kept":bool};
+ *                                          exit 1 when nothing would enforce it, or nobody could come in (force)
  *   stop      {}                           {}
  *
  * Who may: root and the daemon's own user everything; the group given to the socket (xmppwall) read-only
- * commands and list/ban edits, not limit-set/reload/confirm/rollback/upgrade/firewall/stop (table role x command in ctl/command.c).
+ * commands and list/ban edits, not limit-set/reload/confirm/rollback/upgrade/firewall/lockdown/stop (table role x command in ctl/command.c).
  */
 #pragma once
 

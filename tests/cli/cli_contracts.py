@@ -133,7 +133,7 @@ class Contracts(unittest.TestCase):
 
     def test_no_daemon_is_three(self):
         for command in (["status"], ["sessions"], ["rules"], ["events"], ["list"], ["list", "show", "x"], ["bans"],
-                        ["ban", "192.0.2.1"], ["unban", "192.0.2.1"], ["reload"], ["reload", "--shadow"], ["confirm"], ["rollback"], ["trace", "--jid", "x"], ["list", "show", "x", "--hits"],
+                        ["ban", "192.0.2.1"], ["unban", "192.0.2.1"], ["lockdown", "show"], ["reload"], ["reload", "--shadow"], ["confirm"], ["rollback"], ["trace", "--jid", "x"], ["list", "show", "x", "--hits"],
                         ["explain", "x"], ["events", "-f"]):
             with self.subTest(command):
                 done = run("--run-dir", self.folder.name, *command)

@@ -119,6 +119,44 @@ class KernelWalk(daemon_walk.Base):
             self.assertEqual(elements("block4"), ["192.0.2.7", "203.0.113.0/24"], damage)
             self.assertEqual(nft("list", "chain", "inet", "xmppwall", "early").stdout.count("drop"), before.count("drop"))
 
+    def test_lockdown_is_a_switch_that_stays(self):
+        self.start()
+
+        def shut():
+            return elements("lockdown") == ["tcp"]
+
+        self.assertFalse(shut())
+        self.assertTrue(self.answer("lockdown", "on", "--for", "1h", "--why", "why not")["kept"])
+        self.assertTrue(shut())
+        self.assertIn("LOCKDOWN: only who is in @friends", self.status()["attention"][0])
+        self.assertIn("elements = { tcp }", self.answer("firewall", "print")["text"])
+        nft("flush", "ruleset")
+        wait(shut)
+        self.kill()
+        self.start()
+        self.assertTrue(shut())
+        shown = self.answer("lockdown", "show")
+        self.assertEqual((shown["on"], shown["why"]), (True, "why not"))
+        self.answer("list", "del", "friends", "198.51.100.5")
+        self.answer("lockdown", "off")
+        self.assertFalse(shut())
+        self.assertFalse((self.folder / "state/lockdown.json").exists())
+        self.assertIn("--force", self.refusal("lockdown", "on"))
+        self.refusal("lockdown", "off", "--for", "1h", status=2)
+        self.refusal("lockdown", "perhaps", status=2)
+        self.answer("firewall", "unload")
+        self.assertIn("unloaded", self.refusal("lockdown", "on", "--force"))
+
+    def test_a_lockdown_that_cannot_be_read_is_one(self):
+        self.start()
+        self.stop()
+        (self.folder / "state/lockdown.json").write_text("{")
+        self.start()
+        self.assertEqual(elements("lockdown"), ["tcp"])
+        self.assertIn("cannot be read", " ".join(self.status()["attention"]))
+        self.answer("lockdown", "off")
+        self.assertEqual(elements("lockdown"), [])
+
     def test_routes_come_back(self):
         self.start()
         subprocess.run(["ip", "rule", "del", "fwmark", "0x584d0002"], check=True, timeout=DEADLINE)

@@ -18,7 +18,7 @@
 
 static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 
-static const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1 };
+static const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1, false };
 
 static struct service make(const char *name, enum intercept intercept, uint16_t port)
 {
@@ -51,6 +51,10 @@ static void test_nothing_asked(void **state)
 	assert_lacks(text, "tproxy");
 	assert_holds(text, "set loading {");
 	assert_holds(text, "tcp dport { 5222, 5269 } meta l4proto @loading counter drop");
+	assert_holds(text, "set lockdown {");
+	assert_holds(text,
+		"iifname != \"lo\" tcp dport { 5222, 5269 } meta l4proto @lockdown counter drop");
+	assert_lacks(text, "elements");
 	assert_lacks(text, "ct "); /* no conntrack where it is not needed */
 	assert_false(firewall_needs_route(both, 2));
 	free(text);
