@@ -16,7 +16,7 @@
 #include "ctl/kernel.h"
 #include "rules/punish.h"
 
-enum { BANS_WAKE_MAX_MS = 60 * 1000 };
+enum { BANS_WAKE_MAX_MS = 60 * 1000, BANS_RETRY_MS = 1000 };
 
 int64_t bans_now(const struct bans *b)
 {
@@ -79,13 +79,23 @@ bool bans_cover(void *bans, const struct peer_address *a)
 
 void bans_attention(const struct bans *b, json_t *lines)
 {
+	int error;
+	size_t n;
+
 	if (b->damaged)
 		json_array_append_new(lines, json_sprintf("the ledger was damaged: it was put "
 							  "aside in %s and an empty one begun",
 						     b->spec.state_dir));
+	if ((n = ledger_waiting(b->ledger, &error)) > 0)
+		json_array_append_new(lines,
+			json_sprintf("%zu ban%s in force, but the ledger cannot be written: %s", n,
+				n == 1 ? " is" : "s (or bans taken back) are", err_text(error)));
+	else if (b->expiry_error < 0)
+		json_array_append_new(lines, json_sprintf("the ledger cannot be written: %s",
+						     err_text(b->expiry_error)));
 	if (b->error < 0)
 		json_array_append_new(lines,
-			json_sprintf("the ledger cannot be written: %s", err_text(b->error)));
+			json_sprintf("the last ban was not entered: %s", err_text(b->error)));
 }
 
 /* ---- time ---- */
@@ -95,6 +105,7 @@ static void on_expiry(uv_timer_t *timer)
 	struct bans *b = timer->data;
 	long n = ledger_expire(b->ledger, bans_now(b));
 
+	b->expiry_error = n < 0 ? (int)n : 0;
 	if (n > 0) /* the kernel's elements end by themselves */
 		log_info("event=bans-ended n=%ld", n);
 	bans_wake(b);
@@ -119,12 +130,20 @@ static void time_note(struct bans *b)
 	b->spec.on_step(b->spec.arg, b->time.stepped_ms);
 }
 
-/* At the next end, and once a minute for the clock. */
+/* At the next end, and once a minute for the clock; once a second, however often it is called,
+ * while the ledger cannot be written. */
 void bans_wake(struct bans *b)
 {
 	int64_t next = ledger_next_end(b->ledger), left = next - bans_now(b) + 1;
+	int error;
 
 	time_note(b);
+	if (b->expiry_error < 0 || ledger_waiting(b->ledger, &error) > 0) {
+		if (!uv_is_active((uv_handle_t *)&b->timer) ||
+			uv_timer_get_due_in(&b->timer) > BANS_RETRY_MS)
+			uv_timer_start(&b->timer, on_expiry, BANS_RETRY_MS, 0);
+		return;
+	}
 	if (next == 0 || left > BANS_WAKE_MAX_MS)
 		left = BANS_WAKE_MAX_MS;
 	uv_timer_start(&b->timer, on_expiry, left > 10 ? (uint64_t)left : 10, 0);
@@ -161,6 +180,8 @@ int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, 
 		free(b);
 		return r;
 	}
+	snprintf(path, sizeof path, "%s/bans.waiting", spec->run_dir);
+	(void)ledger_wait_in(b->ledger, path);
 	time_start(b);
 	(void)ledger_expire(b->ledger, bans_now(b));
 	uv_timer_init(loop, &b->timer);

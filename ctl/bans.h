@@ -20,6 +20,7 @@ struct workers;
 
 struct bans_spec {
 	const char *state_dir; /* of ledger.sqlite */
+	const char *run_dir;   /* of what it does not take */
 	/* An event of ours: borrowed. */
 	void (*on_event)(void *arg, json_t *event);
 	/* The sessions of an address ("A/LEN") or a JID are to end; the other is NULL. */

@@ -22,7 +22,8 @@ struct bans {
 	uv_timer_t timer;
 	struct booktime time;
 	bool damaged;
-	int error; /* of the last write to the ledger */
+	int error;         /* of the last ban that was to be entered */
+	int expiry_error;  /* of the last look for ended ones */
 	struct bans_newest *newest; /* NULL: nobody looks */
 };
 

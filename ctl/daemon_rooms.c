@@ -186,8 +186,8 @@ void daemon_workers_changed(void *arg)
 
 int daemon_open_books(struct daemon *d, struct buf *why)
 {
-	struct bans_spec bans = { d->spec.state_dir, on_ban_event, on_ban_kill, on_clock_step, d,
-		on_ban_tell };
+	struct bans_spec bans = { d->spec.state_dir, d->spec.run_dir, on_ban_event, on_ban_kill,
+		on_clock_step, d, on_ban_tell };
 	int r = events_open(
 		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
 

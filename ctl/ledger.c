@@ -258,7 +258,9 @@ void ledger_close(struct ledger *l)
 {
 	if (!l)
 		return;
+	(void)ledger_settle(l);
 	close_db(l);
+	waiting_fini(l);
 	free(l);
 }
 
@@ -350,6 +352,8 @@ int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsign
 
 	if (!clear_hosts(&a, prefix_len))
 		return ERR_RANGE;
+	if (waiting_find(l, &a, prefix_len, out, &code))
+		return code;
 	s = prefix_statement(l, SQL_BAN_FIND, &a, prefix_len);
 	code = sqlite3_step(s);
 	if (code == SQLITE_ROW)
@@ -412,15 +416,19 @@ unsigned ledger_previous(struct ledger *l, const struct peer_address *address, u
 	int64_t now_ms, uint64_t forgive_ms)
 {
 	struct peer_address a = *address;
+	struct ledger_ban waiting;
 	unsigned count = 0;
 	int64_t last;
+	int r;
 
+	if (waiting_find(l, &a, prefix_len, &waiting, &r) && r == 0)
+		return waiting.count;
 	if (!clear_hosts(&a, prefix_len) || count_find(l, &a, prefix_len, &count, &last) < 0)
 		return 0;
 	return count_left(count, last, now_ms, forgive_ms);
 }
 
-static int put_ban(struct ledger *l, const struct ledger_ban *ban)
+int ledger_put_row(struct ledger *l, const struct ledger_ban *ban)
 {
 	sqlite3_stmt *s = prefix_statement(l, SQL_BAN_PUT, &ban->address, ban->prefix_len);
 	int r;
@@ -478,12 +486,14 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	copy_bounded(entered.rule, sizeof(entered.rule), ban->rule);
 	copy_bounded(entered.id, sizeof(entered.id), ban->id);
 	copy_bounded(entered.evidence, sizeof(entered.evidence), ban->evidence);
-	if ((r = ledger_begin(l)) < 0)
+	if ((r = merge_ban(l, &entered, how, &is_new)) < 0)
 		return r;
-	r = merge_ban(l, &entered, how, &is_new);
+	/* In their order: behind what waits already. */
+	r = l->waiting.count > 0 ? l->waiting_error : ledger_begin(l);
 	if (r == 0)
-		r = put_ban(l, &entered);
-	r = ledger_end(l, r);
+		r = ledger_end(l, ledger_put_row(l, &entered));
+	if (r < 0)
+		r = waiting_put(l, &entered, false, r);
 	if (r == 0) {
 		l->n_bans += is_new;
 		*ban = entered;
@@ -491,21 +501,27 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	return r;
 }
 
+int ledger_delete_row(struct ledger *l, const struct peer_address *a, unsigned prefix_len)
+{
+	int r = ledger_run(l, prefix_statement(l, SQL_BAN_DELETE, a, prefix_len));
+
+	if (r == 0 && sqlite3_changes(l->db) == 0)
+		return 0;
+	return r < 0 ? r : ledger_run(l, prefix_statement(l, SQL_COUNT_LOWER, a, prefix_len));
+}
+
 int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsigned prefix_len)
 {
-	struct peer_address a = *address;
-	int r;
+	struct ledger_ban ban;
+	int r = ledger_ban_find(l, address, prefix_len, &ban);
 
-	if (!clear_hosts(&a, prefix_len))
-		return ERR_RANGE;
-	if ((r = ledger_begin(l)) < 0)
+	if (r < 0)
 		return r;
-	r = ledger_run(l, prefix_statement(l, SQL_BAN_DELETE, &a, prefix_len));
-	if (r == 0 && sqlite3_changes(l->db) == 0)
-		r = ERR_NOTFOUND;
+	r = l->waiting.count > 0 ? l->waiting_error : ledger_begin(l);
 	if (r == 0)
-		r = ledger_run(l, prefix_statement(l, SQL_COUNT_LOWER, &a, prefix_len));
-	r = ledger_end(l, r);
+		r = ledger_end(l, ledger_delete_row(l, &ban.address, prefix_len));
+	if (r < 0)
+		r = waiting_put(l, &ban, true, r);
 	l->n_bans -= r == 0;
 	return r;
 }
@@ -514,9 +530,9 @@ long ledger_expire(struct ledger *l, int64_t now_ms)
 {
 	sqlite3_stmt *s;
 	long n = 0;
-	int r = ledger_begin(l);
+	int r;
 
-	if (r < 0)
+	if ((r = ledger_settle(l)) < 0 || (r = ledger_begin(l)) < 0)
 		return r;
 	s = ledger_statement(l, SQL_EXPIRE);
 	sqlite3_bind_int64(s, 1, now_ms);
@@ -548,12 +564,15 @@ int ledger_bans_each(
 	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg)
 {
 	sqlite3_stmt *s = ledger_statement(l, SQL_BANS);
-	struct ledger_ban ban;
-	int code;
+	struct ledger_ban ban, waiting;
+	int code = SQLITE_DONE, r;
 
+	if (!waiting_each(l, visit, arg))
+		return 0;
 	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
 		read_ban(s, &ban);
-		if (!visit(arg, &ban))
+		if (!waiting_find(l, &ban.address, ban.prefix_len, &waiting, &r) &&
+			!visit(arg, &ban))
 			break;
 	}
 	sqlite3_reset(s);

@@ -33,9 +33,10 @@ struct ledger_ban {
 	unsigned count;   /* how many bans this prefix has had, this one included; filled by the
 			     ledger */
 	unsigned strikes; /* that led to it */
-	char evidence[LEDGER_EVIDENCE_SIZE]; /* JSON object {"who","punish","verdicts":[{"time","id",
-						"rule","jid"}]}, newest first; "": nothing is known */
-	uint64_t forgive_ms; /* how its number is reckoned (punish_forgiven); not kept */
+	char evidence
+		[LEDGER_EVIDENCE_SIZE]; /* JSON object {"who","punish","verdicts":[{"time","id",
+					   "rule","jid"}]}, newest first; "": nothing is known */
+	uint64_t forgive_ms;            /* how its number is reckoned (punish_forgiven); not kept */
 };
 
 /* Creates the file (0600) and its schema where there is none. A damaged file is renamed to
@@ -44,6 +45,15 @@ struct ledger_ban {
 int ledger_open(const char *path, struct ledger **out, bool *damaged);
 void ledger_close(struct ledger *l);
 
+/* What the disk refuses (it is full, read-only, locked by another) is kept in memory and counts as
+ * entered; as lines in this file, too, if it can be written (on another disk), so that a restart
+ * loses nothing. What stands there already is taken in. 0 or -ENOMEM. */
+int ledger_wait_in(struct ledger *l, const char *path);
+/* How many changes wait for the disk; *error: why. */
+size_t ledger_waiting(const struct ledger *l, int *error);
+/* Tries to write them. 0 (nothing waits any more), or why not. */
+int ledger_settle(struct ledger *l);
+
 /* ---- bans ---- */
 
 enum ledger_how {
@@ -51,7 +61,7 @@ enum ledger_how {
 	LEDGER_SET,    /* the end is as given (an operator's word) */
 };
 /* Enters a ban or extends the standing one; since and count are the ledger's then: *ban is updated
- * to what now stands. 0, ERR_LIMIT, ERR_RANGE (prefix), ERR_LIBRARY or -ENOSPC. */
+ * to what now stands. 0 (on disk, or waiting for it), ERR_LIMIT, ERR_RANGE (prefix), ... */
 int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how);
 /* Takes the ban back, and off the count of the prefix. 0 or ERR_NOTFOUND, ... */
 int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsigned prefix_len);
@@ -61,8 +71,8 @@ int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsign
 /* The ban that covers this address and ends last. 0 or ERR_NOTFOUND. */
 int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms,
 	struct ledger_ban *out);
-/* Removes bans that ended at or before now (their count stays), and counts beyond memory. How many
- * bans, or negative. */
+/* Removes bans that ended at or before now (their count stays), and counts beyond memory, after
+ * ledger_settle. How many bans, or negative: what has ended may still be found then. */
 long ledger_expire(struct ledger *l, int64_t now_ms);
 /* When the next ban ends; 0 if none does. */
 int64_t ledger_next_end(struct ledger *l);
@@ -72,8 +82,8 @@ int ledger_bans_each(
 	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
 /* How many bans stand. */
 long ledger_bans_count(struct ledger *l);
-/* How many bans this prefix has had so far (a standing one included) and have not been forgiven: the
- * exponent of escalation. 0 on error. */
+/* How many bans this prefix has had so far (a standing one included) and have not been forgiven:
+ * the exponent of escalation. 0 on error. */
 unsigned ledger_previous(struct ledger *l, const struct peer_address *address, unsigned prefix_len,
 	int64_t now_ms, uint64_t forgive_ms);
 

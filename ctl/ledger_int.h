@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include "base/map.h"
 #include "ctl/ledger.h"
 
 enum ledger_sql {
@@ -32,7 +33,10 @@ enum ledger_sql {
 struct ledger {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_N];
-	long n_bans; /* rows of bans: we are the only writer */
+	long n_bans;        /* that stand: we are the only writer */
+	struct map waiting; /* of ledger_waiting.c */
+	char *waiting_path; /* NULL: nowhere */
+	int waiting_error;
 };
 
 /* The prepared statement, reset and with nothing bound. */
@@ -42,5 +46,22 @@ int ledger_run(struct ledger *l, sqlite3_stmt *s);
 int ledger_begin(struct ledger *l);
 /* Commits when r is 0, else rolls back; passes the first failure on. */
 int ledger_end(struct ledger *l, int r);
+/* Row and count of a ban, as they are; no row: not even that. Inside ledger_begin. */
+int ledger_put_row(struct ledger *l, const struct ledger_ban *ban);
+int ledger_delete_row(struct ledger *l, const struct peer_address *a, unsigned prefix_len);
+
+/* ---- what the disk did not take (ledger_waiting.c) ---- */
+
+/* A ban, or gone, that the ban was taken back, is kept in memory: error is why. 0, or error when
+ * there is no room for it either. */
+int waiting_put(struct ledger *l, const struct ledger_ban *ban, bool gone, int error);
+/* Is the prefix one of those? *r is 0 with *out filled, or ERR_NOTFOUND. */
+bool waiting_find(const struct ledger *l, const struct peer_address *a, unsigned prefix_len,
+	struct ledger_ban *out, int *r);
+/* False when a visitor said so. */
+bool waiting_each(
+	const struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
+void waiting_fini(struct ledger *l);
+
 /* SQLite's code as one of ours; logs it unless it is about space. */
 int ledger_error(struct ledger *l, int code);

@@ -9,12 +9,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -378,45 +376,6 @@ static void test_older_is_brought_up(void **state)
 	}
 }
 
-/* Full, the ledger refuses and keeps what it has; with room again it goes on. */
-static void test_full_disk(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger *l = NULL;
-	char path[128], filler[128], prefix[32];
-	static char block[64 * 1024];
-	unsigned n = 0;
-	int r = 0, fd;
-
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		mount("none", f->folder, "tmpfs", 0, "size=512k") < 0) {
-		print_message("skipped: no mount of our own: %s\n", strerror(errno));
-		skip();
-	}
-	snprintf(path, sizeof(path), "%s/full.db", f->folder);
-	snprintf(filler, sizeof(filler), "%s/filler", f->folder);
-	assert_int_equal(ledger_open(path, &l, NULL), 0);
-	assert_int_equal(add(l, "192.0.2.1", 1, 0), 0);
-	fd = open(filler, O_WRONLY | O_CREAT, 0600);
-	while (write(fd, block, sizeof(block)) > 0)
-		;
-	close(fd);
-	while (r == 0 && n < 10000) {
-		snprintf(prefix, sizeof(prefix), "10.0.%u.%u", n >> 8, n & 0xff);
-		r = add(l, prefix, 1, 0);
-		n += r == 0;
-	}
-	assert_int_equal(r, -ENOSPC);
-	assert_int_equal(ledger_bans_count(l), 1 + n);
-	unlink(filler);
-	assert_int_equal(add(l, "192.0.2.2", 1, 0), 0);
-	ledger_close(l);
-	assert_int_equal(ledger_open(path, &l, NULL), 0);
-	assert_int_equal(ledger_bans_count(l), 2 + n);
-	ledger_close(l);
-	umount(f->folder);
-}
-
 /* ---- kill -9 ---- */
 
 /* Enters 10.R.x.y one after the other and says each number that was entered, until killed. */
@@ -502,7 +461,6 @@ int main(void)
 		TEST(test_newer_is_refused),
 		TEST(test_older_is_brought_up),
 		TEST(test_kill_loses_nothing),
-		TEST(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
