@@ -185,14 +185,14 @@ void command_status(struct daemon *d, struct request *rq)
 	const struct policy *p = d->config->policy;
 
 	request_answer(rq,
-		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*}",
+		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*}",
 			"version", XMPPWALL_VERSION, "policy", policy_version(p), "since",
 			(json_int_t)d->since_ms, "uptime_ms",
 			(json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
 			(json_int_t)d->config->loaded_ms, "expectations",
 			(int)policy_expectations(p), "services", services_json(p), "workers",
-			workers_status(d->workers), "firewall", firewall_json(d), "counters",
-			command_counters(d), "bans", (json_int_t)bans_count(d->bans), "attention",
+			workers_status(d->workers), "firewall", firewall_json(d), "defend",
+			kernel_defend(d->kernel), "counters", command_counters(d), "bans", (json_int_t)bans_count(d->bans), "attention",
 			command_attention(d), "lockdown", lockdown_json(d->lockdown), "probation",
 			probation_status(d->probation), "reports", reports_json(d->reports)));
 }

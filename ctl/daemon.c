@@ -29,6 +29,7 @@
 #include "ctl/feeds.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
+#include "ctl/known.h"
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
@@ -99,6 +100,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->bans = NULL;
 	kernel_close(d->kernel);
 	d->kernel = NULL;
+	known_close(d->known);
+	d->known = NULL;
 	rehearsal_free(d->rehearsal);
 	d->rehearsal = NULL;
 	probation_free(d->probation);
@@ -290,7 +293,8 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 /* The last step that may fail, and the only one that changes the host. */
 static int start_kernel(struct daemon *d, struct buf *why)
 {
-	struct kernel_spec kernel = { bans_elements, bans_cover, d->bans };
+	struct kernel_spec kernel = { bans_elements, bans_cover, d->bans, known_elements,
+		known_covers, d->known, d->metrics };
 	int r;
 
 	if (d->spec.no_firewall)
@@ -301,6 +305,7 @@ static int start_kernel(struct daemon *d, struct buf *why)
 	if ((r = kernel_load(d->kernel, d->config->policy, why)) < 0)
 		return r;
 	bans_set_kernel(d->bans, d->kernel);
+	known_set_kernel(d->known, d->kernel);
 	return 0;
 }
 

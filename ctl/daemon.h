@@ -15,6 +15,7 @@ struct events;
 struct feeds;
 struct jobs;
 struct kernel;
+struct known;
 struct limits;
 struct lockdown;
 struct metrics;
@@ -64,6 +65,7 @@ struct daemon {
 	unsigned ticks;
 	struct lockdown *lockdown;
 	struct kernel *kernel; /* NULL: --no-firewall */
+	struct known *known;   /* addresses that logged in */
 	struct workers *workers;
 	struct control *control;
 	struct probation *probation;

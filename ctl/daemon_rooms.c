@@ -20,6 +20,7 @@
 #include "ctl/events.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
+#include "ctl/known.h"
 #include "ctl/limits.h"
 #include "ctl/link.h"
 #include "ctl/lockdown.h"
@@ -104,6 +105,18 @@ static int on_worker_serverless(void *arg, json_t *msg)
 	struct daemon *d = arg;
 
 	return d->kernel ? kernel_serverless(d->kernel, msg) : 0;
+}
+
+static int on_worker_known(void *arg, json_t *msg)
+{
+	struct daemon *d = arg;
+
+	return known_hear(d->known, msg);
+}
+
+static int64_t now_of_bans(void *arg)
+{
+	return bans_now(arg);
 }
 
 void daemon_configure_quarantine(struct daemon *d)
@@ -211,6 +224,11 @@ int daemon_open_books(struct daemon *d, struct buf *why)
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
 	}
+	if ((r = known_open(&(struct known_spec){ bans_ledger(d->bans), now_of_bans, d->bans }, &d->known)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
+	known_configure(d->known, d->config->policy);
 	if ((r = quarantine_open(d->spec.state_dir, &d->quarantine, why)) < 0)
 		return r;
 	daemon_configure_quarantine(d);
@@ -222,7 +240,7 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, daemon_workers_changed,
 		on_worker_down, d, on_worker_trace, on_worker_shadow, on_worker_settle, -1,
-		on_worker_serverless };
+		on_worker_serverless, on_worker_known };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

@@ -147,8 +147,8 @@ static int put_members(const struct defend_class *k, bool v4, struct buf *out)
 	char base[FIREWALL_DEFEND_NAME], name[FIREWALL_DEFEND_NAME + 2];
 
 	if (k->known_ms)
-		return put_set(v4 ? FIREWALL_KNOWN "4" : FIREWALL_KNOWN "6", v4,
-			FIREWALL_KNOWN_SIZE, "timeout", 0, out);
+		return put_set(v4 ? FIREWALL_KNOWN "4" : FIREWALL_KNOWN "6", v4, 0,
+			"interval,timeout", 0, out);
 	if (!k->set)
 		return 0;
 	firewall_defend_base(k, base);
@@ -290,13 +290,9 @@ static int put_member(
 	const struct defend_class *k, const struct firewall_family *f, struct buf *out)
 {
 	char base[FIREWALL_DEFEND_NAME];
-	int r;
 
-	if (k->known_ms) {
-		if ((r = put_key(f, f->v4 ? DEFEND_V4 : DEFEND_V6, out)) < 0)
-			return r;
-		return buf_putf(out, " @" FIREWALL_KNOWN "%d ", f->v4 ? 4 : 6);
-	}
+	if (k->known_ms)
+		return buf_putf(out, "%ssaddr @" FIREWALL_KNOWN "%d ", f->name, f->v4 ? 4 : 6);
 	if (!k->set)
 		return buf_putf(out, "meta nfproto %s ", f->proto);
 	firewall_defend_base(k, base);

@@ -5,10 +5,8 @@
 
 #include "ctl/firewall.h"
 
-/* Sets of the addresses that logged in lately; IPv6 by its first 64 bits. */
+/* The pair of sets with the addresses that logged in lately; IPv6 by its /64. */
 #define FIREWALL_KNOWN "known"
-
-enum { FIREWALL_KNOWN_SIZE = 131072 };
 
 /* What a class refuses, each a named counter of the table. */
 enum firewall_defend_reason {

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/defend.h"
 #include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/firewall_defend.h"
@@ -49,6 +50,7 @@ struct kernel {
 	bool held;      /* the set loading holds tcp */
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
+	struct defend_watch defend;
 	json_t *counts; /* for status */
 	uint64_t counted_ms, count_took_ms;
 };
@@ -74,7 +76,10 @@ static int describe_sets(struct kernel *k, const struct policy *p, struct kernel
 		struct kernel_set row = { .list = d->defend.classes[i].set };
 
 		firewall_defend_base(&d->defend.classes[i], row.base);
-		if (row.list)
+		if (d->defend.classes[i].known_ms)
+			row = (struct kernel_set){ FIREWALL_KNOWN, NULL, k->spec.known, k->spec.is_known,
+				k->spec.known_arg };
+		if (row.list || row.elements)
 			r = kernel_sets_add(sets, &row);
 	}
 	return r;
@@ -248,6 +253,7 @@ static void on_timer(uv_timer_t *timer)
 		kernel_reconcile(k, lost);
 	else
 		load_bridges(k); /* new ones */
+	defend_look(&k->defend, k->nft, &policy_daemon(k->policy)->defend, k->spec.metrics, clock_mono_ms());
 	watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
 }
 
@@ -466,6 +472,26 @@ void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, co
 		edit_failed(k, r);
 }
 
+void kernel_known(struct kernel *k, const struct nft_element *elements, size_t n)
+{
+	const struct kernel_set *row = k->policy ? kernel_sets_find(&k->sets, FIREWALL_KNOWN) : NULL;
+	int r = row ? nft_edit(k->nft, FIREWALL_KNOWN, elements, n, NULL, 0, NULL) : 0;
+
+	if (r == ERR_EXISTS)
+		kernel_known_all(k);
+	else if (r < 0)
+		edit_failed(k, r);
+}
+
+void kernel_known_all(struct kernel *k)
+{
+	const struct kernel_set *row = k->policy ? kernel_sets_find(&k->sets, FIREWALL_KNOWN) : NULL;
+	int r = row ? kernel_set_sync(row, k->nft, k->policy, &k->changes) : 0;
+
+	if (r < 0)
+		edit_failed(k, r);
+}
+
 static void on_serverless(
 	void *arg, const struct peer_address *address, uint16_t port, uint64_t ttl_ms)
 {
@@ -521,8 +547,19 @@ json_t *kernel_status(struct kernel *k)
 		k ? (json_int_t)k->restored : 0);
 }
 
+json_t *kernel_defend(struct kernel *k)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!k || !k->policy)
+		return json_object();
+	defend_look(&k->defend, k->nft, &policy_daemon(k->policy)->defend, k->spec.metrics, now);
+	return defend_status(&k->defend, k->nft, &policy_daemon(k->policy)->defend, now);
+}
+
 void kernel_attention(const struct kernel *k, json_t *lines)
 {
+	defend_attention(&k->defend, lines);
 	if (k->error < 0)
 		json_array_append_new(lines, json_sprintf("firewall: %s", k->error_text));
 	if (k->policy && k->host.form == FIREWALL_QUEUE_NONE && is_inspecting(k->policy))

@@ -12,6 +12,7 @@
 #include "ctl/nft.h"
 
 struct kernel;
+struct metrics;
 struct policy;
 
 struct kernel_spec {
@@ -21,6 +22,11 @@ struct kernel_spec {
 	/* Does a ban cover the address? */
 	bool (*is_banned)(void *arg, const struct peer_address *a);
 	void *arg;
+	/* The same for the addresses that logged in lately. */
+	int (*known)(void *arg, struct nft_element **elements, size_t *n);
+	bool (*is_known)(void *arg, const struct peer_address *a);
+	void *known_arg;
+	struct metrics *metrics; /* may be NULL */
 };
 
 /* Needs CAP_NET_ADMIN. 0, or a negative code with a line in why. */
@@ -45,6 +51,10 @@ const struct firewall_host *kernel_host(const struct kernel *k);
 void kernel_block(struct kernel *k, const struct nft_element *ban);
 /* One ban less; overlaps: others may cover part of it. */
 void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps);
+/* Addresses that logged in: into the sets of their class, if there is one. */
+void kernel_known(struct kernel *k, const struct nft_element *elements, size_t n);
+/* Other ones, or for another time. */
+void kernel_known_all(struct kernel *k);
 /* A list of the policy was edited (texts as the policy takes them); nothing if the kernel has no
  * copy of it. */
 void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del);
@@ -59,5 +69,8 @@ void kernel_lists_shrank(struct kernel *k);
 
 /* "firewall": {"loaded","tables","sets":{..}}. */
 json_t *kernel_status(struct kernel *k);
+/* "defend": {"CLASS":{"rate","penalty","concurrent","full","entries"}}: what was refused of new
+ * connections since the daemon started, full: what was let through uncounted. */
+json_t *kernel_defend(struct kernel *k);
 /* Appends lines for the operator. */
 void kernel_attention(const struct kernel *k, json_t *lines);

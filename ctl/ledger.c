@@ -92,6 +92,9 @@ static const char *const sql[SQL_N] = {
 	[SQL_HISTORY_ALL] = "SELECT " EDIT_COLUMNS " ORDER BY id DESC LIMIT ?2",
 	[SQL_CLOCK_FIND] = "SELECT boot, boottime, wall, book FROM clock WHERE id = 1",
 	[SQL_CLOCK_PUT] = "INSERT OR REPLACE INTO clock VALUES (1, ?1, ?2, ?3, ?4)",
+	[SQL_KNOWN_PUT] = "INSERT OR REPLACE INTO known VALUES (?1, ?2)",
+	[SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE last < ?1",
+	[SQL_KNOWN_EACH] = "SELECT address, last FROM known WHERE last > ?1 ORDER BY last DESC LIMIT ?2",
 };
 
 /* ---- SQLite ---- */

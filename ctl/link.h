@@ -55,6 +55,8 @@
  *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
  *   serverless {"m","add":[{"address","port","ttl_ms"}],"del":[{"address","port"}]}  where streams without a
  *             server are taken, as multicast DNS tells, and no longer; at most LINK_SERVERLESS of both (mdns_tell)
+ *   known     {"m","addresses":[..]}              somebody logged in from there (IPv6: a /64), told once a second, at most
+ *             LINK_KNOWN in a message, and again while a session stands, LINK_KNOWN_AGAIN times in the time a class names
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","others":[..],"more","address","session","jid","domain",
  *             "rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
@@ -80,5 +82,8 @@ enum { LINK_OTHERS = 32 };
 
 /* Pairs in a message, and the longest time to live that is believed. */
 enum { LINK_SERVERLESS = 128, LINK_SERVERLESS_TTL_MS = 2 * 3600 * 1000 + 1 };
+
+/* Addresses in a message "known"; how often they are told. */
+enum { LINK_KNOWN = 512, LINK_KNOWN_AGAIN = 8 };
 
 /* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"} */

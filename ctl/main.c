@@ -206,7 +206,7 @@ static bool not_banned(void *arg, const struct peer_address *a)
 /* The configuration says which routes are ours. */
 static int run_unload(const struct arguments *a)
 {
-	struct kernel_spec spec = { no_bans, not_banned, NULL };
+	struct kernel_spec spec = { .bans = no_bans, .is_banned = not_banned };
 	struct config *c = config_or_why(a);
 	struct kernel *k = NULL;
 	struct buf why;

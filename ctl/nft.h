@@ -100,6 +100,10 @@ int nft_pair_add(struct nft *n, const struct nft_pair *p);
 /* As nft_pair_add; ERR_NOTFOUND when it was not there, too. */
 int nft_pair_remove(struct nft *n, const struct nft_pair *p);
 
+/* Visits the table's named counters, until false. 0, ERR_NOTFOUND or an errno. */
+int nft_counters(struct nft *n, bool (*visit)(void *arg, const char *name, uint64_t packets),
+	void *arg);
+
 /* ---- events ---- */
 
 /* Readable when anyone changed the ruleset (poll for it; non-blocking). Owned by n. */

@@ -25,6 +25,7 @@
 #include "ctl/feeds.h"
 #include "ctl/jobs.h"
 #include "ctl/kernel.h"
+#include "ctl/known.h"
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
@@ -175,6 +176,7 @@ static void reload_swap(struct reload *reload)
 	workers_names(d->workers, d->config->policy);
 	options = policy_daemon(d->config->policy);
 	bans_configure(d->bans, d->config->policy);
+	known_configure(d->known, d->config->policy);
 	daemon_configure_quarantine(d);
 	limits_apply(d->limits, d->config->policy); /* set while it was compiled */
 	events_reopen(d->events, options->events_max_bytes);

@@ -200,6 +200,7 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		{ "down", workers_hear_down },
 		{ "event", hear_event },
 		{ "hits", workers_hear_hits },
+		{ "known", workers_hear_known },
 		{ "limits", hear_limits },
 		{ "list", hear_list },
 		{ "observed", workers_hear_observed },

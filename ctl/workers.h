@@ -46,6 +46,8 @@ struct workers_spec {
 	int streams_fd; /* the shelf of stream management; -1: none */
 	/* The inspector's message "serverless", borrowed. ERR_PROTO ends the child. */
 	int (*on_serverless)(void *arg, json_t *msg);
+	/* The message "known", borrowed. ERR_PROTO ends the child. */
+	int (*on_known)(void *arg, json_t *msg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

@@ -100,6 +100,11 @@ void inspecting_attention(const struct workers *w, json_t *lines)
 			*trouble ? trouble : "it will be started in a moment"));
 }
 
+int workers_hear_known(struct child *c, json_t *msg)
+{
+	return c->workers->spec.on_known(c->workers->spec.arg, msg);
+}
+
 int workers_hear_serverless(struct child *c, json_t *msg)
 {
 	if (c->role != CHILD_INSPECTING && c->role != CHILD_LEAVING)

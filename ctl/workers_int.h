@@ -141,6 +141,7 @@ bool child_say(struct child *c, json_t *msg, int fd);
 int workers_hear_sessions(struct child *c, json_t *msg);
 int workers_hear_quarantine(struct child *c, json_t *msg);
 int workers_hear_serverless(struct child *c, json_t *msg);
+int workers_hear_known(struct child *c, json_t *msg);
 int workers_hear_deliver(struct child *c, json_t *msg);
 int workers_hear_hits(struct child *c, json_t *msg);
 int workers_hear_trace(struct child *c, json_t *msg);

@@ -10,9 +10,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/map.h"
 
-enum { REGISTRY_SHARDS = 64 };
+enum {
+	REGISTRY_SHARDS = 64,
+	REGISTRY_NEWS = 64, /* a shard, a second; who finds no room comes with the next sweep */
+};
 
 struct jid_use {
 	struct jid_use *next;
@@ -23,6 +27,7 @@ struct jid_use {
 struct address_use {
 	unsigned sessions, n_jids;
 	struct jid_use *jids;
+	uint64_t told_ms; /* that it logged in; 0: not yet */
 };
 
 /* Sessions by bare JID, wherever they come from. */
@@ -34,6 +39,8 @@ static struct account_shard {
 static struct registry_shard {
 	pthread_mutex_t lock;
 	struct map addresses;
+	struct peer_address news[REGISTRY_NEWS]; /* logged in, and to be told */
+	unsigned n_news;
 } shards[REGISTRY_SHARDS] = { [0 ... REGISTRY_SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 
 /* Services are few and never leave. */
@@ -187,6 +194,15 @@ static struct jid_use **registry_jid(struct address_use *use, const char *bare)
 	return at;
 }
 
+static void registry_note(struct registry_shard *shard, struct address_use *use,
+	const struct peer_address *key, uint64_t now_ms)
+{
+	if (shard->n_news == REGISTRY_NEWS)
+		return;
+	shard->news[shard->n_news++] = *key;
+	use->told_ms = now_ms;
+}
+
 int registry_login(const struct peer_address *from, const char *bare)
 {
 	const struct peer_address key = registry_key(from), *address = &key;
@@ -207,6 +223,8 @@ int registry_login(const struct peer_address *from, const char *bare)
 	if (at && *at) {
 		(*at)->count++;
 		account_add(bare, 1);
+		if (!use->told_ms)
+			registry_note(shard, use, address, clock_mono_ms());
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return r;
@@ -278,6 +296,41 @@ unsigned registry_others(const struct peer_address *from, const char *bare, char
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return n;
+}
+
+size_t registry_known_take(struct peer_address *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < REGISTRY_SHARDS && n < max; i++) {
+		struct registry_shard *shard = &shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		while (shard->n_news > 0 && n < max)
+			out[n++] = shard->news[--shard->n_news];
+		pthread_mutex_unlock(&shard->lock);
+	}
+	return n;
+}
+
+void registry_known_sweep(uint64_t now_ms, uint64_t again_ms)
+{
+	for (size_t i = 0; i < REGISTRY_SHARDS; i++) {
+		struct registry_shard *shard = &shards[i];
+		struct map_entry *entry;
+
+		pthread_mutex_lock(&shard->lock);
+		for (size_t at = 0; map_each(&shard->addresses, &at, &entry);) {
+			struct address_use *use = entry->value;
+			struct peer_address key;
+
+			if (!use->jids || now_ms - use->told_ms < again_ms)
+				continue;
+			memcpy(key.bytes, entry->key, sizeof(key.bytes));
+			registry_note(shard, use, &key, now_ms);
+		}
+		pthread_mutex_unlock(&shard->lock);
+	}
 }
 
 size_t registry_count(void)

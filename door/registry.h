@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "rules/rules.h"
 
 enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_ADDRESS_FULL, REGISTRY_NO_MEMORY };
@@ -25,5 +26,9 @@ void registry_company(const struct subject *s, struct subject_company *out);
  * memory for them). */
 unsigned registry_others(const struct peer_address *address, const char *bare, char **others,
 	unsigned max, bool *more);
+/* Addresses that logged in and were not told of yet, at most max of them: into out. How many. */
+size_t registry_known_take(struct peer_address *out, size_t max);
+/* Those with sessions that are logged in, and last told so long ago, are to be told again. */
+void registry_known_sweep(uint64_t now_ms, uint64_t again_ms);
 /* Sessions now, all services. */
 size_t registry_count(void);

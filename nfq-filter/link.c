@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -18,6 +19,7 @@
 #include "door/gather.h"
 #include "door/hub.h"
 #include "door/json.h"
+#include "door/known.h"
 #include "door/loader.h"
 #include "door/sandboxed.h"
 #include "door/trial.h"
@@ -41,6 +43,7 @@ struct link {
 	struct gather *gathers;
 	uv_timer_t tell;
 	json_int_t counted;
+	struct known_teller known;
 	bool started, closed;
 };
 
@@ -272,6 +275,8 @@ static void on_tell(uv_timer_t *timer)
 	if (!l->started || l->line.stopping)
 		return;
 	while ((message = mdns_tell(l->shop.mdns, uv_hrtime())))
+		line_send(&l->line, message);
+	while ((message = known_tell(&l->known, loader_policy(&l->loader), clock_mono_ms())))
 		line_send(&l->line, message);
 	now = (json_int_t)metric_get(l->shop.own);
 	if (now != l->counted)

@@ -7,6 +7,7 @@
 #include <uv.h>
 #include "door/gather.h"
 #include "door/json.h"
+#include "door/known.h"
 #include "door/line.h"
 #include "door/loader.h"
 #include "door/trial.h"
@@ -32,6 +33,7 @@ struct link {
 	struct trial trial;
 	uv_timer_t count, retire;
 	json_int_t counted; /* sessions, as last told */
+	struct known_teller known;
 	unsigned empty;     /* retired workers without a session */
 	bool started, retiring;
 };

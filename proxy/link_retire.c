@@ -6,6 +6,7 @@
  * obeys as ever. */
 #include <errno.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"
@@ -18,8 +19,13 @@ static void on_count(uv_timer_t *timer)
 {
 	struct link *l = timer->data;
 	json_int_t n = (json_int_t)registry_count();
+	json_t *known;
 
-	if (n == l->counted || l->line.stopping)
+	if (l->line.stopping)
+		return;
+	while (l->gear && (known = known_tell(&l->known, l->gear->policy, clock_mono_ms())))
+		line_send(&l->line, known);
+	if (n == l->counted)
 		return;
 	l->counted = n;
 	line_send(&l->line, json_pack("{s:s, s:I}", "m", "count", "sessions", n));

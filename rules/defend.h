@@ -59,6 +59,15 @@ static inline uint64_t defend_rate_refill_s(const struct defend_rate *r)
 	return ((uint64_t)r->burst * r->seconds + r->n - 1) / r->n;
 }
 
+/* How long who logged in is known; 0: no class asks. */
+static inline uint64_t defend_known_ms(const struct defend *d)
+{
+	for (unsigned i = 0; i < d->n_classes; i++)
+		if (d->classes[i].known_ms)
+			return d->classes[i].known_ms;
+	return 0;
+}
+
 /* Does it count single addresses? Only those have a penalty. */
 static inline bool defend_per_address(const struct defend_per *p)
 {
