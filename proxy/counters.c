@@ -23,6 +23,7 @@ static const struct {
 	COUNTER("session.opened", session_opened),
 	COUNTER("session.closed", session_closed),
 	COUNTER("session.active", session_active),
+	COUNTER("session.pushed-out", session_pushed),
 	COUNTER("stanza.in", stanza_in),
 	COUNTER("stanza.out", stanza_out),
 	COUNTER("bytes.in", bytes_in),

@@ -8,6 +8,7 @@
 struct counters {
 	metric *session_opened, *session_closed, *session_active;
 	metric *session_own; /* those of this child in session_active */
+	metric *session_pushed; /* out, unauthenticated ones, by others */
 	metric *stanza_in, *stanza_out, *bytes_in, *bytes_out;
 	metric *verdict[VERDICT_KINDS]; /* by enum verdict_kind */
 	metric *login_ok, *login_failed, *login_evicted, *sasl_downgrade;

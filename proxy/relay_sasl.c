@@ -18,6 +18,7 @@
 #include "proxy/counters.h"
 #include "proxy/features.h"
 #include "proxy/login.h"
+#include "proxy/preauth.h"
 #include "door/registry.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -248,6 +249,8 @@ void sasl_succeeded(struct session *s, bool restart)
 	s->anonymous = strcasecmp(s->mechanism, "ANONYMOUS") == 0;
 	metric_add(counters.login_ok, 1);
 	login_succeeded(s);
+	preauth_leave(s->preauth);
+	s->preauth = NULL;
 	stream_set_authenticated(s->client.in, true);
 	stream_set_authenticated(s->server.in, true);
 	if (!restart) {

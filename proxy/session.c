@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/counters.h"
+#include "proxy/event.h"
 #include "proxy/leg.h"
 #include "proxy/login.h"
 #include "door/registry.h"
+#include "proxy/preauth.h"
 #include "proxy/relay.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"
@@ -24,6 +27,8 @@
 
 /* Of one turn, so that the others of its thread get theirs. */
 enum { SESSION_STEPS = 128, SESSION_TURN_NS = 4000000 };
+
+enum { PUSHES_TOLD = 10 /* a second */ };
 
 static atomic_uint_fast64_t serials;
 
@@ -116,6 +121,7 @@ static void session_free(struct session *s)
 	backends_leave(&s->backend, &s->peer.address, s->resumable ? s->jid : NULL);
 	session_forget_jid(s);
 	login_forget(s);
+	preauth_leave(s->preauth);
 	registry_leave(s->service->conf.name, &s->peer.address);
 	metric_add(counters.session_closed, 1);
 	metric_sub(counters.session_active, 1);
@@ -201,6 +207,48 @@ void session_poke(struct session *s, enum session_event event)
 	session_run(s);
 }
 
+/* Among those that have not logged in; the one that has to go is told by its own thread. */
+static void session_enter(struct session *s)
+{
+	const struct service *conf = &s->service->conf;
+	struct preauth *pushed;
+
+	s->preauth = preauth_enter(conf->name, &s->peer.address, conf->streams_preauth,
+		conf->streams_preauth_per_address, s, s->worker, &pushed);
+	if (pushed && worker_push_out(pushed->worker, pushed) < 0)
+		log_warn("preauth error=%s", err_text(-ENOMEM));
+}
+
+/* In a flood, some of them are as good as all. */
+static bool push_is_told(void)
+{
+	static atomic_uint_fast64_t second;
+	static atomic_uint told;
+	uint64_t now = clock_mono_ms() / 1000;
+
+	if (atomic_exchange(&second, now) != now)
+		atomic_store(&told, 0);
+	return atomic_fetch_add(&told, 1) < PUSHES_TOLD;
+}
+
+void session_push_out(struct session *s, const char *why)
+{
+	bool was_running = s->running;
+
+	/* What it does not take at once it will not get: a socket that lingers is one that the others
+	 * lack. */
+	s->running = true;
+	metric_add(counters.session_pushed, 1);
+	counters_add("refused", why);
+	if (push_is_told())
+		event_refused(s, DIRECTION_IN, STREAM_ERROR_RESOURCE_CONSTRAINT, why);
+	session_end(s, STREAM_ERROR_RESOURCE_CONSTRAINT, STREAM_ERROR_NONE, NULL);
+	conn_flush(&s->client.conn);
+	conn_flush(&s->server.conn);
+	s->running = was_running;
+	session_poke(s, EVENT_TIMEOUT);
+}
+
 int session_new(struct worker *w, struct gear_service *service, int fd, const struct endpoint *peer,
 	const struct endpoint *dest, uint16_t dialled)
 {
@@ -235,6 +283,7 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 	if (s->next)
 		s->next->prev = s;
 	w->sessions = s;
+	session_enter(s);
 	metric_add(counters.session_opened, 1);
 	metric_add(counters.session_active, 1);
 	metric_add(counters.session_own, 1);
@@ -272,6 +321,9 @@ static bool session_is_late(const struct session *s, uint64_t now)
 	case SESSION_REOPENING:
 		return now - s->opened_ms >= conf->login_ms;
 	case SESSION_ONLINE:
+		/* Who logged in binds a resource (RFC 6120 7.1), or has no reason to be there. */
+		if (!s->jid && conf->role == ROLE_C2S && !session_awaits_jid(s))
+			return now - s->state_ms >= conf->login_ms;
 		return session_awaits_jid(s) && now - s->phase_ms >= conf->login_ms;
 	case SESSION_CLOSING:
 	case SESSION_DRAIN:

@@ -65,6 +65,7 @@ struct session {
 	bool logged_in;     /* counted in the registry under jid */
 	char *domain;       /* the stream's "to" */
 	char *from, *lang;  /* of the client's header, NULL if absent */
+	struct preauth *preauth; /* its place among those not logged in; NULL: none */
 	char *jid;          /* full once bound; NULL before */
 	char *account;      /* bare, of the login that succeeded, where its mechanism named one */
 	unsigned sasl_tries;
@@ -95,6 +96,8 @@ void session_tick(struct session *s, uint64_t now_ms);
 void session_number_from(uint64_t serial);
 /* An event from outside (EVENT_KILL, EVENT_STOP), then what follows from it. */
 void session_poke(struct session *s, enum session_event event);
+/* It has to make room for others that log in: its end is at once. The session may be gone afterwards. */
+void session_push_out(struct session *s, const char *why);
 /* A row of "sessions" (ctl/link.h); NULL when out of memory. */
 json_t *session_row(const struct session *s);
 /* The same for "top"; it borrows from s. */

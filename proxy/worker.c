@@ -18,6 +18,7 @@
 #include "door/hub.h"
 #include "proxy/keep.h"
 #include "proxy/listen.h"
+#include "proxy/preauth.h"
 #include "proxy/session.h"
 #include "proxy/sm.h"
 #include "rules/shadow.h"
@@ -36,7 +37,8 @@ enum order_kind {
 	ORDER_SHADOW,
 	ORDER_DELIVER,
 	ORDER_RETIRE,
-	ORDER_STOP
+	ORDER_STOP,
+	ORDER_PUSH_OUT
 };
 
 struct order {
@@ -48,6 +50,7 @@ struct order {
 	struct named_peer who; /* its name is text */
 	json_int_t seq;
 	struct crowd *crowd;
+	struct preauth *preauth;
 	struct follow *follow;
 	struct shadow *shadow;
 	const struct delivery *delivery;
@@ -115,6 +118,17 @@ static void worker_do_shadow(struct worker *w, struct shadow *sh)
 	}
 }
 
+/* It was a guest of the lists only: by now it may have logged in or left. */
+static void worker_do_push_out(struct preauth *p)
+{
+	struct session *s = p->session;
+	const char *why = p->why;
+
+	preauth_release(p);
+	if (s)
+		session_push_out(s, why);
+}
+
 static void worker_do_stop(struct worker *w)
 {
 	struct session *s, *next;
@@ -178,6 +192,9 @@ static void worker_do(struct worker *w, struct order *o)
 		break;
 	case ORDER_STOP:
 		worker_do_stop(w);
+		break;
+	case ORDER_PUSH_OUT:
+		worker_do_push_out(o->preauth);
 		break;
 	}
 }
@@ -333,6 +350,8 @@ void worker_join(struct worker *w)
 		free(o->follow);
 		shadow_unref(o->shadow);
 		crowd_unref(o->crowd);
+		if (o->preauth)
+			preauth_release(o->preauth);
 		free(o);
 	}
 	follow_fini(&w->follows);
@@ -389,6 +408,15 @@ int worker_swap(struct worker *w, struct gear *gear)
 int worker_kill(struct worker *w, const struct named_peer *who)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_KILL, .who = *who }, who->name);
+}
+
+int worker_push_out(struct worker *w, struct preauth *p)
+{
+	int r = worker_order(w, &(struct order){ .kind = ORDER_PUSH_OUT, .preauth = p }, "");
+
+	if (r < 0)
+		preauth_release(p);
+	return r;
 }
 
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd)

@@ -52,6 +52,9 @@ int worker_listen(struct worker *w, int fd, const char *service, uint16_t port);
 int worker_unlisten(struct worker *w, const char *service, uint16_t port);
 int worker_swap(struct worker *w, struct gear *gear);
 int worker_kill(struct worker *w, const struct named_peer *who);
+/* Takes p's hold: if that session is still there and has not logged in, it ends. From any thread. */
+struct preauth;
+int worker_push_out(struct worker *w, struct preauth *p);
 /* The rows come back through hub_rows with seq; with a crowd (borrowed) they are added up there
  * first, and only the word that it is done comes back. */
 int worker_list_sessions(struct worker *w, json_int_t seq, struct crowd *crowd);

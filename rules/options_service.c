@@ -220,7 +220,8 @@ enum service_role service_role_find(const char *word)
 static void warn_unused(struct collector *c, const struct ast_item *item)
 {
 	static const char *const unused[] = { "intercept", "certificates", "upstream", "verify",
-		"source", "proxy-protocol", "forward", "sessions", "sessions-per-address", "buffer",
+		"source", "proxy-protocol", "forward", "sessions", "sessions-per-address",
+		"streams-preauth", "streams-preauth-per-address", "buffer",
 		"timeouts" };
 
 	for (const struct ast_setting *set = item->settings; set; set = set->next)
@@ -289,6 +290,11 @@ static void take_numbers(struct service *s, const struct ast_setting *settings)
 		s->sessions_max = (unsigned)set->values->number;
 	if ((set = options_find(settings, "sessions-per-address")))
 		s->sessions_per_address = (unsigned)set->values->number;
+	s->streams_preauth = (s->sessions_max + 1) / 2;
+	if ((set = options_find(settings, "streams-preauth")))
+		s->streams_preauth = (unsigned)set->values->number;
+	if ((set = options_find(settings, "streams-preauth-per-address")))
+		s->streams_preauth_per_address = (unsigned)set->values->number;
 	if ((set = options_find(settings, "buffer")))
 		s->buffer_max = set->values->number;
 	if ((set = options_find(settings, "stream-limits")))

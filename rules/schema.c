@@ -74,6 +74,14 @@ static const struct schema_setting service_settings[] = {
 	{ "sessions-per-address", SHAPE_NUMBER, "N", NULL, "200",
 		.doc = "Sessions at once from one address; 0 for no such ceiling.",
 		RANGE(0, 10000000) },
+	{ "streams-preauth", SHAPE_NUMBER, "N", NULL, "half of sessions",
+		.doc = "Streams at once that have not logged in: one more pushes out the oldest of the "
+		       "address that has most of them; 0 for no such ceiling.",
+		RANGE(0, 10000000) },
+	{ "streams-preauth-per-address", SHAPE_NUMBER, "N", NULL, "0",
+		.doc = "The same of one address, where one more pushes out its oldest; 0 for no such "
+		       "ceiling.",
+		RANGE(0, 10000000) },
 	{ "buffer", SHAPE_SIZE, "SIZE", NULL, "256k",
 		.doc = "Unsent bytes kept towards either side before reading from the other stops.",
 		RANGE(16 * KIB, 64 * MIB) },

@@ -65,6 +65,8 @@ struct service {
 	uint64_t stanza_ms;        /* a stanza begun must end within */
 	unsigned sessions_max;     /* sessions N; default 20000 */
 	unsigned sessions_per_address; /* default 200; 0: none */
+	unsigned streams_preauth;      /* not logged in; 0: no ceiling of their own; default half of sessions_max */
+	unsigned streams_preauth_per_address; /* 0: none */
 	size_t buffer_max;         /* unsent bytes kept towards either side before reading stops (256 KiB) */
 };
 

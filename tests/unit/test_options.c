@@ -91,7 +91,8 @@ static char *snapshot(const char *text)
 	PUT(s, upstream_port), PUT(s, upstream_tls), PUT(s, verify), PUT(s, source_client);
 	PUT(s, proxy_protocol), PUT(s, forward_verbatim), PUT(s, fail_open), PUT(s, handshake_ms);
 	PUT(s, login_ms), PUT(s, idle_ms), PUT(s, connect_ms), PUT(s, close_ms), PUT(s, stanza_ms);
-	PUT(s, sessions_max), PUT(s, sessions_per_address), PUT(s, buffer_max), PUT(s, n_ports);
+	PUT(s, sessions_max), PUT(s, sessions_per_address), PUT(s, streams_preauth),
+		PUT(s, streams_preauth_per_address), PUT(s, buffer_max), PUT(s, n_ports);
 	PUT_TEXT(s, upstream_host), PUT_TEXT(s, verify_file), PUT_TEXT(s, verify_name);
 	PUT(l, stanza_bytes), PUT(l, stanza_bytes_preauth), PUT(l, header_bytes),
 		PUT(l, token_bytes);
@@ -110,7 +111,8 @@ static char *snapshot(const char *text)
 /* Is the default a value one could write, and not words about it? */
 static bool is_writable(const struct schema_setting *s)
 {
-	static const char *const told[] = { "listen", "role", "intercept", "user" };
+	static const char *const told[] = { "listen", "role", "intercept", "user",
+		"streams-preauth" };
 
 	for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
 		if (strcmp(s->name, told[i]) == 0)
@@ -199,6 +201,8 @@ static void test_service(void **state)
 	assert_true(s->proxy_protocol && s->forward_verbatim && s->fail_open && !s->source_client);
 	assert_int_equal(s->sessions_max, 7);
 	assert_int_equal(s->sessions_per_address, 0);
+	assert_int_equal(s->streams_preauth, 4); /* half */
+	assert_int_equal(s->streams_preauth_per_address, 0);
 	assert_int_equal(s->buffer_max, 65536);
 	assert_int_equal(s->login_ms, 120000);
 	assert_int_equal(s->idle_ms, 5000);
