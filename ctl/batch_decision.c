@@ -141,7 +141,12 @@ static enum batch_verdict element_read(struct batch *b, struct batch_item *item)
 	object = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &error);
 	if (!object)
 		return batch_bad(item, "no JSON: %s", error.text);
-	r = is_empty_frame(object) ? BATCH_SKIP : decision_read(b, object, item);
+	if (is_empty_frame(object)) {
+		r = BATCH_SKIP; /* and nothing that was passed over */
+	} else {
+		r = decision_read(b, object, item);
+		b->skipped += r == BATCH_SKIP;
+	}
 	json_decref(object);
 	return r;
 }
@@ -264,7 +269,6 @@ static enum batch_what cut_byte(struct batch *b, char c, struct batch_item *item
 		return BATCH_MORE;
 	verdict = element_read(b, item);
 	cut->element = 0;
-	b->skipped += verdict == BATCH_SKIP;
 	return verdict == BATCH_SKIP    ? BATCH_MORE
 	       : verdict == BATCH_TAKEN ? BATCH_ENTRY
 					: BATCH_REFUSED;

@@ -311,7 +311,7 @@ static void test_crowdsec_list(void **state)
 		" {\"decisions\":[]}, {\"decisions\":null}\n]\nnull\n",
 		"5 ban 192.0.2.1 14352500 crowdsec: a/bf\n"
 		"9 ban 192.0.2.0/25 60000 crowdsec: a/bf\n"
-		"16 lines, 5 skipped\n");
+		"16 lines, 3 skipped\n");
 }
 
 static void test_crowdsec_stream(void **state)
@@ -325,7 +325,7 @@ static void test_crowdsec_stream(void **state)
 		"1 ban 2001:db8::1 3600000 crowdsec: a/bf\n"
 		"1 ban 192.0.2.3 86400000 crowdsec: a/bf\n"
 		"3 ban 192.0.2.4 3600000 crowdsec: a/bf\n"
-		"3 lines, 1 skipped\n");
+		"3 lines, 0 skipped\n");
 	expect(&plain, "null\n", "1 lines, 0 skipped\n");
 	expect(&plain, "[]", "1 lines, 0 skipped\n");
 }
