@@ -149,7 +149,23 @@ int main(int argc, char **argv)
 	if (argc == 6 && strcmp(argv[1], "handshakes") == 0)
 		return load_handshakes(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
 			.connections = number(argv[4]), .seconds = number(argv[5]) });
+	if (argc == 9 && strcmp(argv[1], "honest") == 0)
+		return load_honest(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
+			.sources = argv[4], .n_sources = number(argv[5]), .connections = number(argv[5]),
+			.rate = number(argv[6]), .logins = number(argv[7]), .seconds = number(argv[8]) });
+	if (argc == 10 && strcmp(argv[1], "flood") == 0)
+		return load_flood(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
+			.sources = argv[4], .n_sources = number(argv[5]), .rate = number(argv[6]),
+			.seconds = number(argv[7]), .hold_ms = number(argv[8]), .kind = argv[9] });
+	if (argc == 11 && strcmp(argv[1], "slow") == 0)
+		return load_slow(&(struct load_options){ .address = argv[2], .port = (int)number(argv[3]),
+			.sources = argv[4], .n_sources = number(argv[5]), .plain_port = (int)number(argv[6]),
+			.connections = number(argv[7]), .rate = number(argv[8]), .seconds = number(argv[9]),
+			.kind = argv[10] });
 	fprintf(stderr, "usage: xmppload server PORT CERT KEY\n"
+			"       xmppload honest ADDRESS PORT SOURCE SOURCES PINGS-A-SECOND LOGINS-A-SECOND SECONDS\n"
+			"       xmppload flood ADDRESS PORT SOURCE SOURCES RATE SECONDS HOLD-MS none|hello\n"
+			"       xmppload slow ADDRESS PORT SOURCE SOURCES PLAIN-PORT CONNECTIONS RATE SECONDS all|hello|stream|stanza\n"
 			"       xmppload handshakes ADDRESS PORT CONNECTIONS SECONDS\n"
 			"       xmppload soak ADDRESS PORT IDLE ACTIVE SECONDS RATE EVERY\n"
 			"       xmppload client ADDRESS PORT CONNECTIONS IN-FLIGHT SECONDS BODY-BYTES RATE\n");

@@ -26,6 +26,10 @@ struct load_options {
 	const char *certificate, *key; /* server */
 	unsigned connections, in_flight, seconds, size, rate; /* client; rate 0: as fast as answers come */
 	unsigned active, every; /* soak: beside the connections that stay silent; seconds from line to line */
+	const char *sources;    /* the first address to connect from, and how many follow it */
+	unsigned n_sources, logins, hold_ms;
+	const char *kind;
+	int plain_port; /* slow: where streams begin without TLS */
 };
 
 /* Each returns an exit status. */
@@ -33,6 +37,9 @@ int load_server(const struct load_options *o);
 int load_client(const struct load_options *o);
 int load_soak(const struct load_options *o);
 int load_handshakes(const struct load_options *o); /* connections: at once; of it seconds are used, too */
+int load_honest(const struct load_options *o); /* rate: pings a second on connections, beside new logins a second */
+int load_flood(const struct load_options *o);  /* rate: new connections a second; kind: none or hello is said */
+int load_slow(const struct load_options *o);   /* connections held open by kind: hello, stream, stanza or all */
 
 /* The client's login, step by step as answers come. */
 void load_login_begin(struct load_conn *c);
@@ -46,6 +53,16 @@ int load_pump(struct load_conn *c);
 /* Takes what ends with mark out of the input: its length, 0 if the mark has not come. */
 size_t load_until(const struct load_conn *c, const char *mark);
 void load_consume(struct load_conn *c, size_t len);
+/* A connection under way, from the nth of the sources; -1: the kernel would not (errno). */
+int load_connect(const struct load_options *o, unsigned nth);
+/* A client's TLS over it, of which nothing has been said yet. */
+void load_secure(struct load_conn *c, SSL_CTX *ctx);
+/* The first bytes of a client's TLS, which go on for longer than anybody sends them. */
+extern const unsigned char load_half_hello[];
+enum { LOAD_HALF_HELLO = 120 };
+/* Of sorted samples in nanoseconds, as milliseconds; 0 without any. */
+double load_quantile_ms(const uint64_t *sorted, size_t n, double quantile);
+void load_sort(uint64_t *samples, size_t n);
 void load_watch(int epoll, struct load_conn *c, bool add);
 uint64_t load_now_ns(void);
 void load_die(const char *what);
