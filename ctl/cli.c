@@ -25,7 +25,7 @@ static const struct cli_command commands[] = {
 	{ "import", "mod_firewall FILE [-o OUT] [--local DOMAIN,...] [--stranger]",
 		"another firewall's script as rules; tells line by line what could not be turned", cli_import },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
-	{ "top", "[--watch [TIME]]", "the busiest peers and sessions, rules, limits and bans, in one look", cli_top },
+	{ "top", "[--watch TIME]", "a live screen of peers, sessions, rules, limits and bans; with --json one look", cli_top },
 	{ "sessions", "", "who is connected", cli_sessions },
 	{ "backends", "", "the servers behind 'upstream backend': which are up, and why not", cli_backends },
 	{ "rules", "", "the rules in force, with their hits", cli_rules },

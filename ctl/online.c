@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -16,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "ctl/ask.h"
 #include "ctl/cli.h"
 #include "ctl/request.h"
 #include "ctl/show.h"
@@ -24,21 +23,17 @@
 
 static int daemon_connect(struct cli *cli, int *fd)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int n = snprintf(sun.sun_path, sizeof sun.sun_path, "%s/control.sock", cli->run_dir);
+	int r = ask_connect(cli->run_dir, true, fd);
 
-	if (n < 0 || (size_t)n >= sizeof sun.sun_path) {
+	if (r == -ENAMETOOLONG) {
 		fprintf(stderr, "xmppwallctl: --run-dir '%s' is too long for a socket name\n", cli->run_dir);
 		return EXIT_WRONG_USAGE;
 	}
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*fd >= 0 && connect(*fd, (struct sockaddr *)&sun, sizeof sun) == 0)
+	if (r == 0)
 		return EXIT_DONE;
-	fprintf(stderr, "xmppwallctl: cannot reach the daemon at %s: %s%s\n", sun.sun_path, strerror(errno),
-		errno == EACCES ? " (root or the group xmppwall may)" : " (does xmppwalld run?)");
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	fprintf(stderr, "xmppwallctl: cannot reach the daemon at %s/control.sock: %s%s\n", cli->run_dir,
+		strerror(-r),
+		r == -EACCES ? " (root or the group xmppwall may)" : " (does xmppwalld run?)");
 	return EXIT_NO_DAEMON;
 }
 

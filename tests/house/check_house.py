@@ -19,6 +19,8 @@ ROOMS = {
     "nftables/": ["ctl/nft*.c"],
     "libnftnl/": ["ctl/nft*.c"],
     "curl/": ["fetch/main.c"],
+    "curses.h": ["ctl/screen.c"],
+    "ncursesw/": ["ctl/screen.c"],
     "sqlite3.h": ["ctl/ledger*.[ch]", "ctl/quarantine.c"],
     "libmnl/": ["nfq-filter/queue*.c", "ctl/nft*.[ch]", "ctl/kernel.c", "ctl/route*.c"],
 }

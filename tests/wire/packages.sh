@@ -4,10 +4,11 @@
 
 packages_build="build-essential clang cmake ninja-build pkg-config libuv1-dev libssl-dev libexpat1-dev libpcre2-dev
 	libvectorscan-dev libicu-dev libmnl-dev libnftnl-dev libnftables-dev libsqlite3-dev libjansson-dev libcap-ng-dev
-	libseccomp-dev libsystemd-dev libcurl4-gnutls-dev libcmocka-dev libclang-rt-14-dev uthash-dev nettle-dev"
+	libseccomp-dev libsystemd-dev libcurl4-gnutls-dev libcmocka-dev libclang-rt-14-dev uthash-dev nettle-dev libncurses-dev"
 packages_run="nftables iproute2 iptables openssl jq procps ethtool prosody prosody-modules ejabberd python3 python3-slixmpp
 	python3-pytest python3-pytest-xdist python3-nbxmpp haproxy go-sendxmpp python3-aiodns dnsmasq-base
-	qemu-system-x86 busybox-static finch avahi-daemon dbus libglib2.0-bin curl"
+	qemu-system-x86 busybox-static finch avahi-daemon dbus libglib2.0-bin curl
+	tmux"
 
 # packages_missing: the names that are not installed, one a line.
 packages_missing()

@@ -77,14 +77,15 @@ class RawClient:
         self.read_until("<proceed[^>]*>")
         return self.wrap()
 
-    def login(self, user="mercutio"):
+    def login(self, user="mercutio", resource=""):
         """Through TLS, SASL PLAIN and bind."""
         self.starttls().open()
         token = base64.b64encode(f"\0{user}\0{self.server.users[user]}".encode()).decode()
         self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
         self.read_until("<success[^>]*/?>")
         self.open()
-        self.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+        wanted = f"<resource>{resource}</resource>" if resource else ""
+        self.send(f"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>{wanted}</bind></iq>")
         self.read_until("</iq>")
         return self
 
