@@ -218,8 +218,11 @@ static bool routes_are_lost(struct kernel *k)
 
 /* ---- watching ---- */
 
+/* Never later than it was to be: bans that fail one after the other must not put off what mends it. */
 static void watch_in(struct kernel *k, uint64_t ms)
 {
+	if (uv_is_active((uv_handle_t *)&k->timer) && uv_timer_get_due_in(&k->timer) <= ms)
+		return;
 	uv_timer_start(&k->timer, on_timer, ms, 0);
 }
 
