@@ -13,10 +13,15 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "ctl/bans_int.h"
+#include "ctl/barred.h"
 #include "ctl/kernel.h"
 #include "rules/punish.h"
 
-enum { BANS_WAKE_MAX_MS = 60 * 1000, BANS_RETRY_MS = 1000 };
+enum {
+	BANS_WAKE_MAX_MS = 60 * 1000,
+	BANS_RETRY_MS = 1000,
+	BARRED_TOLD_MS = 3600 * 1000, /* children taken over were told what ended before */
+};
 
 int64_t bans_now(const struct bans *b)
 {
@@ -106,6 +111,7 @@ static void on_expiry(uv_timer_t *timer)
 	long n = ledger_expire(b->ledger, bans_now(b));
 
 	b->expiry_error = n < 0 ? (int)n : 0;
+	barred_expire(b);
 	if (n > 0) /* the kernel's elements end by themselves */
 		log_info("event=bans-ended n=%ld", n);
 	bans_wake(b);
@@ -134,9 +140,12 @@ static void time_note(struct bans *b)
  * while the ledger cannot be written. */
 void bans_wake(struct bans *b)
 {
-	int64_t next = ledger_next_end(b->ledger), left = next - bans_now(b) + 1;
+	int64_t now = bans_now(b), next = ledger_next_end(b->ledger), left,
+		name = ledger_barred_next_end(b->ledger, b->barred_until_ms);
 	int error;
 
+	next = next == 0 || (name && name < next) ? name : next;
+	left = next - now + 1;
 	time_note(b);
 	if (b->expiry_error < 0 || ledger_waiting(b->ledger, &error) > 0) {
 		if (!uv_is_active((uv_handle_t *)&b->timer) ||
@@ -186,6 +195,7 @@ int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, 
 	(void)ledger_expire(b->ledger, bans_now(b));
 	uv_timer_init(loop, &b->timer);
 	b->timer.data = b;
+	b->barred_until_ms = bans_now(b) - BARRED_TOLD_MS;
 	bans_wake(b);
 	*out = b;
 	return 0;

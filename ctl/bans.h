@@ -67,8 +67,12 @@ struct ban_order {
 /* Many at once, in their order: bans and unbans of operators' programs. How many were refused; each
  * order's code says which. */
 int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who);
-/* An array for "bans". */
+/* Arrays for "bans": of addresses, and of names. */
 json_t *bans_list(struct bans *b);
+json_t *bans_names(struct bans *b);
+/* All that is known of a ban of this address, prefix or name (NULL: of all, the newest thousand): an
+ * object for "bans". 0, or ERR_NOTFOUND and so on with a line in why. */
+int bans_why(struct bans *b, const char *who, json_t **out, struct buf *why);
 /* The newest of it, at most 256; cheap as long as it is asked for at least once a minute. */
 json_t *bans_newest(struct bans *b, size_t max);
 long bans_count(struct bans *b);

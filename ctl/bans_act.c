@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "ctl/bans_int.h"
 #include "ctl/bans_spare.h"
+#include "ctl/barred.h"
 #include "rules/address.h"
 #include "rules/punish.h"
 
@@ -24,7 +25,7 @@ struct order {
 	char chain[LEDGER_RULE_SIZE], name[LEDGER_RULE_SIZE];
 	char rule[LEDGER_RULE_SIZE]; /* CHAIN/RULE */
 	char id[VERDICT_ID_SIZE];
-	char jid[3200];
+	struct ledger_bar jid, domain; /* whose, by name; name "": nobody's */
 	uint64_t session;
 	unsigned strikes;
 	uint64_t ban_ms;
@@ -46,6 +47,19 @@ static void act_text(const json_t *act, const char *key, char *text, size_t size
 	const char *value = json_string_value(json_object_get(act, key));
 
 	bans_text_cut(value ? value : "", text, size);
+}
+
+/* As servers prepare it, or two spellings would be two accounts. */
+static void act_name(const json_t *act, enum ledger_kind kind, struct ledger_bar *bar)
+{
+	const char *text = json_string_value(json_object_get(act, barred_kind_text(kind)));
+	char bare[LEDGER_NAME_SIZE] = "";
+
+	if (text && strcspn(text, "/") < sizeof bare)
+		memcpy(bare, text, strcspn(text, "/"));
+	if (!*bare || barred_parse(bare, bar) < 0 || bar->kind != kind)
+		*bar->name = '\0';
+	bar->kind = kind;
 }
 
 static uint64_t act_number(const json_t *act, const char *key, uint64_t most)
@@ -73,7 +87,8 @@ static bool order_read(struct order *o, json_t *act)
 		strcpy(o->rule, o->name);
 	}
 	act_text(act, "id", o->id, sizeof o->id);
-	act_text(act, "jid", o->jid, sizeof o->jid);
+	act_name(act, LEDGER_JID, &o->jid);
+	act_name(act, LEDGER_DOMAIN, &o->domain);
 	o->session = act_number(act, "session", INT64_MAX);
 	o->strikes = (unsigned)act_number(act, "strikes", BANS_STRIKES_MAX);
 	o->ban_ms = act_number(act, "ban", BANS_MS_MAX);
@@ -132,7 +147,7 @@ static void act_ban(struct bans *b, const struct order *o)
 	snprintf(ban.why, sizeof ban.why, "ordered by rule %s", ban.rule);
 	memcpy(proof.id, o->id, sizeof proof.id);
 	bans_text_cut(o->rule, proof.rule, sizeof proof.rule);
-	bans_text_cut(o->jid, proof.jid, sizeof proof.jid);
+	bans_text_cut(o->jid.name, proof.jid, sizeof proof.jid);
 	evidence_write("", &proof, 1, ban.evidence, sizeof ban.evidence);
 	(void)bans_enter(b, &ban, LEDGER_EXTEND, "policy");
 }
@@ -147,8 +162,8 @@ static void act_spared(struct bans *b, const struct order *o, const struct punis
 	ban.prefix_len = result->ladder.of == PUNISH_PREFIX ? result->prefix_len : o->prefix_len;
 	ban.strikes = result->strikes;
 	snprintf(ban.why, sizeof ban.why, "%u strikes, but %s", result->strikes, because);
-	if (*o->jid)
-		b->spec.on_kill(b->spec.arg, NULL, o->jid, "too many strikes");
+	if (*o->jid.name)
+		b->spec.on_kill(b->spec.arg, NULL, o->jid.name, "too many strikes");
 	bans_event(b, "spared", &ban, "policy");
 }
 
@@ -178,7 +193,7 @@ static void punish_network(
 		ban.prefix_len = result->prefix_len;
 	}
 	if ((because = bans_spare_network(b, p, &ban.address, ban.prefix_len)) ||
-		(p->spare_shared && (because = bans_spare_shared(b, o->act, o->jid)))) {
+		(p->spare_shared && (because = bans_spare_shared(b, o->act, o->jid.name)))) {
 		act_spared(b, o, result, because);
 		return;
 	}
@@ -191,6 +206,34 @@ static void punish_network(
 	evidence_write(
 		p->name, result->proofs, result->n_proofs, ban.evidence, sizeof ban.evidence);
 	(void)bans_enter(b, &ban, LEDGER_EXTEND, "policy");
+}
+
+static void punish_name(struct bans *b, const struct order *o, const struct punish_result *result)
+{
+	const struct punish *p = &result->ladder;
+	struct ledger_bar bar = p->of == PUNISH_JID ? o->jid : o->domain, last;
+	unsigned previous = 0;
+	const char *because;
+	uint64_t ms;
+
+	bar.since_ms = bans_now(b);
+	bar.strikes = result->strikes;
+	bar.forgive_ms = p->forgive_ms;
+	memcpy(bar.rule, o->rule, sizeof bar.rule);
+	memcpy(bar.id, o->id, sizeof bar.id);
+	if ((because = bans_spare_name(b, p, bar.name))) {
+		snprintf(bar.why, sizeof bar.why, "%u strikes, but %s", result->strikes, because);
+		barred_event(b, "spared", &bar, "policy");
+		return;
+	}
+	if (ledger_bar_find(b->ledger, bar.kind, bar.name, &last) == 0)
+		previous = ledger_bar_previous(&last, bar.since_ms, p->forgive_ms);
+	ms = punish_ban_ms(p, previous);
+	bar.until_ms = bar.since_ms + (int64_t)(ms < BANS_MS_MAX ? ms : BANS_MS_MAX);
+	why_write(result, bar.why, sizeof bar.why);
+	evidence_write(
+		p->name, result->proofs, result->n_proofs, bar.evidence, sizeof bar.evidence);
+	(void)barred_enter(b, &bar, LEDGER_EXTEND, "policy");
 }
 
 static void punish_session(
@@ -207,11 +250,20 @@ static void punish_session(
 	json_decref(kill);
 }
 
+static bool name_stands(struct bans *b, const struct ledger_bar *bar)
+{
+	struct ledger_bar standing;
+
+	return *bar->name && ledger_bar_find(b->ledger, bar->kind, bar->name, &standing) == 0 &&
+	       ledger_bar_stands(&standing, bans_now(b));
+}
+
 static void act_strikes(struct bans *b, const struct order *o)
 {
 	struct punish_act act = { .address = o->address,
 		.session = o->session,
-		.jid = o->jid,
+		.jid = name_stands(b, &o->jid) ? "" : o->jid.name,
+		.domain = name_stands(b, &o->domain) ? "" : o->domain.name,
 		.strikes = o->strikes,
 		.time_ms = clock_wall_ms(),
 		.id = o->id,
@@ -229,6 +281,9 @@ static void act_strikes(struct bans *b, const struct order *o)
 	for (size_t i = 0; i < n; i++)
 		if (results[i].ladder.of == PUNISH_SESSION)
 			punish_session(b, o, &results[i]);
+	for (size_t i = 0; i < n; i++)
+		if (results[i].ladder.of == PUNISH_JID || results[i].ladder.of == PUNISH_DOMAIN)
+			punish_name(b, o, &results[i]);
 	for (size_t i = 0; i < n; i++)
 		if (results[i].ladder.of == PUNISH_PREFIX)
 			punish_network(b, o, &results[i]);

@@ -21,6 +21,7 @@ struct bans {
 	struct policy *policy;
 	uv_timer_t timer;
 	struct booktime time;
+	int64_t barred_until_ms; /* names whose time was over by then are told */
 	bool damaged;
 	int error;         /* of the last ban that was to be entered */
 	int expiry_error;  /* of the last look for ended ones */
@@ -32,6 +33,9 @@ void bans_wake(struct bans *b);
 /* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger
  * failed with. */
 int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, const char *who);
+/* Says that the address is not banned, or by which wider ban it is; ERR_NOTFOUND. */
+int bans_unknown(
+	struct bans *b, const struct peer_address *a, const char *address, struct buf *why);
 /* "ban", "unban", "spared" as an event. */
 void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, const char *who);
 /* A row of "bans"; a new reference. */

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "ctl/bans_int.h"
+#include "ctl/barred.h"
 #include "ctl/kernel.h"
 #include "rules/address.h"
 #include "rules/punish.h"
@@ -20,26 +21,86 @@ static int prefix_parse(
 
 	if (r < 0)
 		buf_putf(why,
-			"'%s' is no address or prefix (192.0.2.7, 192.0.2.0/24, 2001:db8::/64)",
+			"'%s' is no address or prefix (192.0.2.7, 192.0.2.0/24, 2001:db8::/64), no "
+			"bare JID and no domain",
 			text);
 	else
 		prefix_mask(a, *prefix_len);
 	return r;
 }
 
+/* ---- names ---- */
+
+static bool is_name(const char *text, struct ledger_bar *bar)
+{
+	struct peer_address a;
+	unsigned len;
+
+	*bar = (struct ledger_bar){ 0 };
+	return address_parse_prefix(span_of(text), &a, &len) < 0 && barred_parse(text, bar) == 0;
+}
+
+/* Who, for "bans --why". */
+static void evidence_who(const char *who, char *text, size_t size)
+{
+	json_t *all = json_pack("{s:s}", "who", who);
+	size_t len = all ? json_dumpb(all, text, size - 1, JSON_COMPACT) : 0;
+
+	text[len < size ? len : 0] = '\0';
+	json_decref(all);
+}
+
+static int name_add(struct bans *b, struct ledger_bar *bar, uint64_t for_ms, const char *text,
+	const char *who, json_t **result, struct buf *why)
+{
+	int r;
+
+	bar->since_ms = bans_now(b);
+	bar->until_ms = for_ms ? bar->since_ms + (int64_t)for_ms : 0;
+	bans_text_cut(text, bar->why, sizeof bar->why);
+	evidence_who(who, bar->evidence, sizeof bar->evidence);
+	if ((r = barred_enter(b, bar, LEDGER_SET, who)) < 0) {
+		buf_putf(why, "the ledger did not take the ban: %s", err_text(r));
+		return r;
+	}
+	*result = json_pack("{s:s,s:I}", barred_kind_text(bar->kind), bar->name, "until",
+		(json_int_t)bans_wall(b, bar->until_ms));
+	return 0;
+}
+
+static int name_remove(
+	struct bans *b, const struct ledger_bar *bar, const char *who, struct buf *why)
+{
+	int r = barred_end(b, bar->kind, bar->name, who);
+
+	punish_forget_name(
+		b->ladder, bar->kind == LEDGER_JID ? PUNISH_JID : PUNISH_DOMAIN, bar->name);
+	if (r == ERR_NOTFOUND)
+		buf_putf(why, "%s is not banned", bar->name);
+	else if (r < 0)
+		buf_putf(why, "the ledger did not take it: %s", err_text(r));
+	return r;
+}
+
+/* ---- addresses ---- */
+
 int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *text,
 	const char *who, json_t **result, struct buf *why)
 {
 	struct ledger_ban ban = { .since_ms = bans_now(b) };
 	char prefix[PREFIX_TEXT_SIZE];
-	int r = prefix_parse(address, &ban.address, &ban.prefix_len, why);
+	struct ledger_bar bar;
+	int r;
 
-	if (r < 0)
-		return r;
 	if (for_ms > BANS_MS_MAX)
 		for_ms = BANS_MS_MAX;
+	if (is_name(address, &bar))
+		return name_add(b, &bar, for_ms, text, who, result, why);
+	if ((r = prefix_parse(address, &ban.address, &ban.prefix_len, why)) < 0)
+		return r;
 	ban.until_ms = for_ms ? ban.since_ms + (int64_t)for_ms : 0;
 	bans_text_cut(text, ban.why, sizeof ban.why);
+	evidence_who(who, ban.evidence, sizeof ban.evidence);
 	if ((r = bans_enter(b, &ban, LEDGER_SET, who)) < 0) {
 		buf_putf(why, "the ledger did not take the ban: %s", err_text(r));
 		return r;
@@ -50,7 +111,7 @@ int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *t
 	return 0;
 }
 
-static int ban_unknown(
+int bans_unknown(
 	struct bans *b, const struct peer_address *a, const char *address, struct buf *why)
 {
 	struct ledger_ban wider;
@@ -70,15 +131,18 @@ int bans_remove(struct bans *b, const char *address, const char *who, struct buf
 	struct ledger_ban ban, other;
 	struct nft_element element;
 	struct peer_address a;
+	struct ledger_bar bar;
 	unsigned len;
 	bool overlaps;
 	int r;
 
+	if (is_name(address, &bar))
+		return name_remove(b, &bar, who, why);
 	if ((r = prefix_parse(address, &a, &len, why)) < 0)
 		return r;
 	if (ledger_ban_find(b->ledger, &a, len, &ban) < 0 ||
 		ledger_ban_remove(b->ledger, &a, len) < 0)
-		return ban_unknown(b, &a, address, why);
+		return bans_unknown(b, &a, address, why);
 	punish_forget(b->ladder, &a, len);
 	overlaps = len < 128 || ledger_ban_covering(b->ledger, &a, bans_now(b), &other) == 0;
 	element = (struct nft_element){ a, len, 0 };

@@ -3,6 +3,7 @@
  * times as the clock stands now. */
 #include "base/err.h"
 #include "ctl/bans_int.h"
+#include "ctl/barred.h"
 #include "rules/address.h"
 
 json_t *bans_row(const struct bans *b, const struct ledger_ban *ban)
@@ -31,6 +32,22 @@ static bool visit_json(void *arg, const struct ledger_ban *ban)
 		return true;
 	json_array_append_new(l->all, bans_row(l->b, ban));
 	return true;
+}
+
+static bool visit_name(void *arg, const struct ledger_bar *bar)
+{
+	const struct listing *l = arg;
+
+	json_array_append_new(l->all, barred_row(l->b, bar));
+	return true;
+}
+
+json_t *bans_names(struct bans *b)
+{
+	struct listing l = { b, json_array(), bans_now(b) };
+
+	(void)ledger_barred_each(b->ledger, l.now, visit_name, &l);
+	return l.all;
 }
 
 json_t *bans_list(struct bans *b)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "ctl/bans_int.h"
+#include "ctl/barred.h"
 #include "rules/address.h"
 #include "rules/punish.h"
 
@@ -125,9 +126,11 @@ const char *bans_spare_shared(const struct bans *b, const json_t *act, const cha
 	json_array_foreach(others, i, other)
 	{
 		const char *text = json_string_value(other);
+		struct ledger_bar bar;
 
 		/* Who has strikes, too, shields nobody. */
-		if (text && strcmp(text, jid) != 0 && !punish_was_struck(b->ladder, text, now))
+		if (text && barred_parse(text, &bar) == 0 && strcmp(bar.name, jid) != 0 &&
+			!punish_was_struck(b->ladder, bar.name, now))
 			return "others use the address";
 	}
 	return NULL;

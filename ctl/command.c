@@ -120,7 +120,21 @@ static void command_unban(struct daemon *d, struct request *rq)
 
 static void command_bans(struct daemon *d, struct request *rq)
 {
-	request_answer(rq, json_pack("{s:o}", "bans", bans_list(d->bans)));
+	const char *who = json_string_value(json_object_get(rq->args, "who"));
+	json_t *result = NULL;
+	struct buf error;
+
+	if (!json_is_true(json_object_get(rq->args, "why"))) {
+		request_answer(rq, json_pack("{s:o,s:o}", "bans", bans_list(d->bans), "barred",
+					   bans_names(d->bans)));
+		return;
+	}
+	buf_init(&error, 0);
+	if (bans_why(d->bans, who, &result, &error) < 0)
+		request_refuse(rq, ANSWER_NO, NULL, "%s", buf_string(&error));
+	else
+		request_answer(rq, result);
+	buf_fini(&error);
 }
 
 /* ---- the whole ---- */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "ctl/bans.h"
+#include "ctl/barred.h"
 #include "ctl/command.h"
 #include "ctl/config.h"
 #include "ctl/control.h"
@@ -128,6 +129,11 @@ void daemon_configure_quarantine(struct daemon *d)
 				       options->quarantine_bytes, options->quarantine_ms });
 }
 
+static void on_worker_barred(void *arg, bool (*say)(void *to, json_t *msg), void *to)
+{
+	barred_tell(((struct daemon *)arg)->bans, say, to);
+}
+
 static struct config *on_worker_config(void *arg)
 {
 	return ((struct daemon *)arg)->config;
@@ -240,7 +246,7 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, daemon_workers_changed,
 		on_worker_down, d, on_worker_trace, on_worker_shadow, on_worker_settle, -1,
-		on_worker_serverless, on_worker_known };
+		on_worker_serverless, on_worker_known, on_worker_barred };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

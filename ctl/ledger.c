@@ -95,6 +95,20 @@ static const char *const sql[SQL_N] = {
 	[SQL_KNOWN_PUT] = "INSERT OR REPLACE INTO known VALUES (?1, ?2)",
 	[SQL_KNOWN_EXPIRE] = "DELETE FROM known WHERE last < ?1",
 	[SQL_KNOWN_EACH] = "SELECT address, last FROM known WHERE last > ?1 ORDER BY last DESC LIMIT ?2",
+	[SQL_BAR_FIND] = "SELECT * FROM barred WHERE kind = ?1 AND name = ?2",
+	[SQL_BAR_PUT] = "INSERT OR REPLACE INTO barred VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+			" ?10)",
+	[SQL_BAR_DELETE] = "DELETE FROM barred WHERE kind = ?1 AND name = ?2",
+	[SQL_BAR_SUMS] = "SELECT count(*), coalesce(sum(length(CAST(name AS BLOB))), 0) FROM barred",
+	[SQL_BAR_YIELD] = "DELETE FROM barred WHERE (kind, name) IN (SELECT kind, name FROM barred"
+			  " WHERE until != 0 AND until <= ?1 ORDER BY until LIMIT 100)",
+	[SQL_BARRED] = "SELECT * FROM barred WHERE until = 0 OR until > ?1 ORDER BY since DESC,"
+		       " kind, name",
+	[SQL_BARRED_ENDED] = "SELECT * FROM barred WHERE until != 0 AND until > ?1 AND until <= ?2",
+	[SQL_BARRED_FORGET] = "DELETE FROM barred WHERE until != 0 AND until < ?1",
+	[SQL_BARRED_NEXT] =
+		"SELECT coalesce(min(until), 0) FROM barred WHERE until != 0 AND until > ?1",
+	[SQL_BARRED_COUNT] = "SELECT count(*) FROM barred WHERE until = 0 OR until > ?1",
 };
 
 /* ---- SQLite ---- */

@@ -30,6 +30,16 @@ enum ledger_sql {
 	SQL_KNOWN_PUT,
 	SQL_KNOWN_EXPIRE,
 	SQL_KNOWN_EACH,
+	SQL_BAR_FIND,
+	SQL_BAR_PUT,
+	SQL_BAR_DELETE,
+	SQL_BAR_SUMS,
+	SQL_BAR_YIELD,
+	SQL_BARRED,
+	SQL_BARRED_ENDED,
+	SQL_BARRED_FORGET,
+	SQL_BARRED_NEXT,
+	SQL_BARRED_COUNT,
 	SQL_N,
 };
 
@@ -40,6 +50,7 @@ struct ledger {
 	struct map waiting; /* of ledger_waiting.c */
 	char *waiting_path; /* NULL: nowhere */
 	int waiting_error;
+	long bar_room; /* so many more names fit for sure */
 };
 
 /* The prepared statement, reset and with nothing bound. */

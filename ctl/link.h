@@ -15,6 +15,9 @@
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns","events","window_ns"}]}  rates that go over the policy's, all of them
  *   kill      {"m","address":"A/LEN"}, or "jid", "domain", "session" (its number)  end those sessions now ("reason": text
  *             for the log); a domain's: those of its accounts and of its servers
+ *   bar       {"m","add":[[kind,name,rule]..]}    keep them out; kind 0: a bare JID, 1: a domain, prepared; rule: the rung's
+ *             name, "operator" by hand. With "anew": instead of all that was told before. Before start
+ *   unbar     {"m","del":[[kind,name]..]}         no longer
  *   sessions  {"m","seq"}, for "top" with {"top":{"sessions":N,"sessions_by","peers":N,"peers_by","match"}}: not all of them,
  *             but sums and the busiest (door/crowd.h); a child of an older program does not know "top" and tells all
  *   backends  {"m","seq"}                         which servers are up

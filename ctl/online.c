@@ -286,65 +286,6 @@ int cli_explain(struct cli *cli)
 	return EXIT_DONE;
 }
 
-int cli_bans(struct cli *cli)
-{
-	static const struct show_column columns[] = {
-		{ "ADDRESS", "address", SHOW_TEXT }, { "LEFT", "until", SHOW_UNTIL },
-		{ "SINCE", "since", SHOW_WALL_TIME }, { "RULE", "rule", SHOW_TEXT },
-		{ "WHY", "why", SHOW_TEXT }, { "VERDICT", "id", SHOW_TEXT },
-	};
-
-	return show_rows(cli, "bans", "bans", COLUMNS(columns), "nobody is banned");
-}
-
-int cli_ban(struct cli *cli)
-{
-	const char *duration = "1h", *why = "by hand";
-	json_t *result = NULL;
-	uint64_t ms;
-	int r;
-
-	if (cli_flag(cli, "--batch"))
-		return cli_ban_batch(cli, false);
-	if (!cli_option(cli, "--for", &duration) || !cli_option(cli, "--why", &why) || !cli_no_more_options(cli))
-		return EXIT_WRONG_USAGE;
-	if (cli->argc != 1)
-		return cli_usage_error(cli, "needs one address or prefix");
-	if (clock_parse_duration(duration, strlen(duration), &ms) < 0 || ms == 0)
-		return cli_usage_error(cli, "--for '%s' is not a time: write 90s, 10m, 1h or 7d", duration);
-	r = cli_request(cli, "ban",
-		json_pack("{s:s,s:I,s:s}", "address", cli->argv[0], "for", (json_int_t)ms, "why", why), &result);
-	if (r != EXIT_DONE)
-		return r;
-	if (!cli_json_wanted(cli, result)) {
-		char left[32];
-
-		clock_format_duration(ms, left, sizeof left);
-		printf("%s is banned for %s\n", show_text(result, "address"), left);
-	}
-	json_decref(result);
-	return EXIT_DONE;
-}
-
-int cli_unban(struct cli *cli)
-{
-	json_t *result = NULL;
-	int r;
-
-	if (cli_flag(cli, "--batch"))
-		return cli_ban_batch(cli, true);
-	if (!cli_no_more_options(cli))
-		return EXIT_WRONG_USAGE;
-	if (cli->argc != 1)
-		return cli_usage_error(cli, "needs one address or prefix");
-	if ((r = cli_request(cli, "unban", json_pack("{s:s}", "address", cli->argv[0]), &result)) != EXIT_DONE)
-		return r;
-	if (!cli_json_wanted(cli, result))
-		printf("%s is let back in\n", cli->argv[0]);
-	json_decref(result);
-	return EXIT_DONE;
-}
-
 int cli_firewall(struct cli *cli)
 {
 	bool iptables = cli_flag(cli, "--iptables");

@@ -41,14 +41,17 @@
  *   list-feeds {"name","refresh":bool}     {"feeds":[{"list","name","source","weight","every_ms","entries","bad","bytes",
  *                                           "fetched","changed","age_ms","busy","error"}],"refreshed":n}
  *   list-history {"name"*}                 {"history":[{"time","who","what","entry"}]}
- *   ban       {"address"*,"for":ms,"why"}  {"address","until"}
+ *   ban       {"address"*,"for":ms,"why"}  {"address" or "jid" or "domain","until"}  address: or a bare JID, or a domain
  *   unban     {"address"*}                 {"removed":n}    exit 1 if it was not banned
  *   ban-batch {"entries"*:[{"op"*:"ban"|"unban","address"*,"for":ms,"why"}]}  {"banned":n,"unbanned":n,"standing":n,
  *                                           "absent":n,"refused":[{"at":index,"error"}]}; standing: bans that were there
  *                                           and end no earlier; absent: unbans of who was not banned.
  *                                           At most REQUEST_BATCH_MAX entries; a ban needs "for"; what a batch may not
  *                                           ban is refused (docs/OTHERS.md)
- *   bans      {}                           {"bans":[{"address","since","until","why","rule","id","count","strikes"}]}
+ *   bans      {"why":bool,"who"}           {"bans":[{"address","since","until","why","rule","id","count","strikes"}],"barred":[the same with
+ *                                           "jid" or "domain" for "address"]}; with why each has "who","evidence":[{"time","id","rule","jid"}],
+ *                                           and where they are known "rule_text","punish","ladder":{..},"next_ms"; exit 1 when who (an
+ *                                           address, prefix, JID or domain) is not banned
  *   limits    {"name"}                     {"limits":[{"name","rate","burst","key","exceeded","evicted","entries","set":bool,
  *                                           and if set "configured":{"rate","burst"},"who","since"}]}
  *   limit-suggest {"name"*,"for":0.95}     {"name","key","since","for","peers","rates":[{"rate","burst","hit","recommended"}],

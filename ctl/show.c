@@ -216,7 +216,10 @@ void show_event(FILE *out, const json_t *event, bool colour)
 	if (strcmp(type, "alert") != 0) {
 		fprintf(out, "  %s%s%s %s", paint(colour, "\033[31m"),
 			show_safe(type, 40), paint(colour, "\033[0m"),
-			show_safe(show_text(event, "src_ip"), 64));
+			show_safe(*show_text(event, "xmppwall.jid")      ? show_text(event, "xmppwall.jid")
+				  : *show_text(event, "xmppwall.domain") ? show_text(event, "xmppwall.domain")
+									 : show_text(event, "src_ip"),
+				64));
 		if (*show_text(event, "xmppwall.why"))
 			fprintf(out, "  %s", show_safe(show_text(event, "xmppwall.why"), 100));
 		fputc('\n', out);

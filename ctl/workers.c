@@ -77,6 +77,11 @@ static json_t *limits_message(struct workers *w, json_int_t seq)
 		"{s:s,s:I,s:o}", "m", "limits", "seq", seq, "set", w->spec.limits(w->spec.arg));
 }
 
+static bool say_bar(void *child, json_t *msg)
+{
+	return child_say(child, msg, -1);
+}
+
 void workers_child_up(void *arg, struct worker *worker)
 {
 	struct child *c = arg;
@@ -92,6 +97,8 @@ void workers_child_up(void *arg, struct worker *worker)
 		return;
 	}
 	child_say(c, limits_message(w, ++w->seq), -1);
+	if (w->spec.barred)
+		w->spec.barred(w->spec.arg, say_bar, c);
 	if (c->role != CHILD_INSPECTING)
 		say_doors(c);
 	child_say(c,

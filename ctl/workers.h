@@ -48,6 +48,8 @@ struct workers_spec {
 	int (*on_serverless)(void *arg, json_t *msg);
 	/* The message "known", borrowed. ERR_PROTO ends the child. */
 	int (*on_known)(void *arg, json_t *msg);
+	/* Messages "bar" for a child that starts: say, which takes each, until false. NULL: none. */
+	void (*barred)(void *arg, bool (*say)(void *to, json_t *msg), void *to);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "door/barred.h"
 #include "door/crowd.h"
 #include "door/gather.h"
 #include "door/hub.h"
@@ -292,7 +293,21 @@ static void on_other(struct link *l, const char *name, json_t *msg)
 		log_debug("link ignored message=%s", log_quote(span_of(name)));
 }
 
+static void on_bar(struct link *l, json_t *msg)
+{
+	if (!barred_take(msg))
+		line_nonsense(&l->line, "bar");
+}
+
+static void on_unbar(struct link *l, json_t *msg)
+{
+	if (!barred_let_go(msg))
+		line_nonsense(&l->line, "unbar");
+}
+
 static const struct line_order orders[] = {
+	{ "bar", on_bar },
+	{ "unbar", on_unbar },
 	{ "start", on_start },
 	{ "kill", on_kill },
 	{ "sessions", on_sessions },
@@ -307,6 +322,7 @@ static int link_init(struct link *l, int fd)
 {
 	int r;
 
+	barred_init(l->metrics);
 	l->shop.mdns = mdns_new();
 	l->shop.bosh = bosh_table_new(0);
 	l->shop.resumed = resumed_new();

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "proxy/counters.h"
+#include "door/barred.h"
 #include "door/hub.h"
 #include "door/sandboxed.h"
 #include "proxy/keep.h"
@@ -258,7 +259,21 @@ static void on_other(struct link *l, const char *name, json_t *msg)
 		line_nonsense(&l->line, name);
 }
 
+static void on_bar(struct link *l, json_t *msg)
+{
+	if (!barred_take(msg))
+		line_nonsense(&l->line, "bar");
+}
+
+static void on_unbar(struct link *l, json_t *msg)
+{
+	if (!barred_let_go(msg))
+		line_nonsense(&l->line, "unbar");
+}
+
 static const struct line_order orders[] = {
+	{ "bar", on_bar },
+	{ "unbar", on_unbar },
 	{ "listen", on_listen },
 	{ "unlisten", on_unlisten },
 	{ "streams", on_streams },
@@ -291,6 +306,7 @@ int link_run(int fd, struct metrics *metrics)
 	struct link l = { .metrics = metrics };
 	int r;
 
+	barred_init(metrics);
 	if ((r = uv_loop_init(&l.loop)) < 0 ||
 		(r = loader_init(&l.loader, &l.loop, metrics, &loader_ops, &l.line)) < 0 ||
 		(r = trial_init(&l.trial, &l.loader, link_try)) < 0 ||

@@ -17,14 +17,18 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "door/barred.h"
 #include "proxy/apply.h"
 #include "proxy/counters.h"
+#include "proxy/event.h"
+#include "proxy/relay.h"
 #include "proxy/sasl_name.h"
 #include "proxy/session_close.h"
 #include "proxy/worker.h"
 #include "rules/login.h"
 #include "rules/shadow.h"
 #include "xmpp/jid.h"
+#include "xmpp/ns.h"
 
 enum login_of { LOGIN_PEER, LOGIN_ACCOUNT, LOGIN_OF };
 
@@ -118,6 +122,25 @@ void login_forget(struct session *s)
 {
 	free((char *)s->login.account);
 	s->login = (struct subject_login){ .failure = NULL };
+}
+
+bool login_is_barred(struct session *s, bool sasl2)
+{
+	struct verdict v;
+
+	if (!barred_any() || !barred_login(s->login.account, &v))
+		return false;
+	metric_add(counters.login_closed, 1);
+	/* Not even the password is looked at: the event tells whose login it was. */
+	s->login.failure = "not-authorized";
+	event_verdict(s, DIRECTION_IN, NULL, &v);
+	s->login.failure = NULL;
+	if (relay_puts(s, &s->client,
+		    sasl2 ? "<failure xmlns='" NS_SASL2 "'><not-authorized xmlns='" NS_SASL
+			    "'/></failure>"
+			  : "<failure xmlns='" NS_SASL "'><not-authorized/></failure>"))
+		session_end(s, v.stream_error, STREAM_ERROR_NONE, NULL);
+	return true;
 }
 
 /* "y" says: I could bind to the channel, but you offer nothing for it. A server that did, before we

@@ -12,3 +12,5 @@ enum nonza_fate login_failed(struct session *s, const struct stanza *st);
 void login_succeeded(struct session *s);
 /* The session ends. */
 void login_forget(struct session *s);
+/* Is the account that it named barred (door/barred.h)? Then it was told so, and the session ends. */
+bool login_is_barred(struct session *s, bool sasl2);

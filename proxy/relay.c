@@ -12,6 +12,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "door/barred.h"
 #include "door/follow.h"
 #include "door/registry.h"
 #include "proxy/apply.h"
@@ -127,7 +128,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	struct verdict v;
 	struct scene scene;
 	unsigned who = 0; /* follow this session */
-	bool resent;
+	bool resent, barred;
 	int r;
 
 	/* In another content namespace servers disagree whether it is a stanza at all, and whether
@@ -156,16 +157,18 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 		return;
 	subject = relay_subject(s, direction, st);
 	subject.resent = resent;
-	if (s->worker->follows.n > 0) {
+	barred = barred_any() && barred_judge(&subject, &v);
+	if (s->worker->follows.n > 0 && !barred) {
 		scene = event_scene(s);
 		who = follow_begin(&s->worker->follows, s->worker->judge, uv_now(&s->worker->loop),
 			&scene, st);
 	}
-	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
+	r = barred ? 0
+		   : judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
 	if (who)
 		follow_end(&s->worker->follows, s->worker->judge, s->worker->hub, who, direction,
 			&scene, st, &v, r);
-	if (s->worker->shadow && r == 0)
+	if (s->worker->shadow && r == 0 && !barred)
 		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
 	if (r == 0 && resent)
 		relay_spare(&v);

@@ -166,11 +166,16 @@ enum nonza_fate sasl_from_client(struct session *s, const struct stanza *st)
 			return sasl_refuse_mechanism(s, sasl2);
 		snprintf(s->mechanism, sizeof(s->mechanism), "%s", mechanism);
 		login_begin(s, st, sasl_first_message(st, sasl2));
+		if (login_is_barred(s, sasl2))
+			return NONZA_ENDED;
 		if (sasl2 && sasl_walk_inline(s, &s->client, st) == NONZA_ENDED)
 			return NONZA_ENDED;
 	}
-	if (s->sasl_first && strcmp(st->root->name, "response") == 0)
+	if (s->sasl_first && strcmp(st->root->name, "response") == 0) {
 		login_begin(s, st, element_text(st->root, st->arena));
+		if (login_is_barred(s, sasl2))
+			return NONZA_ENDED;
+	}
 	s->sasl_wait = true;
 	return NONZA_FORWARD;
 }
