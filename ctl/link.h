@@ -13,7 +13,7 @@
  *             slot: number of its own gauges in the shared page
  *   list      {"m","seq","set","add":[..],"del":[..]}
  *   limits    {"m","seq","set":[{"name","period_ns","tolerance_ns","events","window_ns"}]}  rates that go over the policy's, all of them
- *   kill      {"m","address":"A/LEN"}, or "jid", "domain", "session" (its number)  end those sessions now ("reason": text
+ *   kill      {"m","address":"A/LEN"}, or "jid", "domain", "session" (its number), "strangers" (a set: all that are not in it)  end those sessions now ("reason": text
  *             for the log); a domain's: those of its accounts and of its servers
  *   bar       {"m","add":[[kind,name,rule]..]}    keep them out; kind 0: a bare JID, 1: a domain, prepared; rule: the rung's
  *             name, "operator" by hand. With "anew": instead of all that was told before. Before start

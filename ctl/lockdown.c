@@ -24,6 +24,7 @@
 #include "ctl/daemon.h"
 #include "ctl/kernel.h"
 #include "ctl/state_file.h"
+#include "ctl/workers.h"
 #include "rules/rules.h"
 
 enum { LOCKDOWN_FILE_MAX = 64 * 1024, LOCKDOWN_RETRY_MS = 1000, LOCKDOWN_LOOK_MS = 60000 };
@@ -163,6 +164,8 @@ int lockdown_on(
 	snprintf(l->who, sizeof l->who, "%s", who);
 	file_write(l);
 	r = lockdown_enforce(l, why);
+	workers_kill_strangers(l->d->workers, policy_daemon(l->d->config->policy)->allow_set,
+		"lockdown");
 	lockdown_tell(l, who);
 	lockdown_wake(l);
 	return r;

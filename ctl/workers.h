@@ -110,6 +110,8 @@ bool workers_shadow(
 void workers_unshadow(struct workers *w, json_int_t id);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);
+/* The sessions of all that are not in the set of addresses (NULL: of everybody) are to end. */
+void workers_kill_strangers(struct workers *w, const char *set, const char *reason);
 /* A message of ctl/link.h to every child that is up: borrowed. */
 void workers_tell(struct workers *w, json_t *msg);
 /* A new child from the program on disk takes the place of the one that serves, which may keep its

@@ -383,6 +383,15 @@ void workers_kill(struct workers *w, const char *address, const char *jid, const
 	json_decref(msg);
 }
 
+void workers_kill_strangers(struct workers *w, const char *set, const char *reason)
+{
+	json_t *msg = json_pack(
+		"{s:s,s:s,s:s}", "m", "kill", "strangers", set ? set : "", "reason", reason);
+
+	workers_tell(w, msg);
+	json_decref(msg);
+}
+
 void workers_tell(struct workers *w, json_t *msg)
 {
 	for (struct child *c = w->children; c; c = c->next)

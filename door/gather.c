@@ -10,6 +10,7 @@
 #include "ctl/link.h"
 #include "door/crowd.h"
 #include "door/json.h"
+#include "rules/address.h"
 #include "xmpp/jid.h"
 
 /* JIDs are long where somebody wants them long: a message stays well below LINK_LINE_FROM_WORKER.
@@ -118,19 +119,24 @@ bool gather_named(json_t *msg, struct named_peer *out)
 {
 	const char *jid = text_of(msg, "jid"), *domain = text_of(msg, "domain");
 	const char *address = text_of(msg, "address");
+	const char *friends = json_string_value(json_object_get(msg, "strangers"));
 	json_int_t session = number_of(msg, "session");
 
-	*out = (struct named_peer){ .by = *jid          ? NAMED_JID
+	*out = (struct named_peer){ .by = friends       ? NAMED_STRANGERS
+					  : *jid        ? NAMED_JID
 					  : *domain     ? NAMED_DOMAIN
 					  : session > 0 ? NAMED_SESSION
 							: NAMED_NETWORK,
-		.name = *jid ? jid : domain,
+		.name = friends ? friends
+			: *jid  ? jid
+				: domain,
 		.session = (uint64_t)session };
 	if (out->by == NAMED_NETWORK &&
 		address_parse_prefix(span_of(address), &out->net, &out->len) < 0)
 		return false;
-	log_info("kill jid=%s domain=%s session=%lld address=%s reason=%s", log_quote(span_of(jid)),
-		log_quote(span_of(domain)), (long long)session, log_quote(span_of(address)),
+	log_info("kill%s jid=%s domain=%s session=%lld address=%s reason=%s",
+		friends ? " strangers" : "", log_quote(span_of(jid)), log_quote(span_of(domain)),
+		(long long)session, log_quote(span_of(address)),
 		log_quote(span_of(text_of(msg, "reason"))));
 	return true;
 }
@@ -146,6 +152,14 @@ static bool is_of_domain(const char *domain, const char *jid, const char *peer)
 	return jid && strncmp(jid, domain, len) == 0 && (!jid[len] || jid[len] == '/');
 }
 
+/* The host's way to itself stays open (ctl/firewall.c). */
+static bool address_is_loopback(const struct peer_address *a)
+{
+	static const struct peer_address v6 = { .bytes = { [15] = 1 } };
+
+	return memcmp(a, &v6, sizeof v6) == 0 || (address_is_v4(a) && a->bytes[12] == 127);
+}
+
 bool gather_is_named(const struct named_peer *who, const struct named_session *s)
 {
 	switch (who->by) {
@@ -153,6 +167,9 @@ bool gather_is_named(const struct named_peer *who, const struct named_session *s
 		return jid_is_named(who->name, s->jid);
 	case NAMED_DOMAIN:
 		return is_of_domain(who->name, s->jid, s->domain);
+	case NAMED_STRANGERS:
+		return !address_is_loopback(s->peer) &&
+		       !policy_addresses_overlap(s->policy, who->name, s->peer, ADDRESS_BITS);
 	case NAMED_SESSION:
 		return s->number == who->session;
 	case NAMED_NETWORK:

@@ -20,11 +20,12 @@ void gather_free(struct gather **all);
 
 /* "kill": whose sessions are to end. */
 struct named_peer {
-	enum { NAMED_NETWORK, NAMED_JID, NAMED_DOMAIN, NAMED_SESSION } by;
+	enum { NAMED_NETWORK, NAMED_JID, NAMED_DOMAIN, NAMED_SESSION, NAMED_STRANGERS } by;
 	struct peer_address net;
 	unsigned len;
 	uint64_t session;
-	const char *name; /* JID or domain, borrowed from the message; "" */
+	const char *name; /* JID or domain, or the set of those who are no strangers, borrowed from the
+			     message; "" */
 };
 /* Logs it, too. False when it makes no sense. */
 bool gather_named(json_t *msg, struct named_peer *out);
@@ -35,5 +36,6 @@ struct named_session {
 	uint64_t number;
 	const char *jid;
 	const char *domain; /* of a server that is the peer */
+	const struct policy *policy;
 };
 bool gather_is_named(const struct named_peer *who, const struct named_session *s);

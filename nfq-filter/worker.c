@@ -267,7 +267,7 @@ struct naming {
 static bool is_named(void *arg, const struct flow *f, const struct inspection *i)
 {
 	const struct naming *n = arg;
-	struct named_session s = { &f->client.address, tell_number(n->w, i), i->jid, NULL };
+	struct named_session s = { &f->client.address, tell_number(n->w, i), i->jid, NULL, n->w->policy };
 
 	return gather_is_named(&n->who, &s) ||
 	       ((s.domain = peer_domain(i)) && gather_is_named(&n->who, &s));

@@ -66,7 +66,8 @@ static void worker_do_kill(struct worker *w, const struct order *o)
 
 	who.name = o->text;
 	for (s = w->sessions; s; s = next) {
-		struct named_session named = { &s->peer.address, s->serial, s->jid, NULL };
+		struct named_session named = { &s->peer.address, s->serial, s->jid, NULL,
+			w->gear->policy };
 
 		next = s->next;
 		if (gather_is_named(&who, &named))

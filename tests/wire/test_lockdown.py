@@ -47,6 +47,8 @@ def test_only_friends_come_in_at_once(lab, server, user, fresh):
     assert answer["on"] and answer["until"] == 0 and answer["kept"] and shut(fresh)
     for version in (4, 6):
         assert comes_in(lab, server, 11, version) and not comes_in(lab, server, 25, version)
+    tybalt.stanza("policy-violation", seconds=10)
+    tybalt.event("disconnected", seconds=10)
     romeo = user("romeo", server, 12)
     juliet.say(romeo.jid, "we are among ourselves")
     romeo.body("we are among ourselves")
