@@ -16,6 +16,7 @@
 #include "ctl/daemon.h"
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
+#include "ctl/lockdown.h"
 #include "ctl/usage.h"
 #include "ctl/workers.h"
 #include "rules/address.h"
@@ -251,30 +252,34 @@ static json_t *limits_json(struct daemon *d, size_t max, size_t *n)
 
 /* ---- the answer ---- */
 
+static json_t *totals_json(struct daemon *d, const struct heard *h, size_t n_rules, size_t n_limits)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "sessions", h->n_sessions, "online",
+		h->n_online, "peers", h->n_peers + h->plain, "rules", (json_int_t)n_rules, "limits",
+		(json_int_t)n_limits, "bans", (json_int_t)bans_count(d->bans));
+}
+
 static void top_answer(struct top *t, const struct heard *h)
 {
+	json_t *peers = rows_best(h->peers, "rank", false, t->peers), *rules, *limits, *defend;
 	const struct policy *p = t->d->config->policy;
-	json_t *peers = rows_best(h->peers, "rank", false, t->peers), *rules, *limits;
 	size_t n_rules, n_limits;
 
 	mark_banned(t->d, peers);
 	rules = rules_json(t->d, t->rules, &n_rules);
 	limits = limits_json(t->d, t->limits, &n_limits);
-	request_answer(
-		t->rq, json_pack("{s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o,"
-				 "s:o,s:o,s:o,"
-				 "s:o}",
-			       "version", XMPPWALL_VERSION, "policy", policy_version(p), "time",
-			       (json_int_t)clock_wall_ms(), "uptime_ms",
-			       (json_int_t)(clock_mono_ms() - t->d->since_mono_ms), "counters",
-			       command_counters(t->d), "attention", command_attention(t->d),
-			       "firewall", kernel_status(t->d->kernel), "workers",
-			       processes_json(t->d), "totals", "sessions", h->n_sessions, "online",
-			       h->n_online, "peers", h->n_peers + h->plain, "rules",
-			       (json_int_t)n_rules, "limits", (json_int_t)n_limits, "bans",
-			       (json_int_t)bans_count(t->d->bans), "peers", peers, "sessions",
-			       rows_best(h->sessions, "rank", false, t->sessions), "rules", rules,
-			       "limits", limits, "bans", bans_newest(t->d->bans, t->bans)));
+	defend = kernel_defend(t->d->kernel); /* looks: the counters are younger then */
+	request_answer(t->rq,
+		json_pack("{s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+			"version", XMPPWALL_VERSION, "policy", policy_version(p), "time",
+			(json_int_t)clock_wall_ms(), "uptime_ms",
+			(json_int_t)(clock_mono_ms() - t->d->since_mono_ms), "counters",
+			command_counters(t->d), "attention", command_attention(t->d), "firewall",
+			kernel_status(t->d->kernel), "defend", defend, "lockdown",
+			lockdown_json(t->d->lockdown), "workers", processes_json(t->d), "totals",
+			totals_json(t->d, h, n_rules, n_limits), "peers", peers, "sessions",
+			rows_best(h->sessions, "rank", false, t->sessions), "rules", rules,
+			"limits", limits, "bans", bans_newest(t->d->bans, t->bans)));
 }
 
 static void on_busiest(void *arg, json_t *rows)

@@ -10,7 +10,7 @@
  *                                           "firewall":{"loaded","tables","sets":{..}},"counters":{name:n},"bans":n,"attention":[text..]}
  *   top       {"peers":20,"sessions":20,"rules":20,"limits":20,"bans":20,"peers_by","sessions_by","match"}
  *                                          {"version","policy","time","uptime_ms","counters":{name:n},"attention":[text..],
- *                                           "firewall":{as of status},"workers":[{"name","pid","state","sessions","cpu_ms",
+ *                                           "firewall","defend","lockdown" as of status,"workers":[{"name","pid","state","sessions","cpu_ms",
  *                                           "memory"}],"totals":{"sessions","online","peers","rules","limits","bans"},
  *                                           "peers":[{"address","sessions","online","in","out","dropped","rejected","rate",
  *                                           "age_ms","jid","banned"}],"sessions":[row of ctl/link.h and "rate"],

@@ -209,6 +209,18 @@ static void show_verdicts(struct status_out *o, const json_t *status)
 	line(o, "stanzas", "%s", text);
 }
 
+/* Over all classes; "full" let through whom it could not count. */
+static json_int_t refused(const json_t *defend)
+{
+	const char *name;
+	json_int_t sum = 0;
+	json_t *class;
+
+	json_object_foreach((json_t *)defend, name, class) sum +=
+		number(class, "rate") + number(class, "penalty") + number(class, "concurrent");
+	return sum;
+}
+
 /* Only what there was. */
 static void show_trouble(struct status_out *o, const json_t *status)
 {
@@ -226,6 +238,8 @@ static void show_trouble(struct status_out *o, const json_t *status)
 	};
 	char text[512] = "";
 
+	add_count(text, sizeof text, refused(json_object_get(status, "defend")),
+		"connections refused by the kernel");
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		add_count(text, sizeof text, counter(status, all[i].name), all[i].what);
 	if (*text)

@@ -76,6 +76,23 @@ double top_data_rate(const struct top_data *d, const char *counter)
 		between_ms(d));
 }
 
+double top_data_refused(const struct top_data *d)
+{
+	const char *name;
+	json_t *value;
+	double sum = 0;
+
+	json_object_foreach(json_object_get(d->now, "counters"), name, value)
+	{
+		const char *last = strrchr(name, '.');
+
+		/* "full" let through whom it could not count */
+		if (strncmp(name, "defend.", 7) == 0 && last && strcmp(last, ".full") != 0)
+			sum += top_data_rate(d, name);
+	}
+	return sum;
+}
+
 double top_data_cpu(const struct top_data *d, const json_t *worker)
 {
 	double pid = number(worker, "pid");

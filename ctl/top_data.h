@@ -22,6 +22,8 @@ void top_data_fini(struct top_data *d);
 void top_data_take(struct top_data *d, enum top_panel asked, json_t *answer);
 /* How fast a counter grows, a second; 0 as long as that is not known. */
 double top_data_rate(const struct top_data *d, const char *counter);
+/* Connections that the kernel refused, a second, over all classes of "defend". */
+double top_data_refused(const struct top_data *d);
 /* A number of the last answer ("totals.peers"); 0 if it is not there. */
 double top_data_number(const struct top_data *d, const char *dotted);
 const char *top_data_text(const struct top_data *d, const char *dotted);

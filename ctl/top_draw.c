@@ -114,8 +114,11 @@ static void draw_verdicts(struct cells *c, unsigned row, const struct top_data *
 		{ "close", "verdict.close", CELL_ALERT },
 		{ "failed logins", "login.failed", CELL_WARN },
 	};
+	double refused = top_data_refused(d);
 	unsigned at = 0;
 
+	if (refused > 0)
+		at = put_rate(c, row, at, "kernel refuses", refused, CELL_WARN);
 	for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
 		at = put_rate(c, row, at, all[i].name, top_data_rate(d, all[i].counter), all[i].style);
 	if (json_is_false(show_get(d->now, "firewall.loaded")))

@@ -222,7 +222,8 @@ size_t top_rows(enum top_panel panel, const json_t *rows, unsigned column, bool 
 		row;
 	if (top_column_falls(s.column) != reverse)
 		s.way = -1;
-	qsort_r(out, n, sizeof *out, row_compare, &s);
+	if (n > 1)
+		qsort_r(out, n, sizeof *out, row_compare, &s);
 	return n;
 }
 

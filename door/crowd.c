@@ -33,11 +33,12 @@ struct picks {
 };
 
 struct crowd_peer {
+	struct crowd_peer *next;
 	struct peer_address address;
 	uint64_t sessions, online, in, out, dropped, rejected, age_ms;
 	double rate, jid_rate;
-	const char *jid; /* of its busiest session; in a sheet borrowed */
-	bool matches;
+	const char *jid; /* of its busiest session; borrowed unless it owns it */
+	bool owns_jid, matches;
 };
 
 struct crowd {
@@ -46,9 +47,9 @@ struct crowd {
 	enum crowd_by sessions_by, peers_by;
 	unsigned n_peers;
 	char match[CROWD_MATCH_MAX + 1];
-	bool sheet;
 	uint64_t total, online;
 	struct map peers;
+	struct crowd_peer *first; /* of all peers, the one that came last */
 	struct picks sessions;
 };
 
@@ -155,7 +156,6 @@ struct crowd *crowd_sheet(const struct crowd *of)
 
 	if (!c)
 		return NULL;
-	c->sheet = true;
 	c->sessions_by = of->sessions_by;
 	c->peers_by = of->peers_by;
 	c->sessions.max = of->sessions.max;
@@ -170,16 +170,20 @@ struct crowd *crowd_ref(struct crowd *c)
 	return c;
 }
 
+static void peer_free(struct crowd_peer *peer)
+{
+	if (peer->owns_jid)
+		free((char *)peer->jid);
+	free(peer);
+}
+
 static void peers_free(struct crowd *c)
 {
-	struct map_entry *entry;
+	struct crowd_peer *peer;
 
-	for (size_t at = 0; map_each(&c->peers, &at, &entry);) {
-		struct crowd_peer *peer = entry->value;
-
-		if (!c->sheet)
-			free((char *)peer->jid);
-		free(peer);
+	while ((peer = c->first)) {
+		c->first = peer->next;
+		peer_free(peer);
 	}
 	map_fini(&c->peers, NULL);
 }
@@ -213,6 +217,18 @@ static void group_format(const struct peer_address *a, char *text, size_t size)
 		strncat(text, "/64", size - strlen(text) - 1);
 }
 
+/* Takes it. */
+static struct crowd_peer *peer_put(struct crowd *c, struct crowd_peer *peer)
+{
+	if (map_put(&c->peers, &peer->address, sizeof(peer->address), peer, NULL) < 0) {
+		peer_free(peer);
+		return NULL;
+	}
+	peer->next = c->first;
+	c->first = peer;
+	return peer;
+}
+
 static struct crowd_peer *peer_get(struct crowd *c, const struct peer_address *address)
 {
 	struct crowd_peer *peer = map_find(&c->peers, address, sizeof(*address));
@@ -220,10 +236,7 @@ static struct crowd_peer *peer_get(struct crowd *c, const struct peer_address *a
 	if (peer || !(peer = calloc(1, sizeof(*peer))))
 		return peer;
 	peer->address = *address;
-	if (map_put(&c->peers, address, sizeof(*address), peer, NULL) == 0)
-		return peer;
-	free(peer);
-	return NULL;
+	return peer_put(c, peer);
 }
 
 static bool member_matches(const struct crowd *c, const struct crowd_member *m)
@@ -297,49 +310,6 @@ static char *jid_keep(const char *jid)
 	return strndup(jid, len);
 }
 
-static void peer_merge(struct crowd *into, const struct crowd_peer *one)
-{
-	struct crowd_peer *all = peer_get(into, &one->address);
-
-	if (!all)
-		return;
-	all->sessions += one->sessions;
-	all->online += one->online;
-	all->in += one->in;
-	all->out += one->out;
-	all->dropped += one->dropped;
-	all->rejected += one->rejected;
-	all->rate += one->rate;
-	all->matches |= one->matches;
-	if (one->age_ms > all->age_ms)
-		all->age_ms = one->age_ms;
-	if (one->jid && (!all->jid || one->jid_rate > all->jid_rate)) {
-		free((char *)all->jid);
-		all->jid = jid_keep(one->jid);
-		all->jid_rate = one->jid_rate;
-	}
-}
-
-void crowd_merge(struct crowd *into, struct crowd *sheet,
-	json_t *(*row)(void *arg, const void *session), void *arg)
-{
-	struct map_entry *entry;
-
-	for (unsigned i = 0; i < sheet->sessions.n; i++)
-		sheet->sessions.all[i].row = row(arg, sheet->sessions.all[i].what);
-	pthread_mutex_lock(&into->lock);
-	into->total += sheet->total;
-	into->online += sheet->online;
-	for (unsigned i = 0; i < sheet->sessions.n; i++)
-		if (sheet->sessions.all[i].row)
-			picks_offer(&into->sessions, &sheet->sessions.all[i]);
-	sheet->sessions.n = 0;
-	for (size_t at = 0; map_each(&sheet->peers, &at, &entry);)
-		peer_merge(into, entry->value);
-	pthread_mutex_unlock(&into->lock);
-	crowd_unref(sheet);
-}
-
 static double peer_rank(enum crowd_by by, const struct crowd_peer *peer)
 {
 	switch (by) {
@@ -358,6 +328,94 @@ static double peer_rank(enum crowd_by by, const struct crowd_peer *peer)
 	default:
 		return peer->rate;
 	}
+}
+
+/* A pointer of the heap's is its peer; NULL when out of memory. */
+static struct picks *peers_pick(struct crowd *c)
+{
+	struct picks *best = calloc(1, sizeof(*best));
+
+	if (!best)
+		return NULL;
+	best->max = c->n_peers;
+	for (const struct crowd_peer *peer = c->first; peer; peer = peer->next)
+		if (peer->matches)
+			picks_offer(best, &(struct pick){ .rank = peer_rank(c->peers_by, peer),
+						  .what = peer });
+	return best;
+}
+
+/* Only those that may be told keep a JID, and then their own: thousands of copies are saved. */
+static void jids_keep(struct crowd *sheet)
+{
+	struct picks *best = peers_pick(sheet);
+
+	for (unsigned i = 0; best && i < best->n; i++) {
+		struct crowd_peer *peer = (struct crowd_peer *)best->all[i].what;
+
+		if (peer->jid && (peer->jid = jid_keep(peer->jid)))
+			peer->owns_jid = true;
+	}
+	free(best);
+	for (struct crowd_peer *peer = sheet->first; peer; peer = peer->next)
+		if (!peer->owns_jid)
+			peer->jid = NULL;
+}
+
+/* Takes one. */
+static void peer_merge(struct crowd *into, struct crowd_peer *one)
+{
+	struct crowd_peer *all = map_find(&into->peers, &one->address, sizeof(one->address));
+
+	if (!all) {
+		peer_put(into, one);
+		return;
+	}
+	all->sessions += one->sessions;
+	all->online += one->online;
+	all->in += one->in;
+	all->out += one->out;
+	all->dropped += one->dropped;
+	all->rejected += one->rejected;
+	all->rate += one->rate;
+	all->matches |= one->matches;
+	if (one->age_ms > all->age_ms)
+		all->age_ms = one->age_ms;
+	if (one->jid && (!all->jid || one->jid_rate > all->jid_rate)) {
+		const char *jid = all->jid;
+
+		all->jid = one->jid;
+		all->jid_rate = one->jid_rate;
+		all->owns_jid = true;
+		one->jid = jid;
+		one->owns_jid = jid != NULL;
+	}
+	peer_free(one);
+}
+
+void crowd_merge(struct crowd *into, struct crowd *sheet,
+	json_t *(*row)(void *arg, const void *session), void *arg)
+{
+	struct crowd_peer *peer;
+
+	for (unsigned i = 0; i < sheet->sessions.n; i++)
+		sheet->sessions.all[i].row = row(arg, sheet->sessions.all[i].what);
+	jids_keep(sheet);
+	pthread_mutex_lock(&into->lock);
+	into->total += sheet->total;
+	into->online += sheet->online;
+	for (unsigned i = 0; i < sheet->sessions.n; i++)
+		if (sheet->sessions.all[i].row)
+			picks_offer(&into->sessions, &sheet->sessions.all[i]);
+	sheet->sessions.n = 0;
+	/* Not in the order of the map: from one map into another of the same hash, that makes
+	 * chains. */
+	while ((peer = sheet->first)) {
+		sheet->first = peer->next;
+		peer_merge(into, peer);
+	}
+	pthread_mutex_unlock(&into->lock);
+	crowd_unref(sheet);
 }
 
 /* What text shows without a tail of digits. */
@@ -385,9 +443,8 @@ static void add_row(json_t *rows, const char *kind, double rank, json_t *row)
 
 json_t *crowd_rows(struct crowd *c)
 {
-	struct picks *peers = calloc(1, sizeof(*peers));
+	struct picks *peers = peers_pick(c);
 	json_t *rows = json_array();
-	struct map_entry *entry;
 
 	qsort(c->sessions.all, c->sessions.n, sizeof(*c->sessions.all), pick_compare);
 	json_array_append_new(rows,
@@ -401,14 +458,6 @@ json_t *crowd_rows(struct crowd *c)
 	}
 	if (!peers)
 		return rows;
-	peers->max = c->n_peers;
-	for (size_t at = 0; map_each(&c->peers, &at, &entry);) {
-		const struct crowd_peer *peer = entry->value;
-
-		if (peer->matches)
-			picks_offer(peers, &(struct pick){ .rank = peer_rank(c->peers_by, peer),
-						   .what = peer });
-	}
 	qsort(peers->all, peers->n, sizeof(*peers->all), pick_compare);
 	for (unsigned i = 0; i < peers->n; i++)
 		add_row(rows, "peer", peers->all[i].rank, peer_row(peers->all[i].what));

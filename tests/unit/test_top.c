@@ -31,11 +31,11 @@ static json_t *answer(int uptime, int in, int hits, int cpu)
 	char text[1024];
 
 	snprintf(text, sizeof text,
-		"{\"uptime_ms\":%d,\"counters\":{\"stanza.in\":%d,\"stanza.out\":0},\"totals\":{\"peers\":7},"
+		"{\"uptime_ms\":%d,\"counters\":{\"stanza.in\":%d,\"stanza.out\":0,\"defend.others.rate\":%d,\"defend.tor.penalty\":%d,\"defend.tor.full\":%d},\"totals\":{\"peers\":7},"
 		"\"workers\":[{\"name\":\"p\",\"pid\":5,\"cpu_ms\":%d}],"
 		"\"rules\":[{\"chain\":\"c\",\"name\":\"r\",\"hits\":%d}],"
 		"\"limits\":[{\"name\":\"l\",\"rate\":\"2/second\",\"exceeded\":%d}]}",
-		uptime, in, cpu, hits, hits);
+		uptime, in, in / 10, in / 20, in, cpu, hits, hits);
 	return json(text);
 }
 
@@ -57,6 +57,7 @@ static void rates(void **state)
 	top_data_take(&d, TOP_RULES, answer(3000, 500, 30, 1050));
 	assert_true(top_data_rate(&d, "stanza.in") == 200);
 	assert_true(top_data_rate(&d, "no.such") == 0);
+	assert_true(top_data_refused(&d) == 30);
 	assert_true(row_number(&d, TOP_RULES, "rate") == 10);
 	worker = json_array_get(json_object_get(d.now, "workers"), 0);
 	assert_true(top_data_cpu(&d, worker) == 50);

@@ -258,7 +258,8 @@ def test_daemon_goes_and_comes(lab, prosody, user, fresh):
 def test_no_terminal(fresh):
     done = fresh.run("top", check=False)
     assert done.returncode == 2 and "top --json" in done.stderr and done.stdout == ""
-    with Screen(fresh.folder, fresh.ctl_command("top"), columns=140, TERM="nonsense") as screen:
+    # curses keeps what it had begun of a terminal that it does not know: not ours to free
+    with Screen(fresh.folder, fresh.ctl_command("top"), columns=140, TERM="nonsense", ASAN_OPTIONS="detect_leaks=0") as screen:
         screen.see("top --json", "left with 2")
     with Screen(fresh.folder, [fresh.ctl_command()[0], "--run-dir", fresh.folder / "nowhere", "top"], columns=140) as screen:
         screen.see("cannot reach the daemon", "left with 3")
