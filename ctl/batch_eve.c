@@ -51,7 +51,7 @@ static enum batch_verdict alert_read(
 enum batch_verdict batch_read_eve(const struct batch *b, struct span line, struct batch_item *item)
 {
 	json_error_t error;
-	json_t *event = json_loadb(line.ptr, line.len, JSON_REJECT_DUPLICATES, &error);
+	json_t *event = json_loadb(line.ptr, line.len, 0, &error);
 	const char *type = json_string_value(json_object_get(event, "event_type"));
 	enum batch_verdict r;
 

@@ -59,7 +59,7 @@ static enum batch_verdict why_read(
 	memcpy(why, text.len ? text.ptr : "", n);
 	why[n] = '\0';
 	batch_set_why(b, "", why, item);
-	*rest = (struct span){ NULL, 0 };
+	rest->len = 0;
 	return BATCH_TAKEN;
 }
 
