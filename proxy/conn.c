@@ -169,7 +169,7 @@ ssize_t conn_read(struct conn *c, void *data, size_t len)
 {
 	ssize_t n;
 
-	if (!c->tls.ssl) {
+	if (!c->tls.on) {
 		n = conn_read_clear(c, data, len);
 	} else {
 		n = tls_link_read(&c->tls, data, len);
@@ -192,7 +192,7 @@ static ssize_t conn_send(struct conn *c, const char *data, size_t len)
 {
 	ssize_t n;
 
-	if (c->tls.ssl)
+	if (c->tls.on)
 		return tls_link_write(&c->tls, data, len > CONN_RECORD ? CONN_RECORD : len);
 	do
 		n = send(c->fd, data, len, MSG_NOSIGNAL);
@@ -217,7 +217,7 @@ void conn_flush(struct conn *c)
 	if (c->fd < 0 || c->connecting || c->blocked)
 		return;
 	/* During a handshake the socket belongs to it. */
-	if (c->tls.ssl && !c->secure)
+	if (c->tls.on && !c->secure)
 		return;
 	while (buf_len(&c->out) > 0 && !c->mute) {
 		ssize_t n = conn_send(c, buf_ptr(&c->out), buf_len(&c->out));

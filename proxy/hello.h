@@ -19,6 +19,10 @@ enum hello_kind hello_classify(struct span bytes);
  * class). True for none. */
 bool hello_is_record(struct span rest);
 
+/* Is a ClientHello (RFC 8446 4.1.2) all there, in however many records? Also true of what will
+ * never be one, or is too long to wait for: that is for the library to refuse. */
+bool hello_is_whole(struct span bytes);
+
 /* ALPN (RFC 7301): list is the client's offer in wire format, want our protocol. */
 enum hello_alpn {
 	HELLO_ALPN_NONE,   /* nothing offered: allowed (SHOULD in XEP-0368) */

@@ -251,7 +251,7 @@ bool leg_step(struct session *s, struct leg *leg)
 		return false;
 	if (leg->conn.connecting)
 		return leg_step_connect(s, leg);
-	if (leg->conn.tls.ssl && !leg->conn.secure)
+	if (leg->conn.tls.on && !leg->conn.secure)
 		return leg_step_handshake(s, leg);
 	if (leg->pushed && s->state != SESSION_DRAIN && leg_step_stream(s, leg))
 		return true;
@@ -266,7 +266,7 @@ bool leg_is_ready(struct session *s, const struct leg *leg)
 		return false;
 	if (leg->conn.connecting)
 		return leg->conn.writable;
-	if (leg->conn.tls.ssl && !leg->conn.secure)
+	if (leg->conn.tls.on && !leg->conn.secure)
 		return leg->conn.readable || leg->conn.writable;
 	return leg->conn.readable || (leg->pushed && s->state != SESSION_DRAIN);
 }

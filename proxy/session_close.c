@@ -26,7 +26,7 @@ static bool leg_can_hear(const struct leg *leg)
 {
 	const struct conn *c = &leg->conn;
 
-	return c->fd >= 0 && !c->connecting && !c->finish && (!c->tls.ssl || c->secure);
+	return c->fd >= 0 && !c->connecting && !c->finish && (!c->tls.on || c->secure);
 }
 
 int session_open_client(struct session *s)

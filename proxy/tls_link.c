@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include "proxy/hello.h"
+
+enum { HELLO_ROOM = 2048 };
 
 static int link_bio_read(BIO *bio, char *data, int len)
 {
@@ -79,17 +82,26 @@ int tls_link_init(void)
 	return 0;
 }
 
-static int link_start(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
-	const struct certs *certs, const char *to, const char *alpn)
+static int link_start(struct tls_link *t, int fd, struct buf *prefix, const struct certs *certs,
+	const char *to, const char *alpn)
 {
-	BIO *bio;
-
-	*t = (struct tls_link){ .fd = fd, .prefix = prefix };
+	*t = (struct tls_link){ .on = true, .fd = fd, .prefix = prefix };
 	t->to = to && *to ? strdup(to) : NULL;
 	t->pick = (struct tls_pick){ .certs = certs, .want_alpn = alpn, .to = t->to };
+	if (to && *to && !t->to) {
+		tls_link_free(t);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* What the library needs for a connection: tens of kilobytes with its first record. */
+static int link_give_library(struct tls_link *t, SSL_CTX *ctx)
+{
+	BIO *bio = BIO_new(link_method);
+
 	t->ssl = SSL_new(ctx);
-	bio = BIO_new(link_method);
-	if (!t->ssl || !bio || (to && *to && !t->to)) {
+	if (!t->ssl || !bio) {
 		BIO_free(bio);
 		tls_link_free(t);
 		ERR_clear_error();
@@ -105,11 +117,11 @@ static int link_start(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *pref
 int tls_link_accept(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
 	const struct certs *certs, const char *to, const char *alpn)
 {
-	int r = link_start(t, ctx, fd, prefix, certs, to, alpn);
+	int r = link_start(t, fd, prefix, certs, to, alpn);
 
-	if (r == 0)
-		SSL_set_accept_state(t->ssl);
-	return r;
+	if (r == 0 && SSL_CTX_up_ref(ctx))
+		t->waiting = ctx;
+	return r == 0 && !t->waiting ? -ENOMEM : r;
 }
 
 static bool text_is_ascii(const char *text)
@@ -123,8 +135,10 @@ int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefi
 	const struct certs *certs, const char *to, const char *name, const char *alpn)
 {
 	unsigned char list[64];
-	int r = link_start(t, ctx, fd, prefix, certs, to, alpn);
+	int r = link_start(t, fd, prefix, certs, to, alpn);
 
+	if (r == 0)
+		r = link_give_library(t, ctx);
 	if (r < 0)
 		return r;
 	t->pick.same_leaf = certs != NULL;
@@ -146,6 +160,7 @@ int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefi
 void tls_link_free(struct tls_link *t)
 {
 	SSL_free(t->ssl);
+	SSL_CTX_free(t->waiting);
 	free(t->to);
 	*t = (struct tls_link){ .fd = -1 };
 }
@@ -172,10 +187,53 @@ static enum tls_result link_result(struct tls_link *t, int r)
 	}
 }
 
+/* Until a hello is there a client costs no more than its bytes: whoever sends half of one, and many
+ * do so on purpose, gets nothing of the library. True when the library has something to say, be it
+ * that the connection has ended. */
+static bool link_has_hello(struct tls_link *t)
+{
+	ssize_t n;
+	char *where;
+
+	while (!hello_is_whole(buf_span(t->prefix))) {
+		if (buf_reserve(t->prefix, HELLO_ROOM, &where) < 0)
+			return true;
+		do
+			n = recv(t->fd, where, HELLO_ROOM, 0);
+		while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+		buf_commit(t->prefix, (size_t)n);
+	}
+	return true;
+}
+
+static int link_accept(struct tls_link *t)
+{
+	SSL_CTX *ctx = t->waiting;
+	int r;
+
+	t->waiting = NULL;
+	r = link_give_library(t, ctx);
+	SSL_CTX_free(ctx);
+	if (r == 0)
+		SSL_set_accept_state(t->ssl);
+	return r;
+}
+
 enum tls_result tls_link_handshake(struct tls_link *t)
 {
 	int r;
 
+	if (t->waiting) {
+		t->want_write = false;
+		if (!link_has_hello(t))
+			return TLS_AGAIN;
+		if (link_accept(t) < 0) {
+			t->error = "memory";
+			return TLS_BROKEN;
+		}
+	}
 	ERR_clear_error();
 	t->want_write = false;
 	t->drained = false;

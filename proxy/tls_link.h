@@ -11,7 +11,9 @@
 #include "proxy/tls.h"
 
 struct tls_link {
-	SSL *ssl;
+	bool on;          /* the socket's bytes are TLS */
+	SSL *ssl;         /* NULL until a client's hello is there */
+	SSL_CTX *waiting; /* for it */
 	struct tls_pick pick;
 	char *to;           /* what pick.to points to */
 	int fd;             /* borrowed */

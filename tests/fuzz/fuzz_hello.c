@@ -125,6 +125,9 @@ static void check_hello(const uint8_t *data, size_t size)
 
 	assert(hello_classify(all) == want);
 	assert(hello_is_record(all) == plain_is_record(data, size));
+	/* Once there, it stays so. */
+	for (size_t n = size; n > 0 && n + 64 > size && !hello_is_whole(all); n--)
+		assert(!hello_is_whole((struct span){ all.ptr, n - 1 }));
 }
 
 static void check_alpn(const uint8_t *data, size_t size)

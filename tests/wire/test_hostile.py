@@ -107,26 +107,55 @@ def test_injection_behind_starttls_of_the_client(lab, prosody, user, wall):
 
 def test_client_hello_right_behind_starttls(lab, prosody, wall):
     """XEP-0305: a pipelined ClientHello is part of the handshake, not lost and not an injection."""
-    import ssl
     with RawClient(lab, prosody).open() as raw:
-        context = ssl.create_default_context(cafile=str(lab.authority.file))
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=prosody.domain)
-        with pytest.raises(ssl.SSLWantReadError):
-            tls.do_handshake()
-        raw.send(STARTTLS.encode() + outgoing.read())
+        hands = Hands(lab, prosody)
+        raw.send(STARTTLS.encode() + hands.hello)
         raw.read_until("<proceed[^>]*>")
-        data = raw.seen
+        assert hands.shake(raw.socket, raw.seen) in ("TLSv1.2", "TLSv1.3")
+
+
+@pytest.mark.parametrize("cut", ["bytes", "records"])
+@pytest.mark.parametrize("direct", [True, False])
+def test_client_hello_in_pieces(lab, prosody, wall, direct, cut):
+    """RFC 8446 5.1: a hello may come in several records, and each of them in any pieces."""
+    hands = Hands(lab, prosody)
+    body = hands.hello[5:]
+    pieces = [bytes([b]) for b in hands.hello] if cut == "bytes" else \
+        [b"\x16\x03\x01" + len(body[at:at + 50]).to_bytes(2, "big") + body[at:at + 50] for at in range(0, len(body), 50)]
+    with lab.client.connect(prosody.addresses[4], 5223) if direct else RawClient(lab, prosody).open() as peer:
+        socket = peer if direct else peer.socket
+        if not direct:
+            peer.send(STARTTLS)
+            peer.read_until("<proceed[^>]*>")
+        for piece in pieces:
+            socket.sendall(piece)
+        assert hands.shake(socket) in ("TLSv1.2", "TLSv1.3")
+
+
+class Hands:
+    """A TLS handshake whose bytes are in the test's hands; hello: its first ones."""
+
+    def __init__(self, lab, server):
+        import ssl
+        self.unfinished = ssl.SSLWantReadError
+        context = ssl.create_default_context(cafile=str(lab.authority.file))
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=server.domain)
+        with pytest.raises(self.unfinished):
+            self.tls.do_handshake()
+        self.hello = self.outgoing.read()
+
+    def shake(self, socket, data=b""):
+        """To its end; the version."""
         while True:
-            incoming.write(data)
+            self.incoming.write(data)
             try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                raw.socket.sendall(outgoing.read()) if outgoing.pending else None
-                data = raw.socket.recv(65536)
+                self.tls.do_handshake()
+                return self.tls.version()
+            except self.unfinished:
+                socket.sendall(self.outgoing.read()) if self.outgoing.pending else None
+                data = socket.recv(65536)
                 assert data, "closed in the middle of the handshake"
-        assert tls.version() in ("TLSv1.2", "TLSv1.3")
 
 
 def test_only_starttls_before_tls(lab, prosody, wall):
