@@ -23,8 +23,8 @@ struct bans {
 	struct booktime time;
 	int64_t barred_until_ms; /* names whose time was over by then are told */
 	bool damaged;
-	int error;         /* of the last ban that was to be entered */
-	int expiry_error;  /* of the last look for ended ones */
+	int error;                  /* of the last ban that was to be entered */
+	int expiry_error;           /* of the last look for ended ones */
 	struct bans_newest *newest; /* NULL: nobody looks */
 };
 

@@ -506,7 +506,7 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	if ((r = merge_ban(l, &entered, how, &is_new)) < 0)
 		return r;
 	/* In their order: behind what waits already. */
-	r = l->waiting.count > 0 ? l->waiting_error : ledger_begin(l);
+	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
 	if (r == 0)
 		r = ledger_end(l, ledger_put_row(l, &entered));
 	if (r < 0)
@@ -534,7 +534,7 @@ int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsi
 
 	if (r < 0)
 		return r;
-	r = l->waiting.count > 0 ? l->waiting_error : ledger_begin(l);
+	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
 	if (r == 0)
 		r = ledger_end(l, ledger_delete_row(l, &ban.address, prefix_len));
 	if (r < 0)

@@ -62,9 +62,16 @@ static int read_sums(struct ledger *l, long *rows, int64_t *bytes)
 int ledger_bar_find(
 	struct ledger *l, enum ledger_kind kind, const char *name, struct ledger_bar *out)
 {
-	sqlite3_stmt *s = name_statement(l, SQL_BAR_FIND, kind, name);
-	int code = sqlite3_step(s);
+	const struct ledger_bar *waiting = bars_find(l, (int)kind, name);
+	sqlite3_stmt *s;
+	int code;
 
+	if (waiting) {
+		*out = *waiting;
+		return 0;
+	}
+	s = name_statement(l, SQL_BAR_FIND, kind, name);
+	code = sqlite3_step(s);
 	if (code == SQLITE_ROW)
 		read_bar(s, out);
 	sqlite3_reset(s);
@@ -136,7 +143,7 @@ static int merge_bar(struct ledger *l, struct ledger_bar *bar, enum ledger_how h
 	return 0;
 }
 
-static int put_bar(struct ledger *l, const struct ledger_bar *bar)
+int ledger_put_bar(struct ledger *l, const struct ledger_bar *bar)
 {
 	sqlite3_stmt *s = name_statement(l, SQL_BAR_PUT, bar->kind, bar->name);
 
@@ -154,15 +161,22 @@ static int put_bar(struct ledger *l, const struct ledger_bar *bar)
 int ledger_bar_add(struct ledger *l, struct ledger_bar *bar, enum ledger_how how)
 {
 	struct ledger_bar entered = *bar;
-	int r;
+	int r, merged;
 
 	if (!*bar->name)
 		return ERR_RANGE;
-	if ((r = ledger_begin(l)) < 0)
-		return r;
-	if ((r = merge_bar(l, &entered, how)) == 0)
-		r = put_bar(l, &entered);
-	if ((r = ledger_end(l, r)) == 0)
+	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
+	if (r == 0) {
+		if ((r = merge_bar(l, &entered, how)) == 0)
+			r = ledger_put_bar(l, &entered);
+		r = ledger_end(l, r);
+	}
+	if (r < 0 && r != ERR_LIMIT) {
+		entered = *bar;
+		merged = merge_bar(l, &entered, how);
+		r = merged < 0 ? merged : bars_wait(l, &entered, r);
+	}
+	if (r == 0)
 		*bar = entered;
 	return r;
 }
@@ -176,13 +190,14 @@ int ledger_bar_end(struct ledger *l, enum ledger_kind kind, const char *name, in
 		return r;
 	if (!ledger_bar_stands(&bar, now_ms))
 		return ERR_NOTFOUND;
-	if ((r = ledger_begin(l)) < 0)
-		return r;
 	bar.until_ms = now_ms;
-	bar.count--;
-	r = bar.count ? put_bar(l, &bar)
-		      : ledger_run(l, name_statement(l, SQL_BAR_DELETE, kind, name));
-	return ledger_end(l, r);
+	bar.count -= bar.count > 0;
+	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
+	if (r == 0)
+		r = ledger_end(l,
+			bar.count ? ledger_put_bar(l, &bar)
+				  : ledger_run(l, name_statement(l, SQL_BAR_DELETE, kind, name)));
+	return r < 0 ? bars_wait(l, &bar, r) : 0;
 }
 
 static int each(struct ledger *l, sqlite3_stmt *s,
@@ -193,18 +208,39 @@ static int each(struct ledger *l, sqlite3_stmt *s,
 
 	while ((code = sqlite3_step(s)) == SQLITE_ROW) {
 		read_bar(s, &bar);
-		if (!visit(arg, &bar))
+		if (!bars_find(l, (int)bar.kind, bar.name) && !visit(arg, &bar))
 			break;
 	}
 	sqlite3_reset(s);
 	return ledger_error(l, code);
 }
 
+/* Those that wait, of the same time. */
+struct choosing {
+	bool stands; /* else: ended behind from and until now */
+	int64_t from_ms, now_ms;
+	bool (*visit)(void *arg, const struct ledger_bar *bar);
+	void *arg;
+};
+
+static bool visit_waiting(void *arg, const struct ledger_bar *bar)
+{
+	const struct choosing *c = arg;
+	bool stands = ledger_bar_stands(bar, c->now_ms);
+
+	if (stands != c->stands || (!stands && bar->until_ms <= c->from_ms))
+		return true;
+	return c->visit(c->arg, bar);
+}
+
 int ledger_barred_each(struct ledger *l, int64_t now_ms,
 	bool (*visit)(void *arg, const struct ledger_bar *bar), void *arg)
 {
+	struct choosing c = { true, 0, now_ms, visit, arg };
 	sqlite3_stmt *s = ledger_statement(l, SQL_BARRED);
 
+	if (!bars_each(l, visit_waiting, &c))
+		return 0;
 	sqlite3_bind_int64(s, 1, now_ms);
 	return each(l, s, visit, arg);
 }
@@ -212,8 +248,11 @@ int ledger_barred_each(struct ledger *l, int64_t now_ms,
 int ledger_barred_ended(struct ledger *l, int64_t from_ms, int64_t to_ms,
 	bool (*visit)(void *arg, const struct ledger_bar *bar), void *arg)
 {
+	struct choosing c = { false, from_ms, to_ms, visit, arg };
 	sqlite3_stmt *s = ledger_statement(l, SQL_BARRED_ENDED);
 
+	if (!bars_each(l, visit_waiting, &c))
+		return 0;
 	sqlite3_bind_int64(s, 1, from_ms);
 	sqlite3_bind_int64(s, 2, to_ms);
 	return each(l, s, visit, arg);

@@ -2,6 +2,7 @@
 /* What the ledger*.c share. Nobody else includes this. */
 #pragma once
 
+#include <jansson.h>
 #include <sqlite3.h>
 #include "base/map.h"
 #include "ctl/ledger.h"
@@ -48,6 +49,7 @@ struct ledger {
 	sqlite3_stmt *statements[SQL_N];
 	long n_bans;        /* that stand: we are the only writer */
 	struct map waiting; /* of ledger_waiting.c */
+	struct map bars;    /* of ledger_bars_waiting.c */
 	char *waiting_path; /* NULL: nowhere */
 	int waiting_error;
 	long bar_room; /* so many more names fit for sure */
@@ -76,6 +78,25 @@ bool waiting_find(const struct ledger *l, const struct peer_address *a, unsigned
 bool waiting_each(
 	const struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
 void waiting_fini(struct ledger *l);
+/* The same of names: they, too, wait behind what waits already. */
+bool waiting_any(const struct ledger *l);
+/* Notes it in the file, and why it waits. */
+void waiting_note(struct ledger *l, json_t *line, int error);
+
+struct ledger_bar;
+/* The row as it should be is kept in memory. 0, or error when there is no room. */
+int bars_wait(struct ledger *l, const struct ledger_bar *bar, int error);
+/* Borrowed; NULL when it does not wait. */
+const struct ledger_bar *bars_find(const struct ledger *l, int kind, const char *name);
+/* False when a visitor said so. */
+bool bars_each(
+	const struct ledger *l, bool (*visit)(void *arg, const struct ledger_bar *bar), void *arg);
+/* A line of the file that speaks of a name. */
+void bars_take_line(struct ledger *l, const json_t *line);
+/* Inside ledger_begin. 0 or why not. */
+int bars_write(struct ledger *l);
+void bars_clear(struct ledger *l);
+int ledger_put_bar(struct ledger *l, const struct ledger_bar *bar);
 
 /* SQLite's code as one of ours; logs it unless it is about space. */
 int ledger_error(struct ledger *l, int code);

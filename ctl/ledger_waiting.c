@@ -55,7 +55,7 @@ static json_t *line_of(const struct waiting *w)
 }
 
 /* Without it a restart forgets, and nothing else. */
-static void file_append(const struct ledger *l, const struct waiting *w)
+static void file_append(const struct ledger *l, json_t *line)
 {
 	cleanup_fd int fd =
 		l->waiting_path
@@ -63,10 +63,9 @@ static void file_append(const struct ledger *l, const struct waiting *w)
 				  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)
 			: -1;
 	cleanup_free char *text = NULL;
-	json_t *line = fd >= 0 ? line_of(w) : NULL;
 	size_t len;
 
-	if (line && (text = json_dumps(line, JSON_COMPACT)) != NULL) {
+	if (fd >= 0 && line && (text = json_dumps(line, JSON_COMPACT)) != NULL) {
 		len = strlen(text);
 		text[len] = '\n'; /* in the place of the NUL: one write, one line */
 		if (write(fd, text, len + 1) != (ssize_t)(len + 1))
@@ -144,13 +143,23 @@ int waiting_put(struct ledger *l, const struct ledger_ban *ban, bool gone, int e
 
 	if (waiting_keep(l, &what) < 0)
 		return error;
-	if (l->waiting.count == 1)
+	waiting_note(l, line_of(&what), error);
+	return 0;
+}
+
+void waiting_note(struct ledger *l, json_t *line, int error)
+{
+	if (l->waiting.count + l->bars.count == 1)
 		log_error("event=bans-waiting error=\"%s\" note=\"in force, and entered in the "
 			  "ledger as soon as it can be\"",
 			err_text(error));
 	l->waiting_error = error;
-	file_append(l, &what);
-	return 0;
+	file_append(l, line);
+}
+
+bool waiting_any(const struct ledger *l)
+{
+	return l->waiting.count + l->bars.count > 0;
 }
 
 bool waiting_find(const struct ledger *l, const struct peer_address *a, unsigned prefix_len,
@@ -183,6 +192,7 @@ bool waiting_each(
 void waiting_fini(struct ledger *l)
 {
 	map_fini(&l->waiting, free);
+	bars_clear(l);
 	free(l->waiting_path);
 }
 
@@ -190,8 +200,8 @@ void waiting_fini(struct ledger *l)
 
 size_t ledger_waiting(const struct ledger *l, int *error)
 {
-	*error = l->waiting.count ? l->waiting_error : 0;
-	return l->waiting.count;
+	*error = waiting_any(l) ? l->waiting_error : 0;
+	return l->waiting.count + l->bars.count;
 }
 
 int ledger_settle(struct ledger *l)
@@ -199,7 +209,7 @@ int ledger_settle(struct ledger *l)
 	struct map_entry *entry;
 	int r;
 
-	if (l->waiting.count == 0)
+	if (!waiting_any(l))
 		return 0;
 	if ((r = ledger_begin(l)) == 0) {
 		for (size_t at = 0; r == 0 && map_each(&l->waiting, &at, &entry);) {
@@ -208,13 +218,14 @@ int ledger_settle(struct ledger *l)
 			r = w->gone ? ledger_delete_row(l, &w->ban.address, w->ban.prefix_len)
 				    : ledger_put_row(l, &w->ban);
 		}
-		r = ledger_end(l, r);
+		r = ledger_end(l, r < 0 ? r : bars_write(l));
 	}
 	if (r < 0) {
 		l->waiting_error = r;
 		return r;
 	}
-	log_info("event=bans-settled n=%zu", l->waiting.count);
+	log_info("event=bans-settled n=%zu", l->waiting.count + l->bars.count);
+	bars_clear(l);
 	map_fini(&l->waiting, free);
 	map_init(&l->waiting);
 	if (l->waiting_path)
@@ -240,7 +251,9 @@ int ledger_wait_in(struct ledger *l, const char *path)
 	}
 	/* The last line may be torn. */
 	while ((line = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL)) != NULL) {
-		if (line_take(line, &w)) {
+		if (json_object_get(line, "name")) {
+			bars_take_line(l, line);
+		} else if (line_take(line, &w)) {
 			bool stood = ledger_ban_find(
 					     l, &w.ban.address, w.ban.prefix_len, &standing) == 0;
 

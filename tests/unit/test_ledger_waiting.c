@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "base/err.h"
 #include "ctl/ledger.h"
+#include "ctl/ledger_barred.h"
 
 struct fixture {
 	char folder[64], disk[80], path[96], filler[96], waiting[96];
@@ -277,6 +278,87 @@ static void test_memory_alone(void **state)
 	assert_true(is_banned(f->l, "192.0.2.7", &until));
 }
 
+static struct ledger_bar bar_of(const char *name, int64_t since, int64_t until)
+{
+	struct ledger_bar bar = { .kind = strchr(name, '@') ? LEDGER_JID : LEDGER_DOMAIN,
+		.since_ms = since,
+		.until_ms = until,
+		.why = "spam" };
+
+	snprintf(bar.name, sizeof(bar.name), "%s", name);
+	return bar;
+}
+
+static bool visit_name(void *arg, const struct ledger_bar *bar)
+{
+	char *all = arg;
+
+	strcat(strcat(all, bar->name), " ");
+	return true;
+}
+
+static void assert_names(const struct fixture *f, int64_t now, const char *wanted)
+{
+	char all[400] = "";
+
+	assert_int_equal(ledger_barred_each(f->l, now, visit_name, all), 0);
+	assert_int_equal(strlen(all), strlen(wanted));
+	for (const char *at = wanted; *at; at = strchr(at, ' ') + 1) {
+		char name[100];
+
+		sscanf(at, "%99s", name);
+		assert_non_null(strstr(all, name));
+	}
+}
+
+/* Names wait as prefixes do: one new, one longer, one let in again. */
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger_bar bar;
+	char all[200] = "";
+
+	if (!f->l)
+		skip();
+	bar = bar_of("bad.example", 1, 500);
+	assert_int_equal(ledger_bar_add(f->l, &bar, LEDGER_EXTEND), 0);
+	bar = bar_of("b@x.example", 1, 500);
+	assert_int_equal(ledger_bar_add(f->l, &bar, LEDGER_EXTEND), 0);
+	add_until_it_waits(f);
+	bar = bar_of("a@x.example", 2, 100);
+	assert_int_equal(ledger_bar_add(f->l, &bar, LEDGER_EXTEND), 0);
+	bar = bar_of("bad.example", 2, 900);
+	assert_int_equal(ledger_bar_add(f->l, &bar, LEDGER_EXTEND), 0);
+	assert_int_equal(bar.since_ms, 1);
+	assert_int_equal(ledger_bar_end(f->l, LEDGER_JID, "b@x.example", 10), 0);
+	assert_int_equal(waiting(f), 4);
+	for (unsigned round = 0; round < 3; round++) {
+		assert_names(f, 50, "bad.example a@x.example ");
+		assert_names(f, 600, "bad.example ");
+		assert_int_equal(ledger_bar_find(f->l, LEDGER_DOMAIN, "bad.example", &bar), 0);
+		assert_int_equal(bar.until_ms, 900);
+		assert_int_equal(bar.count, 1);
+		*all = '\0';
+		assert_int_equal(ledger_barred_ended(f->l, 50, 100, visit_name, all), 0);
+		assert_string_equal(all, "a@x.example ");
+		if (round == 0) { /* another process has them from the file */
+			struct ledger *other = NULL;
+
+			assert_int_equal(ledger_open(f->path, &other, NULL), 0);
+			assert_int_equal(ledger_wait_in(other, f->waiting), 0);
+			assert_int_equal(
+				ledger_bar_find(other, LEDGER_JID, "a@x.example", &bar), 0);
+			ledger_close(other);
+			unlink(f->filler);
+			assert_int_equal(ledger_settle(f->l), 0);
+		} else {
+			assert_int_equal(waiting(f), 0);
+			ledger_close(f->l);
+			open_ledger(f);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +366,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_while_they_wait, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_torn_file, begin, end),
 		cmocka_unit_test_setup_teardown(test_memory_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_names, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
