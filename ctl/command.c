@@ -175,7 +175,7 @@ static int format_table(struct daemon *d, bool iptables, struct buf *text)
 {
 	struct firewall_host host = d->kernel ? *kernel_host(d->kernel)
 					      : (struct firewall_host){ .form = FIREWALL_QUEUE_NATIVE,
-							.cores = uv_available_parallelism() };
+							.cores = uv_available_parallelism(), .synproxy = true };
 	const struct daemon_options *options = policy_daemon(d->config->policy);
 	const struct service *services;
 	int r = 0;

@@ -14,6 +14,7 @@
 #include "ctl/firewall_defend.h"
 #include "ctl/firewall_int.h"
 #include "ctl/firewall_queue.h"
+#include "ctl/firewall_synproxy.h"
 #include "rules/rules.h"
 
 static bool service_is(const struct service *s, enum intercept how)
@@ -321,8 +322,8 @@ static int format_switches(const struct service *services, size_t n, struct buf 
 	return r;
 }
 
-static int format_early(
-	const struct service *services, size_t n, const struct defend *d, struct buf *out)
+static int format_early(const struct service *services, size_t n,
+	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out)
 {
 	int r;
 
@@ -342,7 +343,8 @@ static int format_early(
 			       "\t\tip saddr @block4 counter drop\n"
 			       "\t\tip6 saddr @block6 counter drop\n")) < 0 ||
 		(r = format_switches(services, n, out)) < 0 ||
-		(r = firewall_defend_early(d, out)) < 0)
+		(r = firewall_defend_early(&daemon->defend, out)) < 0 ||
+		(r = firewall_synproxy_early(daemon, host, out)) < 0)
 		return r;
 	return buf_puts(out, "\t}\n");
 }
@@ -444,8 +446,10 @@ int firewall_format(const struct service *services, size_t n, const struct daemo
 		(r = format_sets(daemon, host->locked, out)) < 0 ||
 		(r = firewall_queue_sets(services, n, daemon, out)) < 0 ||
 		(r = firewall_defend_sets(&daemon->defend, out)) < 0 ||
-		(r = format_early(services, n, &daemon->defend, out)) < 0 ||
-		(r = firewall_defend_chains(services, n, daemon, out)) < 0 ||
+		(r = firewall_synproxy_sets(daemon, host, out)) < 0 ||
+		(r = format_early(services, n, daemon, host, out)) < 0 ||
+		(r = firewall_defend_chains(services, n, daemon, host, out)) < 0 ||
+		(r = firewall_synproxy_chains(services, n, daemon, host, out)) < 0 ||
 		(r = format_intercept(services, n, daemon, out)) < 0 ||
 		(r = format_answers(services, n, daemon, out)) < 0 ||
 		(r = format_redirect(services, n, daemon, out)) < 0 ||

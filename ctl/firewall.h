@@ -50,6 +50,7 @@ struct firewall_host {
 	enum firewall_queue_form form;
 	unsigned cores; /* for inspect { queues 0; } */
 	bool locked;    /* the set lockdown holds tcp (ctl/lockdown.c) */
+	bool synproxy;  /* connection tracking takes up nothing in its middle (route_tracks_strictly) */
 };
 
 /* Appends the nft text of the table: what "firewall print" shows and nft_load takes. 0, -ENOMEM,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ctl/firewall_int.h"
+#include "ctl/firewall_synproxy.h"
 
 #define SYN "tcp flags & (fin|syn|rst|ack) == syn"
 
@@ -202,66 +203,6 @@ int firewall_defend_sets(const struct defend *d, struct buf *out)
 
 		if ((r = put_counters(k, out)) == 0 && (r = put_class_sets(d, k, true, out)) == 0)
 			r = put_class_sets(d, k, false, out);
-	}
-	return r;
-}
-
-/* ---- which packets ---- */
-
-static int put_ports(const struct service *s, struct buf *out)
-{
-	int r = buf_puts(out, "tcp dport { ");
-
-	for (unsigned i = 0; i < s->n_ports && r == 0; i++)
-		r = buf_putf(out, "%s%u", i ? ", " : "", s->ports[i]);
-	return r == 0 ? buf_puts(out, " } ") : r;
-}
-
-/* Only what is led in or inspected may be on its way to another host. */
-static bool is_local(const struct service *s)
-{
-	return s->mode == MODE_PROXY && s->intercept != INTERCEPT_TPROXY;
-}
-
-static int put_service(const struct service *s, const char *chain, struct buf *out)
-{
-	unsigned families = s->n_addresses ? FIREWALL_FAMILIES : 1;
-	struct buf condition;
-	int r = 0;
-
-	buf_init(&condition, 0);
-	for (unsigned i = 0; i < families && r == 0; i++) {
-		unsigned count = 1;
-
-		buf_clear(&condition);
-		if (s->n_addresses)
-			r = firewall_format_addresses(
-				s, &firewall_families[i], "daddr", &condition, &count);
-		if (r < 0 || count == 0)
-			continue;
-		if ((r = buf_puts(out, is_local(s) ? "\t\tfib daddr type local " : "\t\t")) < 0 ||
-			(r = buf_put(out, buf_ptr(&condition), buf_len(&condition))) < 0 ||
-			(r = put_ports(s, out)) < 0)
-			break;
-		r = buf_putf(out, "goto %s\n", chain);
-	}
-	buf_fini(&condition);
-	return r;
-}
-
-static int put_services(
-	const struct service *services, size_t n, const char *chain, struct buf *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (services[i].n_ports == 0)
-			continue;
-		if ((r = buf_puts(out, "\t\t# service ")) < 0 ||
-			(r = firewall_format_name(services[i].name, out)) < 0 ||
-			(r = buf_puts(out, "\n")) < 0)
-			return r;
-		r = put_service(&services[i], chain, out);
 	}
 	return r;
 }
@@ -498,9 +439,19 @@ static int put_concurrent(const struct defend *d, const struct defend_class *k, 
 
 /* ---- the whole ---- */
 
-static int put_new_chains(
-	const struct service *services, size_t n, const struct defend *d, struct buf *out)
+/* A SYN of which nobody knows whence it came is not counted where the kernel finds out. */
+static int put_attempts(const struct service *services, size_t n,
+	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out)
 {
+	return firewall_format_services(services, n,
+		firewall_synproxy_is_on(daemon, host) ? firewall_service_inspected : NULL,
+		"goto defend_rates", out);
+}
+
+static int put_new_chains(const struct service *services, size_t n,
+	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out)
+{
+	const struct defend *d = &daemon->defend;
 	int r;
 
 	if (!any_class(d, has_rates))
@@ -511,7 +462,7 @@ static int put_new_chains(
 		     "\t# peers try again. Meters that are full count in defend_CLASS_full and "
 		     "let pass.\n"
 		     "\tchain defend_new {\n")) < 0 ||
-		(r = put_services(services, n, "defend_rates", out)) < 0 ||
+		(r = put_attempts(services, n, daemon, host, out)) < 0 ||
 		(r = buf_puts(out, "\t}\n")) < 0 ||
 		(r = put_classes(d, "defend_rates", "rates", has_rates, out)) < 0)
 		return r;
@@ -536,7 +487,7 @@ static int put_open_chains(
 		     "\tchain defend_open {\n"
 		     "\t\tip saddr @allow4 return\n"
 		     "\t\tip6 saddr @allow6 return\n")) < 0 ||
-		(r = put_services(services, n, "defend_conns", out)) < 0 ||
+		(r = firewall_format_services(services, n, NULL, "goto defend_conns", out)) < 0 ||
 		(r = buf_puts(out, "\t}\n")) < 0 ||
 		(r = put_classes(d, "defend_conns", "conns", has_concurrent, out)) < 0)
 		return r;
@@ -546,10 +497,23 @@ static int put_open_chains(
 }
 
 int firewall_defend_chains(const struct service *services, size_t n,
-	const struct daemon_options *daemon, struct buf *out)
+	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out)
 {
-	const struct defend *d = &daemon->defend;
-	int r = put_new_chains(services, n, d, out);
+	int r = put_new_chains(services, n, daemon, host, out);
 
-	return r == 0 ? put_open_chains(services, n, d, out) : r;
+	return r == 0 ? put_open_chains(services, n, &daemon->defend, out) : r;
+}
+
+int firewall_defend_counts(
+	const struct service *services, size_t n, const struct defend *d, struct buf *out)
+{
+	int r = 0;
+
+	if (any_class(d, has_rates))
+		r = firewall_format_services(
+			services, n, firewall_service_proxied, "jump defend_rates", out);
+	if (r == 0 && any_class(d, has_concurrent))
+		r = firewall_format_services(
+			services, n, firewall_service_proxied, "jump defend_conns", out);
+	return r;
 }

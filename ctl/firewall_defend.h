@@ -35,4 +35,7 @@ int firewall_defend_sets(const struct defend *d, struct buf *out);
 int firewall_defend_early(const struct defend *d, struct buf *out);
 /* The chains. */
 int firewall_defend_chains(const struct service *services, size_t n,
-	const struct daemon_options *daemon, struct buf *out);
+	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out);
+/* Rules that count what the SYN proxy let come about, for a chain of its own. */
+int firewall_defend_counts(
+	const struct service *services, size_t n, const struct defend *d, struct buf *out);

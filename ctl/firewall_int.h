@@ -25,5 +25,12 @@ int firewall_format_addresses(const struct service *s, const struct firewall_fam
 /* "{ 5222, 5269 }": each port of any service, as peers dial it, once; nothing and *any false when
  * there is none. 0 or a negative code. */
 int firewall_format_protected(const struct service *services, size_t n, struct buf *out, bool *any);
+/* A rule a family for each service wanted (NULL: all) that has ports: "tcp dport { 5222 } STATEMENT",
+ * with its addresses, and for this host alone unless it is led in or inspected. */
+int firewall_format_services(const struct service *services, size_t n,
+	bool (*wanted)(const struct service *s), const char *statement, struct buf *out);
+bool firewall_service_proxied(const struct service *s);
+bool firewall_service_inspected(const struct service *s);
+bool firewall_service_tproxied(const struct service *s);
 /* A name from the configuration, with nothing in it that could be syntax. */
 int firewall_format_name(const char *name, struct buf *out);

@@ -130,6 +130,7 @@ static int load_table(struct kernel *k, const struct policy *p)
 	int r;
 
 	services = policy_services(p, &n);
+	k->host.synproxy = d->defend.synproxy && route_tracks_strictly();
 	buf_init(&text, 0);
 	r = firewall_format(services, n, d, &k->host, &text);
 	if (r == 0 && !judges_bridges(p))
@@ -216,6 +217,13 @@ static bool routes_are_lost(struct kernel *k)
 	       route_present(firewall_mark_local(d), d->route_table) == 0;
 }
 
+/* Somebody switched what it needs. */
+static bool synproxy_may_change(const struct kernel *k)
+{
+	return policy_daemon(k->policy)->defend.synproxy &&
+	       k->host.synproxy != route_tracks_strictly();
+}
+
 /* ---- watching ---- */
 
 /* Never later than it was to be: bans that fail one after the other must not put off what mends it. */
@@ -251,7 +259,7 @@ static void on_timer(uv_timer_t *timer)
 	if (!k->policy)
 		return;
 	lost = routes_are_lost(k);
-	if (lost || k->touched || k->error < 0 ||
+	if (lost || k->touched || synproxy_may_change(k) || k->error < 0 ||
 		(++k->turns % KERNEL_LOOK_TURNS == 0 && nft_state(k->nft) != NFT_STATE_INTACT))
 		kernel_reconcile(k, lost);
 	else
@@ -297,7 +305,8 @@ int kernel_open(
 		return r;
 	}
 	k->host =
-		(struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism(), false };
+		(struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism(), false,
+			false };
 	uv_timer_init(loop, &k->timer);
 	k->timer.data = k;
 	if ((r = uv_poll_init(loop, &k->poll, nft_event_fd(k->nft))) < 0) {
@@ -562,6 +571,10 @@ json_t *kernel_defend(struct kernel *k)
 
 void kernel_attention(const struct kernel *k, json_t *lines)
 {
+	if (k->policy && policy_daemon(k->policy)->defend.synproxy && !k->host.synproxy)
+		json_array_append_new(lines,
+			json_string("synproxy goes without: set net.netfilter.nf_conntrack_tcp_loose "
+				    "to 0 (xmppwallctl firewall check)"));
 	defend_attention(&k->defend, lines);
 	if (k->error < 0)
 		json_array_append_new(lines, json_sprintf("firewall: %s", k->error_text));

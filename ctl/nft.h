@@ -114,7 +114,7 @@ int nft_event_read(struct nft *n);
 
 /* ---- capability ---- */
 
-enum { NFT_CHECKS = 15 };
+enum { NFT_CHECKS = 18 };
 /* Tries what the table may need, each in a transaction that is thrown away. Returns how many lines
  * were written. */
 size_t nft_check(struct nft *n, struct firewall_check *out, size_t max);

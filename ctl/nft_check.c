@@ -20,6 +20,10 @@
 	"set " type " { type " type "; flags interval,timeout; elements = { " element              \
 	" timeout 1m }; }\n"
 
+#define METER(flags, rule)                                                                        \
+	IN_TABLE("set m { type ipv4_addr; size 64; flags " flags "; }\n"                           \
+		 "chain c { type filter hook prerouting priority mangle; " rule "; }")
+
 static const struct {
 	const char *name, *text, *found, *advice;
 } checks[] = {
@@ -71,6 +75,21 @@ static const struct {
 		.text = FORWARD("meta l4proto tcp @ih,0,40 0x3c3f786d6c drop"),
 		.found = "finds streams by their first bytes, for role serverless",
 		.advice = "role serverless needs a kernel of 5.16 or later" },
+	{ .name = "meters",
+		.text = METER("dynamic,timeout", "update @m { ip saddr timeout 1m limit rate over "
+						 "10/second burst 5 packets } drop"),
+		.found = "rates of addresses, for defend",
+		.advice = "defend needs CONFIG_NFT_LIMIT (module nft_limit)" },
+	{ .name = "concurrent",
+		.text = METER("dynamic", "add @m { ip saddr ct count over 5 } drop"),
+		.found = "connections at once, for defend",
+		.advice = "'concurrent' needs CONFIG_NFT_CONNLIMIT (module nft_connlimit)" },
+	{ .name = "synproxy",
+		.text = IN_TABLE("chain c { type filter hook input priority filter; tcp dport 5222 "
+				 "ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp "
+				 "sack-perm; }"),
+		.found = "answers SYNs by itself, for defend { synproxy on; }",
+		.advice = "synproxy needs CONFIG_NFT_SYNPROXY (module nft_synproxy)" },
 };
 
 enum { TRIED = sizeof(checks) / sizeof(checks[0]), LOOKED_AT = 4 };

@@ -308,7 +308,21 @@ static const struct {
 		"no strict reverse path check for all interfaces",
 		"net.ipv4.conf.all.rp_filter=1 drops what comes and goes by different interfaces; "
 		"2 (loose) is enough" },
+	{ "tcp_loose", "/proc/sys/net/netfilter/nf_conntrack_tcp_loose", 0, false,
+		"connections are tracked from their first packet, for synproxy",
+		"only for defend { synproxy on; }: net.netfilter.nf_conntrack_tcp_loose=0" },
+	{ "tcp_syncookies", "/proc/sys/net/ipv4/tcp_syncookies", 0, true,
+		"SYN cookies, for synproxy", "net.ipv4.tcp_syncookies=1 helps against SYN floods" },
+	{ "tcp_timestamps", "/proc/sys/net/ipv4/tcp_timestamps", 0, true,
+		"timestamps, in which synproxy keeps what a peer can",
+		"only for defend { synproxy on; }: without net.ipv4.tcp_timestamps=1 its connections "
+		"have neither window scaling nor selective acknowledgements" },
 };
+
+bool route_tracks_strictly(void)
+{
+	return read_number("/proc/sys/net/netfilter/nf_conntrack_tcp_loose") == 0;
+}
 
 size_t route_check(struct firewall_check *out, size_t max)
 {

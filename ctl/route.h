@@ -17,7 +17,9 @@ int route_remove(uint32_t mark, uint32_t table);
 /* Is all of it there? 1, 0 or a negative errno. */
 int route_present(uint32_t mark, uint32_t table);
 
-enum { ROUTE_CHECKS = 4 };
+enum { ROUTE_CHECKS = 7 };
 /* The sysctls that interception depends on and that are the operator's: forwarding of both
  * families, src_valid_mark, rp_filter. Returns how many lines were written. */
 size_t route_check(struct firewall_check *out, size_t max);
+/* Does connection tracking take up connections only at their beginning, as synproxy needs it? */
+bool route_tracks_strictly(void);

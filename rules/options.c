@@ -311,6 +311,8 @@ int options_collect(const struct ast *ast, struct source_set *sources, struct ar
 		else if (i->kind == ITEM_PUNISH)
 			options_punish(&c, i);
 	}
+	if (!c.error)
+		options_defend_reach(&c);
 	if (c.error)
 		return c.error;
 	return diags->errors > errors ? ERR_SYNTAX : 0;

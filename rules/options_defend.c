@@ -182,3 +182,27 @@ void options_defend(struct collector *c, const struct ast_item *item)
 			d->entries = (uint32_t)s->values->number;
 	}
 }
+
+void options_defend_reach(struct collector *c)
+{
+	const struct ast_setting *synproxy = NULL;
+	size_t proxied = 0;
+
+	for (const struct ast_item *i = c->ast->items; i && !synproxy; i = i->next)
+		if (i->kind == ITEM_OPTIONS && strcmp(i->name, "defend") == 0)
+			synproxy = options_find(i->settings, "synproxy");
+	if (!synproxy || !c->out->daemon.defend.synproxy || c->out->n_services == 0)
+		return;
+	for (size_t i = 0; i < c->out->n_services; i++)
+		proxied += c->out->services[i].mode == MODE_PROXY;
+	if (proxied == 0)
+		diag_error(c->diags, synproxy->values->at,
+			"the inspector must see each handshake itself",
+			"'synproxy on' is for services of mode proxy, and here is none");
+	for (size_t i = 0; i < c->out->n_services && proxied > 0; i++)
+		if (c->out->services[i].mode == MODE_INSPECT)
+			diag_warn(c->diags, synproxy->values->at,
+				"the inspector must see each handshake itself",
+				"service '%s' of mode inspect goes without synproxy",
+				c->out->services[i].name);
+}

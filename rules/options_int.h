@@ -31,8 +31,9 @@ void options_upstream_backends(
 	struct collector *c, struct service *s, const struct ast_setting *upstream);
 /* The way back to a client of an address behind our back does not exist on a loopback: says so. */
 void options_source_reach(struct collector *c, const struct service *s, const struct ast_item *item);
-/* options_defend.c: the whole block. */
+/* options_defend.c: the whole block; then, when services are known, which go without synproxy. */
 void options_defend(struct collector *c, const struct ast_item *item);
+void options_defend_reach(struct collector *c);
 /* options_punish.c: one rung of the ladder. */
 void options_punish(struct collector *c, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */

@@ -10,7 +10,7 @@
 static inline char *firewall_text(const struct service *services, size_t n,
 	const struct daemon_options *options, enum firewall_queue_form form)
 {
-	const struct firewall_host host = { form, 2, false };
+	const struct firewall_host host = { form, 2, false, true };
 	struct buf b;
 	char *text;
 

@@ -18,7 +18,7 @@
 
 static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 
-static const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1, false };
+static const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1, false, true };
 
 static struct service make(const char *name, enum intercept intercept, uint16_t port)
 {

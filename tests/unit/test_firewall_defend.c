@@ -34,7 +34,7 @@ static char *text_of(const char *policy)
 	char *text;
 
 	services = policy_services(p, &n);
-	text = firewall_text(services, n, policy_daemon(p), FIREWALL_QUEUE_NATIVE);
+	text = firewall_text(services, n, policy_daemon(p), FIREWALL_QUEUE_NONE);
 	policy_unref(p);
 	return text;
 }
@@ -152,6 +152,35 @@ static void test_which_packets(void **state)
 	free(text);
 }
 
+static const char three_kinds[] =
+	"service a { listen tcp 5222; listen on 192.0.2.1; tls none; "
+	"intercept redirect; upstream "
+	"original plain; }"
+	"service b { listen tcp 5347; mode inspect; tls none; }"
+	"service c { listen tcp 5269; tls none; }"
+	"defend { connections { rate 10/second; concurrent 5; } synproxy on "
+	"mss 1400 wscale 5; }";
+
+static void test_synproxy(void **state)
+{
+	char *text = text_of(three_kinds);
+
+	(void)state;
+	assert_holds(text, "tcp flags & (fin|syn|rst|ack) == syn jump synproxy_new");
+	assert_holds(text, "synproxy mss 1400 wscale 5 timestamp sack-perm");
+	assert_holds(
+		text, "fib daddr type local ip daddr { 192.0.2.1 } tcp dport { 5222 } notrack");
+	assert_holds(text, "tcp dport { 5269 } meta mark set 0x584d0002 counter");
+	assert_holds(text, "tcp dport { 5222 } meta l4proto tcp dnat to :15222");
+	/* What the inspector sees is counted as it comes, the rest when it has come about. */
+	assert_holds(text, "tcp dport { 5347 } goto defend_rates");
+	assert_lacks(text, "tcp dport { 5347 } notrack");
+	assert_lacks(text, "tcp dport { 5269 } goto defend_rates");
+	assert_holds(text, "tcp dport { 5269 } jump defend_rates");
+	assert_holds(text, "tcp dport { 5269 } jump defend_conns");
+	free(text);
+}
+
 static bool count_meter(void *arg, const char *name)
 {
 	struct buf *b = arg;
@@ -229,6 +258,9 @@ static void test_kernel_takes_all_shapes(void **state)
 		"connections { rate 10/second burst 30; rate 5/day per /16 /32; rate 7/hour per "
 		"/24 /48; rate "
 		"1000/second per /0 /0; concurrent 1 per /24 /48; penalty 5; } entries 4000000;",
+		"synproxy on;",
+		"synproxy on mss 1200 wscale 0; connections { rate 10/second per /0 /0; concurrent "
+		"5; }",
 		"",
 	};
 	struct nft *n = open_namespace();
@@ -251,6 +283,9 @@ static void test_kernel_takes_all_shapes(void **state)
 		free(list);
 		free(text);
 	}
+	text = text_of(three_kinds);
+	load(n, text);
+	free(text);
 	assert_int_equal(nft_unload(n, NULL), 0);
 	nft_close(n);
 }
@@ -262,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_which_packets),
+		cmocka_unit_test(test_synproxy),
 		cmocka_unit_test(test_meters),
 		cmocka_unit_test(test_kernel_takes_all_shapes),
 	};

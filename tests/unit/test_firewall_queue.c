@@ -20,7 +20,7 @@
 static const struct daemon_options options = {
 	.mark = 0x584d0000, .route_table = 22530, .inspect = { .queues = 2, .queue = 5298 }
 };
-static struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 2, false };
+static struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 2, false, true };
 
 static struct service inspected(const char *name, uint16_t port, bool fail_open)
 {

@@ -54,7 +54,7 @@ static int close_namespace(void **state)
 static void load_as(bool *held)
 {
 	const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
-	const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1, false };
+	const struct firewall_host host = { FIREWALL_QUEUE_NATIVE, 1, false, true };
 	const struct service s = { .name = "c2s",
 		.mode = MODE_PROXY,
 		.intercept = INTERCEPT_TPROXY,

@@ -2,6 +2,7 @@
 """What the kernel lets through of connections: rates by address and by network, connections at once, classes, penalties;
 full meters, reloads and other people's floods harm nobody who stands."""
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -296,3 +297,123 @@ def test_attention_while_much_is_refused(lab, prosody, new_wall):
         stop.set()
         thread.join()
         raw.close()
+
+
+# ---- synproxy ----
+
+SYNPROXY = "connections { rate 1/hour burst 6; concurrent 4; } synproxy on;"
+PLACES = {  # where peers dial, and how they come to the proxy
+    "tproxy": (dict(), ("198.51.100.10", "2001:db8:2::10")),
+    "redirect": (dict(intercept="redirect", upstream="upstream 198.51.100.10:5222 starttls;"), ("192.0.2.1", "2001:db8:1::1")),
+    "none": (dict(intercept="none", upstream="upstream 198.51.100.10:5222 starttls;"), ("192.0.2.1", "2001:db8:1::1")),
+}
+
+
+@pytest.fixture
+def strict(lab):
+    """What synproxy needs of this host; put back behind the test."""
+    keys = ("net.netfilter.nf_conntrack_tcp_loose", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_timestamps")
+    before = [lab.firewall.run("sysctl", "-n", k).stdout.strip() for k in keys]
+    for key, value in zip(keys, "011"):
+        lab.firewall.run("sysctl", "-qw", f"{key}={value}")
+    yield
+    for key, value in zip(keys, before):
+        lab.firewall.run("sysctl", "-qw", f"{key}={value}")
+
+
+def half_open(lab):
+    """Connections the proxies know whose handshake is not complete."""
+    return lab.firewall.run("ss", "-Htn", "state", "syn-recv").stdout.count("\n")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_synproxy_opens_what_completes(lab, prosody, user, new_wall, strict, place):
+    how, addresses = PLACES[place]
+    wall = new_wall(defend(SYNPROXY, **how)).start()
+    for version, address in zip((4, 6), addresses):
+        client = user("juliet", prosody, 15, version=version, address=address, resource=f"r{version}")
+        other = user("romeo", prosody, 16, version=version, address=address, resource=f"r{version}")
+        client.say(other.jid, "through the kernel's cookies")
+        other.body("through the kernel's cookies")
+        client.say(other.jid, "x" * 100000)
+        other.body("x" * 100000)
+        client.close()
+        other.close()
+    # A flood of SYNs in an honest client's name: the proxy sees none of them, nobody is counted for them.
+    before = counted(wall)
+    raw = lab.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for n in range(2000):
+        raw.sendto(syn(f"10.9.{n // 250}.{n % 250}", addresses[0], 2000 + n, 5222), (addresses[0], 0))
+        if n % 10 == 0:
+            raw.sendto(syn(client_address(17), addresses[0], 2000 + n, 5222), (addresses[0], 0))
+    raw.close()
+    assert half_open(lab) == 0
+    assert counted(wall)["rate"] == before["rate"]
+    meter = wall.namespace.run("nft", "list", "set", "inet", "xmppwall", "rate_others_32_1h_6_4").stdout
+    assert client_address(16) in meter and client_address(17) not in meter and "10.9." not in meter
+    user("juliet", prosody, 17, address=addresses[0])
+
+
+def heard(sockets):
+    """How many got an answer, and how many a reset."""
+    answers = resets = 0
+    for s in select.select(sockets, [], [], 0)[0]:
+        try:
+            answers += bool(s.recv(10, socket.MSG_PEEK))
+        except ConnectionResetError:
+            resets += 1
+            sockets.remove(s)
+    return answers, resets
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_synproxy_counts_what_completes(lab, prosody, new_wall, strict, place):
+    how, addresses = PLACES[place]
+    wall = new_wall(defend(SYNPROXY, **how)).start()
+    for version, address in zip((4, 6), addresses):
+        held, resets = [], []
+        for _ in range(8):
+            s = lab.client.connect(address, 5222, source=client_address(18, version), timeout=2)
+            s.sendall(b"<?xml version='1.0'?><stream:stream to='verona.example' xmlns='jabber:client' "
+                      b"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>")
+            held.append(s)
+
+        def settled():
+            answers, gone = heard(held)
+            resets.append(gone)
+            return answers == 4 and sum(resets) == 4
+
+        # The handshake is the kernel's; the proxy hears of four, two are over the number, two over the rate.
+        wait_for(settled, 15, "four answers and four resets")
+        for s in held:
+            s.close()
+    seen = counted(wall)
+    assert seen["concurrent"] == 4 and seen["rate"] == 4
+
+
+def test_synproxy_goes_without_where_it_cannot(lab, prosody, user, new_wall):
+    """Connection tracking that takes up connections in their middle would cut everybody off: SYNs pass then, and are counted."""
+    lab.firewall.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1")
+    wall = new_wall(defend("connections { rate 1/hour burst 3; } synproxy on;")).start()
+    assert any("synproxy" in line for line in wall.ctl("status")["attention"])
+    juliet = user("juliet", prosody, 15)
+    assert attempts(lab, prosody, 16, 5) == 3
+    try:
+        lab.firewall.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0")
+        wait_for(lambda: "synproxy mss" in wall.namespace.run("nft", "list", "table", "inet", "xmppwall").stdout, 5, "synproxy")
+        assert not any("synproxy" in line for line in wall.ctl("status")["attention"])
+        juliet.say(juliet.jid, "a session that stood before")
+        juliet.body("a session that stood before")
+        user("romeo", prosody, 17)
+    finally:
+        lab.firewall.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1")
+
+
+def test_synproxy_beside_the_inspector(lab, new_wall):
+    """Inspected connections go without, and check says so."""
+    wall = new_wall(defend("synproxy on;") + "service component { listen tcp 5347; mode inspect; tls none; }")
+    done = wall.run("check", wall.config)
+    assert "goes without synproxy" in done.stderr + done.stdout
+    wall.write(**{"xmppwall.conf": "service component { listen tcp 5347; mode inspect; tls none; } defend { synproxy on; }"})
+    done = wall.run("check", wall.config, check=False)
+    assert done.returncode == 1 and "here is none" in done.stderr + done.stdout
