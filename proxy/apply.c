@@ -21,6 +21,7 @@
 #include "proxy/leg.h"
 #include "proxy/relay.h"
 #include "proxy/session_close.h"
+#include "proxy/worker.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
@@ -132,6 +133,7 @@ static void apply_reject(
 			(int)span_cut(span_of(said), APPLY_TEXT_MAX), said, v->text ? " " : "",
 			v->id);
 		r = bounce_write(&from->conn.out, st, v->condition, text,
+			policy_reject_detail(s->worker->gear->policy, v),
 			direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
 	}
 	if (r < 0)

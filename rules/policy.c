@@ -302,6 +302,31 @@ void limit_info_format(
 		limit_rate_format(rate, text, size);
 }
 
+static bool is_distinct(const struct policy *p, const char *limit)
+{
+	for (unsigned i = 0; i < p->program->n_limits; i++)
+		if (strcmp(p->limits[i].name, limit) == 0)
+			return *p->limits[i].distinct;
+	return false;
+}
+
+const char *policy_reject_detail(const struct policy *p, const struct verdict *v)
+{
+	/* The last ones are those of the rule that decided. */
+	for (unsigned i = v->n_matches; v->kind == VERDICT_REJECT && i-- > 0;) {
+		const struct verdict_match *m = &v->matches[i];
+
+		if (strcmp(m->field, "account.sessions") == 0)
+			return "resource-limit-exceeded";
+		if (strcmp(m->field, "size") == 0)
+			return "stanza-too-big";
+		if (strcmp(m->field, "recipients") == 0 ||
+			(strcmp(m->field, "limit") == 0 && is_distinct(p, m->entry)))
+			return "too-many-stanzas";
+	}
+	return NULL;
+}
+
 int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate)
 {
 	for (unsigned i = 0; i < p->program->n_limits; i++) {

@@ -198,6 +198,9 @@ struct limit_info {
 size_t policy_limits(const struct policy *p, const struct limit_info **out);
 /* A rate of that limit, as limit_rate_format does, or exactly where that matters. */
 void limit_info_format(const struct limit_info *info, const struct limit_rate *rate, char *text, size_t size);
+/* What XEP-0205 wants to stand behind the condition of a rejection, so that its sender knows what there was too much of:
+ * "stanza-too-big", "resource-limit-exceeded" or "too-many-stanzas" (XEP-0182). NULL: it was something else. */
+const char *policy_reject_detail(const struct policy *p, const struct verdict *v);
 /* The rate judged by from now on, also by the policies loaded with this one as previous; NULL: as configured. 0 or
  * ERR_NOTFOUND. */
 int policy_limit_set(struct policy *p, const char *name, const struct limit_rate *rate);

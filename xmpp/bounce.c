@@ -83,25 +83,34 @@ bool bounce_allowed(const struct stanza *s)
 	return false;
 }
 
-static int add_error(
-	struct arena *a, struct xml_element *answer, enum stanza_error condition, const char *text)
+static int add_text(struct arena *a, struct xml_element *error, const char *text)
 {
-	struct xml_element *error = element_new(a, answer->ns, "error");
-	struct xml_element *what = element_new(a, NS_STANZAS, stanza_error_text(condition));
+	struct xml_element *said = element_new(a, NS_STANZAS, "text");
 	int r;
 
-	if (!error || !what)
-		return -ENOMEM;
-	if ((r = element_set_attr(a, error, "type", conditions[condition].type)) < 0 ||
-		(r = element_add(a, answer, error)) < 0 || (r = element_add(a, error, what)) < 0 ||
-		!text)
-		return r;
-	struct xml_element *said = element_new(a, NS_STANZAS, "text");
 	if (!said)
 		return -ENOMEM;
 	if ((r = element_add_text(a, said, text, strlen(text))) < 0)
 		return r;
 	return element_add(a, error, said);
+}
+
+static int add_error(struct arena *a, struct xml_element *answer, enum stanza_error condition,
+	const char *text, const char *detail)
+{
+	struct xml_element *error = element_new(a, answer->ns, "error");
+	struct xml_element *what = element_new(a, NS_STANZAS, stanza_error_text(condition));
+	struct xml_element *more = detail ? element_new(a, NS_ERRORS, detail) : NULL;
+	int r;
+
+	if (!error || !what || (detail && !more))
+		return -ENOMEM;
+	if ((r = element_set_attr(a, error, "type", conditions[condition].type)) < 0 ||
+		(r = element_add(a, answer, error)) < 0 ||
+		(r = element_add(a, error, what)) < 0 ||
+		(text && (r = add_text(a, error, text)) < 0))
+		return r;
+	return more ? element_add(a, error, more) : 0;
 }
 
 static int set_if(struct arena *a, struct xml_element *e, const char *name, const char *value)
@@ -120,7 +129,8 @@ static int add_muc(struct arena *a, struct xml_element *answer, const struct sta
 }
 
 int bounce_write(struct buf *out, const struct stanza *s, enum stanza_error condition,
-	const char *text, const char *fallback_from, const char *content_ns, bool *sent)
+	const char *text, const char *detail, const char *fallback_from, const char *content_ns,
+	bool *sent)
 {
 	const char *to = element_attr(s->root, "to");
 	struct arena *a = s->arena;
@@ -137,7 +147,7 @@ int bounce_write(struct buf *out, const struct stanza *s, enum stanza_error cond
 		(r = set_if(a, answer, "from", to ? to : fallback_from)) < 0 ||
 		(r = set_if(a, answer, "to", element_attr(s->root, "from"))) < 0 ||
 		(r = add_muc(a, answer, s)) < 0 ||
-		(r = add_error(a, answer, condition, text)) < 0 ||
+		(r = add_error(a, answer, condition, text, detail)) < 0 ||
 		(r = write_element(out, answer, content_ns)) < 0)
 		return r;
 	*sent = true;

@@ -43,9 +43,9 @@ enum stanza_error stanza_error_find(struct span name);
 bool bounce_allowed(const struct stanza *s);
 /* The error answer for s into out: from and to swapped (fallback_from replaces an absent "to" of s),
  * same id, same kind, <error> with condition and text (text may be NULL), verdict id inside the text as given
- * by the caller. A refused MUC join carries <x xmlns='…/muc'/>. content_ns as for write_element.
+ * by the caller, and behind it detail, an element of XEP-0182 (may be NULL). A refused MUC join carries <x xmlns='…/muc'/>. content_ns as for write_element.
  * 0 (also when nothing may be sent: then *sent is false), -ENOMEM, ERR_LIMIT. */
-int bounce_write(struct buf *out, const struct stanza *s, enum stanza_error condition,
-	const char *text, const char *fallback_from, const char *content_ns, bool *sent);
+int bounce_write(struct buf *out, const struct stanza *s, enum stanza_error condition, const char *text,
+	const char *detail, const char *fallback_from, const char *content_ns, bool *sent);
 /* <stream:error> with condition and optional text, no closing tag. */
 int stream_error_write(struct buf *out, enum stream_error condition, const char *text);

@@ -18,6 +18,7 @@
 #define NS_BIND       "urn:ietf:params:xml:ns:xmpp-bind"
 #define NS_BIND2      "urn:xmpp:bind:0"
 #define NS_SESSION    "urn:ietf:params:xml:ns:xmpp-session"
+#define NS_ERRORS     "urn:xmpp:errors" /* XEP-0182 */
 #define NS_STANZAS    "urn:ietf:params:xml:ns:xmpp-stanzas"
 #define NS_STREAMS    "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_SM         "urn:xmpp:sm:3"

@@ -20,6 +20,9 @@
 static char *answer(
 	const char *stanza, enum stanza_error condition, const char *text, const char *fallback)
 {
+	static const char *const details[STANZA_ERROR_COUNT] = {
+		[STANZA_ERROR_NOT_ACCEPTABLE] = "stanza-too-big"
+	};
 	struct stream *s = stream_new(&xmpp_limits_default);
 	struct stream_event e;
 	struct buf out;
@@ -33,7 +36,9 @@ static char *answer(
 	assert_int_equal(stream_next(s, &e), 0);
 	assert_int_equal(e.kind, STREAM_STANZA);
 	assert_int_equal(
-		bounce_write(&out, &e.stanza, condition, text, fallback, NS_CLIENT, &sent), 0);
+		bounce_write(&out, &e.stanza, condition, text, details[condition], fallback, NS_CLIENT,
+			&sent),
+		0);
 	assert_int_equal(sent, buf_len(&out) > 0);
 	assert_int_equal(sent, bounce_allowed(&e.stanza));
 	stream_free(s);
@@ -131,6 +136,21 @@ static void test_stream_error(void **state)
 	buf_fini(&out);
 }
 
+/* XEP-0205 4.5, XEP-0182: what exactly was too much stands last. */
+static void test_detail(void **state)
+{
+	char *got = answer("<message to='b@x' id='1'><body>secret</body></message>",
+		STANZA_ERROR_NOT_ACCEPTABLE, "why", NULL);
+
+	(void)state;
+	assert_string_equal(got,
+		"<message type=\"error\" id=\"1\" from=\"b@x\"><error type=\"modify\"><not-acceptable "
+		"xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/><text "
+		"xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\">why</text><stanza-too-big "
+		"xmlns=\"urn:xmpp:errors\"/></error></message>");
+	free(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_text_room_and_fallback),
 		cmocka_unit_test(test_names_and_back),
 		cmocka_unit_test(test_stream_error),
+		cmocka_unit_test(test_detail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,6 +286,32 @@ static void test_observed(void **state)
 	rig_fini(&r);
 }
 
+/* The last test of the rule that rejected says what there was too much of. */
+static void test_detail(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	clock_begin();
+	rig_init(&r, "limit l { rate 1/hour; distinct to.bare; } limit n { rate 1/hour; }"
+		     "chain test { hook c2s; policy accept;"
+		     " rule long { message type is chat size > 200 reject not-allowed }"
+		     " rule wide { to.domain is \"x.example\" and limit l exceeded reject unexpected-request }"
+		     " rule plain { type is headline and limit n exceeded reject } }");
+	rig_say(&r, "short");
+	assert_null(policy_reject_detail(r.policy, &r.verdict));
+	rig_say(&r, "long long long long long long long long long long long long long long long "
+		    "long long long long long long long long long long long long long long long");
+	assert_string_equal(policy_reject_detail(r.policy, &r.verdict), "stanza-too-big");
+	assert_true(passes_to(&r, "a@x.example"));
+	assert_false(passes_to(&r, "b@x.example"));
+	assert_string_equal(policy_reject_detail(r.policy, &r.verdict), "too-many-stanzas");
+	rig_judge(&r, "<message type='headline' to='a@b'/>");
+	assert_int_equal(rig_judge(&r, "<message type='headline' to='a@b'/>")->kind, VERDICT_REJECT);
+	assert_null(policy_reject_detail(r.policy, &r.verdict));
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +325,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_watch, teardown),
 		cmocka_unit_test(test_infos),
 		cmocka_unit_test_teardown(test_observed, teardown),
+		cmocka_unit_test_teardown(test_detail, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

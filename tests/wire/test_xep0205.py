@@ -137,6 +137,7 @@ def test_resources_of_an_account(wall, server, hostile, honest):
     kept = [hostile(server, "tybalt", 21 + i % 3) for i in range(5)]
     answer = bind_sixth(hostile, server).read_until("</iq>")
     assert "<resource-constraint" in answer and "too many resources" in answer, answer
+    assert "<resource-limit-exceeded" in answer
     honest(server)
     for raw in kept:
         settled(raw)
@@ -150,6 +151,7 @@ def test_resources_of_an_account(wall, server, hostile, honest):
 def test_size_of_stanzas(wall, prosody, hostile, honest):
     raw = hostile(prosody)
     answers = stopped(wall, raw, "size", [f"<message to='romeo@verona.example' id='big'><body>{'x' * 70000}</body></message>"], 0, "not-allowed")
+    assert '<stanza-too-big xmlns="urn:xmpp:errors"/>' in answers
     assert "xxxx" not in answers, "an error does not repeat what was too big"
     raw.send(f"<message to='romeo@verona.example'><body>{'x' * 200000}")
     assert "<policy-violation" in raw.read_all()
@@ -163,8 +165,9 @@ def test_distinct_recipients(wall, prosody, hostile, honest, friends):
     romeo = friends(prosody)[1]
     raw.send("<message to='romeo@verona.example' type='chat'><body>before</body></message>")
     romeo.body("before")
-    stopped(wall, raw, "audience", [f"<message to='victim{i}@verona.example' type='headline' id='v{i}'/>" for i in range(60)], 29,
-            "unexpected-request")
+    answers = stopped(wall, raw, "audience", [f"<message to='victim{i}@verona.example' type='headline' id='v{i}'/>" for i in range(60)], 29,
+                      "unexpected-request")
+    assert answers.count("<too-many-stanzas ") == answers.count("<unexpected-request ")
     # whom it has written to before stays within reach
     raw.send("<message to='romeo@verona.example' type='chat'><body>behind</body></message>")
     romeo.body("behind")
