@@ -214,6 +214,7 @@ void bans_close(struct bans *b)
 	punish_free(b->ladder);
 	policy_unref(b->policy);
 	free(b->newest);
+	json_decref(b->names.newest);
 	uv_close((uv_handle_t *)&b->timer, on_timer_closed);
 }
 

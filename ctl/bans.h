@@ -75,6 +75,8 @@ json_t *bans_names(struct bans *b);
 int bans_why(struct bans *b, const char *who, json_t **out, struct buf *why);
 /* The newest of it, at most 256; cheap as long as it is asked for at least once a minute. */
 json_t *bans_newest(struct bans *b, size_t max);
+/* The newest of those barred by name, as in "bans", and how many there are; as old as it may be for it to be cheap. */
+json_t *bans_newest_names(struct bans *b, size_t max, long *total);
 long bans_count(struct bans *b);
 /* All standing bans, for the kernel (see kernel_spec). */
 int bans_elements(void *bans, struct nft_element **elements, size_t *n);

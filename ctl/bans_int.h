@@ -26,6 +26,12 @@ struct bans {
 	int error;                  /* of the last ban that was to be entered */
 	int expiry_error;           /* of the last look for ended ones */
 	struct bans_newest *newest; /* NULL: nobody looks */
+	struct bans_names {
+		json_t *newest; /* NULL: nobody looked */
+		size_t max;
+		long total;
+		uint64_t again_ms; /* looked for anew from then on */
+	} names;
 };
 
 /* Looks again when the next ban ends, and writes down what time it is when that is news. */

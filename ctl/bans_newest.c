@@ -8,18 +8,26 @@
 
 #include "base/clock.h"
 #include "ctl/bans_int.h"
+#include "ctl/barred.h"
 
 enum {
 	NEWEST_MAX = 256,
 	NEWEST_FEW = 5000,       /* of so many all may be looked through often */
 	NEWEST_AGAIN_MS = 60000, /* of more */
 	NEWEST_IDLE_MS = 60000,  /* not looked at for so long: forgotten */
+	NAMES_AGAIN = 20,        /* names are looked for after so many times what it took */
 };
 
 struct bans_newest {
 	struct ledger_ban all[NEWEST_MAX]; /* newest first */
 	size_t n;
 	uint64_t filled_ms, asked_ms;
+};
+
+struct names_fill {
+	const struct bans *b;
+	json_t *all;
+	size_t max;
 };
 
 static bool same_prefix(const struct ledger_ban *a, const struct ledger_ban *b)
@@ -94,5 +102,35 @@ json_t *bans_newest(struct bans *b, size_t max)
 			newest_remove(b->newest, i);
 	for (size_t i = 0; i < b->newest->n && i < max; i++)
 		json_array_append_new(all, bans_row(b, &b->newest->all[i]));
+	return all;
+}
+
+static bool visit_name(void *arg, const struct ledger_bar *bar)
+{
+	struct names_fill *fill = arg;
+
+	json_array_append_new(fill->all, barred_row(fill->b, bar));
+	return json_array_size(fill->all) < fill->max;
+}
+
+json_t *bans_newest_names(struct bans *b, size_t max, long *total)
+{
+	struct bans_names *n = &b->names;
+	uint64_t began = clock_mono_ms();
+	struct names_fill fill;
+	json_t *all;
+
+	if (!n->newest || began >= n->again_ms || max > n->max) {
+		json_decref(n->newest);
+		fill = (struct names_fill){ b, n->newest = json_array(), n->max = max };
+		n->total = ledger_barred_count(b->ledger, bans_now(b));
+		if (max > 0 && n->total > 0)
+			(void)ledger_barred_each(b->ledger, bans_now(b), visit_name, &fill);
+		n->again_ms = clock_mono_ms() + NAMES_AGAIN * (clock_mono_ms() - began);
+	}
+	*total = n->total > 0 ? n->total : 0;
+	all = json_array();
+	for (size_t i = 0; i < json_array_size(n->newest) && i < max; i++)
+		json_array_append(all, json_array_get(n->newest, i));
 	return all;
 }

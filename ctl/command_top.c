@@ -252,34 +252,40 @@ static json_t *limits_json(struct daemon *d, size_t max, size_t *n)
 
 /* ---- the answer ---- */
 
-static json_t *totals_json(struct daemon *d, const struct heard *h, size_t n_rules, size_t n_limits)
+static json_t *totals_json(
+	struct daemon *d, const struct heard *h, size_t n_rules, size_t n_limits, long n_barred)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "sessions", h->n_sessions, "online",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "sessions", h->n_sessions, "online",
 		h->n_online, "peers", h->n_peers + h->plain, "rules", (json_int_t)n_rules, "limits",
-		(json_int_t)n_limits, "bans", (json_int_t)bans_count(d->bans));
+		(json_int_t)n_limits, "bans", (json_int_t)bans_count(d->bans), "barred",
+		(json_int_t)n_barred);
 }
 
 static void top_answer(struct top *t, const struct heard *h)
 {
-	json_t *peers = rows_best(h->peers, "rank", false, t->peers), *rules, *limits, *defend;
+	json_t *peers = rows_best(h->peers, "rank", false, t->peers), *rules, *limits, *defend,
+	       *barred;
 	const struct policy *p = t->d->config->policy;
 	size_t n_rules, n_limits;
+	long n_barred;
 
 	mark_banned(t->d, peers);
+	barred = bans_newest_names(t->d->bans, t->bans, &n_barred);
 	rules = rules_json(t->d, t->rules, &n_rules);
 	limits = limits_json(t->d, t->limits, &n_limits);
 	defend = kernel_defend(t->d->kernel); /* looks: the counters are younger then */
 	request_answer(t->rq,
-		json_pack("{s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+		json_pack("{s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			"version", XMPPWALL_VERSION, "policy", policy_version(p), "time",
 			(json_int_t)clock_wall_ms(), "uptime_ms",
 			(json_int_t)(clock_mono_ms() - t->d->since_mono_ms), "counters",
 			command_counters(t->d), "attention", command_attention(t->d), "firewall",
 			kernel_status(t->d->kernel), "defend", defend, "lockdown",
 			lockdown_json(t->d->lockdown), "workers", processes_json(t->d), "totals",
-			totals_json(t->d, h, n_rules, n_limits), "peers", peers, "sessions",
-			rows_best(h->sessions, "rank", false, t->sessions), "rules", rules,
-			"limits", limits, "bans", bans_newest(t->d->bans, t->bans)));
+			totals_json(t->d, h, n_rules, n_limits, n_barred), "peers", peers,
+			"sessions", rows_best(h->sessions, "rank", false, t->sessions), "rules",
+			rules, "limits", limits, "bans", bans_newest(t->d->bans, t->bans), "barred",
+			barred));
 }
 
 static void on_busiest(void *arg, json_t *rows)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "ctl/cli.h"
 #include "ctl/show.h"
+#include "ctl/show_bans.h"
 
 /* ---- bans ---- */
 
@@ -26,97 +27,6 @@ static json_t *rows_of(const json_t *result)
 		json_array_append(rows, row);
 	}
 	return rows;
-}
-
-static void why_line(const char *label, const char *text)
-{
-	if (*text)
-		printf("  %-10s%s\n", label, show_safe(text, 0));
-}
-
-/* "5 strikes within 10m; ban 1h; escalate x2 to 7d; forgive 1d" */
-static void why_ladder(const json_t *row)
-{
-	const json_t *ladder = json_object_get(row, "ladder");
-	char within[32], time[32];
-	json_int_t n;
-
-	if (!ladder) {
-		if (*show_text(row, "punish"))
-			printf("  %-10s%s (no longer in the policy)\n", "ladder",
-				show_safe(show_text(row, "punish"), 64));
-		return;
-	}
-	clock_format_duration((uint64_t)json_integer_value(json_object_get(ladder, "within_ms")),
-		within, sizeof within);
-	clock_format_duration(
-		(uint64_t)json_integer_value(json_object_get(ladder, "ban_ms")), time, sizeof time);
-	printf("  %-10spunish %s, of %s: %" JSON_INTEGER_FORMAT " strikes within %s", "ladder",
-		show_safe(show_text(ladder, "name"), 64), show_text(ladder, "of"),
-		json_integer_value(json_object_get(ladder, "strikes")), within);
-	if ((n = json_integer_value(json_object_get(ladder, "from"))) > 0)
-		printf(" from %" JSON_INTEGER_FORMAT " addresses", n);
-	printf("; ban %s", time);
-	if ((n = json_integer_value(json_object_get(ladder, "escalate"))) > 1) {
-		clock_format_duration(
-			(uint64_t)json_integer_value(json_object_get(ladder, "escalate_max_ms")),
-			time, sizeof time);
-		printf("; escalate x%" JSON_INTEGER_FORMAT " to %s", n, time);
-	}
-	if ((n = json_integer_value(json_object_get(ladder, "forgive_ms"))) > 0) {
-		clock_format_duration((uint64_t)n, time, sizeof time);
-		printf("; forgive %s", time);
-	}
-	putchar('\n');
-}
-
-static void why_evidence(const json_t *row)
-{
-	json_t *verdict;
-	char stamp[40];
-	size_t i;
-
-	json_array_foreach(json_object_get(row, "evidence"), i, verdict)
-	{
-		clock_format_wall(
-			json_integer_value(json_object_get(verdict, "time")), stamp, sizeof stamp);
-		stamp[19] = '\0';
-		printf("  %-10s%s  %s", i == 0 ? "evidence" : "", stamp,
-			show_safe(show_text(verdict, "rule"), 80));
-		if (*show_text(verdict, "jid"))
-			printf("  %s", show_safe(show_text(verdict, "jid"), 80));
-		printf("  (explain %s)\n", show_safe(show_text(verdict, "id"), 40));
-	}
-}
-
-static void why_show(const json_t *row)
-{
-	const json_t *next = json_object_get(row, "next_ms");
-	char since[40], until[40], left[32], time[32];
-	json_int_t end = json_integer_value(json_object_get(row, "until"));
-
-	clock_format_wall(json_integer_value(json_object_get(row, "since")), since, sizeof since);
-	clock_format_wall(end, until, sizeof until);
-	since[19] = until[19] = '\0';
-	show_left(end, left, sizeof left);
-	printf("%s\n", show_safe(show_text(row, "address"), 0));
-	why_line("why", show_text(row, "why"));
-	why_line("who", show_text(row, "who"));
-	why_line("rule", show_text(row, "rule"));
-	why_line("", show_text(row, "rule_text"));
-	why_ladder(row);
-	why_evidence(row);
-	printf("  %-10s%s\n", "since", since);
-	if (end)
-		printf("  %-10s%s, %s left\n", "until", until, left);
-	else
-		printf("  %-10sfor ever\n", "until");
-	printf("  %-10s%" JSON_INTEGER_FORMAT "\n", "count",
-		json_integer_value(json_object_get(row, "count")));
-	if (next) {
-		clock_format_duration((uint64_t)json_integer_value(next), time, sizeof time);
-		printf("  %-10s%s\n", "next", time);
-	}
 }
 
 static int bans_why_show(struct cli *cli)
@@ -138,7 +48,7 @@ static int bans_why_show(struct cli *cli)
 		rows = rows_of(result);
 		if (json_array_size(rows) == 0)
 			printf("nobody is banned\n");
-		json_array_foreach(rows, i, row) why_show(row);
+		json_array_foreach(rows, i, row) show_ban_why(stdout, row);
 		json_decref(rows);
 	}
 	json_decref(result);

@@ -11,10 +11,10 @@
  *   top       {"peers":20,"sessions":20,"rules":20,"limits":20,"bans":20,"peers_by","sessions_by","match"}
  *                                          {"version","policy","time","uptime_ms","counters":{name:n},"attention":[text..],
  *                                           "firewall","defend","lockdown" as of status,"workers":[{"name","pid","state","sessions","cpu_ms",
- *                                           "memory"}],"totals":{"sessions","online","peers","rules","limits","bans"},
+ *                                           "memory"}],"totals":{"sessions","online","peers","rules","limits","bans","barred"},
  *                                           "peers":[{"address","sessions","online","in","out","dropped","rejected","rate",
  *                                           "age_ms","jid","banned"}],"sessions":[row of ctl/link.h and "rate"],
- *                                           "rules":[{"chain","name","hits","text"}],"limits":[as of limits],"bans":[as of bans]}
+ *                                           "rules":[{"chain","name","hits","text"}],"limits":[as of limits],"bans":[as of bans],"barred":[as of bans]}
  *                                          At most so many of each (0: none; 1000 at most, bans 256): peers and sessions the
  *                                          busiest now by "rate" (stanzas a second), or by "sessions", "waiting" (not
  *                                          authenticated), "in", "out", "stopped" (dropped or rejected), "age", and with "match"

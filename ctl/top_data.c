@@ -134,6 +134,21 @@ static void rows_rate(enum top_panel panel, const json_t *rows, const json_t *be
 	json_decref(known);
 }
 
+/* Who is barred by name stands among those banned by address. */
+static void rows_name(json_t *rows, const json_t *barred)
+{
+	json_t *row, *name;
+	size_t i;
+
+	json_array_foreach(barred, i, row)
+	{
+		if (!(name = json_object_get(row, "jid")))
+			name = json_object_get(row, "domain");
+		json_object_set(row, "address", name);
+		json_array_append(rows, row);
+	}
+}
+
 static void rows_take(struct top_data *d, enum top_panel panel, json_t *answer)
 {
 	json_t *rows = json_object_get(answer, panel_keys[panel]);
@@ -141,6 +156,8 @@ static void rows_take(struct top_data *d, enum top_panel panel, json_t *answer)
 
 	if (!json_is_array(rows))
 		return;
+	if (panel == TOP_BANS)
+		rows_name(rows, json_object_get(answer, "barred"));
 	/* A limit's own "rate" is a text ("20/second"), and moves. */
 	if (panel == TOP_LIMITS) {
 		json_t *row;

@@ -165,13 +165,17 @@ static void draw_tabs(struct cells *c, unsigned row, const struct top_view *v, c
 {
 	unsigned at = 0;
 	char key[32];
+	double n;
 
 	for (unsigned i = 0; i < TOP_PANELS; i++) {
 		bool open = i == v->panel;
 
 		snprintf(key, sizeof key, "totals.%s", top_panel_key((enum top_panel)i));
+		n = top_data_number(d, key);
+		if (i == TOP_BANS)
+			n += top_data_number(d, "totals.barred");
 		at += cells_putf(c, row, at, c->columns - at, open ? CELL_BOLD : CELL_DIM, "%s%u %s %.0f%s ",
-			open ? "[" : " ", i + 1, panel_titles[i], top_data_number(d, key), open ? "]" : " ");
+			open ? "[" : " ", i + 1, panel_titles[i], n, open ? "]" : " ");
 	}
 	if (*v->filter)
 		cells_putf(c, row, at + 1, at < c->columns ? c->columns - at - 1 : 0, CELL_WARN, "only '%s'",

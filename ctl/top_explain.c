@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/show.h"
+#include "ctl/show_bans.h"
 #include "ctl/show_explain.h"
 #include "ctl/top_table.h"
 
@@ -37,6 +38,9 @@ json_t *top_explain_questions(enum top_panel panel, const json_t *row)
 
 	if (panel == TOP_RULES)
 		add_question(all, "rules", json_object());
+	if (panel == TOP_BANS)
+		add_question(all, "bans",
+			json_pack("{s:b,s:s}", "why", 1, "who", show_text(row, "address")));
 	if (panel == TOP_BANS && *show_text(row, "id"))
 		add_question(all, "explain", json_pack("{s:s}", "id", show_text(row, "id")));
 	if (panel == TOP_PEERS) {
@@ -86,6 +90,26 @@ static void put_rule(FILE *out, const json_t *row, const json_t *answer)
 			fprintf(out, "\n%s\n", show_safe(show_text(one, "text"), 0));
 			return;
 		}
+}
+
+/* All that "bans --why" knows, and the verdict that led there, as long as it is remembered. */
+static void put_ban(FILE *out, const json_t *row, const json_t *answer, const json_t *verdict)
+{
+	json_t *why = json_array_get(json_object_get(answer, "bans"), 0);
+
+	if (!why)
+		why = json_array_get(json_object_get(answer, "barred"), 0);
+	if (why) {
+		json_object_set(why, "address", json_object_get(row, "address"));
+		show_ban_why(out, why);
+	} else {
+		put_row(out, row);
+	}
+	if (!json_is_object(verdict))
+		return;
+	fputc('\n', out);
+	show_explain(out, json_object_get(verdict, "event"), false);
+	show_reasons(out, verdict);
 }
 
 static void put_sessions(FILE *out, const json_t *answer)
@@ -170,16 +194,14 @@ json_t *top_explain_lines(enum top_panel panel, const json_t *row, const json_t 
 
 	if (!out)
 		return json_array();
-	put_row(out, row);
+	if (panel != TOP_BANS)
+		put_row(out, row);
 	if (panel == TOP_RULES)
 		put_rule(out, row, first);
 	else if (panel == TOP_PEERS)
 		put_sessions(out, first);
-	else if (panel == TOP_BANS && n > 1 && json_is_object(first)) {
-		fputc('\n', out);
-		show_explain(out, json_object_get(first, "event"), false);
-		show_reasons(out, first);
-	}
+	else if (panel == TOP_BANS)
+		put_ban(out, row, first, n > 2 ? json_array_get(answers, 1) : NULL);
 	put_events(out, panel, row, json_array_get(answers, n ? n - 1 : 0));
 	fclose(out);
 	lines = lines_of(text);

@@ -62,7 +62,7 @@ static const struct top_column limits[] = {
 	{ "ENTRIES",  "entries",  TOP_COUNT,  7, 2, 0, NULL },
 };
 static const struct top_column bans[] = {
-	{ "ADDRESS",  "address",  TOP_TEXT,  18, 9, 1, NULL },
+	{ "ADDRESS",  "address",  TOP_TEXT,  18, 9, 3, NULL },
 	{ "LEFT",     "until",    TOP_LEFT,   8, 9, 0, NULL },
 	{ "",         "share",    TOP_BAR,    8, 3, 0, NULL },
 	{ "SINCE",    "since",    TOP_SINCE,  8, 6, 0, NULL },

@@ -59,7 +59,7 @@ struct top_view {
 	char chosen[TOP_PANELS][TOP_NAME]; /* by name: it moves with its row; "": the place is */
 	size_t at[TOP_PANELS], top[TOP_PANELS]; /* its place; the first one in sight */
 	char filter[TOP_INPUT], filter_was[TOP_INPUT], input[TOP_INPUT];
-	char address[64]; /* to be banned, or unbanned */
+	char address[1200]; /* to be banned, or unbanned: a name, too */
 	char why[TOP_INPUT];
 	uint64_t ban_ms;
 	bool paused;

@@ -81,6 +81,22 @@ static void rates(void **state)
 }
 
 /* An answer without the keys, or with others behind them, is no reason to stop. */
+/* Who is barred by name stands among the bans. */
+static void names(void **state)
+{
+	struct top_data d = { 0 };
+	const json_t *rows[10];
+
+	(void)state;
+	top_data_take(&d, TOP_BANS,
+		json("{\"uptime_ms\":1,\"bans\":[{\"address\":\"192.0.2.1\",\"since\":5}],\"barred\":[{\"jid\":\"a@x\",\"since\":9},"
+		     "{\"domain\":\"evil.example\",\"since\":1},{},7]}"));
+	assert_int_equal(top_rows(TOP_BANS, d.rows[TOP_BANS], 3, false, "", rows, 10), 4);
+	assert_string_equal(json_string_value(json_object_get(rows[0], "address")), "a@x");
+	assert_int_equal(top_rows(TOP_BANS, d.rows[TOP_BANS], 3, false, "evil", rows, 10), 1);
+	top_data_fini(&d);
+}
+
 static void strange_answers(void **state)
 {
 	static const char *const all[] = { "{}", "{\"rules\":5,\"peers\":null,\"workers\":{},\"counters\":[1]}",
@@ -233,12 +249,24 @@ static void explaining(void **state)
 	json_decref(asked);
 	json_decref(answers);
 	asked = top_explain_questions(TOP_BANS, ban);
-	assert_int_equal(json_array_size(asked), 2);
-	answers = json_pack("[n,O]", events); /* the verdict is forgotten */
+	assert_int_equal(json_array_size(asked), 3);
+	answers = json_pack("[n,n,O]", events); /* the verdict is forgotten, and the ban just ended */
 	lines = top_explain_lines(TOP_BANS, ban, answers);
 	assert_has(lines, "for ever", true);
 	assert_has(lines, "{\"jids\":[1]}", true); /* a key we know nothing of */
 	assert_has(lines, "\\u{202e}bad", true);
+	assert_has(lines, "[v1]", true);
+	json_decref(lines);
+	json_decref(asked);
+	json_decref(answers);
+	asked = top_explain_questions(TOP_BANS, ban);
+	answers = json_pack("[{s:[],s:[{s:s,s:i,s:s,s:[{s:s,s:s,s:i}]}]},{s:{s:{s:s}}},O]", "bans", "barred", "jid", "x", "until", 0, "rule_text",
+		"rule r {}", "evidence", "id", "v9", "jid", "evil\x1b@x", "time", 5, "event", "xmpp", "id", "v1", events);
+	lines = top_explain_lines(TOP_BANS, ban, answers);
+	assert_has(lines, "192.0.2.7", true);
+	assert_has(lines, "rule r {}", true);
+	assert_has(lines, "evil\\u{1b}@x", true);
+	assert_has(lines, "(explain v9)", true);
 	assert_has(lines, "[v1]", true);
 	json_decref(lines);
 	json_decref(asked);
@@ -266,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rates),
+		cmocka_unit_test(names),
 		cmocka_unit_test(strange_answers),
 		cmocka_unit_test(order),
 		cmocka_unit_test(columns),

@@ -29,7 +29,7 @@ def test_top_json(lab, server, user, fresh):
     with RawClient(lab, server, source=client_address(13)) as loris:
         loris.open()
         top = wait_for(lambda: (t := fresh.ctl("top"))["totals"]["sessions"] == 4 and t, 5, "four sessions")
-    assert top["totals"] | {"rules": 0, "limits": 0} == {"sessions": 4, "online": 3, "peers": 3, "rules": 0, "limits": 0, "bans": 0}
+    assert top["totals"] | {"rules": 0, "limits": 0} == {"sessions": 4, "online": 3, "peers": 3, "rules": 0, "limits": 0, "bans": 0, "barred": 0}
     peers = {p["address"]: p for p in top["peers"]}
     assert (peers[romeo.source]["sessions"], peers[romeo.source]["online"]) == (2, 2)
     assert (peers[client_address(13)]["sessions"], peers[client_address(13)]["online"]) == (1, 0)
@@ -180,7 +180,7 @@ def test_top_bans(lab, prosody, user, fresh):
         screen.keys("Escape", "5")
         screen.see("[5 Bans 1]", romeo.source, "by hand, noisy")
         screen.keys("e")
-        screen.see(f"bans {romeo.source}", "last events", "by hand, noisy")
+        screen.see(f"bans {romeo.source}", "last events", "by hand, noisy", "uid 0 (root)")
         screen.keys("Escape", "u")
         screen.see(f"let {romeo.source} back in? (y/n)")
         screen.keys("n")
@@ -188,6 +188,14 @@ def test_top_bans(lab, prosody, user, fresh):
         screen.keys("u", "y")
         screen.see(f"{romeo.source} is let back in", "[5 Bans 0]")
         assert romeo.source not in fresh.blocked()
+        # who is barred by name stands there, too
+        fresh.ctl("ban", "tybalt@verona.example", "--for", "10m")
+        screen.see("[5 Bans 1]", "tybalt@verona.", "9m")
+        screen.keys("u")
+        screen.see("let tybalt@verona.example back in?")
+        screen.keys("y")
+        screen.see("tybalt@verona.example is let back in", "[5 Bans 0]")
+        assert fresh.ctl("bans")["barred"] == []
         # what the daemon refuses is told
         screen.keys("1")
         screen.see(client_address(11))
