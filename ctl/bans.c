@@ -210,6 +210,7 @@ void bans_close(struct bans *b)
 {
 	if (!b)
 		return;
+	bans_act_close(b);
 	ledger_close(b->ledger);
 	punish_free(b->ladder);
 	policy_unref(b->policy);

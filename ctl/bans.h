@@ -30,6 +30,10 @@ struct bans_spec {
 	void *arg;
 	/* A message of ctl/link.h to every child: borrowed. */
 	void (*on_tell)(void *arg, json_t *message);
+	/* Who uses the addresses of "A/LEN" now? done gets what all children tell (ctl/link.h, borrowed),
+	 * later. False if nobody has to be asked, but always (then: nobody can be). */
+	bool (*on_using)(void *arg, const char *address, bool always,
+		void (*done)(void *to, json_t *rows), void *to);
 };
 
 int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why);

@@ -5,6 +5,7 @@
  * sees network bytes: each of its words is bounded, and none bans this host, what the policy's
  * allow set names, or more than a rung says. It speaks neither SQL nor nftables. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -179,23 +180,16 @@ static void why_write(const struct punish_result *result, char *why, size_t size
 		result->ladder.name);
 }
 
-static void punish_network(
-	struct bans *b, const struct order *o, const struct punish_result *result)
+static void ban_network(struct bans *b, const struct order *o, const struct punish_result *result)
 {
 	const struct punish *p = &result->ladder;
 	struct ledger_ban ban;
-	const char *because;
 	uint64_t ms;
 
 	ban_fill(b, o, &ban);
 	if (p->of == PUNISH_PREFIX) {
 		ban.address = result->net;
 		ban.prefix_len = result->prefix_len;
-	}
-	if ((because = bans_spare_network(b, p, &ban.address, ban.prefix_len)) ||
-		(p->spare_shared && (because = bans_spare_shared(b, o->act, o->jid.name)))) {
-		act_spared(b, o, result, because);
-		return;
 	}
 	ms = punish_ban_ms(p, ledger_previous(b->ledger, &ban.address, ban.prefix_len, ban.since_ms,
 				      p->forgive_ms));
@@ -206,6 +200,81 @@ static void punish_network(
 	evidence_write(
 		p->name, result->proofs, result->n_proofs, ban.evidence, sizeof ban.evidence);
 	(void)bans_enter(b, &ban, LEDGER_EXTEND, "policy");
+}
+
+/* A rung that was reached, while the children are asked who else uses the network. */
+struct climb {
+	struct climb *next;
+	struct bans *b;
+	struct order o;
+	struct punish_result result;
+	char name[PUNISH_NAME_SIZE]; /* of the rung: a reload may take it away */
+};
+
+static void climb_free(struct climb *c)
+{
+	struct climb **at = &c->b->climbs;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	free(c);
+}
+
+static void climb_done(void *arg, json_t *rows)
+{
+	struct climb *c = arg;
+	const char *because = bans_spare_used(c->b, rows, c->o.jid.name);
+
+	if (because)
+		act_spared(c->b, &c->o, &c->result, because);
+	else
+		ban_network(c->b, &c->o, &c->result);
+	climb_free(c);
+}
+
+/* False: nobody has to be asked. */
+static bool climb_wait(struct bans *b, const struct order *o, const struct punish_result *result)
+{
+	bool prefix = result->ladder.of == PUNISH_PREFIX;
+	struct climb *c = calloc(1, sizeof *c);
+	char text[PREFIX_TEXT_SIZE];
+
+	if (!c)
+		return false;
+	*c = (struct climb){ b->climbs, b, *o, *result, "" };
+	c->o.act = NULL;
+	bans_text_cut(result->ladder.name, c->name, sizeof c->name);
+	c->result.ladder.name = c->name;
+	b->climbs = c;
+	prefix_format(prefix ? &result->net : &o->address,
+		prefix ? result->prefix_len : o->prefix_len, text);
+	if (b->spec.on_using(b->spec.arg, text, prefix, climb_done, c))
+		return true;
+	climb_free(c);
+	return false;
+}
+
+void bans_act_close(struct bans *b)
+{
+	while (b->climbs)
+		climb_free(b->climbs);
+}
+
+static void punish_network(
+	struct bans *b, const struct order *o, const struct punish_result *result)
+{
+	const struct punish *p = &result->ladder;
+	bool prefix = p->of == PUNISH_PREFIX;
+	const char *because = bans_spare_network(b, p, prefix ? &result->net : &o->address,
+		prefix ? result->prefix_len : o->prefix_len);
+
+	if (!because && p->spare_shared)
+		because = bans_spare_shared(b, o->act, o->jid.name);
+	if (because)
+		act_spared(b, o, result, because);
+	else if (!p->spare_shared || !climb_wait(b, o, result))
+		ban_network(b, o, result);
 }
 
 static void punish_name(struct bans *b, const struct order *o, const struct punish_result *result)

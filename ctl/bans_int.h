@@ -8,6 +8,7 @@
 #include "rules/rules.h"
 
 struct bans_newest;
+struct climb;
 struct punish_table;
 
 enum { BANS_PREFIX6 = 64 }; /* what one host on IPv6 is given, as limits see it */
@@ -21,6 +22,7 @@ struct bans {
 	struct policy *policy;
 	uv_timer_t timer;
 	struct booktime time;
+	struct climb *climbs; /* of ctl/bans_act.c: those that wait for the children's word */
 	int64_t barred_until_ms; /* names whose time was over by then are told */
 	bool damaged;
 	int error;                  /* of the last ban that was to be entered */
@@ -39,6 +41,8 @@ void bans_wake(struct bans *b);
 /* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger
  * failed with. */
 int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, const char *who);
+/* Lets go of what waits for an answer. */
+void bans_act_close(struct bans *b);
 /* Says that the address is not banned, or by which wider ban it is; ERR_NOTFOUND. */
 int bans_unknown(
 	struct bans *b, const struct peer_address *a, const char *address, struct buf *why);

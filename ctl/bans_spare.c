@@ -113,25 +113,35 @@ const char *bans_spare_name(const struct bans *b, const struct punish *p, const 
 
 /* ---- others ---- */
 
+const char *bans_spare_used(const struct bans *b, const json_t *rows, const char *jid)
+{
+	uint64_t now = clock_mono_ms();
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *text = json_string_value(row);
+		struct ledger_bar bar;
+
+		/* More than are told. */
+		if (json_is_true(row))
+			return "others use it";
+		/* Who has strikes, too, shields nobody. */
+		if (text && barred_parse(text, &bar) == 0 && strcmp(bar.name, jid) != 0 &&
+			!punish_was_struck(b->ladder, bar.name, now))
+			return "others use it";
+	}
+	return NULL;
+}
+
 const char *bans_spare_shared(const struct bans *b, const json_t *act, const char *jid)
 {
-	const json_t *others = json_object_get(act, "others"), *other;
-	uint64_t now = clock_mono_ms();
-	size_t i;
+	const json_t *others = json_object_get(act, "others");
 
 	if (!json_is_true(json_object_get(act, "shared")))
 		return NULL;
 	if (!json_is_array(others) || json_is_true(json_object_get(act, "more")))
-		return "others use the address";
-	json_array_foreach(others, i, other)
-	{
-		const char *text = json_string_value(other);
-		struct ledger_bar bar;
-
-		/* Who has strikes, too, shields nobody. */
-		if (text && barred_parse(text, &bar) == 0 && strcmp(bar.name, jid) != 0 &&
-			!punish_was_struck(b->ladder, bar.name, now))
-			return "others use the address";
-	}
-	return NULL;
+		return "others use it";
+	return bans_spare_used(b, others, jid);
 }

@@ -17,3 +17,5 @@ const char *bans_spare_name(const struct bans *b, const struct punish *p, const 
 /* Do others use the address, who behave well, as the act tells ("shared", "others" of ctl/link.h)?
  */
 const char *bans_spare_shared(const struct bans *b, const json_t *act, const char *jid);
+/* The same, as the children tell ("using"). */
+const char *bans_spare_used(const struct bans *b, const json_t *rows, const char *jid);

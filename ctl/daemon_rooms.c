@@ -61,6 +61,18 @@ static void on_ban_tell(void *arg, json_t *message)
 		workers_tell(d->workers, message);
 }
 
+static bool on_ban_using(void *arg, const char *address, bool always,
+	void (*done)(void *to, json_t *rows), void *to)
+{
+	struct daemon *d = arg;
+
+	/* One child knows all that there is to know, and told it with the act. */
+	if (!d->workers || (!always && workers_up(d->workers) < 2))
+		return false;
+	workers_using(d->workers, address, done, to);
+	return true;
+}
+
 static void on_ban_kill(void *arg, const char *address, const char *jid, const char *reason)
 {
 	struct daemon *d = arg;
@@ -206,7 +218,7 @@ void daemon_workers_changed(void *arg)
 int daemon_open_books(struct daemon *d, struct buf *why)
 {
 	struct bans_spec bans = { d->spec.state_dir, d->spec.run_dir, on_ban_event, on_ban_kill,
-		on_clock_step, d, on_ban_tell };
+		on_clock_step, d, on_ban_tell, on_ban_using };
 	int r = events_open(
 		d->spec.log_dir, policy_daemon(d->config->policy)->events_max_bytes, &d->events);
 

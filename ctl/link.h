@@ -20,6 +20,7 @@
  *   unbar     {"m","del":[[kind,name]..]}         no longer
  *   sessions  {"m","seq"}, for "top" with {"top":{"sessions":N,"sessions_by","peers":N,"peers_by","match"}}: not all of them,
  *             but sums and the busiest (door/crowd.h); a child of an older program does not know "top" and tells all
+ *   using     {"m","seq","address":"A/LEN"}      who uses these addresses now
  *   backends  {"m","seq"}                         which servers are up
  *   addresses {"m","name","addresses":[..],"error"}  what a name of a server means from now on; none: why not
  *   hits      {"m","seq","set","max"}             how often its entries matched, most often first
@@ -54,6 +55,7 @@
  *   shadow    {"m","shadow","ok","error"} or {"m","shadow","ok","report":{…}}  refused; or what differed (rules/shadow.h)
  *   observed  {"m","seq","rows":[{"name","key","ended","running"}],"more"}   counts as of rules/sketch.h: the hours over
  *             since the last time (said once), and the one that is not; the last has "more":false
+ *   using     {"m","seq","rows":[JID..]}           bare JIDs that have logged in, at most LINK_OTHERS; true behind them: more
  *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected
  *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
  *   serverless {"m","add":[{"address","port","ttl_ms"}],"del":[{"address","port"}]}  where streams without a

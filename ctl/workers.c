@@ -219,6 +219,7 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		{ "sessions", workers_hear_sessions },
 		{ "shadow", workers_hear_shadow },
 		{ "trace", workers_hear_trace },
+		{ "using", workers_hear_using },
 	};
 	const char *m = json_string_value(json_object_get(msg, "m"));
 

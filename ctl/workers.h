@@ -85,6 +85,11 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
 /* The same for "top": ask (taken) says how many and by what; the rows are of three kinds (ctl/link.h), or
  * plain ones of a child of an older program. */
 void workers_busiest(struct workers *w, json_t *ask, void (*done)(void *arg, json_t *rows), void *arg);
+/* How many children are up, that serve, retire or inspect. */
+unsigned workers_up(const struct workers *w);
+/* done gets a borrowed array of who uses the addresses of "A/LEN", as all of them tell (ctl/link.h). */
+void workers_using(struct workers *w, const char *address, void (*done)(void *arg, json_t *rows),
+	void *arg);
 /* done gets a borrowed array of rows on the servers of backends (docs/CONTROL.md). */
 void workers_backends(struct workers *w, void (*done)(void *arg, json_t *rows), void *arg);
 /* The names of servers in this policy (NULL: none) are looked up from now on, and the children told. */

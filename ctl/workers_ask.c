@@ -218,6 +218,11 @@ int workers_hear_sessions(struct child *c, json_t *msg)
 	return workers_hear_rows(c, CALL_SESSIONS, msg);
 }
 
+int workers_hear_using(struct child *c, json_t *msg)
+{
+	return workers_hear_rows(c, CALL_USING, msg);
+}
+
 int workers_hear_hits(struct child *c, json_t *msg)
 {
 	return workers_hear_rows(c, CALL_HITS, msg);
@@ -257,6 +262,26 @@ void workers_sessions(struct workers *w, void (*done)(void *arg, json_t *rows), 
 
 	if (call)
 		call_ask(call, json_pack("{s:s,s:I}", "m", "sessions", "seq", w->seq), true);
+}
+
+unsigned workers_up(const struct workers *w)
+{
+	unsigned n = 0;
+
+	for (const struct child *c = w->children; c; c = c->next)
+		n += child_up(c);
+	return n;
+}
+
+void workers_using(struct workers *w, const char *address, void (*done)(void *arg, json_t *rows),
+	void *arg)
+{
+	struct call *call = call_rows(w, CALL_USING, done, arg);
+
+	if (call)
+		call_ask(call,
+			json_pack("{s:s,s:I,s:s}", "m", "using", "seq", w->seq, "address", address),
+			true);
 }
 
 void workers_busiest(

@@ -40,7 +40,8 @@ enum call_kind {
 	CALL_HITS,
 	CALL_OBSERVED,
 	CALL_DELIVER,
-	CALL_BACKENDS
+	CALL_BACKENDS,
+	CALL_USING
 };
 
 /* Something asked of the children. */
@@ -138,6 +139,7 @@ bool child_say_parts(struct child *c, const struct config *config);
 /* Takes msg (NULL: false). */
 bool child_say(struct child *c, json_t *msg, int fd);
 /* Answers; 0 or ERR_PROTO. */
+int workers_hear_using(struct child *c, json_t *msg);
 int workers_hear_sessions(struct child *c, json_t *msg);
 int workers_hear_quarantine(struct child *c, json_t *msg);
 int workers_hear_serverless(struct child *c, json_t *msg);

@@ -278,6 +278,37 @@ void registry_company(const struct subject *s, struct subject_company *out)
 	free(bare);
 }
 
+static void using_add(json_t *all, const struct address_use *use, size_t max)
+{
+	for (const struct jid_use *jid = use->jids; jid; jid = jid->next) {
+		if (json_array_size(all) > max)
+			return;
+		json_array_append_new(all,
+			json_array_size(all) == max ? json_true() : json_string(jid->bare));
+	}
+}
+
+json_t *registry_using(const struct peer_address *net, unsigned prefix_len, size_t max)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; all && i < REGISTRY_SHARDS; i++) {
+		struct map_entry *entry;
+		size_t at = 0;
+
+		pthread_mutex_lock(&shards[i].lock);
+		while (map_each(&shards[i].addresses, &at, &entry)) {
+			struct peer_address a;
+
+			memcpy(a.bytes, entry->key, sizeof(a.bytes));
+			if (address_in(net, prefix_len, &a))
+				using_add(all, entry->value, max);
+		}
+		pthread_mutex_unlock(&shards[i].lock);
+	}
+	return all;
+}
+
 unsigned registry_others(const struct peer_address *from, const char *bare, char **others,
 	unsigned max, bool *more)
 {

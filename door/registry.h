@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <jansson.h>
 #include <stdint.h>
 #include "rules/rules.h"
 
@@ -22,6 +23,9 @@ void registry_logout(const struct peer_address *address, const char *bare);
 bool registry_is_shared(const struct peer_address *address, const char *bare);
 /* Who is there at the moment: struct subject's company. */
 void registry_company(const struct subject *s, struct subject_company *out);
+/* Who uses this network (prefix_len in IPv6 bits) now: a new array of bare JIDs, at most max, and true
+ * behind them when there are more. NULL when out of memory. */
+json_t *registry_using(const struct peer_address *net, unsigned prefix_len, size_t max);
 /* Those other JIDs, at most max, each to be freed; *more is set when there are more of them (or no
  * memory for them). */
 unsigned registry_others(const struct peer_address *address, const char *bare, char **others,

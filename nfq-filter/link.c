@@ -15,10 +15,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "ctl/link.h"
 #include "door/barred.h"
 #include "door/crowd.h"
 #include "door/gather.h"
 #include "door/hub.h"
+#include "door/registry.h"
 #include "door/json.h"
 #include "door/known.h"
 #include "door/loader.h"
@@ -305,7 +307,21 @@ static void on_unbar(struct link *l, json_t *msg)
 		line_nonsense(&l->line, "unbar");
 }
 
+static void on_using(struct link *l, json_t *msg)
+{
+	struct peer_address net;
+	unsigned len;
+
+	if (address_parse_prefix(span_of(text_of(msg, "address")), &net, &len) < 0)
+		line_nonsense(&l->line, "using");
+	else
+		line_send(&l->line, json_pack("{s:s, s:I, s:o}", "m", "using", "seq",
+					    number_of(msg, "seq"), "rows",
+					    registry_using(&net, len, LINK_OTHERS)));
+}
+
 static const struct line_order orders[] = {
+	{ "using", on_using },
 	{ "bar", on_bar },
 	{ "unbar", on_unbar },
 	{ "start", on_start },

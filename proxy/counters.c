@@ -41,6 +41,7 @@ static const struct {
 	COUNTER("login.failed", login_failed),
 	COUNTER("login.evicted", login_evicted),
 	COUNTER("login.closed", login_closed),
+	COUNTER("login.excused", login_excused),
 	COUNTER("sasl.downgrade", sasl_downgrade),
 	COUNTER("tls.handshake", tls_handshake),
 	COUNTER("tls.failed", tls_failed),

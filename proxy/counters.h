@@ -12,6 +12,7 @@ struct counters {
 	metric *stanza_in, *stanza_out, *bytes_in, *bytes_out;
 	metric *verdict[VERDICT_KINDS]; /* by enum verdict_kind */
 	metric *login_ok, *login_failed, *login_evicted, *sasl_downgrade;
+	metric *login_excused; /* failed, and the server is to blame */
 	metric *login_closed; /* ended by a chain that hooks logins */
 	metric *tls_handshake, *tls_failed;
 	metric *listen_accepted, *listen_refused, *listen_exhausted, *listen_direct,

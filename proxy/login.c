@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "door/barred.h"
+#include "door/eve.h"
+#include "door/outage.h"
 #include "proxy/apply.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
@@ -158,21 +160,41 @@ static bool login_is_downgrade(struct session *s, const char *word)
 	return true;
 }
 
+/* Is somebody else to blame, the server or the arrangement? Then nobody is struck for it. */
+static bool login_is_excused(struct session *s, const char *word)
+{
+	bool downgrade = login_is_downgrade(s, word), news = false;
+	bool excused = login_failure_is_servers(word) || downgrade;
+
+	if (login_failure_counts(word) && !downgrade)
+		excused = outage_failed(&s->peer.address, clock_mono_ms(), &news);
+	if (excused)
+		metric_add(counters.login_excused, 1);
+	if (news)
+		eve_alarm(s->worker->hub, "logins.excused", metric_get(counters.login_excused));
+	return excused;
+}
+
 enum nonza_fate login_failed(struct session *s, const struct stanza *st)
 {
 	const char *word = login_failure_word(st->root);
 	struct subject subject;
 	struct verdict v;
-	bool forward;
+	bool forward, excused;
 	int r;
 
 	metric_add(counters.login_failed, 1);
-	login_look(s, login_failure_counts(word) && !login_is_downgrade(s, word));
+	excused = login_is_excused(s, word);
+	login_look(s, login_failure_counts(word) && !excused);
 	s->login.failure = word;
 	subject = relay_subject(s, DIRECTION_IN, NULL);
 	r = judge_stanza(s->worker->judge, s->worker->gear->policy, &subject, &v);
 	if (s->worker->shadow && r == 0)
 		shadow_judge(s->worker->shadow, s->worker->shadow_judge, &subject, &v);
+	if (r == 0 && excused) {
+		v.strikes = 0;
+		v.ban_ms = 0;
+	}
 	if (r < 0)
 		forward = apply_login_failure(s, r);
 	else
@@ -184,6 +206,7 @@ enum nonza_fate login_failed(struct session *s, const struct stanza *st)
 
 void login_succeeded(struct session *s)
 {
+	outage_succeeded(&s->peer.address, clock_mono_ms());
 	login_look(s, false);
 	free(s->account);
 	s->account = (char *)s->login.account;

@@ -43,14 +43,26 @@ const char *login_failure_word(const struct xml_element *failure)
 
 bool login_failure_counts(const char *word)
 {
-	static const char *const innocent[] = { "temporary-auth-failure", "aborted",
+	static const char *const innocent[] = { "aborted",
 		"credentials-expired", "encryption-required", "invalid-mechanism",
 		"mechanism-too-weak" };
 
 	for (size_t i = 0; i < sizeof(innocent) / sizeof(*innocent); i++)
 		if (strcmp(word, innocent[i]) == 0)
 			return false;
-	return true;
+	return !login_failure_is_servers(word);
+}
+
+bool login_failure_is_servers(const char *word)
+{
+	static const char *const faults[] = { "temporary-auth-failure", "internal-server-error",
+		"remote-connection-failed", "resource-constraint", "service-unavailable",
+		"system-shutdown" };
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		if (strcmp(word, faults[i]) == 0)
+			return true;
+	return false;
 }
 
 void login_try(struct subject_login *l, const struct xml_element *failure)

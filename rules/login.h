@@ -16,6 +16,8 @@ enum { LOGIN_SLICES = 8 };
 /* The condition of a <failure/> (RFC 6120 6.5, XEP-0388): the first child in SASL's namespace that
  * is no <text/>; "not-authorized" where there is none. Borrowed from the tree. */
 const char *login_failure_word(const struct xml_element *failure);
+/* Does the word say that the server failed, and not who wanted to log in? Nobody is struck for it. */
+bool login_failure_is_servers(const char *word);
 /* Is it the one who logs in that failed? Not where the server cannot tell for now (6.5.9), or where
  * no secret was tried. */
 bool login_failure_counts(const char *word);

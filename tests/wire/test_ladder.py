@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ladder: session, JID, domain, address, prefix; who is never banned; bars outlive everything."""
+import base64
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +10,9 @@ import time
 import pytest
 
 import policy
+from component import Component, Hall
 from lab import client_address, wait_for
+from raw import RawClient
 
 RULES = """
 set bad {{ type keyword; flags fold; elements = {{ "free crypto" }}; }}
@@ -193,3 +197,93 @@ def test_why_tells_all(lab, prosody, user, ladder):
     done = wall.run("bans", "--why", "198.18.7.7", check=False)
     assert done.returncode == 1 and "198.18.0.0/16" in done.stderr
     assert json.dumps(why)
+
+
+GUESS = """
+chain logins {{ hook login; rule guess {{ login.failure exists strike 1 }} }}
+punish peer {{ 3 strikes within 5m; ban 10m; }}
+"""
+
+
+def try_to_log_in(lab, server, name, number, password):
+    """What the server makes of SASL PLAIN."""
+    with RawClient(lab, server, source=client_address(number)) as raw:
+        raw.starttls().open()
+        token = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
+        raw.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
+        return "<success" in raw.read_until("<success[^>]*/>|</failure>|</stream:stream>")
+
+
+def test_a_server_that_cannot_tell_gets_nobody_banned(lab, prosody, new_wall):
+    """Its accounts are wrong for a while: those who could log in fail, and are not struck for it."""
+    wall = new_wall(policy.service() + GUESS.format()).start()
+    people = list(enumerate(prosody.users.items(), 11))
+    assert all(try_to_log_in(lab, prosody, name, number, password) for number, (name, password) in people)
+    accounts = prosody.folder / "data" / prosody.domain.replace(".", "%2e") / "accounts"
+    kept = {path: path.read_text() for path in accounts.glob("*.dat")}
+    assert len(kept) == len(people) == 5
+    try:
+        for path in kept:
+            path.write_text('return { ["password"] = "another database" };\n')
+        for _ in range(5):
+            assert not any(try_to_log_in(lab, prosody, name, number, password) for number, (name, password) in people)
+        assert wall.bans() == [] and not wall.blocked()
+        assert wall.ctl("status")["counters"]["login.excused"] >= 20
+        assert any(e.get("alarm", {}).get("what") == "logins.excused" for e in wall.ctl("events", "-n", "100"))
+    finally:
+        for path, text in kept.items():
+            path.write_text(text)
+    assert all(try_to_log_in(lab, prosody, name, number, password) for number, (name, password) in people)
+    # A guesser is no outage.
+    for _ in range(3):
+        assert not try_to_log_in(lab, prosody, "nurse", 20, "wrong")
+    wait_for(lambda: client_address(20) in wall.blocked(), 10, "the guesser to be banned")
+
+
+COMPONENT = """
+service component {{ listen tcp 5377; mode inspect; tls none; }}
+inspect {{ queues 1; }}
+chain inbound {{
+    hook component direction in; policy accept;
+    rule pest {{ message body contains "pest" drop, strike 1 }}
+}}
+{ladder}
+"""
+
+
+def test_a_domain_is_barred(lab, new_wall):
+    """A component's stream through the inspector: its domain, once it has too many strikes; its address is another matter."""
+    hall = Hall(lab.server, "198.51.100.10", 5377)
+    wall = new_wall(COMPONENT.format(ladder="punish server { 3 strikes within 1m; of domain; ban 1h; }"), certificates=[]).start()
+    peers = []
+
+    def connect(name):
+        peers.append(Component(lab.client, "198.51.100.10", name, "x", port=5377, source=client_address(23)))
+        return peers[-1]
+
+    try:
+        evil, good = connect("evil.example"), connect("good.example")
+        evil.say("b@verona.example", "hello")
+        wait_for(lambda: b"hello" in hall.said, 10, "a first word")
+        for number in range(3):
+            evil.say("b@verona.example", f"pest {number}")
+        wait_for(lambda: barred(wall) == ["evil.example"], 10, "the domain to be barred")
+        with contextlib.suppress(OSError):
+            evil.say("b@verona.example", "me again")
+        wait_for(lambda: evil.error, 10, "its stream to end")
+        good.say("b@verona.example", "I am another")
+        wait_for(lambda: b"I am another" in hall.said, 10, "the other's word")
+        again = connect("evil.example")
+        again.say("b@verona.example", "a new stream")
+        wall.event(rule="server", chain="punish")
+        assert b"me again" not in hall.said and b"a new stream" not in hall.said and not wall.bans()
+        why = wall.ctl("bans", "--why", "evil.example")["barred"][0]
+        assert why["ladder"]["of"] == "domain" and why["evidence"][0]["jid"] == "desk@evil.example"
+        wall.ctl("unban", "evil.example")
+        last = connect("evil.example")
+        last.say("b@verona.example", "reformed")
+        wait_for(lambda: b"reformed" in hall.said, 10, "it to be let in again")
+    finally:
+        for peer in peers:
+            peer.close()
+        hall.close()
