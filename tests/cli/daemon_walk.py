@@ -272,6 +272,25 @@ class Walk(Base):
         self.start()
         self.assertEqual([r["jid"] for r in self.answer("sessions")["sessions"]], ["a@a.example/x"] * 2)
 
+    def test_top_of_an_older_child(self):
+        """One that knows no "top" tells all its sessions, as plain rows: they are added up here. Rows that make no sense count for nothing."""
+        self.start()
+        top = self.answer("top")
+        self.assertEqual(top["totals"]["sessions"], 2)
+        self.assertEqual([(p["address"], p["sessions"], p["in"], p["out"]) for p in top["peers"]], [("192.0.2.9", 2, 2, 4)])
+        self.assertEqual([s["jid"] for s in top["sessions"]], ["a@a.example/x"] * 2)
+        self.assertNotIn("rank", str(top))
+        (self.folder / "libexec/rows.json").write_text(json.dumps([
+            7, None, {}, {"session": 5}, {"peer": []}, {"all": {"sessions": -4, "peers": "x"}}, {"peer": {"rate": "x"}, "rank": []},
+            {"session": {"id": "x"}, "rank": 1}, {"peer": {"address": "\u202e", "sessions": -7, "jid": 5}, "rank": 2},
+            {"peer": {"address": "192.0.2.1", "sessions": 3, "rate": 2.5}, "rank": 9}, {"peer": {"address": "192.0.2.1", "sessions": 4}, "rank": 9}]))
+        top = self.answer("top")
+        self.assertEqual((top["peers"][0]["address"], top["peers"][0]["sessions"], top["peers"][0]["rate"]), ("192.0.2.1", 7, 2.5))
+        self.assertEqual(len(top["sessions"]), 1)
+        self.assertEqual(self.request(b'{"cmd":"top","args":{"peers":-1}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"top","args":{"rules":"all"}}')["exit"], 2)
+        self.assertEqual(self.request(b'{"cmd":"top","args":{"rules":0,"sessions":0,"peers_by":5}}')["result"]["rules"], [])
+
     def test_systemd_is_told(self):
         where = str(self.folder / "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:

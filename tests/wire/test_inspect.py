@@ -242,3 +242,17 @@ def test_killed(lab, wall, server, component):
     again.say(message("still here"))
     arrives(server, "still here")
     again.socket.close()
+
+
+def test_top(lab, wall, server, component):
+    """The inspector's streams are added up as the proxy's are."""
+    for number in range(3):
+        component.say(message(f"number {number}"))
+    component.say(message("casino"))
+    wait_for(lambda: "number 2" in server.got, 5, "them to pass")
+    ours = f"{component.socket.getsockname()[0]}"
+    top = wait_for(lambda: (t := wall.ctl("top")) and any(p["address"] == ours and p["dropped"] for p in t["peers"]) and t, 5, "it in top")
+    peer = next(p for p in top["peers"] if p["address"] == ours)
+    assert (peer["sessions"], peer["online"], peer["in"]) == (1, 1, 4)
+    assert next(s for s in top["sessions"] if s["address"] == ours)["in"] == 4
+    assert any(w["name"] == "xmppwall-nfq" and w["memory"] > 1 << 20 for w in top["workers"])
