@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -146,6 +147,31 @@ def test_thousands(fresh, folder):
     assert len(fresh.bans()) == 10300 and fresh.blocked() and fresh.blocked(6)
     done, said = batch(fresh, "".join(f"unban {a}\n" for a in six))
     assert said["unbanned"] == 100 and len(fresh.bans()) == 10200 and fresh.blocked() and not fresh.blocked(6)
+
+
+def ask(wall, args):
+    """The control socket's own answer."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(str(wall.folder / "run/control.sock"))
+        s.sendall(json.dumps({"cmd": "ban-batch", "args": args}).encode() + b"\n")
+        return json.loads(s.makefile().readline())
+
+
+def test_the_request_trusts_nobody(fresh):
+    """What no client of ours would say: refused whole, or entry by entry, and the daemon goes on."""
+    for args in ({}, {"entries": {}}, {"entries": "192.0.2.26"}, {"entries": [{}] * 50001}):
+        answer = ask(fresh, args)
+        assert answer["ok"] is False and answer["exit"] == 2 and "entries" in answer["error"]
+    wrong = [{}, 7, None, [], "192.0.2.26", {"op": "ban"}, {"op": "kill", "address": "192.0.2.26"}, {"op": "ban", "address": 7, "for": 1000},
+             {"op": "ban", "address": "192.0.2.26"}, {"op": "ban", "address": "192.0.2.26", "for": 0}, {"op": "ban", "address": "192.0.2.26", "for": -1},
+             {"op": "ban", "address": "192.0.2.26", "for": "1h"}, {"op": "ban", "address": "ü" * 100, "for": 1000},
+             {"op": "ban", "address": "0.0.0.0/0", "for": 1000}, {"op": "ban", "address": "127.0.0.1", "for": 1000}]
+    good = {"op": "ban", "address": "192.0.2.25", "for": 2**62, "why": "ü" * 500}
+    result = ask(fresh, {"entries": wrong + [good, {"op": "unban", "address": "192.0.2.99"}]})["result"]
+    assert [r["at"] for r in result["refused"]] == list(range(len(wrong))) and all(r["error"] for r in result["refused"])
+    assert result["banned"] == 1 and result["absent"] == 1 and fresh.bans() == ["192.0.2.25"]
+    assert fresh.ctl("bans")["bans"][0]["why"] == "ü" * 79
 
 
 def test_exit_statuses(fresh, folder):
