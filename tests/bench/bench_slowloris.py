@@ -20,7 +20,7 @@ def one_party(given, party):
     seconds = 2 if given.quick else given.seconds
     quiet = party.honest(given.pings, given.logins, seconds)
     before = party.memory_kib()
-    attack = party.attack("slow", given.sources, attacked.PLAIN_PORT, given.connections, given.opening, 10 if given.quick else 40, "all")
+    attack = party.attack("slow", given.sources, attacked.PLAIN_PORT, given.connections, given.opening, 10 if given.quick else 35, "all")
     try:
         held = attacked.heard(attack)
         told = party.honest(given.pings, given.logins, seconds)
@@ -86,5 +86,5 @@ def outcomes(given, sums, numbers):
 
 
 if __name__ == "__main__":
-    attacked.main(__doc__, "bench_slowloris.py", "slowloris", measure, 1, connections=10000, sources=1000, opening=200, seconds=8, pings=200,
+    attacked.main(__doc__, "bench_slowloris.py", "slowloris", measure, 1, connections=10000, sources=1000, opening=120, seconds=8, pings=200,
                   logins=20)
