@@ -21,7 +21,11 @@ static const char sets[] =
 	"set people { type jid; elements = { mallory@evil.example }; }\n"
 	"set nets { type address; elements = { 192.0.2.0/24 }; }\n"
 	"limit chatter { rate 3/minute; key from.bare; entries 64; }\n"
-	"limit paths { rate 3/minute; key xml \"{*}x@y\"; entries 64; }\n";
+	"limit paths { rate 3/minute; key xml \"{*}x@y\"; entries 64; }\n"
+	"limit bytes { rate 1k/s; count size; key from.bare; entries 16; }\n"
+	"limit files { rate 1M/day; count file.size; entries 16; }\n"
+	"limit whom { rate 3/hour; distinct recipient; key from.bare; entries 16; }\n"
+	"limit links { rate 3/hour; distinct url.host; entries 16; }\n";
 
 /* What each type of field is asked; "%s" is the field. */
 static const char *const questions[] = {
@@ -51,7 +55,8 @@ static void policy_make(void)
 
 	buf_init(&text, 0);
 	buf_puts(&text, sets);
-	buf_puts(&text, "chain c { hook any; rule l { limit chatter exceeded or limit paths "
+	buf_puts(&text, "chain c { hook any; rule n { limit bytes exceeded or limit files exceeded or limit "
+			"whom exceeded or limit links exceeded count } rule l { limit chatter exceeded or limit paths "
 			"exceeded log }\n");
 	for (size_t i = 0; i < field_count; i++) {
 		const struct field *f = &field_table[i];
