@@ -18,6 +18,7 @@
 #include "rules/punish.h"
 
 enum {
+	BANS_PAGE = 2048,
 	BANS_WAKE_MAX_MS = 60 * 1000,
 	BANS_RETRY_MS = 1000,
 	BARRED_TOLD_MS = 3600 * 1000, /* children taken over were told what ended before */
@@ -38,40 +39,89 @@ long bans_count(struct bans *b)
 	return ledger_bans_count(b->ledger);
 }
 
-struct element_fill {
-	struct nft_element *all;
-	size_t n, max;
-	int64_t now;
-};
+/* ---- for the kernel ---- */
 
-static bool visit_element(void *arg, const struct ledger_ban *ban)
+/* False: it has ended, and is only not swept out as yet. */
+static bool element_of(const struct ledger_end_of *end, int64_t now, struct nft_element *e)
 {
-	struct element_fill *fill = arg;
-
-	if (fill->n == fill->max)
-		return false;
-	if (ban->until_ms && ban->until_ms <= fill->now)
-		return true;
-	fill->all[fill->n++] = (struct nft_element){ ban->address, ban->prefix_len,
-		ban->until_ms ? (uint64_t)(ban->until_ms - fill->now) : 0 };
-	return true;
+	*e = (struct nft_element){ end->address, end->prefix_len,
+		end->until_ms ? (uint64_t)(end->until_ms - now) : 0 };
+	return end->until_ms == 0 || end->until_ms > now;
 }
 
-int bans_elements(void *bans, struct nft_element **elements, size_t *n)
+static size_t bans_source_count(void *arg)
 {
-	struct bans *b = bans;
-	long count = ledger_bans_count(b->ledger);
-	struct element_fill fill = { .now = bans_now(b) };
+	const struct bans *b = arg;
+	long n = ledger_bans_count(b->ledger);
 
-	if (count < 0)
-		return (int)count;
-	fill.max = (size_t)count;
-	if (!(fill.all = calloc(fill.max + 1, sizeof *fill.all)))
-		return -ENOMEM;
-	(void)ledger_bans_each(b->ledger, visit_element, &fill);
-	*elements = fill.all;
-	*n = fill.n;
-	return 0;
+	return n > 0 ? (size_t)n : 0;
+}
+
+static int bans_source_rest(void *arg, struct nft_element **elements, size_t *n)
+{
+	struct bans *b = arg;
+	struct ledger_end_of *ends;
+	int64_t now = bans_now(b);
+	size_t count;
+	int r = ledger_ends_rest(b->ledger, &ends, &count);
+
+	*n = 0;
+	*elements = NULL;
+	if (r < 0 || count == 0) {
+		if (r == 0)
+			free(ends);
+		return r;
+	}
+	if ((*elements = calloc(count, sizeof **elements)))
+		for (size_t i = 0; i < count; i++)
+			*n += element_of(&ends[i], now, &(*elements)[*n]);
+	free(ends);
+	return *elements ? 0 : -ENOMEM;
+}
+
+/* A page of nothing but what has ended is no end of the pages. */
+static int bans_source_page(
+	void *arg, const struct nft_element *after, struct nft_element *out, size_t max, size_t *n)
+{
+	struct bans *b = arg;
+	struct ledger_end_of ends[BANS_PAGE], last;
+	int64_t now = bans_now(b);
+	size_t count = 1;
+	int r = 0;
+
+	if (after)
+		last = (struct ledger_end_of){ after->address, after->prefix_len, 0 };
+	*n = 0;
+	while (r == 0 && *n == 0 && count > 0) {
+		r = ledger_ends_page(b->ledger, after ? &last : NULL, ends,
+			max < BANS_PAGE ? max : BANS_PAGE, &count);
+		if (r < 0 || count == 0)
+			break;
+		for (size_t i = 0; i < count; i++)
+			*n += !ledger_waits_for(b->ledger, &ends[i]) &&
+			      element_of(&ends[i], now, &out[*n]);
+		last = ends[count - 1];
+		after = out;
+	}
+	return r;
+}
+
+static bool bans_source_find(void *arg, const struct nft_element *prefix, struct nft_element *found)
+{
+	struct bans *b = arg;
+	struct ledger_ban ban;
+	struct ledger_end_of end;
+
+	if (ledger_ban_find(b->ledger, &prefix->address, prefix->prefix_len, &ban) < 0)
+		return false;
+	end = (struct ledger_end_of){ ban.address, ban.prefix_len, ban.until_ms };
+	return element_of(&end, bans_now(b), found);
+}
+
+struct nft_source bans_source(struct bans *b)
+{
+	return (struct nft_source){ bans_source_count, bans_source_rest, bans_source_page,
+		bans_source_find, b, true };
 }
 
 bool bans_cover(void *bans, const struct peer_address *a)
@@ -132,7 +182,7 @@ static void time_note(struct bans *b)
 		 "bans keep their ends\"",
 		(long long)b->time.stepped_ms);
 	if (b->kernel)
-		kernel_lists_shrank(b->kernel);
+		kernel_refresh(b->kernel);
 	b->spec.on_step(b->spec.arg, b->time.stepped_ms);
 }
 
@@ -171,6 +221,12 @@ static void time_start(struct bans *b)
 	(void)ledger_clock_put(b->ledger, &b->time.noted);
 }
 
+/* Somebody else writes into the ledger. */
+static void on_batch_end(void *arg)
+{
+	(void)bans_flush(arg);
+}
+
 int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, struct buf *why)
 {
 	struct bans *b = calloc(1, sizeof *b);
@@ -194,16 +250,21 @@ int bans_open(uv_loop_t *loop, const struct bans_spec *spec, struct bans **out, 
 	time_start(b);
 	(void)ledger_expire(b->ledger, bans_now(b));
 	uv_timer_init(loop, &b->timer);
-	b->timer.data = b;
+	uv_check_init(loop, &b->check);
+	b->timer.data = b->check.data = b;
+	ledger_batch_hook(b->ledger, on_batch_end, b);
 	b->barred_until_ms = bans_now(b) - BARRED_TOLD_MS;
 	bans_wake(b);
 	*out = b;
 	return 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct bans *b = handle->data;
+
+	if (--b->closing == 0)
+		free(b);
 }
 
 void bans_close(struct bans *b)
@@ -211,12 +272,16 @@ void bans_close(struct bans *b)
 	if (!b)
 		return;
 	bans_act_close(b);
+	(void)bans_flush(b);
+	bans_pending_free(b);
 	ledger_close(b->ledger);
 	punish_free(b->ladder);
 	policy_unref(b->policy);
 	free(b->newest);
 	json_decref(b->names.newest);
-	uv_close((uv_handle_t *)&b->timer, on_timer_closed);
+	b->closing = 2;
+	uv_close((uv_handle_t *)&b->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&b->check, on_handle_closed);
 }
 
 struct ledger *bans_ledger(struct bans *b)

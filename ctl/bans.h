@@ -9,11 +9,11 @@
 #include <jansson.h>
 #include <uv.h>
 #include "base/buf.h"
+#include "ctl/nft_fill.h"
 
 struct bans;
 struct kernel;
 struct ledger;
-struct nft_element;
 struct peer_address;
 struct policy;
 struct workers;
@@ -74,8 +74,8 @@ int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *w
 /* Arrays for "bans": of addresses, and of names. */
 json_t *bans_list(struct bans *b);
 json_t *bans_names(struct bans *b);
-/* All that is known of a ban of this address, prefix or name (NULL: of all, the newest thousand): an
- * object for "bans". 0, or ERR_NOTFOUND and so on with a line in why. */
+/* All that is known of a ban of this address, prefix or name (NULL: of all, the newest thousand):
+ * an object for "bans". 0, or ERR_NOTFOUND and so on with a line in why. */
 int bans_why(struct bans *b, const char *who, json_t **out, struct buf *why);
 /* The newest of it, at most 256; cheap as long as it is asked for at least once a minute. */
 json_t *bans_newest(struct bans *b, size_t max);
@@ -83,7 +83,7 @@ json_t *bans_newest(struct bans *b, size_t max);
 json_t *bans_newest_names(struct bans *b, size_t max, long *total);
 long bans_count(struct bans *b);
 /* All standing bans, for the kernel (see kernel_spec). */
-int bans_elements(void *bans, struct nft_element **elements, size_t *n);
+struct nft_source bans_source(struct bans *b);
 /* Does a ban cover the address? */
 bool bans_cover(void *bans, const struct peer_address *a);
 /* Was the ledger found damaged at start? Appends lines for the operator. */

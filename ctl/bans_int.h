@@ -9,6 +9,7 @@
 
 struct bans_newest;
 struct climb;
+struct bans_pending;
 struct punish_table;
 
 enum { BANS_PREFIX6 = 64 }; /* what one host on IPv6 is given, as limits see it */
@@ -21,6 +22,9 @@ struct bans {
 	struct kernel *kernel;
 	struct policy *policy;
 	uv_timer_t timer;
+	uv_check_t check; /* while something waits to be entered */
+	struct bans_pending *pending;
+	unsigned closing;
 	struct booktime time;
 	struct climb *climbs; /* of ctl/bans_act.c: those that wait for the children's word */
 	int64_t barred_until_ms; /* names whose time was over by then are told */
@@ -38,14 +42,20 @@ struct bans {
 
 /* Looks again when the next ban ends, and writes down what time it is when that is news. */
 void bans_wake(struct bans *b);
-/* Enters a ban: ledger, kernel, sessions, event. *ban is what stands then. 0 or what the ledger
- * failed with. */
+/* Enters a ban: ledger, kernel, sessions, event, with all others of this turn of the loop, at its
+ * end. *ban is what stands then. 0 or what the ledger failed with. */
 int bans_enter(struct bans *b, struct ledger_ban *ban, enum ledger_how how, const char *who);
 /* Lets go of what waits for an answer. */
 void bans_act_close(struct bans *b);
 /* Says that the address is not banned, or by which wider ban it is; ERR_NOTFOUND. */
 int bans_unknown(
 	struct bans *b, const struct peer_address *a, const char *address, struct buf *why);
+/* Takes back the ban of just this prefix, filling *ban; as bans_enter, or ERR_NOTFOUND. */
+int bans_leave(struct bans *b, struct ledger_ban *ban, const char *who);
+/* Does now what the end of the turn would do. 0, or the ledger's failure: nothing that was entered
+ * or taken back since the last time counts then. */
+int bans_flush(struct bans *b);
+void bans_pending_free(struct bans *b);
 /* "ban", "unban", "spared" as an event. */
 void bans_event(struct bans *b, const char *type, const struct ledger_ban *ban, const char *who);
 /* A row of "bans"; a new reference. */

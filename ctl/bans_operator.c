@@ -8,11 +8,13 @@
 #include "base/err.h"
 #include "ctl/bans_int.h"
 #include "ctl/barred.h"
-#include "ctl/kernel.h"
 #include "rules/address.h"
 #include "rules/punish.h"
 
-enum { BANS_SAME_MS = 2000 }; /* ends so near to each other are the same */
+enum {
+	BANS_SAME_MS = 2000, /* ends so near to each other are the same */
+	BANS_BATCH = 5000,   /* orders in a transaction */
+};
 
 static int prefix_parse(
 	const char *text, struct peer_address *a, unsigned *prefix_len, struct buf *why)
@@ -84,24 +86,38 @@ static int name_remove(
 
 /* ---- addresses ---- */
 
+static int order_ban(struct bans *b, const char *address, uint64_t for_ms, const char *text,
+	const char *who, struct ledger_ban *ban, struct buf *why)
+{
+	int r;
+
+	*ban = (struct ledger_ban){ .since_ms = bans_now(b) };
+	if ((r = prefix_parse(address, &ban->address, &ban->prefix_len, why)) < 0)
+		return r;
+	if (for_ms > BANS_MS_MAX)
+		for_ms = BANS_MS_MAX;
+	ban->until_ms = for_ms ? ban->since_ms + (int64_t)for_ms : 0;
+	bans_text_cut(text, ban->why, sizeof ban->why);
+	evidence_who(who, ban->evidence, sizeof ban->evidence);
+	if ((r = bans_enter(b, ban, LEDGER_SET, who)) < 0)
+		buf_putf(why, "the ledger did not take the ban: %s", err_text(r));
+	return r;
+}
+
 int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *text,
 	const char *who, json_t **result, struct buf *why)
 {
-	struct ledger_ban ban = { .since_ms = bans_now(b) };
 	char prefix[PREFIX_TEXT_SIZE];
+	struct ledger_ban ban;
 	struct ledger_bar bar;
 	int r;
 
-	if (for_ms > BANS_MS_MAX)
-		for_ms = BANS_MS_MAX;
 	if (is_name(address, &bar))
-		return name_add(b, &bar, for_ms, text, who, result, why);
-	if ((r = prefix_parse(address, &ban.address, &ban.prefix_len, why)) < 0)
+		return name_add(b, &bar, for_ms < BANS_MS_MAX ? for_ms : BANS_MS_MAX, text, who,
+			result, why);
+	if ((r = order_ban(b, address, for_ms, text, who, &ban, why)) < 0)
 		return r;
-	ban.until_ms = for_ms ? ban.since_ms + (int64_t)for_ms : 0;
-	bans_text_cut(text, ban.why, sizeof ban.why);
-	evidence_who(who, ban.evidence, sizeof ban.evidence);
-	if ((r = bans_enter(b, &ban, LEDGER_SET, who)) < 0) {
+	if ((r = bans_flush(b)) < 0) {
 		buf_putf(why, "the ledger did not take the ban: %s", err_text(r));
 		return r;
 	}
@@ -111,8 +127,7 @@ int bans_add(struct bans *b, const char *address, uint64_t for_ms, const char *t
 	return 0;
 }
 
-int bans_unknown(
-	struct bans *b, const struct peer_address *a, const char *address, struct buf *why)
+int bans_unknown(struct bans *b, const struct peer_address *a, const char *address, struct buf *why)
 {
 	struct ledger_ban wider;
 	char prefix[PREFIX_TEXT_SIZE];
@@ -126,31 +141,37 @@ int bans_unknown(
 	return ERR_NOTFOUND;
 }
 
-int bans_remove(struct bans *b, const char *address, const char *who, struct buf *why)
+static int order_unban(struct bans *b, const char *address, const char *who, struct buf *why)
 {
-	struct ledger_ban ban, other;
-	struct nft_element element;
+	struct ledger_ban ban;
 	struct peer_address a;
 	struct ledger_bar bar;
 	unsigned len;
-	bool overlaps;
 	int r;
 
 	if (is_name(address, &bar))
 		return name_remove(b, &bar, who, why);
 	if ((r = prefix_parse(address, &a, &len, why)) < 0)
 		return r;
-	if (ledger_ban_find(b->ledger, &a, len, &ban) < 0 ||
-		ledger_ban_remove(b->ledger, &a, len) < 0)
+	ban.address = a;
+	ban.prefix_len = len;
+	if ((r = bans_leave(b, &ban, who)) == ERR_NOTFOUND)
 		return bans_unknown(b, &a, address, why);
+	if (r < 0) {
+		buf_putf(why, "the ledger did not take it: %s", err_text(r));
+		return r;
+	}
 	punish_forget(b->ladder, &a, len);
-	overlaps = len < 128 || ledger_ban_covering(b->ledger, &a, bans_now(b), &other) == 0;
-	element = (struct nft_element){ a, len, 0 };
-	if (b->kernel)
-		kernel_unblock(b->kernel, &element, overlaps);
-	bans_event(b, "unban", &ban, who);
-	bans_wake(b);
 	return 0;
+}
+
+int bans_remove(struct bans *b, const char *address, const char *who, struct buf *why)
+{
+	int r = order_unban(b, address, who, why);
+
+	if (r == 0 && (r = bans_flush(b)) < 0)
+		buf_putf(why, "the ledger did not take it: %s", err_text(r));
+	return r;
 }
 
 /* Does such a ban stand already? Who tells the same decision each minute is to change nothing, and
@@ -170,25 +191,44 @@ static bool order_stands(const struct bans *b, const struct ban_order *o)
 	       ban.until_ms + BANS_SAME_MS >= bans_now(b) + (int64_t)o->for_ms;
 }
 
+static int order_run(struct bans *b, const struct ban_order *o, const char *who)
+{
+	json_t *result = NULL;
+	struct ledger_ban ban;
+	struct ledger_bar bar;
+	struct buf why;
+	int r;
+
+	if (order_stands(b, o))
+		return ERR_EXISTS;
+	buf_init(&why, 0);
+	if (o->unban)
+		r = order_unban(b, o->address, who, &why);
+	else if (is_name(o->address, &bar))
+		r = bans_add(b, o->address, o->for_ms, o->why, who, &result, &why);
+	else
+		r = order_ban(b, o->address, o->for_ms, o->why, who, &ban, &why);
+	json_decref(result);
+	buf_fini(&why);
+	return r;
+}
+
 int bans_batch(struct bans *b, struct ban_order *orders, size_t n, const char *who)
 {
 	int refused = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct ban_order *o = &orders[i];
-		json_t *result = NULL;
-		struct buf why;
+	for (size_t at = 0, end; at < n; at = end) {
+		int r;
 
-		if (order_stands(b, o)) {
-			o->code = ERR_EXISTS;
-			continue;
+		end = n - at < BANS_BATCH ? n : at + BANS_BATCH;
+		for (size_t i = at; i < end; i++)
+			orders[i].code = order_run(b, &orders[i], who);
+		r = bans_flush(b);
+		for (size_t i = at; i < end; i++) {
+			if (r < 0 && orders[i].code == 0)
+				orders[i].code = r;
+			refused += orders[i].code < 0;
 		}
-		buf_init(&why, 0);
-		o->code = o->unban ? bans_remove(b, o->address, who, &why)
-				   : bans_add(b, o->address, o->for_ms, o->why, who, &result, &why);
-		refused += o->code < 0;
-		json_decref(result);
-		buf_fini(&why);
 	}
 	return refused;
 }

@@ -197,7 +197,7 @@ static void on_observed(void *arg, json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row) (void)observed_take(d->observed, d->config->policy, row);
+	json_array_foreach(rows, i, row)(void) observed_take(d->observed, d->config->policy, row);
 	if (d->state == DAEMON_RUNNING)
 		(void)observed_write(d->observed, d->config->policy);
 }
@@ -253,8 +253,8 @@ static int start_ground(struct daemon *d, struct buf *why)
 	if (asprintf(&d->feeds_dir, "%s/feeds", d->spec.state_dir) < 0)
 		d->feeds_dir = NULL;
 	daemon_open_cache(d);
-	if ((r = config_load_fed(d->spec.config, d->feeds_dir, d->cache, NULL, d->metrics, &d->config,
-		     &diagnostics)) < 0) {
+	if ((r = config_load_fed(d->spec.config, d->feeds_dir, d->cache, NULL, d->metrics,
+		     &d->config, &diagnostics)) < 0) {
 		buf_puts(why, diagnostics);
 		free(diagnostics);
 		return r;
@@ -293,8 +293,7 @@ static int start_ports(struct daemon *d, struct listeners *listeners, struct buf
 /* The last step that may fail, and the only one that changes the host. */
 static int start_kernel(struct daemon *d, struct buf *why)
 {
-	struct kernel_spec kernel = { bans_elements, bans_cover, d->bans, known_elements,
-		known_covers, d->known, d->metrics };
+	struct kernel_spec kernel = { bans_source(d->bans), known_source(d->known), d->metrics };
 	int r;
 
 	if (d->spec.no_firewall)
@@ -383,7 +382,9 @@ static void print_failure(const struct buf *why)
 
 int daemon_run(const struct daemon_spec *spec, int adopt)
 {
-	struct daemon d = { .spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1, .streams_fd = -1 };
+	struct daemon d = {
+		.spec = *spec, .lock_state = -1, .lock_run = -1, .metrics_fd = -1, .streams_fd = -1
+	};
 	struct buf why;
 	int r;
 

@@ -95,6 +95,12 @@ static void tell_metrics(const struct defend_watch *w, struct metrics *metrics)
 		}
 }
 
+void defend_begin_anew(struct defend_watch *w)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		memset(w->seen[i].raw, 0, sizeof(w->seen[i].raw));
+}
+
 void defend_look(struct defend_watch *w, struct nft *nft, const struct defend *d,
 	struct metrics *metrics, uint64_t now_ms)
 {
@@ -118,7 +124,7 @@ struct counting {
 static bool count_meter(void *arg, const char *name)
 {
 	struct counting *c = arg;
-	long n = nft_count(c->nft, name);
+	long n = nft_count_set(c->nft, name);
 
 	c->n += n > 0 ? (uint64_t)n : 0;
 	return true;

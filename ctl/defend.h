@@ -30,6 +30,8 @@ struct defend_watch {
 	uint64_t counted_ms, took_ms; /* counting entries goes through all of them */
 };
 
+/* The table was made anew: its counters begin at nothing. */
+void defend_begin_anew(struct defend_watch *w);
 /* Reads the kernel's counters, once a second or so. metrics may be NULL. */
 void defend_look(struct defend_watch *w, struct nft *nft, const struct defend *d,
 	struct metrics *metrics, uint64_t now_ms);

@@ -179,50 +179,82 @@ static int format_services(const struct service *services, size_t n, enum interc
 
 /* ---- the table ---- */
 
-static int format_sets(const struct daemon_options *daemon, bool locked, struct buf *out)
+/* Single addresses and networks of 64 bits by hash, for a change in them costs the same however
+ * many there are; other networks as intervals. */
+int firewall_format_pair(const char *base, bool timeout, struct buf *out)
 {
 	static const struct {
-		const char *name, *type, *comment;
+		const char *suffix, *type;
+		bool interval;
 	} sets[] = {
-		{ "allow4", "ipv4_addr", "# Never blocked" },
-		{ "allow6", "ipv6_addr", NULL },
-		{ "block4", "ipv4_addr", "# Bans, each with its own end" },
-		{ "block6", "ipv6_addr", NULL },
+		{ "4", "ipv4_addr", false },
+		{ "6", "ipv6_addr", false },
+		{ "6_64", "ipv6_addr", false },
+		{ "4_nets", "ipv4_addr", true },
+		{ "6_nets", "ipv6_addr", true },
 	};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && r == 0; i++) {
-		const char *list = i < 2 ? daemon->allow_set : daemon->block_set;
+		const char *flags = sets[i].interval ? timeout ? "interval,timeout" : "interval"
+				    : timeout        ? "timeout"
+						     : NULL;
 
-		if (sets[i].comment) {
-			if ((r = buf_putf(out, "\t%s", sets[i].comment)) < 0)
-				return r;
-			if (list && ((r = buf_puts(out,
-					      i < 2 ? ": the list " : ", and the list ")) < 0 ||
-					    (r = firewall_format_name(list, out)) < 0))
-				return r;
-			if ((r = buf_puts(out, ".\n")) < 0)
-				return r;
-		}
-		r = buf_putf(out,
-			"\tset %s {\n"
-			"\t\ttype %s\n"
-			"\t\tflags interval,timeout\n"
-			"\t}\n",
-			sets[i].name, sets[i].type);
+		r = buf_putf(
+			out, "\tset %s%s {\n\t\ttype %s\n", base, sets[i].suffix, sets[i].type);
+		if (r == 0 && flags)
+			r = buf_putf(out, "\t\tflags %s\n", flags);
+		if (r == 0 && timeout && !sets[i].interval)
+			r = buf_puts(out, "\t\tgc-interval 10s\n");
+		if (r == 0)
+			r = buf_puts(out, "\t}\n");
 	}
-	return r < 0 ? r
-		     : buf_putf(out,
-			       "\t# Holds tcp while the block sets are being filled.\n"
-			       "\tset " FIREWALL_LOADING " {\n"
-			       "\t\ttype inet_proto\n"
-			       "\t}\n"
-			       "\t# Holds tcp during a lockdown.\n"
-			       "\tset " FIREWALL_LOCKDOWN " {\n"
-			       "\t\ttype inet_proto\n"
-			       "%s"
-			       "\t}\n",
-			       locked ? "\t\telements = { tcp }\n" : "");
+	return r;
+}
+
+int firewall_format_match(const char *base, const char *act, struct buf *out)
+{
+	return buf_putf(out,
+		"\t\tip saddr @%s4 %s\n"
+		"\t\tip saddr @%s4_nets %s\n"
+		"\t\tip6 saddr @%s6 %s\n"
+		"\t\tip6 saddr & ffff:ffff:ffff:ffff:: @%s6_64 %s\n"
+		"\t\tip6 saddr @%s6_nets %s\n",
+		base, act, base, act, base, act, base, act, base, act);
+}
+
+static int format_list(const char *base, const char *comment, const char *list, struct buf *out)
+{
+	int r;
+
+	if ((r = buf_putf(out, "\t# %s", comment)) < 0 ||
+		(list && ((r = buf_puts(out, ": the list ")) < 0 ||
+				 (r = firewall_format_name(list, out)) < 0)) ||
+		(r = buf_puts(out, ".\n")) < 0)
+		return r;
+	return firewall_format_pair(base, strcmp(base, FIREWALL_BLOCK) == 0, out);
+}
+
+static int format_sets(const struct daemon_options *daemon, bool locked, struct buf *out)
+{
+	int r;
+
+	if ((r = format_list(FIREWALL_ALLOW, "Never blocked", daemon->allow_set, out)) < 0 ||
+		(r = format_list(FIREWALL_BLOCK, "Bans, each with its own end", NULL, out)) < 0 ||
+		(daemon->block_set && (r = format_list(FIREWALL_BLOCKLIST, "Blocked for good",
+					       daemon->block_set, out)) < 0))
+		return r;
+	return buf_putf(out,
+		"\t# Holds tcp while the block sets are being filled.\n"
+		"\tset " FIREWALL_LOADING " {\n"
+		"\t\ttype inet_proto\n"
+		"\t}\n"
+		"\t# Holds tcp during a lockdown.\n"
+		"\tset " FIREWALL_LOCKDOWN " {\n"
+		"\t\ttype inet_proto\n"
+		"%s"
+		"\t}\n",
+		locked ? "\t\telements = { tcp }\n" : "");
 }
 
 /* The ports the proxy really listens on are not for dialling: there would be no original
@@ -337,11 +369,11 @@ static int format_early(const struct service *services, size_t n,
 		return r;
 	if ((r = buf_puts(out, "\t\t# A ban must not cut this host off from itself.\n"
 			       "\t\tip saddr 127.0.0.1 accept\n"
-			       "\t\tip6 saddr ::1 accept\n"
-			       "\t\tip saddr @allow4 accept\n"
-			       "\t\tip6 saddr @allow6 accept\n"
-			       "\t\tip saddr @block4 counter drop\n"
-			       "\t\tip6 saddr @block6 counter drop\n")) < 0 ||
+			       "\t\tip6 saddr ::1 accept\n")) < 0 ||
+		(r = firewall_format_match(FIREWALL_ALLOW, "accept", out)) < 0 ||
+		(r = firewall_format_match(FIREWALL_BLOCK, "counter drop", out)) < 0 ||
+		(daemon->block_set &&
+			(r = firewall_format_match(FIREWALL_BLOCKLIST, "counter drop", out)) < 0) ||
 		(r = format_switches(services, n, out)) < 0 ||
 		(r = firewall_defend_early(&daemon->defend, out)) < 0 ||
 		(r = firewall_synproxy_early(daemon, host, out)) < 0)

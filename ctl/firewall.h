@@ -9,9 +9,13 @@
 #include "base/buf.h"
 #include "rules/service.h"
 
-#define FIREWALL_TABLE    "xmppwall" /* of family inet */
-#define FIREWALL_LOADING  "loading"  /* set of protocols: tcp while the block set is not whole */
-#define FIREWALL_LOCKDOWN "lockdown" /* another: tcp while only the allow set may come in */
+#define FIREWALL_TABLE "xmppwall" /* of family inet */
+/* Pairs of address sets, by what their names have in common. */
+#define FIREWALL_ALLOW     "allow"
+#define FIREWALL_BLOCK     "block"
+#define FIREWALL_BLOCKLIST "blocklist" /* the policy's block set */
+#define FIREWALL_LOADING   "loading"   /* set of protocols: tcp while the block set is not whole */
+#define FIREWALL_LOCKDOWN  "lockdown"  /* another: tcp while only the allow set may come in */
 
 /* A line of "firewall check"; made by nft_check and route_check. */
 struct firewall_check {

@@ -148,8 +148,8 @@ static int put_members(const struct defend_class *k, bool v4, struct buf *out)
 	char base[FIREWALL_DEFEND_NAME], name[FIREWALL_DEFEND_NAME + 2];
 
 	if (k->known_ms)
-		return put_set(v4 ? FIREWALL_KNOWN "4" : FIREWALL_KNOWN "6", v4, 0,
-			"interval,timeout", 0, out);
+		return put_set(
+			v4 ? FIREWALL_KNOWN "4" : FIREWALL_KNOWN "6_64", v4, 0, "timeout", 0, out);
 	if (!k->set)
 		return 0;
 	firewall_defend_base(k, base);
@@ -233,7 +233,9 @@ static int put_member(
 	char base[FIREWALL_DEFEND_NAME];
 
 	if (k->known_ms)
-		return buf_putf(out, "%ssaddr @" FIREWALL_KNOWN "%d ", f->name, f->v4 ? 4 : 6);
+		return buf_puts(out, f->v4 ? "ip saddr @" FIREWALL_KNOWN "4 "
+					   : "ip6 saddr & ffff:ffff:ffff:ffff:: @" FIREWALL_KNOWN
+					     "6_64 ");
 	if (!k->set)
 		return buf_putf(out, "meta nfproto %s ", f->proto);
 	firewall_defend_base(k, base);
@@ -484,9 +486,8 @@ static int put_open_chains(
 		     "\t\ttype filter hook prerouting priority mangle - 10; policy accept;\n"
 		     "\t\tiifname != \"lo\" " SYN " ct state new jump defend_open\n"
 		     "\t}\n"
-		     "\tchain defend_open {\n"
-		     "\t\tip saddr @allow4 return\n"
-		     "\t\tip6 saddr @allow6 return\n")) < 0 ||
+		     "\tchain defend_open {\n")) < 0 ||
+		(r = firewall_format_match(FIREWALL_ALLOW, "return", out)) < 0 ||
 		(r = firewall_format_services(services, n, NULL, "goto defend_conns", out)) < 0 ||
 		(r = buf_puts(out, "\t}\n")) < 0 ||
 		(r = put_classes(d, "defend_conns", "conns", has_concurrent, out)) < 0)

@@ -32,5 +32,10 @@ int firewall_format_services(const struct service *services, size_t n,
 bool firewall_service_proxied(const struct service *s);
 bool firewall_service_inspected(const struct service *s);
 bool firewall_service_tproxied(const struct service *s);
+/* The sets of a pair of which single addresses are found by hash: BASE4, BASE6, BASE6_64,
+ * BASE4_nets, BASE6_nets; and the rules that ask them all for a packet's source ("accept"). 0,
+ * -ENOMEM. */
+int firewall_format_pair(const char *base, bool timeout, struct buf *out);
+int firewall_format_match(const char *base, const char *act, struct buf *out);
 /* A name from the configuration, with nothing in it that could be syntax. */
 int firewall_format_name(const char *name, struct buf *out);

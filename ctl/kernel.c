@@ -19,7 +19,7 @@
 #include "ctl/nft_bridges.h"
 #include "ctl/firewall.h"
 #include "ctl/firewall_defend.h"
-#include "ctl/kernel_sets.h"
+#include "ctl/kernel_rows.h"
 #include "ctl/route.h"
 #include "ctl/serverless.h"
 #include "rules/rules.h"
@@ -27,7 +27,8 @@
 enum {
 	KERNEL_SETTLE_MS = 100, /* a foreign transaction is often one of several */
 	KERNEL_RETRY_MS = 1000,
-	KERNEL_COUNT_LONG_MS = 20,
+	KERNEL_FILL_MS = 5,     /* of the loop's time at once, about */
+	KERNEL_LOAD_MS = 200,   /* a load waits so long for its sets */
 	KERNEL_WATCH_MS = 1000, /* routes send us no word */
 	KERNEL_LOOK_TURNS = 30, /* the table does; looking all the same, now and then */
 };
@@ -45,54 +46,37 @@ struct kernel {
 	int error; /* of the last attempt; 0: all is as it should be */
 	char error_text[200];
 	int bridges_error;
-	struct serverless serverless;
 	struct kernel_sets sets;
+	struct serverless serverless;
 	bool held;      /* the set loading holds tcp */
+	uv_idle_t idle; /* fills */
 	size_t changes; /* elements that a sync had to add or remove */
 	uint64_t restored;
 	struct defend_watch defend;
-	json_t *counts; /* for status */
-	uint64_t counted_ms, count_took_ms;
 };
 
 static void on_timer(uv_timer_t *timer);
+static int fill_sets(struct kernel *k, uint64_t ms);
+
+/* Never later than it was to be: bans that fail one after the other must not put off what mends it.
+ */
+static void watch_in(struct kernel *k, uint64_t ms)
+{
+	if (uv_is_active((uv_handle_t *)&k->timer) && uv_timer_get_due_in(&k->timer) <= ms)
+		return;
+	uv_timer_start(&k->timer, on_timer, ms, 0);
+}
 
 /* ---- what should be there ---- */
 
-/* A row a pair of sets. */
-static int describe_sets(struct kernel *k, const struct policy *p, struct kernel_sets *sets)
+static int describe_sets(struct kernel *k, const struct policy *p)
 {
-	const struct daemon_options *d = policy_daemon(p);
-	const struct kernel_set rows[] = {
-		{ "block", d->block_set, k->spec.bans, k->spec.is_banned, k->spec.arg },
-		{ "allow", d->allow_set, NULL, NULL, NULL },
-	};
-	int r = 0;
+	struct kernel_sets sets;
+	int r = kernel_rows(&k->spec, p, &sets);
 
-	sets->n = 0;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows && r == 0; i++)
-		r = kernel_sets_add(sets, &rows[i]);
-	for (unsigned i = 0; i < d->defend.n_classes && r == 0; i++) {
-		struct kernel_set row = { .list = d->defend.classes[i].set };
-
-		firewall_defend_base(&d->defend.classes[i], row.base);
-		if (d->defend.classes[i].known_ms)
-			row = (struct kernel_set){ FIREWALL_KNOWN, NULL, k->spec.known, k->spec.is_known,
-				k->spec.known_arg };
-		if (row.list || row.elements)
-			r = kernel_sets_add(sets, &row);
-	}
+	if (r == 0)
+		kernel_sets_replace(&k->sets, &sets);
 	return r;
-}
-
-static const struct kernel_set *block_of(const struct kernel *k)
-{
-	return kernel_sets_find(&k->sets, "block");
-}
-
-static int sync_block(struct kernel *k)
-{
-	return kernel_set_sync(block_of(k), k->nft, k->policy, &k->changes);
 }
 
 /* ---- bringing it there ---- */
@@ -124,7 +108,7 @@ static int load_table(struct kernel *k, const struct policy *p)
 	const struct daemon_options *d = policy_daemon(p);
 	const struct service *services;
 	cleanup_free char *error = NULL;
-	bool held = false;
+	enum nft_left left = NFT_LEFT_NONE;
 	struct buf text;
 	size_t n;
 	int r;
@@ -136,10 +120,17 @@ static int load_table(struct kernel *k, const struct policy *p)
 	if (r == 0 && !judges_bridges(p))
 		bridges_off(k->nft);
 	if (r == 0)
-		r = buf_string(&text) ? nft_load_held(k->nft, buf_string(&text), &held, &error)
+		r = buf_string(&text) ? nft_load_held(k->nft, buf_string(&text), &left, &error)
 				      : -ENOMEM;
 	buf_fini(&text);
-	k->held = k->held || (r == 0 && held);
+	if (r == 0 && left != NFT_LEFT_ALL) {
+		k->held = true;
+		kernel_sets_refresh(&k->sets, NULL, left == NFT_LEFT_NONE);
+		if (left == NFT_LEFT_NONE)
+			defend_begin_anew(&k->defend);
+	} else if (r == 0) {
+		kernel_sets_check(&k->sets);
+	}
 	if (r < 0)
 		kernel_note(k, "the nftables table cannot be loaded", r, error);
 	else if (k->host.form == FIREWALL_QUEUE_TARGET &&
@@ -174,21 +165,39 @@ static int load_routes(struct kernel *k, const struct policy *p)
 	return r;
 }
 
-static int fill_sets(struct kernel *k)
+static void on_idle(uv_idle_t *idle)
 {
-	int r;
+	struct kernel *k = idle->data;
 
-	/* What stood under loading when the last process died is taken out, too. */
-	if ((r = kernel_sets_sync(&k->sets, k->nft, k->policy, &k->changes)) < 0 ||
-		(r = nft_flag(k->nft, FIREWALL_LOCKDOWN, k->host.locked)) < 0 ||
-		(r = nft_flag(k->nft, FIREWALL_LOADING, false)) < 0)
-		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
-	else
+	(void)fill_sets(k, KERNEL_FILL_MS);
+}
+
+/* Who fails is tried again by on_timer. */
+static int fill_sets(struct kernel *k, uint64_t ms)
+{
+	int r = kernel_sets_run(&k->sets, k->nft, ms, &k->changes);
+	bool more = r > 0;
+
+	k->held = kernel_sets_hold(&k->sets) || k->held;
+	if (r >= 0 && k->held && !kernel_sets_are_open(&k->sets) &&
+		(r = nft_flag(k->nft, FIREWALL_LOADING, false)) == 0)
 		k->held = false;
-	for (size_t i = serverless_refresh(&k->serverless, clock_mono_ms()); i > 0 && r == 0; i--)
+	if (more && r >= 0)
+		uv_idle_start(&k->idle, on_idle);
+	else
+		uv_idle_stop(&k->idle);
+	if (r < 0) {
+		kernel_note(k, "the sets of the table cannot be filled", r, NULL);
+		watch_in(k, r == ERR_NOTFOUND ? 0 : KERNEL_RETRY_MS);
+	}
+	return r < 0 ? r : 0;
+}
+
+static void fill_serverless(struct kernel *k)
+{
+	for (size_t i = serverless_refresh(&k->serverless, clock_mono_ms()); i > 0; i--)
 		if (nft_pair_add(k->nft, &k->serverless.all[i - 1]) < 0)
 			break; /* no service for them: no such set */
-	return r;
 }
 
 /* Everything as k->policy wants it. */
@@ -196,13 +205,17 @@ static int kernel_restore(struct kernel *k)
 {
 	int r;
 
-	if ((r = describe_sets(k, k->policy, &k->sets)) < 0 || (r = load_table(k, k->policy)) < 0 ||
-		(r = fill_sets(k)) < 0 || (r = load_routes(k, k->policy)) < 0)
+	if ((r = describe_sets(k, k->policy)) < 0 || (r = load_table(k, k->policy)) < 0 ||
+		(r = fill_sets(k, KERNEL_LOAD_MS)) < 0 || (r = load_routes(k, k->policy)) < 0)
 		return r;
+	if ((r = nft_flag(k->nft, FIREWALL_LOCKDOWN, k->host.locked)) < 0) {
+		kernel_note(k, "lockdown cannot be switched", r, NULL);
+		return r;
+	}
+	fill_serverless(k);
 	load_bridges(k);
 	k->error = 0;
 	k->loaded = true;
-	k->count_took_ms = 0;
 	return 0;
 }
 
@@ -226,19 +239,17 @@ static bool synproxy_may_change(const struct kernel *k)
 
 /* ---- watching ---- */
 
-/* Never later than it was to be: bans that fail one after the other must not put off what mends it. */
-static void watch_in(struct kernel *k, uint64_t ms)
-{
-	if (uv_is_active((uv_handle_t *)&k->timer) && uv_timer_get_due_in(&k->timer) <= ms)
-		return;
-	uv_timer_start(&k->timer, on_timer, ms, 0);
-}
-
 /* What was touched is compared whole; only what really differed is worth a word. */
 static void kernel_reconcile(struct kernel *k, bool lost)
 {
 	bool altered = nft_state(k->nft) != NFT_STATE_INTACT;
+	int r;
 
+	/* Told of before; what comes from now on is news. */
+	(void)nft_event_read(k->nft);
+	(void)kernel_sets_mend(&k->sets, k->nft, &r);
+	if ((nft_event_rest(k->nft) || r < 0) && !altered)
+		kernel_sets_refresh(&k->sets, NULL, false);
 	k->touched = false;
 	k->changes = 0;
 	if (kernel_restore(k) == 0 && (lost || altered || k->changes > 0)) {
@@ -247,7 +258,6 @@ static void kernel_reconcile(struct kernel *k, bool lost)
 			 "was\"",
 			lost ? "our routes" : "our table");
 	}
-	/* Our own changes are no news; somebody else's since then are. */
 	k->touched = nft_event_read(k->nft) > 0;
 }
 
@@ -264,8 +274,30 @@ static void on_timer(uv_timer_t *timer)
 		kernel_reconcile(k, lost);
 	else
 		load_bridges(k); /* new ones */
-	defend_look(&k->defend, k->nft, &policy_daemon(k->policy)->defend, k->spec.metrics, clock_mono_ms());
+	defend_look(&k->defend, k->nft, &policy_daemon(k->policy)->defend, k->spec.metrics,
+		clock_mono_ms());
 	watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
+}
+
+/* What single elements were is put back at once; a set that is not whole lets nobody new in. */
+static void kernel_mend(struct kernel *k)
+{
+	int r = 0;
+
+	if (!kernel_sets_mend(&k->sets, k->nft, &r))
+		return;
+	k->restored++;
+	log_warn("event=kernel-restored note=\"another program changed elements of our sets; they "
+		 "are as they were\"");
+	if (r == 0 && kernel_sets_are_open(&k->sets) &&
+		(r = nft_flag(k->nft, FIREWALL_LOADING, true)) == 0)
+		k->held = true;
+	if (r == 0)
+		r = fill_sets(k, KERNEL_FILL_MS);
+	if (r < 0) {
+		k->touched = true;
+		watch_in(k, r == ERR_NOTFOUND ? 0 : KERNEL_SETTLE_MS);
+	}
 }
 
 static void on_nft_event(uv_poll_t *poll, int status, int events)
@@ -277,7 +309,16 @@ static void on_nft_event(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (r < 0)
 		log_warn("event=nft-events error=\"%s\"", err_text(r));
-	if (r == 0 || !k->policy || k->touched)
+	if (r == 0 || !k->policy)
+		return;
+	/* Without a table there is nothing to wait for. */
+	if (nft_state(k->nft) == NFT_STATE_ABSENT) {
+		kernel_reconcile(k, false);
+		watch_in(k, k->error < 0 || k->touched ? KERNEL_RETRY_MS : KERNEL_WATCH_MS);
+		return;
+	}
+	kernel_mend(k);
+	if (k->touched || !nft_event_rest(k->nft))
 		return;
 	k->touched = true;
 	watch_in(k, KERNEL_SETTLE_MS);
@@ -304,16 +345,16 @@ int kernel_open(
 		free(k);
 		return r;
 	}
-	k->host =
-		(struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism(), false,
-			false };
+	k->host = (struct firewall_host){ nft_queue_form(k->nft), uv_available_parallelism(), false,
+		false };
 	uv_timer_init(loop, &k->timer);
-	k->timer.data = k;
+	uv_idle_init(loop, &k->idle);
+	k->timer.data = k->idle.data = k;
 	if ((r = uv_poll_init(loop, &k->poll, nft_event_fd(k->nft))) < 0) {
 		buf_putf(why, "cannot watch nftables: %s\n", err_text(r));
 		nft_close(k->nft);
-		k->closing = 1;
 		uv_close((uv_handle_t *)&k->timer, NULL);
+		uv_close((uv_handle_t *)&k->idle, NULL);
 		return r;
 	}
 	k->poll.data = k;
@@ -327,9 +368,9 @@ static void on_handle_closed(uv_handle_t *handle)
 
 	if (--k->closing > 0)
 		return;
+	nft_fill_free(k->sets.fill);
 	nft_close(k->nft);
 	policy_unref(k->policy);
-	json_decref(k->counts);
 	serverless_fini(&k->serverless);
 	free(k);
 }
@@ -338,25 +379,10 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
-	k->closing = 2;
+	k->closing = 3;
+	uv_close((uv_handle_t *)&k->idle, on_handle_closed);
 	uv_close((uv_handle_t *)&k->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&k->timer, on_handle_closed);
-}
-
-/* Routes that a former policy needed and this one does not. */
-static void drop_old_routes(struct kernel *k, const struct policy *old)
-{
-	const struct daemon_options *was = policy_daemon(old), *is = policy_daemon(k->policy);
-	const struct service *services;
-	size_t n;
-
-	services = policy_services(old, &n);
-	if (!firewall_needs_route(services, n))
-		return;
-	services = policy_services(k->policy, &n);
-	if (!firewall_needs_route(services, n) || was->mark != is->mark ||
-		was->route_table != is->route_table)
-		(void)route_remove(firewall_mark_local(was), was->route_table);
 }
 
 int kernel_load(struct kernel *k, struct policy *p, struct buf *why)
@@ -371,13 +397,13 @@ int kernel_load(struct kernel *k, struct policy *p, struct buf *why)
 		policy_unref(k->policy);
 		k->policy = old;
 		if (old)
-			(void)describe_sets(k, old, &k->sets);
+			(void)describe_sets(k, old);
 		if (was)
 			watch_in(k, 0); /* back to what was in force */
 		return r;
 	}
 	if (old)
-		drop_old_routes(k, old);
+		kernel_drop_routes(old, k->policy);
 	policy_unref(old);
 	(void)nft_event_read(k->nft); /* ours */
 	uv_poll_start(&k->poll, UV_READABLE, on_nft_event);
@@ -393,6 +419,9 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 
 	uv_poll_stop(&k->poll);
 	uv_timer_stop(&k->timer);
+	uv_idle_stop(&k->idle);
+	nft_fill_free(k->sets.fill);
+	k->sets = (struct kernel_sets){ .n = 0 };
 	bridges_off(k->nft);
 	if ((r = nft_unload(k->nft, &error)) < 0)
 		buf_putf(why, "%s\n", error ? error : err_text(r));
@@ -401,7 +430,6 @@ int kernel_unload(struct kernel *k, const struct policy *p, struct buf *why)
 	if (r < 0)
 		return r;
 	k->loaded = false;
-	k->count_took_ms = 0;
 	k->error = 0;
 	policy_unref(k->policy);
 	k->policy = NULL;
@@ -431,77 +459,54 @@ bool kernel_is_loaded(const struct kernel *k)
 }
 
 /* What did not go through is no loss: reconciling makes the sets anew from the ledger. */
-static void edit_failed(struct kernel *k, int code)
+static void edit_failed(struct kernel *k, const char *base, int code)
 {
-	kernel_note(k, "the block set cannot be changed", code, NULL);
-	watch_in(k, KERNEL_SETTLE_MS);
+	kernel_note(k, "the sets of the table cannot be changed", code, NULL);
+	kernel_sets_refresh(&k->sets, base, false);
+	watch_in(k, code == ERR_NOTFOUND ? 0 : KERNEL_SETTLE_MS);
 }
 
-/* An address that the policy's own set holds, too, stays in when the ban ends. */
-static bool is_listed(const struct kernel *k, const struct nft_element *ban)
+void kernel_bans(struct kernel *k, const struct nft_element *add, size_t n_add,
+	const struct nft_element *del, size_t n_del)
 {
-	return kernel_set_lists(block_of(k), k->policy, ban);
-}
-
-void kernel_block(struct kernel *k, const struct nft_element *ban)
-{
-	int r = ERR_EXISTS;
+	int r;
 
 	if (!k->policy)
 		return;
-	if (!is_listed(k, ban))
-		r = nft_edit(k->nft, "block", ban, 1, NULL, 0, NULL);
-	if (r == ERR_EXISTS)
-		r = sync_block(k);
+	r = kernel_set_edit(&k->sets, kernel_sets_find(&k->sets, FIREWALL_BLOCK), k->nft, add,
+		n_add, del, n_del);
 	if (r < 0)
-		edit_failed(k, r);
-}
-
-void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps)
-{
-	struct nft_edit result = { 0 };
-	int r = 0;
-
-	if (!k->policy)
-		return;
-	overlaps = overlaps || is_listed(k, ban);
-	if (!overlaps)
-		r = nft_edit(k->nft, "block", NULL, 0, ban, 1, &result);
-	if (r == 0 && (overlaps || result.removed == 0))
-		r = sync_block(k);
-	if (r < 0)
-		edit_failed(k, r);
+		edit_failed(k, FIREWALL_BLOCK, r);
 }
 
 void kernel_list_edited(struct kernel *k, const char *set, const json_t *add, const json_t *del)
 {
-	int r = 0;
+	int r;
 
-	if (k->policy)
-		r = kernel_sets_list_edited(
-			&k->sets, k->nft, k->policy, set, add, del, &k->changes);
+	if (!k->policy)
+		return;
+	r = kernel_sets_list_edited(&k->sets, k->nft, set, add, del);
 	if (r < 0)
-		edit_failed(k, r);
+		edit_failed(k, NULL, r);
+	else
+		(void)fill_sets(k, KERNEL_LOAD_MS);
 }
 
 void kernel_known(struct kernel *k, const struct nft_element *elements, size_t n)
 {
-	const struct kernel_set *row = k->policy ? kernel_sets_find(&k->sets, FIREWALL_KNOWN) : NULL;
-	int r = row ? nft_edit(k->nft, FIREWALL_KNOWN, elements, n, NULL, 0, NULL) : 0;
+	struct kernel_set *row = k->policy ? kernel_sets_find(&k->sets, FIREWALL_KNOWN) : NULL;
+	int r = row ? kernel_set_edit(&k->sets, row, k->nft, elements, n, NULL, 0) : 0;
 
-	if (r == ERR_EXISTS)
-		kernel_known_all(k);
-	else if (r < 0)
-		edit_failed(k, r);
+	if (r < 0)
+		edit_failed(k, FIREWALL_KNOWN, r);
 }
 
 void kernel_known_all(struct kernel *k)
 {
-	const struct kernel_set *row = k->policy ? kernel_sets_find(&k->sets, FIREWALL_KNOWN) : NULL;
-	int r = row ? kernel_set_sync(row, k->nft, k->policy, &k->changes) : 0;
-
-	if (r < 0)
-		edit_failed(k, r);
+	if (!k->policy)
+		return;
+	kernel_sets_refresh(&k->sets, FIREWALL_KNOWN, false);
+	(void)fill_sets(k, KERNEL_LOAD_MS);
 }
 
 static void on_serverless(
@@ -525,38 +530,31 @@ int kernel_serverless(struct kernel *k, const json_t *message)
 
 size_t kernel_listed(const struct kernel *k)
 {
-	return k->policy ? kernel_sets_listed(&k->sets, k->policy) : 0;
+	return k->policy ? kernel_sets_listed(&k->sets) : 0;
 }
 
 void kernel_lists_shrank(struct kernel *k)
 {
-	int r;
-
-	if (k->policy && (r = kernel_sets_sync(&k->sets, k->nft, k->policy, &k->changes)) < 0)
-		edit_failed(k, r);
+	if (!k->policy)
+		return;
+	kernel_sets_check(&k->sets);
+	(void)fill_sets(k, KERNEL_LOAD_MS);
 }
 
-/* How many runs each set holds. Counting goes through all of them, so a long count is good for a
- * hundred times as long. */
-static json_t *sets_json(struct kernel *k)
+void kernel_refresh(struct kernel *k)
 {
-	uint64_t start = clock_mono_ms();
-
-	if (k->counts && k->count_took_ms > KERNEL_COUNT_LONG_MS &&
-		start - k->counted_ms < 100 * k->count_took_ms)
-		return json_incref(k->counts);
-	json_decref(k->counts);
-	k->counts = k->loaded ? kernel_sets_counts(&k->sets, k->nft) : json_object();
-	k->counted_ms = clock_mono_ms();
-	k->count_took_ms = k->counted_ms - start;
-	return json_incref(k->counts);
+	if (!k->policy)
+		return;
+	kernel_sets_refresh(&k->sets, NULL, false);
+	(void)fill_sets(k, KERNEL_LOAD_MS);
 }
 
 json_t *kernel_status(struct kernel *k)
 {
 	return json_pack("{s:b,s:i,s:o,s:I}", "loaded", kernel_is_loaded(k), "tables",
-		kernel_is_loaded(k) ? 1 : 0, "sets", k ? sets_json(k) : json_object(), "restored",
-		k ? (json_int_t)k->restored : 0);
+		kernel_is_loaded(k) ? 1 : 0, "sets",
+		kernel_is_loaded(k) ? kernel_sets_counts(&k->sets, k->nft) : json_object(),
+		"restored", k ? (json_int_t)k->restored : 0);
 }
 
 json_t *kernel_defend(struct kernel *k)
@@ -573,8 +571,9 @@ void kernel_attention(const struct kernel *k, json_t *lines)
 {
 	if (k->policy && policy_daemon(k->policy)->defend.synproxy && !k->host.synproxy)
 		json_array_append_new(lines,
-			json_string("synproxy goes without: set net.netfilter.nf_conntrack_tcp_loose "
-				    "to 0 (xmppwallctl firewall check)"));
+			json_string(
+				"synproxy goes without: set net.netfilter.nf_conntrack_tcp_loose "
+				"to 0 (xmppwallctl firewall check)"));
 	defend_attention(&k->defend, lines);
 	if (k->error < 0)
 		json_array_append_new(lines, json_sprintf("firewall: %s", k->error_text));

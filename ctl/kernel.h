@@ -9,23 +9,15 @@
 #include <jansson.h>
 #include <uv.h>
 #include "base/buf.h"
-#include "ctl/nft.h"
+#include "ctl/nft_fill.h"
 
 struct kernel;
 struct metrics;
 struct policy;
 
 struct kernel_spec {
-	/* The standing bans: malloc'd (the kernel frees it) array of *n; NULL with 0. Negative on
-	 * failure. */
-	int (*bans)(void *arg, struct nft_element **elements, size_t *n);
-	/* Does a ban cover the address? */
-	bool (*is_banned)(void *arg, const struct peer_address *a);
-	void *arg;
-	/* The same for the addresses that logged in lately. */
-	int (*known)(void *arg, struct nft_element **elements, size_t *n);
-	bool (*is_known)(void *arg, const struct peer_address *a);
-	void *known_arg;
+	struct nft_source bans;  /* the standing ones; all NULL: none */
+	struct nft_source known; /* addresses that logged in lately; the same */
 	struct metrics *metrics; /* may be NULL */
 };
 
@@ -47,10 +39,10 @@ bool kernel_is_loaded(const struct kernel *k);
 int kernel_lock(struct kernel *k, bool on);
 /* What this kernel can. Borrowed. */
 const struct firewall_host *kernel_host(const struct kernel *k);
-/* One ban more, or with a new time. What fails is retried by reconciling. */
-void kernel_block(struct kernel *k, const struct nft_element *ban);
-/* One ban less; overlaps: others may cover part of it. */
-void kernel_unblock(struct kernel *k, const struct nft_element *ban, bool overlaps);
+/* Bans more, or with new times, and bans less, in one transaction: after the source of bans says
+ * so. What fails is retried by reconciling. */
+void kernel_bans(struct kernel *k, const struct nft_element *add, size_t n_add,
+	const struct nft_element *del, size_t n_del);
 /* Addresses that logged in: into the sets of their class, if there is one. */
 void kernel_known(struct kernel *k, const struct nft_element *elements, size_t n);
 /* Other ones, or for another time. */
@@ -66,6 +58,8 @@ size_t kernel_listed(const struct kernel *k);
 int kernel_serverless(struct kernel *k, const json_t *message);
 /* Entries of them came to their end. */
 void kernel_lists_shrank(struct kernel *k);
+/* The times of elements may be wrong: all are brought to what they should be. */
+void kernel_refresh(struct kernel *k);
 
 /* "firewall": {"loaded","tables","sets":{..}}. */
 json_t *kernel_status(struct kernel *k);

@@ -285,11 +285,6 @@ bool known_has(const struct known *k, const struct peer_address *a)
 	return e && e->last_ms + (int64_t)k->keep_ms > k->spec.now(k->spec.arg);
 }
 
-bool known_covers(void *known, const struct peer_address *a)
-{
-	return known_has(known, a);
-}
-
 size_t known_count(const struct known *k)
 {
 	return k->entries.count;
@@ -310,4 +305,30 @@ int known_elements(void *known, struct nft_element **elements, size_t *n)
 		return -ENOMEM;
 	TAILQ_FOREACH(e, &k->order, link)(*elements)[(*n)++] = element_of(k, e, now);
 	return 0;
+}
+
+static size_t known_source_count(void *arg)
+{
+	return known_count(arg);
+}
+
+static bool known_source_find(
+	void *arg, const struct nft_element *prefix, struct nft_element *found)
+{
+	const struct known *k = arg;
+	const struct known_entry *e = entry_find(k, &prefix->address);
+	int64_t now = k->spec.now(k->spec.arg);
+
+	if (!e || e->last_ms + (int64_t)k->keep_ms <= now)
+		return false;
+	*found = element_of(k, e, now);
+	return found->prefix_len == prefix->prefix_len;
+}
+
+struct nft_source known_source(struct known *k)
+{
+	return (struct nft_source){ .count = known_source_count,
+		.all = known_elements,
+		.find = known_source_find,
+		.arg = k };
 }

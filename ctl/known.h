@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
+#include "ctl/nft_fill.h"
 
 struct kernel;
 struct known;
 struct ledger;
-struct nft_element;
 struct peer_address;
 struct policy;
 
@@ -37,4 +37,4 @@ bool known_has(const struct known *k, const struct peer_address *a);
 size_t known_count(const struct known *k);
 /* All of them with the time they have left, for the kernel (see kernel_spec). */
 int known_elements(void *known, struct nft_element **elements, size_t *n);
-bool known_covers(void *known, const struct peer_address *a);
+struct nft_source known_source(struct known *k);

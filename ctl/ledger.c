@@ -62,6 +62,12 @@ static const char migration[] = "BEGIN;" SCHEMA_2 "PRAGMA user_version = 2; COMM
 	"= "                                                                                       \
 	"bans.prefix"
 
+#define ENDS "SELECT address, prefix, until FROM bans"
+
+/* The few that the kernel keeps as intervals. */
+static const char bans_nets[] = "CREATE INDEX IF NOT EXISTS bans_nets ON bans (prefix)"
+				" WHERE prefix != 64 AND prefix != 128";
+
 #define EDIT_COLUMNS "time, who, what, list, entry FROM history"
 
 /* A count is remembered as long as its ban stands, and LEDGER_MEMORY_MS beyond. */
@@ -78,7 +84,12 @@ static const char *const sql[SQL_N] = {
 	[SQL_BAN_DELETE] = "DELETE FROM bans WHERE address = ?1 AND prefix = ?2",
 	[SQL_BAN_COUNT] = "SELECT count(*) FROM bans",
 	[SQL_BANS] = "SELECT " BAN_COLUMNS " ORDER BY since DESC, bans.address, bans.prefix",
-	[SQL_EXPIRE] = "DELETE FROM bans WHERE until != 0 AND until <= ?1",
+	[SQL_EXPIRE] = "DELETE FROM bans WHERE (address, prefix) IN (SELECT address, prefix FROM "
+		       "bans WHERE until != 0 AND until <= ?1 ORDER BY until LIMIT ?2)",
+	[SQL_ENDS_FIRST] = ENDS " WHERE prefix IN (64, 128) ORDER BY address, prefix LIMIT ?3",
+	[SQL_ENDS_PAGE] = ENDS " WHERE (address, prefix) > (?1, ?2) AND prefix IN (64, 128)"
+			       " ORDER BY address, prefix LIMIT ?3",
+	[SQL_ENDS_NETS] = ENDS " INDEXED BY bans_nets WHERE prefix != 64 AND prefix != 128",
 	[SQL_NEXT_END] = "SELECT coalesce(min(until), 0) FROM bans WHERE until != 0",
 	[SQL_COUNT_FIND] = "SELECT count, last FROM counts WHERE address = ?1 AND prefix = ?2",
 	[SQL_COUNT_PUT] = "INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4)",
@@ -145,21 +156,6 @@ int ledger_run(struct ledger *l, sqlite3_stmt *s)
 
 	sqlite3_reset(s);
 	return ledger_error(l, code);
-}
-
-int ledger_begin(struct ledger *l)
-{
-	return ledger_run(l, ledger_statement(l, SQL_BEGIN));
-}
-
-int ledger_end(struct ledger *l, int r)
-{
-	if (r == 0)
-		r = ledger_run(l, ledger_statement(l, SQL_COMMIT));
-	/* A full disk may have rolled back by itself. */
-	if (r < 0 && !sqlite3_get_autocommit(l->db))
-		ledger_run(l, ledger_statement(l, SQL_ROLLBACK));
-	return r;
 }
 
 static int read_number(struct ledger *l, enum ledger_sql which, int64_t *value)
@@ -257,6 +253,8 @@ static int open_code(struct ledger *l, const char *path)
 		NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = open_schema(l);
+	if (code == SQLITE_OK || code == SQLITE_DONE)
+		code = sqlite3_exec(l->db, bans_nets, NULL, NULL, NULL);
 	return code == SQLITE_OK || code == SQLITE_DONE ? prepare_all(l) : code;
 }
 
@@ -506,10 +504,11 @@ int ledger_ban_add(struct ledger *l, struct ledger_ban *ban, enum ledger_how how
 	if ((r = merge_ban(l, &entered, how, &is_new)) < 0)
 		return r;
 	/* In their order: behind what waits already. */
-	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
+	r = waiting_any(l) ? l->waiting_error : ledger_change_begin(l);
 	if (r == 0)
-		r = ledger_end(l, ledger_put_row(l, &entered));
-	if (r < 0)
+		r = ledger_change_end(l, ledger_put_row(l, &entered));
+	/* What a batch cannot write, its owner enters again, one by one. */
+	if (r < 0 && (!l->batch || waiting_any(l)))
 		r = waiting_put(l, &entered, false, r);
 	if (r == 0) {
 		l->n_bans += is_new;
@@ -534,10 +533,10 @@ int ledger_ban_remove(struct ledger *l, const struct peer_address *address, unsi
 
 	if (r < 0)
 		return r;
-	r = waiting_any(l) ? l->waiting_error : ledger_begin(l);
+	r = waiting_any(l) ? l->waiting_error : ledger_change_begin(l);
 	if (r == 0)
-		r = ledger_end(l, ledger_delete_row(l, &ban.address, prefix_len));
-	if (r < 0)
+		r = ledger_change_end(l, ledger_delete_row(l, &ban.address, prefix_len));
+	if (r < 0 && (!l->batch || waiting_any(l)))
 		r = waiting_put(l, &ban, true, r);
 	l->n_bans -= r == 0;
 	return r;
@@ -553,6 +552,7 @@ long ledger_expire(struct ledger *l, int64_t now_ms)
 		return r;
 	s = ledger_statement(l, SQL_EXPIRE);
 	sqlite3_bind_int64(s, 1, now_ms);
+	sqlite3_bind_int(s, 2, LEDGER_EXPIRE_MAX);
 	if ((r = ledger_run(l, s)) == 0) {
 		n = sqlite3_changes(l->db);
 		s = ledger_statement(l, SQL_COUNT_EXPIRE);

@@ -15,7 +15,8 @@ enum {
 	LEDGER_WHY_SIZE = 160,
 	LEDGER_RULE_SIZE = 64,
 	LEDGER_EVIDENCE_SIZE = 768,
-	LEDGER_BANS_MAX = 200000,    /* ban_add answers ERR_LIMIT above */
+	LEDGER_BANS_MAX = 1000000,   /* ban_add answers ERR_LIMIT above */
+	LEDGER_EXPIRE_MAX = 20000,   /* bans that one ledger_expire takes out */
 	LEDGER_HISTORY_MAX = 100000, /* the oldest edits are forgotten above */
 	LEDGER_ENTRY_MAX = 512,      /* bytes of an entry kept in the history */
 };
@@ -54,6 +55,18 @@ size_t ledger_waiting(const struct ledger *l, int *error);
 /* Tries to write them. 0 (nothing waits any more), or why not. */
 int ledger_settle(struct ledger *l);
 
+/* ---- many at once ---- */
+
+/* From here to ledger_batch_end bans are added and removed in one transaction: what those calls
+ * answered 0 for stands when ledger_batch_end has, and not before. 0 (also when one is open) or
+ * negative. */
+int ledger_batch_begin(struct ledger *l);
+/* Commits. Negative: nothing of the batch was kept. */
+int ledger_batch_end(struct ledger *l);
+bool ledger_batch_is_open(const struct ledger *l);
+/* Whoever writes anything else while a batch is open: this is called first, and ends it. */
+void ledger_batch_hook(struct ledger *l, void (*end)(void *arg), void *arg);
+
 /* ---- bans ---- */
 
 enum ledger_how {
@@ -71,8 +84,9 @@ int ledger_ban_find(struct ledger *l, const struct peer_address *address, unsign
 /* The ban that covers this address and ends last. 0 or ERR_NOTFOUND. */
 int ledger_ban_covering(struct ledger *l, const struct peer_address *address, int64_t now_ms,
 	struct ledger_ban *out);
-/* Removes bans that ended at or before now (their count stays), and counts beyond memory, after
- * ledger_settle. How many bans, or negative: what has ended may still be found then. */
+/* Removes bans that ended at or before now (their count stays), LEDGER_EXPIRE_MAX at most, and
+ * counts beyond memory, after ledger_settle. How many bans, or negative: what has ended may still
+ * be found then. */
 long ledger_expire(struct ledger *l, int64_t now_ms);
 /* When the next ban ends; 0 if none does. */
 int64_t ledger_next_end(struct ledger *l);
@@ -80,6 +94,21 @@ int64_t ledger_next_end(struct ledger *l);
  * 0 or ERR_LIBRARY. */
 int ledger_bans_each(
 	struct ledger *l, bool (*visit)(void *arg, const struct ledger_ban *ban), void *arg);
+/* Where a prefix is banned, and until when: all that the kernel needs to know. */
+struct ledger_end_of {
+	struct peer_address address;
+	unsigned prefix_len;
+	int64_t until_ms; /* 0: for ever */
+};
+/* Single addresses and IPv6 networks of 64 bits in address order, behind *after (NULL: from the
+ * first), at most max. 0 with *n. */
+int ledger_ends_page(struct ledger *l, const struct ledger_end_of *after, struct ledger_end_of *out,
+	size_t max, size_t *n);
+/* Is there a later word on it that waits for the disk? */
+bool ledger_waits_for(const struct ledger *l, const struct ledger_end_of *end);
+/* All other networks, and all bans that wait for the disk: malloc'd, the caller frees. 0 or
+ * negative. */
+int ledger_ends_rest(struct ledger *l, struct ledger_end_of **out, size_t *n);
 /* How many bans stand. */
 long ledger_bans_count(struct ledger *l);
 /* How many bans this prefix has had so far (a standing one included) and have not been forgiven:

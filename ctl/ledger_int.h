@@ -26,6 +26,9 @@ enum ledger_sql {
 	SQL_HISTORY_TRIM,
 	SQL_HISTORY_LIST,
 	SQL_HISTORY_ALL,
+	SQL_ENDS_FIRST,
+	SQL_ENDS_PAGE,
+	SQL_ENDS_NETS,
 	SQL_CLOCK_FIND,
 	SQL_CLOCK_PUT,
 	SQL_KNOWN_PUT,
@@ -53,6 +56,10 @@ struct ledger {
 	char *waiting_path; /* NULL: nowhere */
 	int waiting_error;
 	long bar_room; /* so many more names fit for sure */
+	bool batch, batch_failed;
+	long batch_n_bans; /* n_bans when it began */
+	void (*batch_end)(void *arg);
+	void *batch_arg;
 };
 
 /* The prepared statement, reset and with nothing bound. */
@@ -98,5 +105,8 @@ int bars_write(struct ledger *l);
 void bars_clear(struct ledger *l);
 int ledger_put_bar(struct ledger *l, const struct ledger_bar *bar);
 
+/* A ban's change: a transaction, or a part of the batch that is open. */
+int ledger_change_begin(struct ledger *l);
+int ledger_change_end(struct ledger *l, int r);
 /* SQLite's code as one of ours; logs it unless it is about space. */
 int ledger_error(struct ledger *l, int code);

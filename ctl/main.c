@@ -188,25 +188,10 @@ static int run_check(const struct arguments *a)
 	return EXIT_OK;
 }
 
-static int no_bans(void *arg, struct nft_element **elements, size_t *n)
-{
-	(void)arg;
-	*elements = NULL;
-	*n = 0;
-	return 0;
-}
-
-static bool not_banned(void *arg, const struct peer_address *a)
-{
-	(void)arg;
-	(void)a;
-	return false;
-}
-
 /* The configuration says which routes are ours. */
 static int run_unload(const struct arguments *a)
 {
-	struct kernel_spec spec = { .bans = no_bans, .is_banned = not_banned };
+	struct kernel_spec spec = { .bans = { .all = NULL } };
 	struct config *c = config_or_why(a);
 	struct kernel *k = NULL;
 	struct buf why;

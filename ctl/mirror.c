@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The policy's allow and block sets have a copy in the kernel. In: a policy's set, or the texts of
- * a list edit. Out: arrays of elements for ctl/kernel.c, and whether a ban and a set speak of the
- * same addresses, for then only a whole comparison (nft_sync) keeps both true. Elements of sets
- * have no end of their own here: the list forgets them, and then the kernel. */
+ * a list edit. Out: arrays of elements for ctl/kernel_sets.c, and whether a set has some prefixes.
+ * Elements of sets have no end of their own here: the list forgets them, and then the kernel. */
 #include "ctl/mirror.h"
 
 #include <errno.h>
@@ -67,36 +66,53 @@ int mirror_add_texts(struct mirror *m, const json_t *texts)
 	return 0;
 }
 
-struct overlap {
-	const struct nft_element *one;
-	bool found;
+struct search {
+	const struct nft_element **sorted; /* the keys, by address */
+	const struct nft_element *keys;
+	size_t n;
+	bool *found;
 };
 
-static bool visit_overlap(void *arg, const struct peer_address *a, unsigned prefix_len)
+static int compare_prefixes(const void *a, const void *b)
 {
-	struct overlap *o = arg;
-	unsigned bits = prefix_len < o->one->prefix_len ? prefix_len : o->one->prefix_len;
-	unsigned rest = bits % 8;
+	const struct nft_element *x = *(const struct nft_element *const *)a,
+				 *y = *(const struct nft_element *const *)b;
+	int r = memcmp(&x->address, &y->address, sizeof x->address);
 
-	o->found = memcmp(a->bytes, o->one->address.bytes, bits / 8) == 0 &&
-		   (rest == 0 || ((a->bytes[bits / 8] ^ o->one->address.bytes[bits / 8]) &
-					 (0xff00 >> rest) & 0xff) == 0);
-	return !o->found;
+	return r ? r : (int)x->prefix_len - (int)y->prefix_len;
 }
 
-bool mirror_overlaps(const struct policy *p, const char *set, const struct nft_element *one)
+/* The same key may have been touched twice. */
+static bool visit_found(void *arg, const struct peer_address *a, unsigned prefix_len)
 {
-	struct overlap o = { one, false };
+	const struct nft_element one = { *a, prefix_len, 0 }, *key = &one;
+	const struct nft_element **hit;
+	struct search *s = arg;
 
-	if (set)
-		(void)policy_addresses(p, set, visit_overlap, &o);
-	return o.found;
-}
-
-bool mirror_is_single(const struct mirror *m)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (m->all[i].prefix_len != ADDRESS_BITS)
-			return false;
+	hit = bsearch(&key, s->sorted, s->n, sizeof *s->sorted, compare_prefixes);
+	if (!hit)
+		return true;
+	while (hit > s->sorted && compare_prefixes(hit - 1, &key) == 0)
+		hit--;
+	for (; hit < s->sorted + s->n && compare_prefixes(hit, &key) == 0; hit++)
+		s->found[*hit - s->keys] = true;
 	return true;
+}
+
+int mirror_find(const struct policy *p, const char *set, const struct nft_element *keys, size_t n,
+	bool *found)
+{
+	struct search s = { calloc(n + 1, sizeof *s.sorted), keys, n, found };
+	int r;
+
+	if (!s.sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		s.sorted[i] = &keys[i];
+		found[i] = false;
+	}
+	qsort(s.sorted, n, sizeof *s.sorted, compare_prefixes);
+	r = n ? policy_addresses(p, set, visit_found, &s) : 0;
+	free(s.sorted);
+	return r;
 }

@@ -22,7 +22,7 @@ int mirror_add_set(struct mirror *m, const struct policy *p, const char *set);
 /* Appends what these list texts ("192.0.2.1 until 2026-12-01") name; what cannot be read is left
  * out. 0 or -ENOMEM. */
 int mirror_add_texts(struct mirror *m, const json_t *texts);
-/* Has the policy's set (NULL: no) any address in common with this one? */
-bool mirror_overlaps(const struct policy *p, const char *set, const struct nft_element *one);
-/* Are all of them single addresses? */
-bool mirror_is_single(const struct mirror *m);
+/* Which of these prefixes has the policy's set exactly? In one walk through it. 0, ERR_NOTFOUND,
+ * -ENOMEM. */
+int mirror_find(const struct policy *p, const char *set, const struct nft_element *keys, size_t n,
+	bool *found);

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "ctl/firewall_queue.h"
-#include "ctl/nft_int.h"
+#include "ctl/nft_sets_int.h"
 
 #define TABLE "inet " FIREWALL_TABLE
 
@@ -45,6 +45,7 @@ void nft_close(struct nft *n)
 	if (n->ctx)
 		nft_ctx_free(n->ctx);
 	nft_netlink_close(n);
+	nft_layout_free(n);
 	free(n);
 }
 
@@ -179,17 +180,29 @@ static int run_own(struct nft *n, struct buf *text, char **error)
 
 /* What else the transaction needs: only a table that this process has loaded and nobody altered is
  * known to have its elements, and one that is made anew has none. */
-static int write_hold(struct nft *n, const char *text, bool anew, bool *held, struct buf *out)
+static int write_hold(
+	struct nft *n, const char *text, bool anew, enum nft_left *left, struct buf *out)
 {
 	const struct leftovers sets = { out, text, "set", 0 };
+	enum nft_state state;
 
-	if (!held)
+	if (!left)
 		return 0;
-	*held = is_declared(&sets, FIREWALL_LOADING) && (anew || nft_state(n) != NFT_STATE_INTACT);
-	return *held ? buf_puts(out, "add element " TABLE " " FIREWALL_LOADING " { tcp }\n") : 0;
+	state = anew ? NFT_STATE_ABSENT : nft_state(n);
+	/* Chains and rules are another's work then, sets are not: elements that were touched are
+	 * told of one by one. */
+	if (state == NFT_STATE_ALTERED && n->loaded != 0 && nft_event_read(n) >= 0 &&
+		!n->heard.doubted)
+		state = NFT_STATE_INTACT;
+	*left = state == NFT_STATE_ABSENT   ? NFT_LEFT_NONE
+		: state == NFT_STATE_INTACT ? NFT_LEFT_ALL
+					    : NFT_LEFT_DOUBTED;
+	return *left != NFT_LEFT_ALL && is_declared(&sets, FIREWALL_LOADING)
+		       ? buf_puts(out, "add element " TABLE " " FIREWALL_LOADING " { tcp }\n")
+		       : 0;
 }
 
-static int load(struct nft *n, const char *text, bool *held, char **error)
+static int load(struct nft *n, const char *text, enum nft_left *left, char **error)
 {
 	struct buf commands;
 	char *said = NULL;
@@ -202,10 +215,13 @@ static int load(struct nft *n, const char *text, bool *held, char **error)
 		r = anew ? buf_putf(&commands, "add table " TABLE "\ndelete table " TABLE "\n%s",
 				   text)
 			 : write_refill(n, text, &commands);
-		if (r == 0 && (r = write_hold(n, text, anew, held, &commands)) == 0)
+		if (r == 0 && (r = write_hold(n, text, anew, left, &commands)) == 0)
 			r = run_own(n, &commands, &said);
 	}
 	buf_fini(&commands);
+	n->heard.doubted = r < 0 && n->heard.doubted;
+	if (r == 0)
+		r = nft_layout_read(n, text);
 	if (r == 0 && nft_digest(n, &n->loaded) < 0)
 		n->loaded = 0;
 	if (r < 0 && error)
@@ -219,9 +235,9 @@ int nft_load(struct nft *n, const char *text, char **error)
 	return load(n, text, NULL, error);
 }
 
-int nft_load_held(struct nft *n, const char *text, bool *held, char **error)
+int nft_load_held(struct nft *n, const char *text, enum nft_left *left, char **error)
 {
-	return load(n, text, held, error);
+	return load(n, text, left, error);
 }
 
 int nft_unload(struct nft *n, char **error)

@@ -22,11 +22,16 @@ void nft_close(struct nft *n);
  * must follow: call it always. 0 or ERR_REFUSED with *error (malloc'd, never NULL then; caller
  * frees). error may be NULL. */
 int nft_load(struct nft *n, const char *text, char **error);
-/* As nft_load; where elements may be missing then (the table was not there, or another's, or was
- * changed by another hand, or this process has not loaded it yet) the set "loading" holds tcp, from
- * the same transaction on, and *held is true: nft_flag(n, FIREWALL_LOADING, false) after nft_sync.
- */
-int nft_load_held(struct nft *n, const char *text, bool *held, char **error);
+/* What a load leaves of the elements that were there. */
+enum nft_left {
+	NFT_LEFT_ALL,     /* all, as this process put them there */
+	NFT_LEFT_DOUBTED, /* another hand changed the table, or this process has not loaded it yet
+			   */
+	NFT_LEFT_NONE,    /* the table was not there, or is made anew */
+};
+/* As nft_load; unless all are left the set "loading" holds tcp, from the same transaction on:
+ * nft_flag(n, FIREWALL_LOADING, false) when the sets are filled. */
+int nft_load_held(struct nft *n, const char *text, enum nft_left *left, char **error);
 /* A set of protocols ("loading", "lockdown") gets tcp, or loses it. 0 (it was so already, too),
  * ERR_NOTFOUND when it should be on and is not there, or an errno. */
 int nft_flag(struct nft *n, const char *set, bool on);
@@ -48,7 +53,8 @@ enum nft_state {
 enum nft_state nft_state(struct nft *n);
 
 /* ---- sets of addresses, by what the names of a pair have in common: "block" is block4 and block6;
- * IPv4-mapped addresses go to the 4s ---- */
+ * IPv4-mapped addresses go to the 4s. Where the text has block4_nets, block6_nets and block6_64,
+ * block4 and block6 hold single addresses only, by hash, and other networks are in those. ---- */
 
 enum { NFT_BASE_MAX = 96 }; /* bytes of such a name */
 
@@ -69,12 +75,15 @@ struct nft_edit {
  * may be NULL. */
 int nft_edit(struct nft *n, const char *base, const struct nft_element *add, size_t n_add,
 	const struct nft_element *del, size_t n_del, struct nft_edit *result);
-/* Makes both sets of the pair hold just these, in one transaction, with as few changes as possible.
+/* Makes the sets of the pair hold just these, in one transaction, with as few changes as possible.
  * Overlapping prefixes are cut so that each address is held as long as the longest says. Call it
  * after loading, when our table was touched, after removing a ban (a wider one may have covered a
  * narrower), and after ERR_EXISTS. As nft_edit. */
 int nft_sync(struct nft *n, const char *base, const struct nft_element *wanted, size_t n_wanted,
 	struct nft_edit *result);
+/* As nft_sync, for the networks of a pair whose single addresses are found by hash. */
+int nft_sync_nets(struct nft *n, const char *base, const struct nft_element *wanted,
+	size_t n_wanted, struct nft_edit *result);
 /* One run of addresses in the kernel's set, first to last inclusive. */
 struct nft_run {
 	struct peer_address first, last;
@@ -84,8 +93,11 @@ struct nft_run {
  * errno. */
 int nft_each(struct nft *n, const char *base, bool (*visit)(void *arg, const struct nft_run *run),
 	void *arg);
-/* How many runs the set ("block4") holds; negative as nft_each. */
-long nft_count(struct nft *n, const char *set);
+/* How many elements the set of this name holds, meters too; negative as nft_each. */
+long nft_count_set(struct nft *n, const char *set);
+/* How many runs the pair's sets hold: as the kernel counts them, which may count some that have
+ * just ended, or by going through them where it does not. As nft_each. */
+int nft_count(struct nft *n, const char *base, size_t *v4, size_t *v6);
 
 /* ---- sets: serverless4, serverless6 (only where the text has them) ---- */
 
@@ -109,8 +121,14 @@ int nft_counters(struct nft *n, bool (*visit)(void *arg, const char *name, uint6
 /* Readable when anyone changed the ruleset (poll for it; non-blocking). Owned by n. */
 int nft_event_fd(const struct nft *n);
 /* Reads what is there: 1 our table was touched by someone else (or events were lost), 0 not,
- * negative errno. */
+ * negative errno. What it was is kept until it is taken. */
 int nft_event_read(struct nft *n);
+/* Takes what was heard of a pair: keys of sets by hash as prefixes, at most max. False when nothing
+ * was; *whole when that is not all, or intervals were touched: the pair is to be compared. */
+bool nft_event_take(struct nft *n, const char *base, struct nft_element *keys, size_t max,
+	size_t *n_keys, bool *whole);
+/* Takes the rest: true when anything but the pairs taken was touched, or events were lost. */
+bool nft_event_rest(struct nft *n);
 
 /* ---- capability ---- */
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* In the data's way: between nft.c, nft_set.c and the kernel. Requests and batches go out over one
  * netlink socket and are answered before the call returns (the kernel works in the sender's time);
- * a second socket hears of every transaction, ours and others', and says whether our table was
- * touched by another hand. Own element batches are known by the sender's port, own loads by the
- * generation they made. It knows messages, not what they mean for sets. */
+ * what the second socket hears is nft_events.c's. It knows messages, not what they mean for sets.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +21,7 @@
 
 enum {
 	READ_SIZE = 64 * 1024,
-	RECEIVE_MAX = 32 * 1024 * 1024,
+	RECEIVE_MAX = 64 * 1024 * 1024,
 	SEND_SPARE = 64 * 1024,
 	EDGE_SIZE = 64
 };
@@ -112,7 +111,7 @@ int nft_netlink_request(struct nft *n, struct nlmsghdr *nlh, mnl_cb_t cb, void *
 
 /* ---- generation ---- */
 
-static int on_generation(const struct nlmsghdr *nlh, void *arg)
+int nft_netlink_on_generation(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct nlattr *attr;
 
@@ -130,7 +129,7 @@ int nft_netlink_generation(struct nft *n, uint32_t *generation)
 
 	*generation = 0;
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(nlh))->nfgen_family = AF_UNSPEC;
-	return nft_netlink_request(n, nlh, on_generation, generation);
+	return nft_netlink_request(n, nlh, nft_netlink_on_generation, generation);
 }
 
 /* ---- names ---- */
@@ -236,83 +235,4 @@ int nft_netlink_batch(struct nft *n, struct buf *batch, uint32_t last_seq,
 	r = len < 0 && errno != EAGAIN ? -errno : 0;
 	free(memory);
 	return r < 0 ? r : failed ? -EBADMSG : answered ? 0 : -EPROTO;
-}
-
-/* ---- events ---- */
-
-int nft_event_fd(const struct nft *n)
-{
-	return mnl_socket_get_fd(n->events);
-}
-
-static bool is_own_generation(const struct nft *n, uint32_t generation)
-{
-	for (size_t i = 0; i < NFT_OWN_MAX; i++)
-		if (n->own[i] == generation)
-			return true;
-	return false;
-}
-
-static bool names_our_table(const struct nlmsghdr *nlh)
-{
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *attr;
-
-	if (nfg->nfgen_family != NFPROTO_INET)
-		return false;
-	/* Attribute 1 is the table's name in every message but that of the generation. */
-	mnl_attr_for_each(
-		attr, nlh, sizeof(*nfg)) if (mnl_attr_get_type(attr) ==
-					     NFTA_TABLE_NAME) return mnl_attr_validate(attr,
-		MNL_TYPE_NUL_STRING) >= 0 &&
-		strcmp(mnl_attr_get_str(attr), FIREWALL_TABLE) == 0;
-	return false;
-}
-
-/* Events of a transaction come in a row, its generation last. */
-static bool event_next(struct nft *n, const struct nlmsghdr *nlh)
-{
-	bool touched;
-	uint32_t generation = 0;
-
-	if (nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-		mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
-		return false;
-	if ((nlh->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
-		n->touched = n->touched || (nlh->nlmsg_pid != n->portid && names_our_table(nlh));
-		return false;
-	}
-	on_generation(nlh, &generation);
-	touched = n->touched && !is_own_generation(n, generation);
-	n->touched = false;
-	return touched;
-}
-
-int nft_event_read(struct nft *n)
-{
-	char *memory = malloc(READ_SIZE);
-	bool touched = false;
-	ssize_t len;
-	int error;
-
-	if (!memory)
-		return -ENOMEM;
-	for (;;) {
-		struct nlmsghdr *nlh = (struct nlmsghdr *)(void *)memory;
-		int left;
-
-		len = recv(mnl_socket_get_fd(n->events), memory, READ_SIZE, 0);
-		error = errno;
-		/* ENOBUFS: events were lost, ours may be among them. */
-		if (len < 0 && (error == ENOBUFS || error == EINTR)) {
-			touched = touched || error == ENOBUFS;
-			continue;
-		}
-		if (len <= 0)
-			break;
-		for (left = (int)len; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-			touched = event_next(n, nlh) || touched;
-	}
-	free(memory);
-	return len < 0 && error != EAGAIN ? -error : touched;
 }

@@ -26,14 +26,20 @@ def nft(*words):
     return subprocess.run(["nft", *words], capture_output=True, text=True, timeout=DEADLINE)
 
 
-def elements(name):
-    text = nft("list", "set", "inet", "xmppwall", name).stdout
-    found = re.search(r"elements = \{(.*?)\}", text, re.S)
-    return [e.split()[0] for e in found.group(1).split(",")] if found else []
+def elements(*names):
+    """What these pairs hold of a family ("block4"): single addresses, networks of 64 bits, others."""
+    all_of = []
+    for name in names:
+        for part in (name, name + "_64", name + "_nets"):
+            text = nft("list", "set", "inet", "xmppwall", part).stdout
+            found = re.search(r"elements = \{(.*?)\}", text, re.S)
+            of = [e.split()[0] for e in found.group(1).split(",")] if found else []
+            all_of += [e + "/64" for e in of] if part.endswith("_64") else of
+    return sorted(all_of)
 
 
 def left_seconds(name, element):
-    text = nft("list", "set", "inet", "xmppwall", name).stdout
+    text = "".join(nft("list", "set", "inet", "xmppwall", part).stdout for part in (name, name + "_nets"))
     found = re.search(re.escape(element) + r" timeout \S+ expires (\S+)", text).group(1)
     units = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
     return sum(int(n) * units[u] for n, u in re.findall(r"(\d+)(ms|d|h|m|s)", found))
@@ -67,12 +73,12 @@ class KernelWalk(daemon_walk.Base):
 
     def test_loaded_left_and_removed(self):
         self.start()
-        self.assertEqual(elements("block4"), ["203.0.113.0/24"])
+        self.assertEqual(elements("block4", "blocklist4"), ["203.0.113.0/24"])
         self.assertEqual(elements("allow4"), ["198.51.100.5"])
         self.assertIn("0x584d0002", self.rules())
         status = self.status()
         self.assertTrue(status["firewall"]["loaded"])
-        self.assertEqual(status["firewall"]["sets"]["block4"], 1)
+        self.assertEqual(status["firewall"]["sets"]["blocklist4"], 1)
         text = self.stop()
         self.assertIn("--unload", text)
         self.assertEqual(nft("list", "table", "inet", "xmppwall").returncode, 0)
@@ -93,7 +99,7 @@ class KernelWalk(daemon_walk.Base):
         self.assertAlmostEqual(left_seconds("block4", "192.0.2.7"), 3600, delta=60)
         self.assertAlmostEqual(left_seconds("block6", "2001:db8::/48"), 600, delta=60)
         self.answer("unban", "192.0.2.7")
-        self.assertEqual(elements("block4"), ["203.0.113.0/24"])
+        self.assertEqual(elements("block4", "blocklist4"), ["203.0.113.0/24"])
 
     def test_a_strike_from_a_worker_blocks_in_the_kernel(self):
         self.start()
@@ -116,7 +122,7 @@ class KernelWalk(daemon_walk.Base):
             start = time.monotonic()
             wait(lambda: self.status()["firewall"]["restored"] > restored, f"not restored after {damage}")
             self.assertLess(time.monotonic() - start, 2)
-            self.assertEqual(elements("block4"), ["192.0.2.7", "203.0.113.0/24"], damage)
+            self.assertEqual(elements("block4", "blocklist4"), ["192.0.2.7", "203.0.113.0/24"], damage)
             self.assertEqual(nft("list", "chain", "inet", "xmppwall", "early").stdout.count("drop"), before.count("drop"))
 
     def test_lockdown_is_a_switch_that_stays(self):
@@ -165,7 +171,7 @@ class KernelWalk(daemon_walk.Base):
     def test_lists_are_mirrored(self):
         self.start()
         self.answer("list", "add", "out", "192.0.2.200")
-        self.assertIn("192.0.2.200", elements("block4"))
+        self.assertIn("192.0.2.200", elements("blocklist4"))
         self.answer("list", "del", "friends", "198.51.100.5")
         self.assertEqual(elements("allow4"), [])
 
@@ -174,20 +180,20 @@ class KernelWalk(daemon_walk.Base):
         self.answer("list", "add", "out", "192.0.2.7")
         self.answer("ban", "192.0.2.7", "--for", "1h")
         self.answer("unban", "192.0.2.7")
-        self.assertIn("192.0.2.7", elements("block4"))
+        self.assertIn("192.0.2.7", elements("blocklist4"))
         self.answer("ban", "192.0.2.7", "--for", "1h")
         self.answer("list", "del", "out", "192.0.2.7")
         self.assertAlmostEqual(left_seconds("block4", "192.0.2.7"), 3600, delta=60)
         self.answer("unban", "192.0.2.7")
-        self.assertNotIn("192.0.2.7", elements("block4"))
+        self.assertNotIn("192.0.2.7", elements("block4", "blocklist4"))
         self.answer("list", "add", "out", "203.0.113.77")
         self.answer("list", "del", "out", "203.0.113.77")
-        self.assertEqual(elements("block4"), ["203.0.113.0/24"])
+        self.assertEqual(elements("block4", "blocklist4"), ["203.0.113.0/24"])
         self.answer("list", "add", "out", "203.0.113.77")
         self.answer("list", "del", "out", "203.0.113.0/24")
-        self.assertEqual(elements("block4"), ["203.0.113.77"])
+        self.assertEqual(elements("blocklist4"), ["203.0.113.77"])
         self.answer("list", "add", "out", "192.0.2.40-192.0.2.43")
-        self.assertEqual(elements("block4"), ["192.0.2.40/30", "203.0.113.77"])
+        self.assertEqual(elements("blocklist4"), ["192.0.2.40/30", "203.0.113.77"])
 
     def test_unload_and_load_by_command(self):
         self.start()
@@ -199,7 +205,7 @@ class KernelWalk(daemon_walk.Base):
         self.answer("reload")
         self.assertNotEqual(nft("list", "table", "inet", "xmppwall").returncode, 0)
         self.answer("firewall", "load")
-        self.assertEqual(elements("block4"), ["192.0.2.7", "192.0.2.8", "203.0.113.0/24"])
+        self.assertEqual(elements("block4", "blocklist4"), ["192.0.2.7", "192.0.2.8", "203.0.113.0/24"])
 
     def test_reload_changes_the_table(self):
         self.start()
@@ -208,7 +214,7 @@ class KernelWalk(daemon_walk.Base):
         self.answer("reload")
         self.assertNotIn("tproxy", nft("list", "table", "inet", "xmppwall").stdout)
         self.assertNotIn("0x584d0002", self.rules())
-        self.assertEqual(elements("block4"), ["203.0.113.0/24"])
+        self.assertEqual(elements("block4", "blocklist4"), ["203.0.113.0/24"])
 
 
 if __name__ == "__main__":

@@ -118,11 +118,11 @@ static void test_classes(void **state)
 
 	(void)state;
 	assert_holds(text, "set class_tor4 {\n\t\ttype ipv4_addr\n\t\tflags interval,timeout\n");
-	assert_holds(text, "set known6 {\n\t\ttype ipv6_addr\n");
+	assert_holds(text, "set known6_64 {\n\t\ttype ipv6_addr\n");
 	assert_order(text, "ip saddr @class_tor4 goto rates_tor_4", "ip saddr @class_nat4 return");
 	assert_order(text, "ip saddr @class_nat4 return", "ip saddr @known4 return");
 	assert_order(text, "ip saddr @known4 return", "meta nfproto ipv4 goto rates_others_4");
-	assert_holds(text, "ip6 saddr @known6 goto conns_regulars_6");
+	assert_holds(text, "@known6_64 goto conns_regulars_6");
 	/* Not counted at once, but none of the others either. */
 	assert_holds(text, "ip saddr @class_tor4 return");
 	assert_holds(

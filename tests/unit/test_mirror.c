@@ -1,6 +1,6 @@
 /* link: ctl */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/mirror: which ban and which set speak of the same addresses. */
+/* ctl/mirror: what is in a set of the policy, as elements. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,33 +29,31 @@ static int teardown(void **state)
 	return 0;
 }
 
-static bool overlaps(struct policy *p, const char *prefix)
+static struct nft_element key(const char *prefix)
 {
 	struct nft_element one = { .left_ms = 1 };
 
 	assert_int_equal(address_parse_prefix(span_of(prefix), &one.address, &one.prefix_len), 0);
-	return mirror_overlaps(p, "out", &one);
+	return one;
 }
 
-static void inside_outside_and_around(void **state)
+static void exact_prefixes_are_found(void **state)
 {
-	struct policy *p = *state;
-	struct nft_element any = { .prefix_len = 0 };
+	const struct nft_element keys[] = { key("192.0.2.0/24"), key("198.51.100.7"),
+		key("192.0.2.0/25"), key("198.51.100.7"), key("192.0.2.0"), key("2001:db8::/33"),
+		key("::") };
+	bool found[7];
 
-	assert_true(overlaps(p, "192.0.2.5/32"));
-	assert_true(overlaps(p, "192.0.2.127/32"));
-	assert_false(overlaps(p, "192.0.2.128/32"));
-	assert_true(overlaps(p, "192.0.2.0/24"));
-	assert_false(overlaps(p, "192.0.2.128/25"));
-	assert_true(overlaps(p, "198.51.100.7/32"));
-	assert_false(overlaps(p, "198.51.100.6/32"));
-	assert_true(overlaps(p, "198.51.100.0/24"));
-	assert_true(overlaps(p, "2001:db8:7fff::/48"));
-	assert_false(overlaps(p, "2001:db8:8000::/48"));
-	assert_true(overlaps(p, "::/0"));
-	assert_true(mirror_overlaps(p, "out", &any));
-	assert_false(mirror_overlaps(p, NULL, &any));
-	assert_false(mirror_overlaps(p, "nonesuch", &any));
+	assert_int_equal(mirror_find(*state, "out", keys, 7, found), 0);
+	assert_false(found[0]);
+	assert_true(found[1]);
+	assert_true(found[2]);
+	assert_true(found[3]); /* asked twice */
+	assert_false(found[4]);
+	assert_true(found[5]);
+	assert_false(found[6]);
+	assert_int_equal(mirror_find(*state, "nonesuch", keys, 7, found), ERR_NOTFOUND);
+	assert_int_equal(mirror_find(*state, "out", keys, 0, found), 0);
 }
 
 static void sets_and_texts_become_elements(void **state)
@@ -66,7 +64,6 @@ static void sets_and_texts_become_elements(void **state)
 
 	assert_int_equal(mirror_add_set(&m, *state, "out"), 0);
 	assert_int_equal(m.n, 3);
-	assert_false(mirror_is_single(&m));
 	mirror_fini(&m);
 	assert_int_equal(mirror_add_set(&m, *state, NULL), 0);
 	assert_int_equal(mirror_add_set(&m, *state, "nonesuch"), ERR_NOTFOUND);
@@ -75,16 +72,14 @@ static void sets_and_texts_become_elements(void **state)
 	assert_int_equal(m.all[0].prefix_len, 128);
 	assert_int_equal(m.all[1].prefix_len, 126);
 	assert_int_equal(m.all[0].left_ms, 0);
-	assert_false(mirror_is_single(&m));
 	mirror_fini(&m);
-	assert_true(mirror_is_single(&m));
 	json_decref(texts);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(inside_outside_and_around),
+		cmocka_unit_test(exact_prefixes_are_found),
 		cmocka_unit_test(sets_and_texts_become_elements),
 	};
 

@@ -182,7 +182,7 @@ def test_known_addresses_come_through_a_flood_of_their_network(lab, prosody, use
     wall = new_wall(text).start()
     juliet = user("juliet", prosody, 15)
     juliet6 = user("romeo", prosody, 15, version=6)
-    wait_for(lambda: elements(wall, "known4") + elements(wall, "known6") >= 2, 5, "the addresses to be known")
+    wait_for(lambda: elements(wall, "known4") + elements(wall, "known6_64") >= 2, 5, "the addresses to be known")
     for version in (4, 6):
         while sum(opens(lab, prosody, n, version) for n in range(20, 24)):
             pass
@@ -197,7 +197,7 @@ def test_known_addresses_come_through_a_flood_of_their_network(lab, prosody, use
     wall.process.close(10)
     wall.namespace.run("nft", "delete", "table", "inet", "xmppwall")
     wall.start()
-    assert elements(wall, "known4") == 1 and elements(wall, "known6") == 1
+    assert elements(wall, "known4") == 1 and elements(wall, "known6_64") == 1
     # An address nobody logged in from is not known, however often it came.
     assert "192.0.2.20" not in wall.namespace.run("nft", "list", "set", "inet", "xmppwall", "known4").stdout
 

@@ -89,20 +89,21 @@ class Wall:
     def bans(self):
         return [b["address"] for b in self.ctl("bans")["bans"]]
 
-    def blocked(self, version=4):
-        """What the kernel's own set holds: {address: seconds left}."""
-        done = self.namespace.run("nft", "-j", "list", "set", "inet", "xmppwall", f"block{version}", check=False)
-        if done.returncode != 0:
-            return {}
+    def blocked(self, version=4, base="block"):
+        """What the kernel's own sets hold: {address or network: seconds left}."""
         found = {}
-        for thing in json.loads(done.stdout)["nftables"]:
-            for element in thing.get("set", {}).get("elem", []):
-                value, expires = element, None
-                if isinstance(element, dict) and "elem" in element:
-                    value, expires = element["elem"]["val"], element["elem"].get("expires")
-                if isinstance(value, dict) and "prefix" in value:
-                    value = f"{value['prefix']['addr']}/{value['prefix']['len']}"
-                found[value if isinstance(value, str) else json.dumps(value)] = expires
+        for part in ("", "_64", "_nets"):
+            done = self.namespace.run("nft", "-j", "list", "set", "inet", "xmppwall", f"{base}{version}{part}", check=False)
+            for thing in json.loads(done.stdout)["nftables"] if done.returncode == 0 else []:
+                for element in thing.get("set", {}).get("elem", []):
+                    value, expires = element, None
+                    if isinstance(element, dict) and "elem" in element:
+                        value, expires = element["elem"]["val"], element["elem"].get("expires")
+                    if isinstance(value, dict) and "prefix" in value:
+                        value = f"{value['prefix']['addr']}/{value['prefix']['len']}"
+                    elif part == "_64":
+                        value += "/64"
+                    found[value if isinstance(value, str) else json.dumps(value)] = expires
         return found
 
     def proxies(self):
