@@ -103,6 +103,23 @@ class Contracts(unittest.TestCase):
         self.assertIn("would have hit 1 peers (50%) and limited 31 events", text)
         self.assertIn("####", text)
 
+    def test_simulate_bytes_and_values(self):
+        """A limit that counts bytes or distinct values is tried as it counts."""
+        self.policy.write_text(POLICY + "limit chatter { rate 1k/s; count size; key from.bare; }")
+        rules = ("--rules", str(self.policy))
+        events = "".join(json.dumps({"timestamp": f"2026-11-21T06:30:{i:02d}.000000+0000", "event_type": "alert",
+                                     "xmpp": {"from": "a@b.example/x", "to": f"v{i % 3}@c.example", "size": 2000}}) + "\n" for i in range(5))
+        found = self.simulate(events, "1k/second", "burst", "4k", *rules)
+        self.assertEqual((found["rate"], found["burst"], found["events"], found["limited"]), ("1k/second", 4096, 10000, 2000))
+        found = self.simulate("1790000000*5000 a\n1790000001*100 a\n1790000002*0 b\n1790000003 c\n", "1k/second", "burst", "4k")
+        self.assertEqual((found["events"], found["limited"], found["peers"], found["skipped"]), (5101, 5000, 2, 1))
+        self.policy.write_text(POLICY + "limit chatter { rate 2/hour; distinct to.bare; key from.bare; }")
+        found = self.simulate(events, "2/hour", *rules)
+        self.assertEqual((found["events"], found["limited"]), (3, 1))
+        self.policy.write_text(POLICY + "limit chatter { rate 2/hour; distinct url.host; key from.bare; }")
+        done = run("limit", "simulate", "chatter", "2/hour", "--from", "-", *rules, text=events)
+        self.assertEqual((done.returncode, "events do not tell 'url.host'" in done.stderr), (1, True), done.stderr)
+
     def test_simulate_events(self):
         def event(second, ip="192.0.2.1", jid="a@b.example/x", more=None, **xmpp):
             return json.dumps({"timestamp": f"2026-11-21T06:30:{second:02d}.000000+0000", "event_type": "alert", "src_ip": ip,

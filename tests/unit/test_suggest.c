@@ -105,11 +105,32 @@ static void test_one(void **state)
 	sketch_unref(s);
 }
 
+/* Of bytes, what is observed in KiB is proposed as sizes. */
+static void test_bytes(void **state)
+{
+	struct limit_rate now = limit_rate_make(1024, 1000, 64 << 10);
+	struct sketch *s = sketch_new();
+	struct sketch_counts ended, seen;
+	json_t *json, *last;
+
+	(void)state;
+	for (uint64_t i = 0; i < 20; i++)
+		sketch_add_part(s, 1, HOUR + i, 2048);
+	sketch_take(s, HOUR, &ended, &seen);
+	json = suggest_limit(&seen, 1, &now, true);
+	last = json_array_get(json_object_get(json, "rates"), 0);
+	assert_non_null(strstr(json_string_value(json_object_get(last, "rate")), "k/"));
+	assert_int_equal(json_integer_value(json_object_get(last, "burst")), 40 << 10);
+	json_decref(json);
+	sketch_unref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_kinds),
 		cmocka_unit_test(test_one),
+		cmocka_unit_test(test_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
