@@ -20,8 +20,8 @@
 	"set " type " { type " type "; flags interval,timeout; elements = { " element              \
 	" timeout 1m }; }\n"
 
-#define METER(flags, rule)                                                                        \
-	IN_TABLE("set m { type ipv4_addr; size 64; flags " flags "; }\n"                           \
+#define METER(flags, rule)                                                                         \
+	IN_TABLE("counter n {\n}\nset m { type ipv4_addr; size 64; flags " flags "; }\n"           \
 		 "chain c { type filter hook prerouting priority mangle; " rule "; }")
 
 static const struct {
@@ -77,9 +77,11 @@ static const struct {
 		.advice = "role serverless needs a kernel of 5.16 or later" },
 	{ .name = "meters",
 		.text = METER("dynamic,timeout", "update @m { ip saddr timeout 1m limit rate over "
-						 "10/second burst 5 packets } drop"),
+						 "10/second burst 5 packets } counter name "
+						 "\"n\" drop"),
 		.found = "rates of addresses, for defend",
-		.advice = "defend needs CONFIG_NFT_LIMIT (module nft_limit)" },
+		.advice = "defend needs CONFIG_NFT_LIMIT and CONFIG_NFT_OBJREF (modules nft_limit, "
+			  "nft_objref)" },
 	{ .name = "concurrent",
 		.text = METER("dynamic", "add @m { ip saddr ct count over 5 } drop"),
 		.found = "connections at once, for defend",

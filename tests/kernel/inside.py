@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is tried on Debian's stock kernel: the checks of tests/wire/test_queue.py that matter most, in one lab, since
 everything is slow in there. Each prints "ok NAME" or "FAILED NAME" with why."""
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -10,10 +11,12 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
 
+import policy  # noqa: E402
+import test_defend as defend  # noqa: E402
 import test_deploy as deploy  # noqa: E402
 import test_queue as queue  # noqa: E402
 from component import Component, Hall  # noqa: E402
-from lab import Lab  # noqa: E402
+from lab import Authority, Lab, client_address, wait_for  # noqa: E402
 from wall import Wall  # noqa: E402
 
 failed = []
@@ -54,6 +57,47 @@ def a_stanza_is_judged(lab):
         wall.close()
 
 
+def dials(lab, number, version, count):
+    made = []
+    for _ in range(count):
+        with contextlib.suppress(OSError):
+            made.append(lab.client.connect(FRONT[version], 5222, source=client_address(number, version), timeout=4))
+    return made
+
+
+FRONT = {4: "192.0.2.1", 6: "2001:db8:1::1"}
+
+
+def connections_are_counted(lab):
+    """Rates, numbers at once and the kernel's own answers to SYNs, over both families."""
+    wall = Wall(lab, "counting")
+    text = ("connections { rate 1/hour burst 5; rate 1/hour burst 50 per /24 /48; rate 1/hour burst 90 per /0 /0; concurrent 3; penalty 1m; }"
+            " connections regulars { from authenticated 1d; }")
+    how = dict(intercept="none", upstream="upstream 198.51.100.10:5222 starttls;")
+    wall.certificate(Authority(lab.folder / "ca").issue("rome.example", lab.folder / "leaves"))
+    wall.write(**policy.LISTS, **{"xmppwall.conf": defend.defend(text, **how)})
+    try:
+        wall.start(seconds=90)
+        checks = {c["name"]: c for c in wall.ctl("firewall", "check", check=False)["checks"]}
+        assert all(checks[name]["ok"] for name in ("meters", "concurrent", "synproxy")), checks
+        for version in FRONT:
+            assert len(dials(lab, 15, version, 7)) == 3
+        seen = wall.ctl("status")["defend"]["others"]
+        assert seen["concurrent"] == 4 and seen["rate"] + seen["penalty"] >= 4 and seen["full"] == 0, seen
+        lab.firewall.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0")
+        wall.write(**{"xmppwall.conf": defend.defend(text + " synproxy on;", **how)})
+        wall.ctl("reload")
+        for version in FRONT:
+            s = dials(lab, 16, version, 1)[0]
+            s.sendall(b"<?xml version='1.0'?><stream:stream to='rome.example' xmlns='jabber:client' "
+                      b"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>")
+            s.settimeout(20)
+            assert b"stream" in s.recv(500)
+        wait_for(lambda: "16" in lab.firewall.run("nft", "list", "set", "inet", "xmppwall", "rate_others_64_1h_5_6").stdout, 10, "a count")
+    finally:
+        wall.close()
+
+
 def main():
     with Lab() as lab:
         def alone(function, *arguments):
@@ -72,6 +116,7 @@ def main():
         check("fail-closed", alone, queue.test_fail_closed, lab, queue.load)
         check("fail-open", alone, queue.test_fail_open, lab, queue.load)
         check("reload", alone, queue.test_reload_keeps_what_waits_in_the_queue, lab)
+        check("defend", alone, connections_are_counted, lab)
         bridge = queue.build_bridge(lab)
         check("bridge", alone, queue.test_bridge, bridge, "203.0.113.2")
         check("vlan", alone, queue.test_vlan_over_a_bridge, bridge)

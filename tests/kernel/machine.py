@@ -11,13 +11,14 @@ import tarfile
 
 # What is loaded inside, each with what it depends on. Without a module loader: insmod in the right order.
 MODULES = """crc32c_generic virtio_pci 9pnet_virtio 9p veth 8021q bridge br_netfilter nf_tables nfnetlink_queue nf_conntrack nf_conntrack_netlink
-    nft_ct nft_queue nft_reject_inet nft_tproxy nft_socket nft_fib_inet nft_chain_nat nft_redir nft_compat nft_masq
+    nft_ct nft_queue nft_reject_inet nft_tproxy nft_socket nft_fib_inet nft_chain_nat nft_redir nft_nat nft_compat nft_masq
+    nft_limit nft_connlimit nft_objref nft_synproxy
     xt_NFQUEUE xt_connmark xt_mark xt_conntrack xt_tcpudp ipt_REJECT ip6t_REJECT ip_tables ip6_tables iptable_mangle
     iptable_filter ip6table_mangle ip6table_filter""".split()
 FOLDERS = ("net/", "fs/9p/", "fs/netfs/", "fs/fscache/", "drivers/virtio/", "drivers/net/veth", "lib/", "crypto/",
            "arch/x86/crypto/")
 TAG = "host"
-BOOT_SECONDS = 170
+BOOT_SECONDS = 280
 
 
 class Unavailable(Exception):

@@ -10,7 +10,9 @@ import time
 import pytest
 
 import policy
+from conftest import USERS
 from lab import client_address, run, wait_for
+from servers import Prosody
 
 NETS = {4: "192.0.2.0/24", 6: "2001:db8:1::/48"}
 
@@ -417,3 +419,21 @@ def test_synproxy_beside_the_inspector(lab, new_wall):
     wall.write(**{"xmppwall.conf": "service component { listen tcp 5347; mode inspect; tls none; } defend { synproxy on; }"})
     done = wall.run("check", wall.config, check=False)
     assert done.returncode == 1 and "here is none" in done.stderr + done.stdout
+
+
+def test_synproxy_before_a_server_on_this_host(lab, user, new_wall, strict):
+    """The server sees its clients' own addresses, though the kernel made the handshake and the proxy the connection."""
+    leaf = lab.authority.issue("rome.example", lab.folder / "leaves")
+    server = Prosody(lab, lab.firewall, "rome.example", ["192.0.2.1", "2001:db8:1::1"], leaf, USERS)
+    try:
+        how = dict(intercept="redirect", upstream="upstream original starttls; source client;")
+        wall = new_wall(defend(SYNPROXY, **how), certificates=[leaf]).start()
+        for version in (4, 6):
+            client = user("juliet", server, 15, version=version)
+            client.say(client.jid, "at home")
+            client.body("at home")
+            client.close()
+        assert client_address(15) in server.log_text()
+        assert counted(wall)["rate"] == 0
+    finally:
+        server.close()
