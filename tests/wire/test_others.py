@@ -147,6 +147,9 @@ def test_thousands(fresh, folder):
     assert len(fresh.bans()) == 10300 and fresh.blocked() and fresh.blocked(6)
     done, said = batch(fresh, "".join(f"unban {a}\n" for a in six))
     assert said["unbanned"] == 100 and len(fresh.bans()) == 10200 and fresh.blocked() and not fresh.blocked(6)
+    done = fresh.run("--json", "unban", "--batch", folder / "list", check=False)
+    said = json.loads(done.stdout)
+    assert said["unbanned"] == 10200 and said["absent"] == 100 and fresh.bans() == [] and not fresh.blocked()
 
 
 def ask(wall, args):
