@@ -64,15 +64,6 @@ int bars_wait(struct ledger *l, const struct ledger_bar *bar, int error)
 	return 0;
 }
 
-static void text_take(const json_t *line, const char *key, char *text, size_t size)
-{
-	const char *value = json_string_value(json_object_get(line, key));
-	size_t len = value ? span_cut(span_of(value), size - 1) : 0;
-
-	memcpy(text, value ? value : "", len);
-	text[len] = '\0';
-}
-
 void bars_take_line(struct ledger *l, const json_t *line)
 {
 	struct ledger_bar bar = {
@@ -85,11 +76,11 @@ void bars_take_line(struct ledger *l, const json_t *line)
 		.strikes = (unsigned)json_integer_value(json_object_get(line, "strikes")),
 	};
 
-	text_take(line, "name", bar.name, sizeof bar.name);
-	text_take(line, "why", bar.why, sizeof bar.why);
-	text_take(line, "rule", bar.rule, sizeof bar.rule);
-	text_take(line, "id", bar.id, sizeof bar.id);
-	text_take(line, "evidence", bar.evidence, sizeof bar.evidence);
+	waiting_text(line, "name", bar.name, sizeof bar.name);
+	waiting_text(line, "why", bar.why, sizeof bar.why);
+	waiting_text(line, "rule", bar.rule, sizeof bar.rule);
+	waiting_text(line, "id", bar.id, sizeof bar.id);
+	waiting_text(line, "evidence", bar.evidence, sizeof bar.evidence);
 	if (*bar.name)
 		(void)bars_keep(l, &bar);
 }

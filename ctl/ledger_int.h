@@ -89,6 +89,8 @@ void waiting_fini(struct ledger *l);
 bool waiting_any(const struct ledger *l);
 /* Notes it in the file, and why it waits. */
 void waiting_note(struct ledger *l, json_t *line, int error);
+/* A text of such a line, cut to its bound; "" when it has none. */
+void waiting_text(const json_t *line, const char *key, char *text, size_t size);
 
 struct ledger_bar;
 /* The row as it should be is kept in memory. 0, or error when there is no room. */

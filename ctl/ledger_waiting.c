@@ -75,7 +75,7 @@ static void file_append(const struct ledger *l, json_t *line)
 	json_decref(line);
 }
 
-static void text_take(const json_t *line, const char *key, char *text, size_t size)
+void waiting_text(const json_t *line, const char *key, char *text, size_t size)
 {
 	const char *value = json_string_value(json_object_get(line, key));
 	size_t len = value ? span_cut(span_of(value), size - 1) : 0;
@@ -99,10 +99,10 @@ static bool line_take(const json_t *line, struct waiting *w)
 	ban->until_ms = json_integer_value(json_object_get(line, "until"));
 	ban->count = (unsigned)json_integer_value(json_object_get(line, "count"));
 	ban->strikes = (unsigned)json_integer_value(json_object_get(line, "strikes"));
-	text_take(line, "why", ban->why, sizeof ban->why);
-	text_take(line, "rule", ban->rule, sizeof ban->rule);
-	text_take(line, "id", ban->id, sizeof ban->id);
-	text_take(line, "evidence", ban->evidence, sizeof ban->evidence);
+	waiting_text(line, "why", ban->why, sizeof ban->why);
+	waiting_text(line, "rule", ban->rule, sizeof ban->rule);
+	waiting_text(line, "id", ban->id, sizeof ban->id);
+	waiting_text(line, "evidence", ban->evidence, sizeof ban->evidence);
 	return true;
 }
 
