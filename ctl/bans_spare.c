@@ -83,11 +83,23 @@ static bool is_allowed(const struct bans *b, const struct peer_address *net, uns
 	       policy_addresses_overlap(b->policy, policy_daemon(b->policy)->allow_set, net, len);
 }
 
+/* The class of "defend" that has this name. */
+static bool is_trusted_class(const struct bans *b, const struct peer_address *net, unsigned len)
+{
+	const struct defend *d = b->policy ? &policy_daemon(b->policy)->defend : NULL;
+
+	for (unsigned i = 0; d && i < d->n_classes; i++)
+		if (strcmp(d->classes[i].name, "trusted") == 0 &&
+			policy_addresses_overlap(b->policy, d->classes[i].set, net, len))
+			return true;
+	return false;
+}
+
 bool bans_is_trusted(const struct bans *b, const struct peer_address *a)
 {
 	unsigned len = address_is_v4(a) ? 128 : BANS_PREFIX6;
 
-	return is_own(a, len) || is_allowed(b, a, len);
+	return is_own(a, len) || is_allowed(b, a, len) || is_trusted_class(b, a, len);
 }
 
 const char *bans_spare_network(const struct bans *b, const struct punish *p,
@@ -97,6 +109,8 @@ const char *bans_spare_network(const struct bans *b, const struct punish *p,
 		return "it is this host's";
 	if (is_allowed(b, net, prefix_len))
 		return "the policy allows it";
+	if (is_trusted_class(b, net, prefix_len))
+		return "the policy trusts it";
 	for (unsigned i = 0; b->policy && i < p->n_spare; i++)
 		if (policy_addresses_overlap(b->policy, p->spare[i], net, prefix_len))
 			return "the policy spares it";

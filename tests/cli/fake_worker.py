@@ -42,6 +42,9 @@ def answer(message):
         say({"m": "sessions", "seq": message["seq"], "rows": rows, "more": rows == [row]})
         if rows == [row]:
             say({"m": "sessions", "seq": message["seq"], "rows": [row], "more": False})
+    elif kind == "using":
+        path = FOLDER / "using.json"
+        say({"m": "using", "seq": message["seq"], "rows": json.loads(path.read_text()) if path.exists() else []})
     elif kind == "shadow":
         report = {"judged": 9, "differ": 2, "failed": 0, "more": 0, "kinds": [{"before": "accept", "after": "drop\x1b", "count": 2}],
                   "examples": [{"from": "a\x1b[7m", "to": "b", "kind": "message", "jid": "", "before": "accept", "after": "drop"}]}
