@@ -250,6 +250,7 @@ static void kernel_reconcile(struct kernel *k, bool lost)
 	(void)kernel_sets_mend(&k->sets, k->nft, &r);
 	if ((nft_event_rest(k->nft) || r < 0) && !altered)
 		kernel_sets_refresh(&k->sets, NULL, false);
+	k->held = true; /* somebody else may have switched it on */
 	k->touched = false;
 	k->changes = 0;
 	if (kernel_restore(k) == 0 && (lost || altered || k->changes > 0)) {

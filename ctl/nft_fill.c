@@ -20,6 +20,7 @@ enum {
 	SMALL_MAX = 20000, /* elements: read and compared in one go */
 	PIECE = 2048,      /* elements of a set by hash in a transaction */
 	INTERVAL_PIECES = 16,
+	PASSES_MAX = 16,
 };
 
 enum stage { STAGE_SMALL, STAGE_PUT, STAGE_NETS, STAGE_PRUNE, STAGE_DONE };
@@ -41,6 +42,8 @@ struct nft_fill {
 	size_t n_runs, run_at;
 	bool flattened;
 	struct nft_walk *walk;
+	size_t pruned; /* in this pass through the set */
+	unsigned passes;
 };
 
 /* ---- setting out ---- */
@@ -365,14 +368,23 @@ static int prune(struct nft_fill *f, const struct nft_run *runs, size_t n)
 	}
 	r = nft_ops_run(f->nft, f->base, ops, count, &result);
 	f->changes += result.added + result.removed;
+	f->pruned += result.removed;
 	free(ops);
 	return r == ERR_EXISTS ? 0 : r; /* another hand was quicker, and is told of */
 }
 
 static int prune_next(struct nft_fill *f)
 {
+	bool again = f->pruned > 0 && ++f->passes < PASSES_MAX;
+
 	nft_walk_end(f->walk);
 	f->walk = NULL;
+	f->pruned = 0;
+	/* The kernel counts what it has shown, and what is taken out behind it makes it skip
+	 * others. */
+	if (again)
+		return 1;
+	f->passes = 0;
 	if (f->part == NFT_PART_6_64)
 		return stage_enter(f, STAGE_DONE);
 	f->part++;
