@@ -94,7 +94,7 @@ class Ladder(Base):
         kinds = [m["m"] for m in self.heard()]
         self.assertLess(len(kinds) - kinds[::-1].index("bar"), len(kinds) - kinds[::-1].index("start"))
         self.answer("unban", "A@X.example")
-        self.assertEqual(self.heard("unbar")[-1]["del"], [[0, "a@x.example"]])
+        wait(lambda: self.heard("unbar")[-1]["del"] == [[0, "a@x.example"]])
 
     def test_who_is_never_banned(self):
         self.start()

@@ -74,6 +74,7 @@ static void session_unmake(struct session *s)
 	buf_fini(&s->server.conn.prefix);
 	stream_free(s->client.in);
 	stream_free(s->server.in);
+	free(s->account);
 	free(s->domain);
 	free(s->from);
 	free(s->lang);

@@ -25,6 +25,7 @@
 
 struct fixture {
 	struct worker worker;
+	struct gear gear;
 	struct gear_service service;
 	struct session s;
 	struct stream *in;
@@ -41,6 +42,7 @@ static int setup(void **state)
 	f->service.conf = (struct service){
 		.name = "c2s", .limits = xmpp_limits_default, .buffer_max = 65536
 	};
+	f->worker.gear = &f->gear;
 	f->s.worker = &f->worker;
 	f->s.service = &f->service;
 	f->s.state = SESSION_ONLINE;
@@ -314,7 +316,8 @@ static void kept_is_told_to_the_daemon(void **state)
 	static const struct hub_handler handler = { .on_event = on_message };
 	struct fixture *f = *state;
 
-	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
+	assert_int_equal(
+		hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
 	f->v.kind = VERDICT_QUARANTINE;
 	f->v.rule = "r";
 	apply(f, &f->s.client, "<message to='A@b'><body>x &amp; y</body></message>");
@@ -360,7 +363,8 @@ static void what_cannot_be_kept_is_not_lost_in_silence(void **state)
 	/* Nobody takes it. */
 	apply(f, &f->s.client, "<message to='a@b' id='1'><body>x</body></message>");
 	assert_non_null(strstr(queued(&f->s.client), "resource-constraint"));
-	assert_int_equal(hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
+	assert_int_equal(
+		hub_new(&f->worker.loop, &handler, NULL, counters.event_lost, &f->worker.hub), 0);
 	snprintf(large, sizeof(large), "<message to='a@b' id='1'><body>%0*d</body></message>",
 		KEEP_XML_MAX, 7);
 	apply(f, &f->s.client, large);
