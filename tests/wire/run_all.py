@@ -25,7 +25,7 @@ WIRE_PARTS = [
     ("two side by side", ["-n", "2", "--dist", "loadfile", "-m", "not alone"]),
     ("alone", ["-m", "alone"]),
 ]
-AGAIN_MAX = 4  # wire tests tried a second time, alone: real servers on a busy machine miss a deadline now and then
+AGAIN_MAX = 8  # wire tests tried a second time, alone: real servers on a busy machine miss a deadline now and then
 ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", UBSAN_OPTIONS="print_stacktrace=1",
                    ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
 
