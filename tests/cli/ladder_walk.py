@@ -41,6 +41,16 @@ class Ladder(Base):
             wait(lambda: self.ctl("explain", identity).returncode == 0)
         return identity
 
+    def settle(self):
+        """Back once a child is there and all that was said before is through: one that told nonsense may have been ended."""
+        said = []
+
+        def is_heard():
+            said.append(self.act(wanted=False, strikes=0, address="127.0.0.1"))
+            return any(self.ctl("explain", identity).returncode == 0 for identity in said[-5:])
+
+        wait(is_heard)
+
     def bans(self):
         return [b["address"] for b in self.answer("bans")["bans"]]
 
@@ -147,6 +157,7 @@ class Ladder(Base):
                 if key == "ban" and isinstance(value, (int, float)) and value not in (True, -1):
                     continue
                 self.act(wanted=False, address="127.0.0.1", **{key: value})
+        self.settle()
         self.act(others=["a@a.example"] * 1000, shared=True, jid="admin@a.example", address="203.0.113.5")
         self.assertEqual((self.bans(), self.barred()), ([], []))
         # Giant numbers are what one verdict may be worth, and no more.
