@@ -19,7 +19,7 @@
 #include "door/barred.h"
 #include "door/hub.h"
 #include "door/json.h"
-#include "door/registry.h"
+#include "door/peers.h"
 #include "door/sandboxed.h"
 #include "proxy/keep.h"
 #include "proxy/link_int.h"
@@ -258,39 +258,12 @@ static void link_on_gone(void *arg)
 
 static void on_other(struct link *l, const char *name, json_t *msg)
 {
-	if (!loader_on_message(&l->loader, name, msg) && !trial_on_message(&l->trial, name, msg))
+	if (!loader_on_message(&l->loader, name, msg) && !trial_on_message(&l->trial, name, msg) &&
+		!peers_on_message(&l->line, name, msg))
 		line_nonsense(&l->line, name);
 }
 
-static void on_bar(struct link *l, json_t *msg)
-{
-	if (!barred_take(msg))
-		line_nonsense(&l->line, "bar");
-}
-
-static void on_unbar(struct link *l, json_t *msg)
-{
-	if (!barred_let_go(msg))
-		line_nonsense(&l->line, "unbar");
-}
-
-static void on_using(struct link *l, json_t *msg)
-{
-	struct peer_address net;
-	unsigned len;
-
-	if (address_parse_prefix(span_of(text_of(msg, "address")), &net, &len) < 0)
-		line_nonsense(&l->line, "using");
-	else
-		line_send(&l->line, json_pack("{s:s, s:I, s:o}", "m", "using", "seq",
-					    number_of(msg, "seq"), "rows",
-					    registry_using(&net, len, LINK_OTHERS)));
-}
-
 static const struct line_order orders[] = {
-	{ "using", on_using },
-	{ "bar", on_bar },
-	{ "unbar", on_unbar },
 	{ "listen", on_listen },
 	{ "unlisten", on_unlisten },
 	{ "streams", on_streams },

@@ -14,36 +14,8 @@
 #include "base/err.h"
 #include "ctl/barred.h"
 #include "door/barred.h"
+#include "tests/unit/ledger_lab.h"
 #include "xmpp/text.h"
-
-struct fixture {
-	char folder[64], path[96];
-	struct ledger *l;
-};
-
-static int open_ledger(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	strcpy(f->folder, "/tmp/test_barred.XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->path, sizeof(f->path), "%s/ledger.db", f->folder);
-	assert_int_equal(ledger_open(f->path, &f->l, NULL), 0);
-	*state = f;
-	return 0;
-}
-
-static int close_ledger(void **state)
-{
-	struct fixture *f = *state;
-	char command[128];
-
-	ledger_close(f->l);
-	snprintf(command, sizeof(command), "rm -rf '%s'", f->folder);
-	assert_int_equal(system(command), 0);
-	free(f);
-	return 0;
-}
 
 static struct ledger_bar make(const char *name, int64_t since, int64_t until)
 {

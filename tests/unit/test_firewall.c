@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "ctl/nft.h"
 #include "tests/unit/firewall_text.h"
+#include "tests/unit/nft_namespace.h"
 
 static const struct daemon_options options = { .mark = 0x584d0000, .route_table = 22530 };
 
@@ -154,22 +155,6 @@ static void test_refused(void **state)
 }
 
 /* ---- the kernel's word ---- */
-
-static struct nft *open_namespace(void)
-{
-	struct nft *n = NULL;
-	int r;
-
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("skipped: no network namespace: %s\n", strerror(errno));
-		skip();
-	}
-	if ((r = nft_open(&n)) < 0) {
-		print_message("skipped: no nf_tables: %s\n", err_text(r));
-		skip();
-	}
-	return n;
-}
 
 /* Every mix of interception, addresses, source client and failing, two services at a time. */
 static void test_kernel_takes_all_shapes(void **state)

@@ -18,6 +18,7 @@
 #include "ctl/nft.h"
 #include "firewall_text.h"
 #include "policy_of.h"
+#include "tests/unit/nft_namespace.h"
 
 #define SETS                                                                                       \
 	"set tor_exits { type address; elements = { 192.0.2.0/24 }; }"                             \
@@ -212,22 +213,6 @@ static void test_meters(void **state)
 }
 
 /* ---- the kernel's word ---- */
-
-static struct nft *open_namespace(void)
-{
-	struct nft *n = NULL;
-	int r;
-
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("skipped: no network namespace: %s\n", strerror(errno));
-		skip();
-	}
-	if ((r = nft_open(&n)) < 0) {
-		print_message("skipped: no nf_tables: %s\n", err_text(r));
-		skip();
-	}
-	return n;
-}
 
 static void load(struct nft *n, const char *text)
 {

@@ -16,6 +16,7 @@
 #include "ctl/nft.h"
 #include "ctl/serverless.h"
 #include "tests/unit/firewall_text.h"
+#include "tests/unit/nft_namespace.h"
 
 static const struct daemon_options options = {
 	.mark = 0x584d0000, .route_table = 22530, .inspect = { .queues = 2, .queue = 5298 }
@@ -261,22 +262,6 @@ static void test_iptables(void **state)
 }
 
 /* ---- the kernel's word ---- */
-
-static struct nft *open_namespace(void)
-{
-	struct nft *n = NULL;
-	int r;
-
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_message("skipped: no network namespace: %s\n", strerror(errno));
-		skip();
-	}
-	if ((r = nft_open(&n)) < 0) {
-		print_message("skipped: no nf_tables: %s\n", err_text(r));
-		skip();
-	}
-	return n;
-}
 
 static void load(struct nft *n, const struct service *s, size_t count,
 	const struct daemon_options *d, enum firewall_queue_form form)

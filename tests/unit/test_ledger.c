@@ -17,40 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/err.h"
-#include "ctl/ledger.h"
+#include "tests/unit/ledger_lab.h"
 
 enum { KILLS = 12, BEFORE_KILL = 40 };
-
-struct fixture {
-	char folder[64], path[96];
-	struct ledger *l;
-};
-
-static int open_ledger(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	bool damaged = true;
-
-	strcpy(f->folder, "/tmp/test_ledger.XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->path, sizeof(f->path), "%s/ledger.db", f->folder);
-	assert_int_equal(ledger_open(f->path, &f->l, &damaged), 0);
-	assert_false(damaged);
-	*state = f;
-	return 0;
-}
-
-static int close_ledger(void **state)
-{
-	struct fixture *f = *state;
-	char command[128];
-
-	ledger_close(f->l);
-	snprintf(command, sizeof(command), "rm -rf '%s'", f->folder);
-	assert_int_equal(system(command), 0);
-	free(f);
-	return 0;
-}
 
 static struct ledger_ban make(const char *prefix, int64_t since, int64_t until)
 {
