@@ -17,9 +17,10 @@
 #include <unicode/ustring.h>
 #include "base/err.h"
 
-#define PART_MAX  1023 /* bytes, RFC 3920 3.1 */
-#define UNITS_MAX (4 * PART_MAX)
-#define LABEL_MAX 63
+#define PART_MAX     1023 /* bytes, RFC 3920 3.1 */
+#define UNITS_MAX    (4 * PART_MAX)
+#define LABEL_MAX    63
+#define NAME_MAX_DNS 253
 
 /* Read-only once opened, so threads share them. */
 static UStringPrepProfile *nodeprep, *nameprep, *resourceprep;
@@ -334,6 +335,59 @@ int jid_prep_domain(struct arena *a, struct span text, const char **out)
 		return -ENOMEM;
 	*out = copy;
 	return 0;
+}
+
+/* ---- as DNS has it ---- */
+
+/* One label in ASCII; out[LABEL_MAX + 1]. */
+static int label_encode(struct span text, char *out, size_t *len)
+{
+	UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+	UErrorCode e = U_ZERO_ERROR;
+
+	if (is_ascii(text)) {
+		if ((*len = text.len) > LABEL_MAX)
+			return ERR_SYNTAX;
+		memcpy(out, text.ptr, text.len);
+	} else {
+		*len = (size_t)uidna_labelToASCII_UTF8(
+			idna, text.ptr, (int32_t)text.len, out, LABEL_MAX, &info, &e);
+		if (U_FAILURE(e) || info.errors || *len > LABEL_MAX)
+			return ERR_SYNTAX;
+	}
+	for (size_t i = 0; i < *len; i++) {
+		out[i] = lower(out[i]);
+		if (!(marks[(unsigned char)out[i]] & PLAIN_IN_NAME) && out[i] != '_')
+			return ERR_SYNTAX;
+	}
+	return *len ? 0 : ERR_SYNTAX;
+}
+
+/* No top-level domain is a number, but the last part of an IPv4 address is. */
+static bool is_number(const char *label)
+{
+	return label[strspn(label, "0123456789")] == '\0';
+}
+
+int jid_ascii_domain(struct arena *a, struct span domain, const char **out)
+{
+	char bytes[PART_MAX + 1], label[LABEL_MAX + 1];
+	struct domain d = { bytes, 0 };
+	size_t at = 0, end, n = 0;
+	int r;
+
+	if ((r = profiles_need()) < 0)
+		return r;
+	for (; at < domain.len; at = end + 1) {
+		end = label_end(domain, at);
+		if ((r = label_encode((struct span){ domain.ptr + at, end - at }, label, &n)) < 0 ||
+			(r = domain_add(&d, label, n)) < 0)
+			return r;
+	}
+	label[n] = '\0';
+	if (n == 0 || d.len > NAME_MAX_DNS || is_number(label))
+		return ERR_SYNTAX;
+	return (*out = arena_strndup(a, bytes, d.len)) ? 0 : -ENOMEM;
 }
 
 /* ---- the whole ---- */

@@ -21,3 +21,6 @@ const char *jid_full(struct arena *a, const struct jid *j);
 bool jid_is_named(const char *named, const char *jid);
 /* Prepares a bare domain name: lower case, Unicode form, no trailing dot, IP literals kept. */
 int jid_prep_domain(struct arena *a, struct span text, const char **out);
+/* A prepared domain as DNS and certificates write it, in A-labels. ERR_SYNTAX for what has no name there: an address,
+ * labels over 63 bytes, more than 253 in all, other than letters, digits, hyphens and underscores; -ENOMEM. */
+int jid_ascii_domain(struct arena *a, struct span domain, const char **out);

@@ -180,6 +180,50 @@ static void test_out_of_memory(void **state)
 	arena_fini(&small);
 }
 
+static const char *ascii(const char *text)
+{
+	const char *out;
+	int r = jid_ascii_domain(&arena, span_of(text), &out);
+
+	if (r == ERR_SYNTAX)
+		return "no";
+	assert_int_equal(r, 0);
+	return out;
+}
+
+static void test_ascii(void **state)
+{
+	char label[65], name[300] = "";
+
+	(void)state;
+	assert_string_equal(ascii("example.org"), "example.org");
+	assert_string_equal(ascii("b\u00fccher.example"), "xn--bcher-kva.example");
+	assert_string_equal(ascii("\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444"),
+		"xn--e1afmkfd.xn--p1ai");
+	assert_string_equal(ascii("xn--bcher-kva.example"), "xn--bcher-kva.example");
+	assert_string_equal(ascii("_x.example"), "_x.example");
+	/* Addresses, and what DNS would read as something else. */
+	assert_string_equal(ascii("192.0.2.1"), "no");
+	assert_string_equal(ascii("[2001:db8::1]"), "no");
+	assert_string_equal(ascii("2001:db8::1"), "no");
+	assert_string_equal(ascii(""), "no");
+	assert_string_equal(ascii("."), "no");
+	assert_string_equal(ascii("a..b"), "no");
+	assert_string_equal(ascii("a\\.example"), "no");
+	assert_string_equal(ascii("*.example"), "no");
+	assert_string_equal(ascii("a b.example"), "no");
+	memset(label, 'a', 64);
+	label[63] = label[64] = '\0';
+	assert_string_equal(ascii(label), label);
+	label[63] = 'a';
+	assert_string_equal(ascii(label), "no");
+	for (int i = 0; i < 127; i++)
+		strcat(name, i ? ".a" : "a");
+	assert_string_equal(ascii(name), name);
+	strcat(name, "a");
+	assert_string_equal(ascii(name), "no");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_out_of_memory),
 	};
