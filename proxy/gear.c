@@ -129,8 +129,8 @@ static int service_make_client(
 
 static int service_check(const struct service *s, struct buf *why)
 {
-	if (s->role != ROLE_C2S) {
-		buf_puts(why, "mode proxy speaks c2s only; use 'mode inspect' here");
+	if (s->role != ROLE_C2S && s->role != ROLE_S2S) {
+		buf_puts(why, "mode proxy speaks c2s and s2s; use 'mode inspect' here");
 		return ERR_UNSUPPORTED;
 	}
 	if (s->upstream_original && s->intercept == INTERCEPT_NONE) {

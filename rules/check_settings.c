@@ -373,6 +373,12 @@ static void check_backend_shape(const struct shape *x, const struct ast_value *v
 	check_backend_setting(x->c, x->known, x->s);
 }
 
+static void check_federation_shape(const struct shape *x, const struct ast_value *v)
+{
+	(void)v;
+	check_federation_setting(x->c, x->known, x->s);
+}
+
 static void check_defend_shape(const struct shape *x, const struct ast_value *v)
 {
 	(void)v;
@@ -501,6 +507,9 @@ static void check_shape(const struct shape *x)
 		[SHAPE_DOMAINS] = check_backend_shape,
 		[SHAPE_SERVERS] = check_backend_shape,
 		[SHAPE_CHECK] = check_backend_shape,
+		[SHAPE_TRUST] = check_federation_shape,
+		[SHAPE_RESOLVER] = check_federation_shape,
+		[SHAPE_PINS] = check_federation_shape,
 		[SHAPE_DEFEND] = check_defend_shape,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_punish_shape,
@@ -572,6 +581,8 @@ void check_settings(struct checker *c, const struct ast_item *item)
 		check_limit(c, item);
 	if (item->kind == ITEM_OPTIONS && strcmp(item->name, "defend") == 0)
 		check_defend(c, item);
+	if (item->kind == ITEM_REMOTE)
+		check_remote(c, item);
 	if (item->kind == ITEM_PUNISH)
 		check_punish(c, item);
 }

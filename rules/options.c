@@ -228,6 +228,8 @@ static void collect_options(struct collector *c, const struct ast_item *item)
 		collect_reporter(c, item->settings);
 	else if (strcmp(item->name, "inspect") == 0)
 		collect_inspect(c, item->settings);
+	else if (strcmp(item->name, "federation") == 0)
+		options_federation(c, item);
 	else if (strcmp(item->name, "stream-limits") == 0)
 		options_limits(item->settings, &c->initial.limits);
 	else if (strcmp(item->name, "timeouts") == 0)
@@ -258,6 +260,7 @@ static void defaults_set(struct collector *c)
 		},
 		.defend = { .entries = DEFEND_ENTRIES, .mss = 1460, .wscale = 7 },
 	};
+	options_federation_defaults(&c->out->federation);
 	c->initial = (struct service){
 		.tls = TLS_REQUIRED,
 		.upstream_original = true,
@@ -276,17 +279,19 @@ static void defaults_set(struct collector *c)
 
 static int tables_new(struct collector *c)
 {
-	size_t services = 0, punishes = 0, backends = 0;
+	size_t services = 0, punishes = 0, backends = 0, remotes = 0;
 
 	for (const struct ast_item *i = c->ast->items; i; i = i->next) {
 		services += i->kind == ITEM_SERVICE;
 		punishes += i->kind == ITEM_PUNISH;
 		backends += i->kind == ITEM_BACKEND;
+		remotes += i->kind == ITEM_REMOTE;
 	}
 	c->out->backends = arena_zalloc(c->arena, (backends + 1) * sizeof(*c->out->backends));
+	c->out->remotes = arena_zalloc(c->arena, (remotes + 1) * sizeof(*c->out->remotes));
 	c->out->services = arena_zalloc(c->arena, (services + 1) * sizeof(*c->out->services));
 	c->out->punishes = arena_zalloc(c->arena, (punishes + 1) * sizeof(*c->out->punishes));
-	return c->out->services && c->out->punishes && c->out->backends ? 0 : -ENOMEM;
+	return c->out->services && c->out->punishes && c->out->backends && c->out->remotes ? 0 : -ENOMEM;
 }
 
 int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
@@ -310,7 +315,11 @@ int options_collect(const struct ast *ast, struct source_set *sources, struct ar
 			options_service(&c, i);
 		else if (i->kind == ITEM_PUNISH)
 			options_punish(&c, i);
+		else if (i->kind == ITEM_REMOTE)
+			options_remote(&c, i);
 	}
+	if (!c.error)
+		options_remote_names(&c);
 	if (!c.error)
 		options_defend_reach(&c);
 	if (c.error)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include "base/arena.h"
 #include "rules/ast.h"
+#include "rules/federation.h"
 #include "rules/service.h"
 #include "rules/source.h"
 
@@ -17,15 +18,22 @@ struct options {
 	size_t n_punishes;
 	struct backend *backends;
 	size_t n_backends;
+	struct federation_options federation; /* defaults where the files say nothing */
+	struct remote_policy *remotes;
+	size_t n_remotes;
+	struct remote_name *remote_names; /* sorted by domain */
+	size_t n_remote_names;
 	struct daemon_options daemon; /* defaults where the files say nothing */
 };
 
 /* All strings are copied into the arena (the tree may be freed afterwards). Files of the
  * certificates folders (*.crt,
- * *.key) and verify files are read into sources, so that a bundle carries them. 0, ERR_SYNTAX with
+ * *.key), verify, trust and anchor files are read into sources, so that a bundle carries them. 0, ERR_SYNTAX with
  * diagnostics, -ENOMEM. */
 int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
 	struct diag_list *diags, struct options *out);
 /* "192.0.2.7:5222", "[2001:db8::7]:5222", or either without port (then *port is 0): the address as
  * text into host. False when the form is another; the address itself is not looked at. */
 bool options_split_port(const char *text, char *host, size_t size, uint16_t *port);
+/* The narrowest of the remotes for a prepared domain: its own name, else the longest "*." above it; NULL if there is none. */
+const struct remote_policy *options_remote_find(const struct options *o, const char *domain);

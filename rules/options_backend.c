@@ -15,8 +15,7 @@ enum { HOST_SIZE = 256 };
 
 /* ---- a backend ---- */
 
-/* "*." kept in front. */
-static const char *domain_prepare(struct collector *c, const char *text)
+const char *options_domain(struct collector *c, const char *text)
 {
 	bool below = strncmp(text, "*.", 2) == 0;
 	const char *name;
@@ -39,7 +38,7 @@ static void take_domains(struct collector *c, struct backend *b, const struct as
 				"a backend has at most %d domains", BACKEND_DOMAINS_MAX);
 			return;
 		}
-		b->domains[b->n_domains++] = domain_prepare(c, v->text);
+		b->domains[b->n_domains++] = options_domain(c, v->text);
 	}
 }
 
@@ -101,7 +100,7 @@ static void take_check(struct collector *c, struct backend *b, const struct ast_
 		else if (strcmp(v->text, "fall") == 0)
 			b->fall = (unsigned)v->next->number;
 		else
-			b->check_to = domain_prepare(c, v->next->text);
+			b->check_to = options_domain(c, v->next->text);
 	}
 }
 

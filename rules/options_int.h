@@ -22,6 +22,10 @@ bool options_word(const struct ast_setting *settings, const char *name, const ch
 uint64_t options_ms(const struct ast_setting *s, uint64_t initial);
 /* A copy in the arena; NULL for NULL. */
 const char *options_strdup(struct collector *c, const char *text);
+/* A domain as a stream's "to" is prepared, "*." kept in front; "" and c->error when out of memory. */
+const char *options_domain(struct collector *c, const char *text);
+/* A file that a value names: read into the sources (a warning if that fails); its path there, from the first file's folder. */
+const char *options_file(struct collector *c, const struct ast_value *v);
 /* Takes over what a block names. */
 void options_limits(const struct ast_setting *settings, struct xmpp_limits *limits);
 void options_timeouts(const struct ast_setting *settings, struct service *s);
@@ -34,6 +38,12 @@ void options_source_reach(struct collector *c, const struct service *s, const st
 /* options_defend.c: the whole block; then, when services are known, which go without synproxy. */
 void options_defend(struct collector *c, const struct ast_item *item);
 void options_defend_reach(struct collector *c);
+/* options_federation.c: the block of that name, once its defaults are set; one remote behind it; then, when all are known,
+ * whose domains they are. */
+void options_federation_defaults(struct federation_options *f);
+void options_federation(struct collector *c, const struct ast_item *item);
+void options_remote(struct collector *c, const struct ast_item *item);
+void options_remote_names(struct collector *c);
 /* options_punish.c: one rung of the ladder. */
 void options_punish(struct collector *c, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */

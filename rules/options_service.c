@@ -95,6 +95,12 @@ static void file_take(struct collector *c, struct loc at, const char *base, cons
 		diag_warn(c->diags, at, NULL, "cannot read '%s': %s", path, err_text(r));
 }
 
+const char *options_file(struct collector *c, const struct ast_value *v)
+{
+	file_take(c, v->at, v->at.file->path, v->text);
+	return path_take(c, v->at, v->text);
+}
+
 /* NAME.crt and the NAME.key beside it. */
 static void certificate_take(struct collector *c, struct loc at, const char *crt)
 {
@@ -184,8 +190,7 @@ static void take_verify(struct collector *c, struct service *s, const struct ast
 		} else if (strcmp(v->text, "file") == 0) {
 			v = v->next;
 			s->verify = VERIFY_FILE;
-			s->verify_file = path_take(c, v->at, v->text);
-			file_take(c, v->at, v->at.file->path, v->text);
+			s->verify_file = options_file(c, v);
 		} else if (strcmp(v->text, "name") == 0) {
 			v = v->next;
 			s->verify_name = options_strdup(c, v->text);
@@ -219,7 +224,7 @@ enum service_role service_role_find(const char *word)
  * means nothing to it. */
 static void warn_unused(struct collector *c, const struct ast_item *item)
 {
-	static const char *const unused[] = { "intercept", "certificates", "upstream", "verify",
+	static const char *const unused[] = { "direction", "intercept", "certificates", "upstream", "verify",
 		"source", "proxy-protocol", "forward", "sessions", "sessions-per-address",
 		"streams-preauth", "streams-preauth-per-address", "buffer",
 		"timeouts" };
@@ -237,6 +242,7 @@ static void take_mode(struct collector *c, struct service *s, const struct ast_i
 	if (!options_word(item->settings, "mode", "inspect"))
 		return;
 	s->mode = MODE_INSPECT;
+	s->direction = SERVICE_IN;
 	s->intercept = INTERCEPT_NONE;
 	s->source_client = s->proxy_protocol = s->forward_verbatim = false;
 	if (!options_find(item->settings, "tls"))
@@ -249,6 +255,9 @@ static void take_role(struct collector *c, struct service *s, const struct ast_i
 	const struct ast_setting *set = options_find(item->settings, "role");
 
 	s->role = service_role_find(set ? set->values->text : item->name);
+	if (s->direction == SERVICE_OUT && s->role != ROLE_S2S)
+		diag_error(c->diags, options_find(item->settings, "direction")->at, "role s2s;",
+			"only servers dial out: service '%s' is for %s", item->name, service_role_text(s->role));
 	/* Two peers dial each other at will: there is nothing a proxy could stand in front of. */
 	if (s->role == ROLE_SERVERLESS && !options_word(item->settings, "mode", "inspect"))
 		diag_error(c->diags, set ? set->at : item->name_at,
@@ -272,6 +281,8 @@ static void take_words(struct service *s, const struct ast_setting *settings)
 		s->intercept = INTERCEPT_REDIRECT;
 	else if (options_word(settings, "intercept", "tproxy") || is_led_in(settings))
 		s->intercept = INTERCEPT_TPROXY;
+	if (options_word(settings, "direction", "out"))
+		s->direction = SERVICE_OUT;
 	if (options_word(settings, "tls", "optional"))
 		s->tls = TLS_OPTIONAL;
 	if (options_word(settings, "tls", "none"))

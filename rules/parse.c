@@ -305,6 +305,7 @@ static bool parse_named(struct parser *p, enum ast_item_kind kind)
 		[ITEM_CHAIN] = "a name for the chain",
 		[ITEM_PUNISH] = "a name for the punishment",
 		[ITEM_BACKEND] = "a name for the backend",
+		[ITEM_REMOTE] = "a name for the remote servers",
 	};
 	struct loc at = p->token.at, name_at;
 	struct ast_item *item;

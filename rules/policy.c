@@ -269,6 +269,23 @@ const struct backend *policy_backends(const struct policy *p, size_t *n)
 	return p->options.backends;
 }
 
+const struct federation_options *policy_federation(const struct policy *p)
+{
+	return &p->options.federation;
+}
+
+const struct remote_policy *policy_remote(const struct policy *p, const char *domain)
+{
+	return options_remote_find(&p->options, domain);
+}
+
+const struct remote_policy *policy_remote_or_rest(const struct policy *p, const char *domain)
+{
+	const struct remote_policy *remote = policy_remote(p, domain);
+
+	return remote ? remote : &p->options.federation.rest;
+}
+
 size_t policy_rules(const struct policy *p, const struct rule_info **out)
 {
 	*out = p->rules;

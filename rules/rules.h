@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/metrics.h"
 #include "rules/diag.h"
+#include "rules/federation.h"
 #include "rules/limit.h"
 #include "rules/service.h"
 #include "rules/source.h"
@@ -165,6 +166,11 @@ const struct service *policy_services(const struct policy *p, size_t *n);
 const struct daemon_options *policy_daemon(const struct policy *p);
 const struct punish *policy_punish(const struct policy *p, size_t *n);
 const struct backend *policy_backends(const struct policy *p, size_t *n);
+const struct federation_options *policy_federation(const struct policy *p);
+/* The narrowest remote block for that domain (prepared); NULL: none, what federation says counts. */
+const struct remote_policy *policy_remote(const struct policy *p, const char *domain);
+/* The same, but federation's own instead of NULL. */
+const struct remote_policy *policy_remote_or_rest(const struct policy *p, const char *domain);
 /* Rules in file order, for "rules": name, chain, canonical text of the rule, hits. Strings are the policy's. */
 struct rule_info {
 	const char *chain, *name, *text;

@@ -5,7 +5,6 @@
  * reads no policy and judges nothing. */
 #include "rules/schema.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define KIB         ((uint64_t)1 << 10)
@@ -33,6 +32,9 @@ static const struct schema_setting service_settings[] = {
 		.doc = "proxy ends TLS and XMPP on both legs; inspect judges clear text in flight and "
 		       "ends nothing (see the block inspect): what is about the legs means nothing "
 		       "then." },
+	{ "direction", WORD("in|out"), .initial = "in",
+		.doc = "Of servers (role s2s, mode proxy): remote ones dial ours, or ours dial them. Rules see \"direction in\" "
+		       "for what a remote server says in either case." },
 	{ "intercept", WORD("tproxy|redirect|none"),
 		.initial = "tproxy with upstream original, else none",
 		.doc = "How connections come here: tproxy takes in what a gateway routes, redirect "
@@ -478,6 +480,8 @@ const struct schema_block schema_blocks[] = {
 	{ "backend", ITEM_BACKEND, true, false,
 		"Servers of some domains, for services with \"upstream backend\".",
 		backend_settings, COUNT(backend_settings) },
+	{ "remote", ITEM_REMOTE, true, false, "What remote servers of some domains are held to; the narrowest name counts.",
+		schema_remote, SCHEMA_REMOTE },
 	{ "expect", ITEM_EXPECT, true, false,
 		"A test of the policy: it is loaded only if all of them hold.", expect_settings,
 		COUNT(expect_settings) },
@@ -496,6 +500,8 @@ const struct schema_block schema_blocks[] = {
 	{ "inspect", ITEM_OPTIONS, false, false,
 		"The inspector of services with \"mode inspect\".", inspect_settings,
 		COUNT(inspect_settings) },
+	{ "federation", ITEM_OPTIONS, false, false, "Servers that speak to servers ([FEDERATION.md](FEDERATION.md)).",
+		schema_federation, SCHEMA_FEDERATION },
 	{ "stream-limits", ITEM_OPTIONS, false, true, "Ceilings of XMPP streams.", stream_settings,
 		COUNT(stream_settings) },
 	{ "timeouts", ITEM_OPTIONS, false, true, "How long to wait.", timeout_settings,
@@ -531,57 +537,4 @@ const struct schema_block *schema_of_item(const struct ast_item *item)
 		if (schema_blocks[i].item == item->kind)
 			return &schema_blocks[i];
 	return NULL;
-}
-
-/* ---- hints ---- */
-
-enum { WORDS_MAX = 32, WORDS_TEXT_MAX = 256 };
-
-const char *schema_suggest_block(struct diag_list *d, const char *word)
-{
-	const char *names[COUNT(schema_blocks) + 2] = { "include", "define" };
-
-	for (size_t i = 0; i < schema_block_count; i++)
-		names[i + 2] = schema_blocks[i].name;
-	return diag_suggest(d, word, names, schema_block_count + 2);
-}
-
-const char *schema_suggest(struct diag_list *d, const struct schema_block *block, const char *word)
-{
-	const char *names[WORDS_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < block->n && n < WORDS_MAX; i++)
-		names[n++] = block->settings[i].name;
-	return diag_suggest(d, word, names, n);
-}
-
-bool schema_has_word(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = words; at; at = strchr(at, '|')) {
-		at += *at == '|';
-		if (strncmp(at, word, len) == 0 && (at[len] == '|' || !at[len]))
-			return len > 0;
-	}
-	return false;
-}
-
-const char *schema_suggest_word(struct diag_list *d, const char *words, const char *word)
-{
-	char copy[WORDS_TEXT_MAX], text[WORDS_TEXT_MAX * 2] = "one of ";
-	const char *list[WORDS_MAX], *hint;
-	size_t n = 0, len = strlen(text);
-
-	snprintf(copy, sizeof(copy), "%s", words);
-	for (char *save, *at = strtok_r(copy, "|", &save); at && n < WORDS_MAX;
-		at = strtok_r(NULL, "|", &save))
-		list[n++] = at;
-	if ((hint = diag_suggest(d, word, list, n)))
-		return hint;
-	for (size_t i = 0; i < n && len < sizeof(text); i++)
-		len += (size_t)snprintf(
-			text + len, sizeof(text) - len, "%s%s", i ? ", " : "", list[i]);
-	return arena_strdup(&d->arena, text);
 }

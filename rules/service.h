@@ -17,6 +17,7 @@ enum service_role {
 	SERVICE_ROLES
 };
 enum service_mode { MODE_PROXY, MODE_INSPECT };
+enum service_direction { SERVICE_IN /* remote servers dial ours */, SERVICE_OUT /* ours dial them */ };
 enum tls_policy { TLS_REQUIRED, TLS_OPTIONAL, TLS_NONE };
 enum intercept { INTERCEPT_NONE, INTERCEPT_TPROXY, INTERCEPT_REDIRECT };
 enum upstream_tls { UPSTREAM_PLAIN, UPSTREAM_STARTTLS, UPSTREAM_TLS };
@@ -39,6 +40,7 @@ struct service {
 	const char *name;
 	enum service_role role;   /* role c2s|s2s|component|serverless; default: by name, else c2s */
 	enum service_mode mode;
+	enum service_direction direction; /* who dials; of servers (role s2s, mode proxy) only */
 	uint16_t ports[SERVICE_PORTS_MAX]; /* as peers dial them */
 	unsigned n_ports;
 	const char *addresses[SERVICE_ADDRESSES_MAX]; /* listen on ADDRESS, ... ; none: all, v4 and v6 */

@@ -79,6 +79,7 @@ static char *snapshot(const char *text)
 	const struct service *s;
 	const struct xmpp_limits *l;
 	const struct daemon_options *d;
+	const struct federation_options *f;
 	char *taken;
 
 	rig_init(&g);
@@ -101,6 +102,10 @@ static char *snapshot(const char *text)
 	PUT(d, threads), PUT(d, mark), PUT(d, route_table), PUT(d, events_max_bytes), PUT(d, drain_ms);
 	PUT(d, defend.synproxy), PUT(d, defend.mss), PUT(d, defend.wscale), PUT(d, defend.entries);
 	PUT(d, defend.n_classes), PUT(d, reporter.every_ms), PUT(d, reporter.keep);
+	f = &g.options.federation;
+	PUT(s, direction), PUT(f, authority), PUT(f, rest.require), PUT(f, rest.unverified), PUT(f, leaves);
+	PUT(f, leaf_life_ms), PUT(f, pairs), PUT(f, dialback_open), PUT(f, dialback_rate), PUT(f, dialback_rate_ms);
+	PUT_TEXT(f, rest.trust_file);
 	PUT_TEXT(d, user), PUT_TEXT(d, log_level), PUT_TEXT(d, allow_set), PUT_TEXT(d, block_set);
 	assert_non_null(taken = buf_take(&b));
 	buf_fini(&b);
@@ -112,7 +117,8 @@ static char *snapshot(const char *text)
 static bool is_writable(const struct schema_setting *s)
 {
 	static const char *const told[] = { "listen", "role", "intercept", "user",
-		"streams-preauth" };
+		"streams-preauth",
+		"domains", "authority", "resolver", "anchor" };
 
 	for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
 		if (strcmp(s->name, told[i]) == 0)
