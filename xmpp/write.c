@@ -120,28 +120,31 @@ static int put_attributes(struct buf *out, const struct xml_element *e)
 	return 0;
 }
 
-static bool is_stream_ns(const struct xml_element *e)
+/* Of the namespaces each header declares. */
+static const char *prefix_of(const struct xml_element *e)
 {
-	return string_equal(e->ns, NS_STREAM);
+	return string_equal(e->ns, NS_STREAM) ? "stream" : "";
 }
 
-static int put_name(struct buf *out, const struct xml_element *e)
+static int put_name(struct buf *out, const struct xml_element *e, const char *prefix)
 {
 	int r;
 
-	if (is_stream_ns(e) && (r = put(out, "stream:", 7)) < 0)
+	if (*prefix && ((r = put(out, prefix, strlen(prefix))) < 0 || (r = put(out, ":", 1)) < 0))
 		return r;
 	return put(out, e->name, strlen(e->name));
 }
 
-/* default_ns is what xmlns="" means where e stands. Depth is bounded by struct xmpp_limits. */
-static int put_element(struct buf *out, const struct xml_element *e, const char *default_ns)
+/* prefix is e's own, declared by the stream's header; "": none. default_ns is what xmlns="" means
+ * where e stands. Depth is bounded by struct xmpp_limits. */
+static int put_element(
+	struct buf *out, const struct xml_element *e, const char *prefix, const char *default_ns)
 {
 	int r;
 
-	if ((r = put(out, "<", 1)) < 0 || (r = put_name(out, e)) < 0)
+	if ((r = put(out, "<", 1)) < 0 || (r = put_name(out, e, prefix)) < 0)
 		return r;
-	if (!is_stream_ns(e) && strcmp(e->ns, default_ns) != 0) {
+	if (!*prefix && strcmp(e->ns, default_ns) != 0) {
 		default_ns = e->ns;
 		if ((r = write_attribute(out, "xmlns", span_of(e->ns))) < 0)
 			return r;
@@ -153,19 +156,25 @@ static int put_element(struct buf *out, const struct xml_element *e, const char 
 	if ((r = put(out, ">", 1)) < 0)
 		return r;
 	for (const struct xml_node *n = e->children; n; n = n->next) {
-		r = n->element ? put_element(out, n->element, default_ns)
+		r = n->element ? put_element(out, n->element, prefix_of(n->element), default_ns)
 			       : put_escaped(out, n->text, n->len, false);
 		if (r < 0)
 			return r;
 	}
-	if ((r = put(out, "</", 2)) < 0 || (r = put_name(out, e)) < 0)
+	if ((r = put(out, "</", 2)) < 0 || (r = put_name(out, e, prefix)) < 0)
 		return r;
 	return put(out, ">", 1);
 }
 
 int write_element(struct buf *out, const struct xml_element *e, const char *content_ns)
 {
-	return put_element(out, e, content_ns);
+	return put_element(out, e, prefix_of(e), content_ns);
+}
+
+int write_dialback(struct buf *out, const struct xml_element *e, const char *content_ns)
+{
+	return put_element(
+		out, e, string_equal(e->ns, NS_DIALBACK) ? "db" : prefix_of(e), content_ns);
 }
 
 #ifndef NDEBUG

@@ -211,6 +211,52 @@ static void test_header_written(void **state)
 	buf_fini(&out);
 }
 
+/* ejabberd 23.01 knows "db:result" by these letters, and only where the header declares the prefix.
+ */
+static void test_dialback_written(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "<result xmlns='jabber:server:dialback' to='b'>k&lt;</result>",
+			"<db:result to=\"b\">k&lt;</db:result>" },
+		{ "<x:verify xmlns:x='jabber:server:dialback' to='b'/>", "<db:verify to=\"b\"/>" },
+		/* Within it nothing changes: the default namespace is the stream's. */
+		{ "<x:result xmlns:x='jabber:server:dialback'><error><gone xmlns='u'/></error>"
+		  "</x:result>",
+			"<db:result><error><gone xmlns=\"u\"/></error></db:result>" },
+		{ "<result xmlns='jabber:server:dialback'><error/></result>",
+			"<db:result><error xmlns=\"jabber:server:dialback\"/></db:result>" },
+		/* No other element learns of it. */
+		{ "<db:result xmlns:db='urn:x' type='valid'/>",
+			"<result xmlns=\"urn:x\" type=\"valid\"/>" },
+		{ "<bidi xmlns='urn:xmpp:bidi'><result xmlns='jabber:server:dialback'/></bidi>",
+			"<bidi xmlns=\"urn:xmpp:bidi\"><result "
+			"xmlns=\"jabber:server:dialback\"/></bidi>" },
+		{ "<stream:features><x/></stream:features>",
+			"<stream:features><x/></stream:features>" },
+	};
+	static const char header[] = "<stream:stream xmlns='jabber:server' "
+				     "xmlns:stream='http://etherx.jabber.org/streams' to='a'>";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stream *s = stream_new(&xmpp_limits_default);
+		struct stream_event e;
+		struct buf out;
+
+		buf_init(&out, 0);
+		stream_push(s, header, sizeof(header) - 1);
+		stream_push(s, cases[i].in, strlen(cases[i].in));
+		expect(s, &e, STREAM_OPEN);
+		expect(s, &e, STREAM_ELEMENT);
+		assert_int_equal(write_dialback(&out, e.stanza.root, NS_SERVER), 0);
+		assert_string_equal(buf_string(&out), cases[i].out);
+		buf_fini(&out);
+		stream_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_write_is_a_fixed_point),
 		cmocka_unit_test(test_header_written),
+		cmocka_unit_test(test_dialback_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
