@@ -56,6 +56,8 @@ static int tls_on_choose(SSL *ssl, void *arg)
 	const struct cert *c = NULL;
 
 	(void)arg;
+	if (pick->late)
+		return pick->shown ? 1 : -1; /* the handshake pauses until tls_link_show */
 	if (sni)
 		c = certs_find(pick->certs, sni);
 	if (!c && pick->to)
@@ -146,7 +148,55 @@ static int tls_on_verify(X509_STORE_CTX *store, void *arg)
 	return 0;
 }
 
-/* Trust anchors out of PEM bytes; NULL if there are none. */
+/* ---- between servers ---- */
+
+/* Any certificate will do to speak; whose it is, remote.c finds out where the policy for that
+ * domain is known. The library builds no chain out of a stranger's bytes here. */
+static int tls_on_remote(X509_STORE_CTX *store, void *arg)
+{
+	(void)arg;
+	X509_STORE_CTX_set_error(store, X509_V_OK);
+	return 1;
+}
+
+static void tls_take_any(SSL_CTX *ctx)
+{
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, tls_on_remote, NULL);
+	/* A resumed handshake shows no certificate. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+}
+
+SSL_CTX *tls_federation_server_context(void)
+{
+	SSL_CTX *ctx = tls_server_context();
+
+	if (ctx)
+		tls_take_any(ctx);
+	return ctx;
+}
+
+SSL_CTX *tls_federation_client_context(void)
+{
+	SSL_CTX *ctx = tls_base_context(TLS_client_method());
+
+	if (ctx)
+		tls_take_any(ctx);
+	else
+		log_error("tls client context reason=%s", tls_error_word());
+	return ctx;
+}
+
+/* ---- trust ---- */
+
+X509_STORE *tls_system_trust(void)
+{
+	return system_trust;
+}
+
+/* NULL if there are none. */
 static X509_STORE *tls_anchor_store(struct span pem)
 {
 	BIO *in = BIO_new_mem_buf(pem.ptr, (int)pem.len);
@@ -164,6 +214,15 @@ static X509_STORE *tls_anchor_store(struct span pem)
 		return store;
 	X509_STORE_free(store);
 	return NULL;
+}
+
+X509_STORE *tls_trust_store(struct span pem)
+{
+	X509_STORE *store = tls_anchor_store(pem);
+
+	if (store)
+		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+	return store;
 }
 
 SSL_CTX *tls_client_context(enum upstream_verify verify, struct span anchors)

@@ -20,6 +20,8 @@ struct tls_pick {
 	const char *to; /* client side: the clear header's "to"; server side: the name dialled; may
 			   be NULL */
 	const struct cert *chosen; /* client side: what was shown */
+	bool late;                 /* client side: the certificate is chosen by tls_link_show */
+	bool shown;                /* and that has been done */
 	bool same_leaf;            /* server side: our own leaf for that name counts as verified */
 	bool verified;             /* server side: chain and name, or our very leaf */
 	const char *why;           /* server side: why not; static */
@@ -30,6 +32,16 @@ struct tls_pick {
 SSL_CTX *tls_server_context(void);
 /* The side that dials: anchors is PEM for VERIFY_FILE. NULL on failure (logged). */
 SSL_CTX *tls_client_context(enum upstream_verify verify, struct span anchors);
+/* Between servers, the side that is dialled: as tls_server_context, and a client certificate is
+ * asked for; any is taken, and none (remote.h judges afterwards), in each handshake anew. */
+SSL_CTX *tls_federation_server_context(void);
+/* Between servers, the side that dials a remote one: takes any certificate, likewise. */
+SSL_CTX *tls_federation_client_context(void);
+/* The system's trust anchors; borrowed. Empty if there are none. */
+X509_STORE *tls_system_trust(void);
+/* Trust anchors out of PEM bytes, any certificate in it: a root, an authority below it, or a
+ * server's own. The caller owns it; NULL if there are none. */
+X509_STORE *tls_trust_store(struct span pem);
 /* The tls_pick of an SSL. */
 int tls_pick_index(void);
 /* Drains OpenSSL's error queue into one stable word for counters and logs ("no-shared-cipher",

@@ -7,12 +7,14 @@
  * which saves the read that would only say "nothing". It never blocks. */
 #include "proxy/tls_link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include "base/err.h"
 #include "proxy/hello.h"
 
 enum { HELLO_ROOM = 2048 };
@@ -157,6 +159,23 @@ int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefi
 	return 0;
 }
 
+void tls_link_choose_late(struct tls_link *t)
+{
+	assert(t->waiting && !t->ssl);
+	t->pick.late = true;
+}
+
+int tls_link_show(struct tls_link *t, X509 *leaf, EVP_PKEY *key, STACK_OF(X509) * chain)
+{
+	assert(t->ssl);
+	if (SSL_use_cert_and_key(t->ssl, leaf, key, chain, 1) != 1) {
+		ERR_clear_error();
+		return ERR_TLS;
+	}
+	t->pick.shown = true;
+	return 0;
+}
+
 void tls_link_free(struct tls_link *t)
 {
 	SSL_free(t->ssl);
@@ -174,6 +193,8 @@ static enum tls_result link_result(struct tls_link *t, int r)
 		return TLS_AGAIN;
 	case SSL_ERROR_WANT_READ:
 		return TLS_AGAIN;
+	case SSL_ERROR_WANT_X509_LOOKUP:
+		return TLS_WANTS_CERT;
 	case SSL_ERROR_ZERO_RETURN:
 		return TLS_CLOSED;
 	default:
@@ -317,7 +338,17 @@ void tls_link_alpn(const struct tls_link *t, char *text, size_t size)
 
 bool tls_link_same_leaf(const struct tls_link *client, const struct tls_link *server)
 {
-	X509 *theirs = server->ssl ? SSL_get0_peer_certificate(server->ssl) : NULL;
+	X509 *theirs = tls_link_peer(server);
 
 	return theirs && client->pick.chosen && X509_cmp(client->pick.chosen->leaf, theirs) == 0;
+}
+
+X509 *tls_link_peer(const struct tls_link *t)
+{
+	return t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+}
+
+STACK_OF(X509) * tls_link_peer_chain(const struct tls_link *t)
+{
+	return t->ssl ? SSL_get_peer_cert_chain(t->ssl) : NULL;
 }

@@ -25,7 +25,13 @@ struct tls_link {
 	const char *error;  /* static word after a failure */
 };
 
-enum tls_result { TLS_DONE = 1, TLS_AGAIN = 0, TLS_CLOSED = -1, TLS_BROKEN = -2 };
+enum tls_result {
+	TLS_WANTS_CERT = 2, /* tls_link_choose_late: the handshake waits for tls_link_show */
+	TLS_DONE = 1,
+	TLS_AGAIN = 0,
+	TLS_CLOSED = -1,
+	TLS_BROKEN = -2
+};
 
 /* Once per process. 0 or -ENOMEM. */
 int tls_link_init(void);
@@ -36,6 +42,14 @@ int tls_link_accept(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix
  * (may be NULL): whose leaf for that name also counts as verified. */
 int tls_link_connect(struct tls_link *t, SSL_CTX *ctx, int fd, struct buf *prefix,
 	const struct certs *certs, const char *to, const char *name, const char *alpn);
+/* Behind tls_link_accept: the certificate to show is not chosen by name but given by tls_link_show.
+ * As soon as one is needed the handshake gives TLS_WANTS_CERT, each time it is called; SNI is known
+ * then. */
+void tls_link_choose_late(struct tls_link *t);
+/* What to show: towards a server right behind tls_link_connect, towards a client after
+ * TLS_WANTS_CERT. Takes references of its own; chain (may be NULL) is without the leaf. 0, or
+ * ERR_TLS: they do not fit together. */
+int tls_link_show(struct tls_link *t, X509 *leaf, EVP_PKEY *key, STACK_OF(X509) * chain);
 void tls_link_free(struct tls_link *t);
 
 enum tls_result tls_link_handshake(struct tls_link *t);
@@ -56,3 +70,8 @@ const char *tls_link_sni(const struct tls_link *t);
 void tls_link_alpn(const struct tls_link *t, char *text, size_t size);
 /* Does the server show the very leaf that we showed the client? */
 bool tls_link_same_leaf(const struct tls_link *client, const struct tls_link *server);
+/* The peer's certificate, NULL if it showed none; borrowed as long as the link. */
+X509 *tls_link_peer(const struct tls_link *t);
+/* All it showed, in its order: a server's begins with the leaf, a client's does not. NULL if there
+ * are none. Borrowed likewise. */
+STACK_OF(X509) * tls_link_peer_chain(const struct tls_link *t);
