@@ -113,7 +113,7 @@ struct ast_rule {
 	struct ast_action *actions;
 };
 
-enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_SIMILAR, ITEM_CHAIN, ITEM_PUNISH, ITEM_BACKEND, ITEM_REMOTE, ITEM_EXPECT,
+enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_SIMILAR, ITEM_CHAIN, ITEM_PUNISH, ITEM_BACKEND, ITEM_REMOTE, ITEM_CLEARANCE, ITEM_EXPECT,
 	ITEM_OPTIONS /* daemon, firewall, federation, stream-limits, timeouts: name tells which */,
 	ITEM_DEFINE,
 	ITEM_INCLUDE /* kept for print; its items follow in the list with their own file in at */ };
@@ -133,9 +133,9 @@ struct ast_item {
 	struct ast_item *next;
 	enum ast_item_kind kind;
 	struct loc at;
-	const char *name; /* SERVICE SET LIMIT SIMILAR CHAIN PUNISH BACKEND REMOTE OPTIONS; EXPECT: its title; INCLUDE: the pattern */
+	const char *name; /* SERVICE SET LIMIT SIMILAR CHAIN PUNISH BACKEND REMOTE CLEARANCE OPTIONS; EXPECT: its title; INCLUDE: the pattern */
 	struct loc name_at;
-	struct ast_setting *settings; /* SERVICE SET LIMIT SIMILAR PUNISH BACKEND REMOTE OPTIONS, and hook/policy of CHAIN */
+	struct ast_setting *settings; /* SERVICE SET LIMIT SIMILAR PUNISH BACKEND REMOTE CLEARANCE OPTIONS, and hook/policy of CHAIN */
 	struct ast_rule *rules;       /* CHAIN */
 	struct ast_expect *expect;    /* EXPECT */
 	struct ast_value *value;      /* DEFINE */

@@ -25,7 +25,7 @@ static void backend_wrong(struct checker *c, const struct schema_setting *known,
 
 /* ---- domains ---- */
 
-static bool is_domain(const char *text)
+bool check_is_domain(const char *text)
 {
 	struct arena a;
 	const char *out;
@@ -48,7 +48,7 @@ static void check_domains(
 		if (v->kind != VALUE_STRING)
 			backend_wrong(c, known, s, v,
 				v->kind == VALUE_WORD ? "write it in double quotes" : NULL);
-		else if (!is_domain(v->text))
+		else if (!check_is_domain(v->text))
 			diag_error(c->diags, v->at, "such as \"example.org\" or \"*.example.org\"",
 				"'%s' is not a domain", v->text);
 		if (v != s->values && !v->comma)
@@ -67,7 +67,7 @@ static bool is_server(const struct ast_value *v)
 	if ((v->kind != VALUE_ADDRESS && v->kind != VALUE_STRING) ||
 		!options_split_port(v->text, host, sizeof(host), &port))
 		return false;
-	return v->kind == VALUE_STRING ? is_domain(host) && host[0] != '*'
+	return v->kind == VALUE_STRING ? check_is_domain(host) && host[0] != '*'
 				       : address_parse(span_of(host), &address) == 0;
 }
 
@@ -127,7 +127,7 @@ static bool check_option(struct checker *c, const struct ast_value *word)
 			"behind '%s' stands a number between 1 and %d", word->text,
 			CHECK_COUNT_MAX);
 	} else if (strcmp(word->text, "to") == 0) {
-		if (v && v->kind == VALUE_STRING && is_domain(v->text) && v->text[0] != '*')
+		if (v && v->kind == VALUE_STRING && check_is_domain(v->text) && v->text[0] != '*')
 			return true;
 		diag_error(c->diags, (v ? v : word)->at, NULL,
 			"behind 'to' stands a domain in double quotes");

@@ -47,6 +47,12 @@ void check_limit(struct checker *c, const struct ast_item *limit);
 void check_backend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
 void check_upstream_backends(struct checker *c, const struct ast_value *backend);
+/* ... "example.org" or "*.example.org"? */
+bool check_is_domain(const char *text);
+/* check_clearance.c: SHAPE_CLEARANCE; then how the settings of a clearance fit together. */
+void check_clearance_setting(
+	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
+void check_clearance(struct checker *c, const struct ast_item *clearance);
 /* check_defend.c: SHAPE_DEFEND; names of classes; a rate as the kernel counts it, false where it cannot. */
 void check_defend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);

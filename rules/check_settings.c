@@ -379,6 +379,12 @@ static void check_federation_shape(const struct shape *x, const struct ast_value
 	check_federation_setting(x->c, x->known, x->s);
 }
 
+static void check_clearance_shape(const struct shape *x, const struct ast_value *v)
+{
+	(void)v;
+	check_clearance_setting(x->c, x->known, x->s);
+}
+
 static void check_defend_shape(const struct shape *x, const struct ast_value *v)
 {
 	(void)v;
@@ -511,6 +517,7 @@ static void check_shape(const struct shape *x)
 		[SHAPE_RESOLVER] = check_federation_shape,
 		[SHAPE_PINS] = check_federation_shape,
 		[SHAPE_DEFEND] = check_defend_shape,
+		[SHAPE_CLEARANCE] = check_clearance_shape,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_punish_shape,
 		[SHAPE_OF] = check_punish_shape,
@@ -585,4 +592,6 @@ void check_settings(struct checker *c, const struct ast_item *item)
 		check_remote(c, item);
 	if (item->kind == ITEM_PUNISH)
 		check_punish(c, item);
+	if (item->kind == ITEM_CLEARANCE)
+		check_clearance(c, item);
 }

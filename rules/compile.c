@@ -389,6 +389,7 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 			chain->priority = CHAIN_PRIORITY_DEFAULT;
 		}
 	}
+	compile_clearances(c, ast);
 	for (unsigned i = 0; i < c->p->n_chains && !c->error; i++)
 		compile_chain(c, &c->p->chains[i]);
 	if (!c->error)

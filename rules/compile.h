@@ -38,6 +38,8 @@ void compile_elements(struct compiler *c, struct list *l, const struct ast_setti
 struct source_file *compile_list_find(
 	struct compiler *c, struct list *l, const struct ast_setting *s);
 void compile_list_file(struct compiler *c, struct list *l, struct source_file *file);
+/* All tables of clearances (compile_clearance.c). */
+void compile_clearances(struct compiler *c, const struct ast *ast);
 /* The next of the program's limits (compile_limit.c), of its similar blocks (compile_similar.c). */
 void compile_limit_item(struct compiler *c, const struct ast_item *item);
 void compile_similar_item(struct compiler *c, const struct ast_item *item);

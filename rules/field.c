@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rules/field_content.h"
+#include "rules/field_label.h"
 #include "rules/field_session.h"
 #include "rules/field_traffic.h"
 
@@ -160,6 +161,24 @@ const struct field field_table[] = {
 		field_get_label },
 	{ "label.value", FIELD_TEXT, true, false,
 		"the label itself as text, whatever its policy is", field_get_label_value },
+	{ "label.display", FIELD_WORD, true, false,
+		"display marking of each label, compared exactly; white space at its ends is left out",
+		field_get_label_display },
+	{ "label.policy", FIELD_WORD, true, false,
+		"policy of each label and equivalent label: the OID of an ESS label, the namespace of "
+		"another element",
+		field_get_label_policy },
+	{ "label.class", FIELD_NUMBER, true, false,
+		"classification of each ESS label: 0 unmarked, 1 unclassified ... 5 top-secret, or what "
+		"its policy says",
+		field_get_label_class },
+	{ "label.bytes", FIELD_WORD, true, false,
+		"what each label holds: an ESS label's base64, another element's canonical XML",
+		field_get_label_bytes },
+	{ "label.release", FIELD_WORD, false, false,
+		"what the clearance of the two domains says of all labels: released, withheld, "
+		"unlabelled, unlisted",
+		field_get_label_release },
 	{ "corrects", FIELD_WORD, true, false,
 		"id of the message this one puts right (XEP-0308)", field_get_corrects },
 	{ "retracts", FIELD_WORD, true, false, "id of the message this one takes back (XEP-0424)",

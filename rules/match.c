@@ -483,6 +483,7 @@ int judge_program(struct judge *j, struct program *p, const struct subject *s,
 	j->view.ibb_evicted = p->ibb_evicted;
 	j->view.zone = &p->zone;
 	j->view.countries = p->countries;
+	j->view.clearances = &p->clearances;
 	if ((j->error = judge_fit(j, p)) < 0)
 		return j->error;
 	pthread_rwlock_rdlock(&p->lock);

@@ -306,6 +306,7 @@ static bool parse_named(struct parser *p, enum ast_item_kind kind)
 		[ITEM_PUNISH] = "a name for the punishment",
 		[ITEM_BACKEND] = "a name for the backend",
 		[ITEM_REMOTE] = "a name for the remote servers",
+		[ITEM_CLEARANCE] = "a name for the clearance",
 	};
 	struct loc at = p->token.at, name_at;
 	struct ast_item *item;

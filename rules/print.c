@@ -208,7 +208,8 @@ static bool comma_before(const struct schema_setting *known, const struct ast_va
 	return known->shape == SHAPE_WORDS || known->shape == SHAPE_SPARE ||
 	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD ||
 			known->shape == SHAPE_UPSTREAM || known->shape == SHAPE_DOMAINS ||
-			known->shape == SHAPE_SERVERS || known->shape == SHAPE_PINS) &&
+			known->shape == SHAPE_SERVERS || known->shape == SHAPE_PINS ||
+			known->shape == SHAPE_CLEARANCE) &&
 		       v->comma);
 }
 

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/metrics.h"
 #include "rules/ast.h"
+#include "rules/clearance.h"
 #include "rules/country.h"
 #include "rules/field.h"
 #include "rules/limit.h"
@@ -194,6 +195,7 @@ struct program {
 	bool uses_stranger;
 	struct country_db *countries; /* NULL: none */
 	struct zone zone; /* of time and weekday */
+	struct clearance_set clearances;
 	struct pair_table *pairs;
 	struct ibb_table *ibb;
 	metric *ibb_evicted;

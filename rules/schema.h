@@ -28,6 +28,7 @@ enum schema_shape {
 	SHAPE_TRUST,    /* system | file "PEM" */
 	SHAPE_RESOLVER, /* an address, a port if it is not 53 */
 	SHAPE_PINS,     /* "sha256:BASE64", ... */
+	SHAPE_CLEARANCE, /* pairs of domains, markings, policies (check_clearance.c) */
 	SHAPE_CHECK,    /* how servers of a backend are checked */
 	SHAPE_DEFEND,   /* rates, numbers and classes of connections (check_defend.c) */
 	SHAPE_USER,     /* a word or a string */
@@ -70,6 +71,9 @@ extern const size_t schema_block_count;
 /* schema_federation.c: the settings of two of them. */
 enum { SCHEMA_FEDERATION = 12, SCHEMA_REMOTE = 6 };
 extern const struct schema_setting schema_federation[SCHEMA_FEDERATION], schema_remote[SCHEMA_REMOTE];
+/* schema_clearance.c */
+enum { SCHEMA_CLEARANCE = 4 };
+extern const struct schema_setting schema_clearance[SCHEMA_CLEARANCE];
 
 /* NULL if unknown. */
 const struct schema_block *schema_find_block(const char *name);

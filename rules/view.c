@@ -157,3 +157,38 @@ struct url **view_urls(struct subject_view *v, unsigned *n)
 	*n = v->urls.n;
 	return v->urls.items;
 }
+
+/* ---- labels ---- */
+
+const struct labels *view_labels(struct subject_view *v)
+{
+	int r;
+
+	if (v->ready.labels)
+		return &v->labels;
+	v->ready.labels = true;
+	v->labels = (struct labels){ NULL, 0, NULL, false };
+	if (v->root && (r = label_read(v->arena, v->s->stanza, &v->labels)) < 0)
+		v->error = r;
+	return &v->labels;
+}
+
+enum clearance_answer view_release(struct subject_view *v)
+{
+	const struct jid_known *from, *to;
+	const struct clearance *table = NULL;
+
+	if (v->ready.release)
+		return v->release;
+	v->ready.release = true;
+	v->release = CLEARANCE_UNLISTED;
+	if (!v->root || !v->clearances || v->clearances->n == 0)
+		return v->release;
+	from = view_address(v, VIEW_FROM);
+	to = view_address(v, VIEW_TO);
+	if (from->valid && to->valid)
+		table = clearance_find(v->clearances, from->domain, to->domain);
+	if (table)
+		v->release = clearance_ask(table, v->s->stanza, view_labels(v));
+	return v->release;
+}

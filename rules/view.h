@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/arena.h"
+#include "rules/clearance.h"
 #include "rules/country.h"
 #include "rules/jid_cache.h"
 #include "rules/limit.h"
@@ -53,12 +54,13 @@ struct subject_view {
 	int64_t wall_ms;                    /* view_wall_ms */
 	const struct country_db *countries; /* NULL: nobody knows */
 	const struct zone *zone;            /* where "time" and "weekday" are */
+	const struct clearance_set *clearances; /* NULL: none */
 	int error; /* -ENOMEM once memory ran out: the verdict cannot stand */
 
 	struct jid_known *jids[VIEW_JIDS]; /* NULL: nobody asked yet */
 	struct view_path *paths;
 	struct {
-		bool texts[VIEW_TEXTS], payload, encrypted, urls, files, ibb, recipients;
+		bool texts[VIEW_TEXTS], payload, encrypted, urls, files, ibb, recipients, labels, release;
 	} ready;
 	/* What is behind here is set before it is read: a judgement does not clear it. */
 	struct view_spans payload, payload_ns, encrypted, ibb_pieces, recipients;
@@ -71,6 +73,8 @@ struct subject_view {
 		struct view_file *items;
 		unsigned n, cap;
 	} files;
+	struct labels labels;
+	enum clearance_answer release;
 	char address[64], time[8], country[COUNTRY_SIZE];
 };
 
@@ -117,3 +121,6 @@ struct span view_child_name(struct subject_view *v, const char *ns);
 /* The pair's key and the bit that stands for "sender wrote to recipient"; false if either is
  * unknown. */
 bool view_pair(struct subject_view *v, uint64_t *key, unsigned *bit);
+/* The security labels of the stanza; and what the table of its domains says of them. */
+const struct labels *view_labels(struct subject_view *v);
+enum clearance_answer view_release(struct subject_view *v);
