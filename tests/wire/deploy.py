@@ -18,14 +18,16 @@ def example(name):
 
 
 class Names:
-    """dnsmasq in a namespace, asked by every program that starts there afterwards."""
+    """dnsmasq in a namespace, asked by every program that starts there (or in the hosts named) afterwards."""
 
-    def __init__(self, lab, namespace, *lines):
-        self.folder, self.namespace = pathlib.Path("/etc/netns") / namespace.name, namespace
+    def __init__(self, lab, namespace, *lines, address="127.0.0.1", hosts=None):
+        self.namespace, self.address = namespace, address
+        self.folders = [pathlib.Path("/etc/netns") / host.name for host in hosts or [namespace]]
         self.file = lab.folder / f"dnsmasq-{namespace.name}.conf"
         self.process = None
-        self.folder.mkdir(parents=True)
-        (self.folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        for folder in self.folders:
+            folder.mkdir(parents=True)
+            (folder / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:1 attempts:1\n")
         self.log = lab.folder / f"dnsmasq-{namespace.name}.log"
         self.say(*lines)
 
@@ -33,14 +35,15 @@ class Names:
         """Other records from now on."""
         if self.process:
             self.process.close()
-        self.file.write_text("\n".join(("no-resolv", "no-hosts", "local=/example/", "listen-address=127.0.0.1", "bind-interfaces",
+        self.file.write_text("\n".join(("no-resolv", "no-hosts", "local=/example/", f"listen-address={self.address}", "bind-interfaces",
                                         "user=root", "pid-file=", "no-daemon", "local-ttl=1", *lines)) + "\n")
         self.process = Process(self.namespace, self.log, "/usr/sbin/dnsmasq", "-C", self.file)
-        wait_for(lambda: self.namespace.listens("127.0.0.1", 53), 10, f"dnsmasq; see {self.log}", self.process.alive)
+        wait_for(lambda: self.namespace.listens(self.address, 53), 10, f"dnsmasq; see {self.log}", self.process.alive)
 
     def close(self):
         self.process.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def another_prosody(lab, name, domain, addresses, leaf, users):

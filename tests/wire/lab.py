@@ -134,16 +134,19 @@ class Lab:
         self.folder.chmod(0o755)
         self.namespaces = []
         try:
-            self.client, self.firewall, self.server = (self._namespace(tag + end) for end in ("-client", "-fw", "-server"))
-            self._wire()
+            self._build()
         except BaseException:
             self.close()
             raise
 
-    def _namespace(self, name):
+    def _build(self):
+        self.client, self.firewall, self.server = (self._namespace(self.tag + end, end == "-fw") for end in ("-client", "-fw", "-server"))
+        self._wire()
+
+    def _namespace(self, name, routes=False):
         made = Namespace(name)
         self.namespaces.append(made)
-        for key in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1") if name.endswith("-fw") else ():
+        for key in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1") if routes else ():
             made.run("sysctl", "-qw", key)
         for key in ("net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0",
                     "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0"):

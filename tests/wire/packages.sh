@@ -6,7 +6,7 @@ packages_build="build-essential clang cmake ninja-build pkg-config libuv1-dev li
 	libvectorscan-dev libicu-dev libmnl-dev libnftnl-dev libnftables-dev libsqlite3-dev libjansson-dev libcap-ng-dev
 	libseccomp-dev libsystemd-dev libcurl4-gnutls-dev libcmocka-dev libclang-rt-14-dev uthash-dev nettle-dev libncurses-dev"
 packages_run="nftables iproute2 iptables openssl jq procps ethtool prosody prosody-modules ejabberd python3 python3-slixmpp
-	python3-pytest python3-pytest-xdist python3-nbxmpp haproxy go-sendxmpp python3-aiodns dnsmasq-base
+	python3-pytest python3-pytest-xdist python3-nbxmpp haproxy go-sendxmpp python3-aiodns python3-cryptography dnsmasq-base
 	qemu-system-x86 busybox-static finch avahi-daemon dbus libglib2.0-bin curl
 	tmux"
 

@@ -107,6 +107,11 @@ class Ejabberd(Server):
         user = pwd.getpwnam("ejabberd")
         for path in [self.folder, *self.folder.rglob("*")]:
             os.chown(path, user.pw_uid, user.pw_gid)
+        self.launch()
+        for name, password in self.users.items():
+            self._register(name, password)
+
+    def launch(self):
         self.process = Process(
             self.namespace, self.folder / "output.log", "ejabberdctl", "--config", self.folder / "config/ejabberd.yml",
             "--config-dir", self.folder / "config", "--logs", self.folder / "logs", "--spool", self.folder / "spool",
@@ -115,8 +120,6 @@ class Ejabberd(Server):
         wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223))
                  and self.namespace.listens("127.0.0.1", 5280),
                  START_EJABBERD, f"ejabberd to listen; see {self.log}", self.process.alive)
-        for name, password in self.users.items():
-            self._register(name, password)
 
     def _configuration(self):
         listen = []
@@ -133,12 +136,18 @@ class Ejabberd(Server):
         return dict(self.CONFIG, hosts=[self.domain], certfiles=[str(self.folder / "both.pem")], listen=listen)
 
     def _register(self, user, password):
-        body = json.dumps({"user": user, "host": self.domain, "password": password})
+        self.api("register", user=user, host=self.domain, password=password)
+
+    def api(self, command, **arguments):
+        """What the HTTP API answers, from JSON."""
+        body = json.dumps(arguments)
         with self.namespace.connect("127.0.0.1", 5280, timeout=10) as s:
-            s.sendall(f"POST /api/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json"
+            s.sendall(f"POST /api/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json"
                       f"\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
             answer = b""
-            while chunk := s.recv(4096):
+            while chunk := s.recv(65536):
                 answer += chunk
-        if b" 200 " not in answer.split(b"\r\n", 1)[0]:
-            raise LabError(f"ejabberd would not register {user}: {answer[-200:]!r}")
+        head, _, text = answer.partition(b"\r\n\r\n")
+        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            raise LabError(f"ejabberd would not {command} {arguments}: {answer[-200:]!r}")
+        return json.loads(text)
