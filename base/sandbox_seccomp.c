@@ -73,6 +73,8 @@ static const struct {
 } allowed_when[] = {
 	{ "socket", PROXY, { 0, SCMP_CMP_EQ, AF_INET, 0 } },
 	{ "socket", PROXY, { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
+	/* libunbound speaks to its own thread over such a pair; it leads nowhere else. */
+	{ "socketpair", PROXY, { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, TCGETS, 0 } }, /* stdio asks whether it is a terminal */

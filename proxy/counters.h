@@ -21,6 +21,8 @@ struct counters {
 	metric *backend_up, *backend_down, *backend_failover, *backend_none;
 	metric *starttls_injection, *sasl_stripped, *killed, *tarpitted, *keep_refused,
 		*keep_delivered, *timeout, *limit_buffer, *limit_space, *judge_failed;
+	metric *dns_asked, *dns_full; /* questions; those that were not asked, for want of room */
+	metric *dns_secure, *dns_insecure, *dns_bogus, *dns_failed; /* answers */
 	metric *event_lost, *sm_translated, *sm_unknown;
 	metric *sm_slots, *sm_evicted, *sm_full, *sm_orphaned, *sm_damaged, *sm_adopted,
 		*sm_resumed, *sm_again, *sm_repeated, *sm_lied;

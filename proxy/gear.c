@@ -175,6 +175,44 @@ static int gear_add(struct gear *g, const struct service *from, const struct gea
 	return r;
 }
 
+static bool gear_speaks_s2s(const struct gear *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->services[i]->conf.role == ROLE_S2S)
+			return true;
+	}
+	return false;
+}
+
+/* DNS is asked about servers only. */
+static int gear_make_lookups(struct gear *g, const struct gear *previous,
+	struct source_set *sources, const char *path, struct buf *why)
+{
+	const struct federation_options *f = policy_federation(g->policy);
+	struct lookup_options options = { .resolver = f->resolver, .port = f->resolver_port };
+	const struct source_file *file;
+	struct buf reason;
+	int r;
+
+	if (!gear_speaks_s2s(g))
+		return 0;
+	if (f->anchor_file) {
+		if ((r = source_find(sources, path, f->anchor_file, &file)) < 0) {
+			buf_putf(why, "anchor %s: %s", f->anchor_file, err_text(r));
+			return r;
+		}
+		options.anchors = (struct span){ file->bytes, file->len };
+	}
+	buf_init(&reason, 0);
+	r = lookup_settings_new(
+		&options, previous ? previous->lookups : NULL, &reason, &g->lookups);
+	if (r < 0)
+		buf_putf(why, "anchor %s: %s", f->anchor_file ? f->anchor_file : "of the system",
+			buf_len(&reason) ? buf_string(&reason) : err_text(r));
+	buf_fini(&reason);
+	return r;
+}
+
 int gear_load(struct source_set *sources, const char *path, struct gear *previous,
 	struct metrics *metrics, struct buf *why, struct gear **out)
 {
@@ -204,6 +242,8 @@ int gear_load(struct source_set *sources, const char *path, struct gear *previou
 		if (services[i].mode == MODE_PROXY)
 			r = gear_add(g, &services[i], previous, sources, path, why);
 	}
+	if (r == 0)
+		r = gear_make_lookups(g, previous, sources, path, why);
 	if (r < 0) {
 		gear_unref(g);
 		return r;
@@ -225,6 +265,7 @@ void gear_unref(struct gear *g)
 	for (size_t i = 0; i < g->n; i++)
 		gear_service_unref(g->services[i]);
 	free(g->services);
+	lookup_settings_unref(g->lookups);
 	backends_unref(g->backends);
 	policy_unref(g->policy);
 	free(g);

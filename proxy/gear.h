@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "proxy/backends.h"
 #include "proxy/certs.h"
+#include "proxy/lookup.h"
 #include "rules/rules.h"
 
 /* One service; outlives the policy it came from as long as a session refers to it. */
@@ -28,6 +29,7 @@ struct gear_service {
 struct gear {
 	_Atomic unsigned refs;
 	struct policy *policy;
+	struct lookup_settings *lookups; /* who is asked for signed DNS; NULL: nobody */
 	struct backends *backends;
 	struct gear_service **services;
 	size_t n;

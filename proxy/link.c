@@ -22,6 +22,7 @@
 #include "door/peers.h"
 #include "door/sandboxed.h"
 #include "proxy/keep.h"
+#include "proxy/lookup.h"
 #include "proxy/link_int.h"
 #include "proxy/sm.h"
 #include "proxy/session.h"
@@ -41,6 +42,7 @@ struct waiting {
 
 static void link_close(struct link *l)
 {
+	lookup_close();
 	for (unsigned i = 0; i < l->n_workers; i++)
 		worker_join(l->workers[i]);
 	l->n_workers = 0;
@@ -93,6 +95,7 @@ static void ops_use(struct link *l, void *thing)
 		worker_swap(l->workers[i], thing);
 	gear_unref(l->gear);
 	l->gear = thing;
+	lookup_use(l->gear->lookups);
 	link_backends_use(l);
 }
 
@@ -215,6 +218,8 @@ static void on_start(struct link *l, json_t *msg)
 		return;
 	}
 	l->started = l->loader.running = true;
+	lookup_open(&l->loop);
+	lookup_use(l->gear->lookups);
 	link_backends_use(l);
 	link_release_waiting(l);
 	line_send(&l->line, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "proxy/counters.h"
 #include "proxy/link.h"
+#include "proxy/lookup.h"
 #include "proxy/tls.h"
 #include "proxy/tls_link.h"
 #include "xmpp/text.h"
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	counters_init(metrics);
+	lookup_read_system();
 	status = link_run(CHILD_FD_CHANNEL, metrics);
 	counters_init(NULL);
 	metrics_free(metrics);

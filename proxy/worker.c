@@ -16,8 +16,10 @@
 #include "base/log.h"
 #include "door/crowd.h"
 #include "door/hub.h"
+#include "proxy/dane_ask.h"
 #include "proxy/keep.h"
 #include "proxy/listen.h"
+#include "proxy/lookup.h"
 #include "proxy/preauth.h"
 #include "proxy/session.h"
 #include "proxy/sm.h"
@@ -215,6 +217,7 @@ static void worker_on_wake(uv_async_t *async)
 		worker_do(w, o);
 		free(o);
 	}
+	lookup_deliver(w);
 }
 
 /* ---- the loop ---- */
@@ -278,6 +281,7 @@ static void worker_on_tick(uv_timer_t *tick)
 		else
 			session_tick(s, now);
 	}
+	dane_tick(w, now);
 	follow_tick(&w->follows, now);
 	worker_trim(w, n);
 	listener_resume(w);
@@ -355,6 +359,7 @@ void worker_join(struct worker *w)
 			preauth_release(o->preauth);
 		free(o);
 	}
+	lookup_drop(w);
 	follow_fini(&w->follows);
 	worker_do_shadow(w, NULL);
 	judge_free(w->judge);

@@ -11,6 +11,8 @@
 #include "rules/rules.h"
 
 struct crowd;
+struct dane_ask;
+struct lookup;
 struct session;
 struct shadow;
 struct listener;
@@ -41,6 +43,8 @@ struct worker {
 	uv_thread_t thread;
 	pthread_mutex_t lock; /* over the orders */
 	struct order *orders, **orders_last;
+	struct lookup *answers; /* of DNS, under the lock, too */
+	struct dane_ask *asks;  /* domains being asked about */
 	char scratch[WORKER_SCRATCH]; /* bytes just read; nobody keeps a pointer */
 };
 

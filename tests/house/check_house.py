@@ -21,6 +21,7 @@ ROOMS = {
     "curl/": ["fetch/main.c"],
     "curses.h": ["ctl/screen.c"],
     "ncursesw/": ["ctl/screen.c"],
+    "unbound.h": ["proxy/lookup.c"],
     "sqlite3.h": ["ctl/ledger*.[ch]", "ctl/quarantine.c"],
     "libmnl/": ["nfq-filter/queue*.c", "ctl/nft*.[ch]", "ctl/kernel.c", "ctl/route*.c"],
 }

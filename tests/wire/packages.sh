@@ -4,11 +4,12 @@
 
 packages_build="build-essential clang cmake ninja-build pkg-config libuv1-dev libssl-dev libexpat1-dev libpcre2-dev
 	libvectorscan-dev libicu-dev libmnl-dev libnftnl-dev libnftables-dev libsqlite3-dev libjansson-dev libcap-ng-dev
-	libseccomp-dev libsystemd-dev libcurl4-gnutls-dev libcmocka-dev libclang-rt-14-dev uthash-dev nettle-dev libncurses-dev"
+	libseccomp-dev libsystemd-dev libcurl4-gnutls-dev libcmocka-dev libclang-rt-14-dev uthash-dev nettle-dev libncurses-dev
+	libunbound-dev"
 packages_run="nftables iproute2 iptables openssl jq procps ethtool prosody prosody-modules ejabberd python3 python3-slixmpp
 	python3-pytest python3-pytest-xdist python3-nbxmpp haproxy go-sendxmpp python3-aiodns python3-cryptography dnsmasq-base
 	qemu-system-x86 busybox-static finch avahi-daemon dbus libglib2.0-bin curl
-	tmux"
+	tmux knot"
 
 # packages_missing: the names that are not installed, one a line.
 packages_missing()
