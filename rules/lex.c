@@ -8,6 +8,7 @@
 #include "rules/lex.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include "xmpp/xml_char.h"
 
@@ -377,7 +378,7 @@ static void lex_bare(struct lexer *lex, struct token *out)
 	out->kind = looks_like_address(out->text) ? TOKEN_ADDRESS : TOKEN_WORD;
 	if (out->kind == TOKEN_ADDRESS)
 		return;
-	if (strchr(out->text, ':'))
+	if (strchr(out->text, ':') && !lex->names)
 		token_bad(
 			lex, out, "write it in double quotes", "a word with ':' must be a string");
 	else if (isdigit((unsigned char)*start) && !strpbrk(out->text, ".@"))
@@ -387,6 +388,23 @@ static void lex_bare(struct lexer *lex, struct token *out)
 }
 
 /* ---- the rest ---- */
+
+/* Two's complement: whoever lets it pass knows. */
+static bool lex_negative(struct lexer *lex, struct token *out)
+{
+	const char *start = lex->at, *end = start + 1;
+
+	while (end < lex->end && isdigit((unsigned char)*end))
+		end++;
+	if (!lex->names || end == start + 1 || end - start > 18)
+		return false;
+	lex->at = end;
+	out->kind = TOKEN_NUMBER;
+	out->at = loc_between(lex, start, end);
+	out->text = text_copy(lex, start, (size_t)(end - start));
+	out->number = (uint64_t)strtoll(out->text, NULL, 10);
+	return true;
+}
 
 /* @name and $name. */
 static void lex_set(struct lexer *lex, struct token *out)
@@ -489,7 +507,7 @@ void lex_next(struct lexer *lex, struct token *out)
 		lex_set(lex, out);
 	else if (isalnum(c) || c >= 0x80 || c == '_' || c == ':' || c == '[')
 		lex_bare(lex, out);
-	else if (!lex_punctuation(lex, out))
+	else if (!(c == '-' && lex_negative(lex, out)) && !lex_punctuation(lex, out))
 		lex_unknown(lex, out);
 }
 

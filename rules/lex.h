@@ -58,6 +58,7 @@ struct lexer {
 	bool nomem;
 	bool lengths; /* /24 is the length of a prefix, not the beginning of an expression: in
 			 settings, outside of lists */
+	bool names; /* xml:lang is a word and -5 a number: in profiles */
 };
 
 /* Begins at the start of the file. Texts of tokens live in the arena. */

@@ -218,8 +218,6 @@ bool parse_setting(struct parser *p, struct ast_setting ***link)
 
 /* ---- items ---- */
 
-static int parse_file(struct parser *p, const char *base, const char *path, struct loc at);
-
 static struct ast_item *item_add(struct parser *p, enum ast_item_kind kind, struct loc at)
 {
 	struct ast_item *item = parse_alloc(p, sizeof(*item));
@@ -244,21 +242,30 @@ static void paths_free(char ***paths)
 }
 
 /* Matching files in byte order; a name without wildcards must be there. */
-static bool include_files(struct parser *p, const struct ast_item *item)
+bool parse_include_files(struct parser *p, const char *pattern, struct loc at)
 {
-	const char *base = item->at.file->path;
+	const char *base = at.file->path;
 	cleanup(paths_free) char **paths = NULL;
 	int r = 0;
 
-	if (!item->name[strcspn(item->name, "*?[")])
-		return parse_file(p, base, item->name, item->name_at) == 0;
-	if ((r = source_glob(p->sources, base, item->name, &paths)) < 0) {
-		diag_error(p->diags, item->name_at, NULL, "cannot look for '%s': %s", item->name,
-			err_text(r));
+	if (!pattern[strcspn(pattern, "*?[")])
+		return parse_file(p, base, pattern, at) == 0;
+	if ((r = source_glob(p->sources, base, pattern, &paths)) < 0) {
+		diag_error(p->diags, at, NULL, "cannot look for '%s': %s", pattern, err_text(r));
 		return false;
 	}
 	for (char **path = paths; path && *path && !p->error; path++)
-		parse_file(p, NULL, *path, item->name_at);
+		parse_file(p, NULL, *path, at);
+	return true;
+}
+
+bool parse_include_name(struct parser *p, const char **pattern, struct loc *at)
+{
+	*pattern = p->token.text;
+	*at = p->token.at;
+	if (!parse_expect(p, TOKEN_STRING, "a file name in double quotes"))
+		return false;
+	parse_accept(p, TOKEN_SEMICOLON);
 	return true;
 }
 
@@ -267,14 +274,9 @@ static bool parse_include(struct parser *p)
 	struct ast_item *item = item_add(p, ITEM_INCLUDE, p->token.at);
 
 	parse_step(p);
-	if (!item)
+	if (!item || !parse_include_name(p, &item->name, &item->name_at))
 		return false;
-	item->name = p->token.text;
-	item->name_at = p->token.at;
-	if (!parse_expect(p, TOKEN_STRING, "a file name in double quotes"))
-		return false;
-	parse_accept(p, TOKEN_SEMICOLON);
-	include_files(p, item);
+	parse_include_files(p, item->name, item->name_at);
 	return true;
 }
 
@@ -419,8 +421,9 @@ static void parse_text(struct parser *p, const struct source_file *file)
 	p->depth = 0;
 	p->in_chain = false;
 	lex_init(&p->lex, file, &p->ast->arena, p->diags);
+	p->lex.names = p->names;
 	parse_step(p);
-	parse_items(p);
+	p->items(p);
 	p->lex = outer;
 	p->token = token;
 	p->depth = depth;
@@ -429,7 +432,7 @@ static void parse_text(struct parser *p, const struct source_file *file)
 }
 
 /* at: the include that names it; without a file for the first one. */
-static int parse_file(struct parser *p, const char *base, const char *path, struct loc at)
+int parse_file(struct parser *p, const char *base, const char *path, struct loc at)
 {
 	cleanup_free char *resolved = source_resolve(base, path);
 	const struct source_file *file = NULL;
@@ -461,7 +464,9 @@ int parse_policy(
 	struct source_set *sources, const char *path, struct diag_list *diags, struct ast **out)
 {
 	struct ast *ast = calloc(1, sizeof(*ast));
-	struct parser p = { .sources = sources, .diags = diags, .ast = ast };
+	struct parser p = {
+		.sources = sources, .diags = diags, .ast = ast, .items = parse_items
+	};
 	unsigned errors = diags->errors;
 	int r;
 

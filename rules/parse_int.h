@@ -27,6 +27,9 @@ struct parser {
 	struct token token; /* the one looked at */
 	unsigned depth, includes;
 	bool in_chain; /* rules may begin here */
+	bool names;    /* of the lexer */
+	void (*items)(struct parser *p); /* what a file holds */
+	void *tree;                      /* of whoever reads it, if not ast */
 	int error;     /* -ENOMEM and the like: everything stops */
 };
 
@@ -63,6 +66,12 @@ bool parse_block_close(struct parser *p, struct loc open);
 /* Goes down a level; false with a diagnostic at the ceiling. Going up again is p->depth--. */
 bool parse_down(struct parser *p);
 
+/* parse.c: the items of a file, unless it was read already; at is the include that names it. 0, ERR_SYNTAX
+ * with diagnostics, p->error. */
+int parse_file(struct parser *p, const char *base, const char *path, struct loc at);
+/* "include": the files of that name or pattern, from the string on; both NULL after a diagnostic. */
+bool parse_include_name(struct parser *p, const char **pattern, struct loc *at);
+bool parse_include_files(struct parser *p, const char *pattern, struct loc at);
 /* parse.c: one value, or a list in braces. */
 struct ast_value *parse_value(struct parser *p);
 /* parse_cond.c */
