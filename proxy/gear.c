@@ -93,7 +93,9 @@ static int service_make_server(struct gear_service *s, const struct gear_service
 	if ((r = certs_load(sources, path, s->conf.certificates, former ? former->certs : NULL, why,
 		     &s->certs)) < 0)
 		return r;
-	if (!(s->server_ctx = tls_server_context())) {
+	s->server_ctx =
+		s->conf.role == ROLE_S2S ? tls_federation_server_context() : tls_server_context();
+	if (!s->server_ctx) {
 		buf_puts(why, "TLS cannot be set up");
 		return ERR_TLS;
 	}
@@ -109,6 +111,10 @@ static int service_make_client(
 
 	if (s->conf.upstream_tls == UPSTREAM_PLAIN)
 		return 0;
+	if (s->conf.role == ROLE_S2S && s->conf.direction == SERVICE_OUT) {
+		s->client_ctx = tls_federation_client_context();
+		return s->client_ctx ? 0 : ERR_TLS;
+	}
 	if (s->conf.verify == VERIFY_FILE) {
 		r = source_find(
 			sources, path, s->conf.verify_file ? s->conf.verify_file : "", &file);
@@ -231,6 +237,8 @@ int gear_load(struct source_set *sources, const char *path, struct gear *previou
 		r = backends_new(
 			backends, n_backends, previous ? previous->backends : NULL, &g->backends);
 	}
+	if (r == 0)
+		r = trust_load(g->policy, sources, path, why, &g->trust);
 	if (r < 0) {
 		gear_unref(g);
 		return r;
@@ -267,6 +275,7 @@ void gear_unref(struct gear *g)
 	free(g->services);
 	lookup_settings_unref(g->lookups);
 	backends_unref(g->backends);
+	trust_free(g->trust);
 	policy_unref(g->policy);
 	free(g);
 }
@@ -278,4 +287,9 @@ struct gear_service *gear_find(const struct gear *g, const char *name)
 			return g->services[i];
 	}
 	return NULL;
+}
+
+X509_STORE *gear_trust(const struct gear *g, const struct remote_policy *remote)
+{
+	return trust_find(g->trust, remote);
 }

@@ -274,6 +274,12 @@ const struct federation_options *policy_federation(const struct policy *p)
 	return &p->options.federation;
 }
 
+const struct remote_policy *policy_remotes(const struct policy *p, size_t *n)
+{
+	*n = p->options.n_remotes;
+	return p->options.remotes;
+}
+
 const struct remote_policy *policy_remote(const struct policy *p, const char *domain)
 {
 	return options_remote_find(&p->options, domain);

@@ -167,6 +167,8 @@ const struct daemon_options *policy_daemon(const struct policy *p);
 const struct punish *policy_punish(const struct policy *p, size_t *n);
 const struct backend *policy_backends(const struct policy *p, size_t *n);
 const struct federation_options *policy_federation(const struct policy *p);
+/* The remote blocks, in file order. */
+const struct remote_policy *policy_remotes(const struct policy *p, size_t *n);
 /* The narrowest remote block for that domain (prepared); NULL: none, what federation says counts. */
 const struct remote_policy *policy_remote(const struct policy *p, const char *domain);
 /* The same, but federation's own instead of NULL. */
