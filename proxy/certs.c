@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/identity.h"
 #include "xmpp/jid.h"
 
 static const char expired[] = "it has expired";
@@ -103,6 +104,12 @@ static int cert_add_san(struct cert *c, bool *any)
 	return r;
 }
 
+static void cert_add_server_name(void *arg, const char *name, bool wildcard, enum identity_by by)
+{
+	if (!wildcard && (by == IDENTITY_SRV || by == IDENTITY_XMPPADDR))
+		cert_add_name(arg, name, strlen(name));
+}
+
 /* subjectAltName rules; the common name counts only where there is none (RFC 6125 6.4.4). */
 static int cert_collect_names(struct cert *c, const char *path)
 {
@@ -115,11 +122,14 @@ static int cert_collect_names(struct cert *c, const char *path)
 	if ((r = cert_add_name(c, base, strlen(base) - strlen(".crt"))) < 0 ||
 		(r = cert_add_san(c, &any)) < 0)
 		return r;
-	if (any)
-		return 0;
-	len = X509_NAME_get_text_by_NID(
-		X509_get_subject_name(c->leaf), NID_commonName, cn, sizeof(cn));
-	return len > 0 ? cert_add_name(c, cn, (size_t)len) : 0;
+	len = any ? 0
+		  : X509_NAME_get_text_by_NID(
+			    X509_get_subject_name(c->leaf), NID_commonName, cn, sizeof(cn));
+	if (len > 0 && (r = cert_add_name(c, cn, (size_t)len)) < 0)
+		return r;
+	c->n_hosts = c->n_names;
+	identity_names(c->leaf, cert_add_server_name, c);
+	return 0;
 }
 
 static const char *cert_read_pem(
@@ -271,15 +281,18 @@ size_t certs_count(const struct certs *c)
 	return c->n;
 }
 
-/* 2: exactly, 1: by wildcard (the left-most label, RFC 6125 6.4.3), 0: not. name is prepared. */
+/* 2: exactly, 1: by wildcard (the left-most label, RFC 6125 6.4.3) or as a server between servers,
+ * 0: not. name is prepared. */
 static int cert_match(const struct cert *c, const char *name)
 {
 	const char *dot = strchr(name, '.');
 	int best = 0;
 
 	for (size_t i = 0; i < c->n_names; i++) {
-		if (strcmp(c->names[i], name) == 0)
+		if (strcmp(c->names[i], name) == 0 && i < c->n_hosts)
 			return 2;
+		if (strcmp(c->names[i], name) == 0)
+			best = 1;
 		if (c->names[i][0] == '*' && dot && dot != name &&
 			strcmp(c->names[i] + 1, dot) == 0)
 			best = 1;

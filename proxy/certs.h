@@ -16,6 +16,8 @@ struct cert {
 	EVP_PKEY *key;
 	char **names; /* prepared: lower case Unicode, "*." kept in front of wildcards */
 	size_t n_names;
+	size_t n_hosts; /* of them; the rest are SRV-IDs and xmppAddrs, which servers read and
+			   clients do not */
 };
 
 struct certs;

@@ -92,9 +92,32 @@ static void names_and_wildcards(void **state)
 	assert_true(shows(c, "chat.verona.example", "exact.crt"));
 	assert_true(shows(c, "a.b.verona.example", NULL));
 	assert_true(shows(c, ".verona.example", NULL));
-	assert_true(shows(c, "*.verona.example", NULL)); /* a name of a certificate, not of a host */
+	assert_true(
+		shows(c, "*.verona.example", NULL)); /* a name of a certificate, not of a host */
 	assert_true(shows(c, "common.example", "old-style.crt"));
 	assert_true(shows(c, "", NULL));
+	certs_unref(c);
+	source_fini(&set);
+}
+
+/* Between servers a certificate may name its domain in words of its own (RFC 6120 13.7.1.2);
+ * towards clients one that names the host is better. */
+static void names_for_servers(void **state)
+{
+	struct source_set set;
+	struct certs *c;
+
+	(void)state;
+	source_init(&set, false);
+	add_pair(&set, "a",
+		"DNS:host1.example,otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.verona.example",
+		10);
+	add_pair(&set, "b", "otherName:1.3.6.1.5.5.7.8.5;UTF8:mantua.example", 10);
+	add_pair(&set, "c", "DNS:mantua.example", 10);
+	assert_int_equal(load(&set, NULL, NULL, &c), 0);
+	assert_true(shows(c, "verona.example", "a.crt"));
+	assert_true(shows(c, "mantua.example", "c.crt"));
+	assert_true(shows(c, "_xmpp-server.verona.example", NULL));
 	certs_unref(c);
 	source_fini(&set);
 }
@@ -145,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_wildcards),
+		cmocka_unit_test(names_for_servers),
 		cmocka_unit_test(bad_pairs_are_skipped),
 		cmocka_unit_test(half_a_renewal_is_refused),
 	};
