@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum sandbox_role { SANDBOX_PROXY, SANDBOX_NFQ, SANDBOX_REPORT };
+enum sandbox_role { SANDBOX_PROXY, SANDBOX_NFQ, SANDBOX_REPORT, SANDBOX_CA };
 
 struct sandbox_spec {
 	enum sandbox_role role;

@@ -41,8 +41,8 @@ static size_t landlock_fill(struct landlock_attr *attr, int abi, enum sandbox_ro
 		if (abi >= landlock_fs[i].abi)
 			attr->fs |= landlock_fs[i].fs;
 	}
-	/* The proxy's business is connecting; the inspector has none with TCP sockets. */
-	if (abi >= 4 && role == SANDBOX_NFQ)
+	/* The proxy's business is connecting; the inspector and the authority have none with TCP. */
+	if (abi >= 4 && (role == SANDBOX_NFQ || role == SANDBOX_CA))
 		attr->net = LANDLOCK_NET_BIND_TCP | LANDLOCK_NET_CONNECT_TCP;
 	if (abi >= 6)
 		attr->scoped = LANDLOCK_SCOPED_ALL;

@@ -23,7 +23,9 @@ enum call_roles {
 	PROXY = 1 << SANDBOX_PROXY,
 	NFQ = 1 << SANDBOX_NFQ,
 	REPORT = 1 << SANDBOX_REPORT, /* one connection, opened before */
-	ALL = PROXY | NFQ | REPORT,
+	CA = 1 << SANDBOX_CA,         /* holds a key, speaks with nobody */
+	TALK = PROXY | NFQ | REPORT,
+	ALL = TALK | CA,
 };
 
 /* Threads of this process only: what pthread_create asks for. */
@@ -39,8 +41,8 @@ static const struct {
 	{ "eventfd2 pipe2", ALL },
 	/* open descriptors; lists and certificates arrive as such over the channel */
 	{ "read write readv writev pread64 lseek close close_range fcntl fstat dup", ALL },
-	{ "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg shutdown", ALL },
-	{ "getsockname getpeername getsockopt setsockopt", ALL },
+	{ "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg shutdown", TALK },
+	{ "getsockname getpeername getsockopt setsockopt", TALK },
 	{ "connect bind listen accept4", PROXY },
 	/* memory */
 	{ "brk mmap munmap mremap mprotect madvise", ALL },
@@ -78,7 +80,7 @@ static const struct {
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, TCGETS, 0 } }, /* stdio asks whether it is a terminal */
-	{ "clone", ALL, { 0, SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS } },
+	{ "clone", TALK, { 0, SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS } },
 	{ "prctl", ALL, { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
 	{ "prctl", ALL, { 0, SCMP_CMP_EQ, PR_GET_NAME, 0 } },
 	{ "prlimit64", ALL, { 2, SCMP_CMP_EQ, 0, 0 } }, /* reading limits, not setting them */

@@ -53,6 +53,10 @@ int cli_judge(struct cli *cli);
 int cli_replay(struct cli *cli);
 int cli_capture(struct cli *cli);
 int cli_import(struct cli *cli);
+int cli_ca_init(struct cli *cli);
+int cli_ca_show(struct cli *cli);
+int cli_ca_rotate(struct cli *cli);
+int cli_ca_export(struct cli *cli);
 /* Commands that talk to it (online.c). */
 int cli_status(struct cli *cli);
 int cli_top(struct cli *cli);

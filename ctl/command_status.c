@@ -17,6 +17,7 @@
 #include "ctl/kernel.h"
 #include "ctl/limits.h"
 #include "ctl/lockdown.h"
+#include "ctl/mint.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/reports.h"
@@ -147,6 +148,7 @@ json_t *command_attention(struct daemon *d)
 	watch_attention(d->watch, lines);
 	feeds_attention(d->feeds, lines);
 	reports_attention(d->reports, lines);
+	mint_attention(d->mint, lines);
 	if (trouble)
 		json_array_append_new(lines, json_sprintf("since a list was edited, the next start "
 							  "or reload would be refused: %.*s",
@@ -185,7 +187,7 @@ void command_status(struct daemon *d, struct request *rq)
 	const struct policy *p = d->config->policy;
 
 	request_answer(rq,
-		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*}",
+		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*,s:o*}",
 			"version", XMPPWALL_VERSION, "policy", policy_version(p), "since",
 			(json_int_t)d->since_ms, "uptime_ms",
 			(json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
@@ -194,7 +196,7 @@ void command_status(struct daemon *d, struct request *rq)
 			workers_status(d->workers), "firewall", firewall_json(d), "defend",
 			kernel_defend(d->kernel), "counters", command_counters(d), "bans", (json_int_t)bans_count(d->bans), "attention",
 			command_attention(d), "lockdown", lockdown_json(d->lockdown), "probation",
-			probation_status(d->probation), "reports", reports_json(d->reports)));
+			probation_status(d->probation), "reports", reports_json(d->reports), "authority", mint_json(d->mint)));
 }
 
 /* ---- rules, lists ---- */

@@ -34,6 +34,7 @@
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
 #include "ctl/lockdown.h"
+#include "ctl/mint.h"
 #include "ctl/probation.h"
 #include "ctl/observed.h"
 #include "ctl/quarantine.h"
@@ -118,6 +119,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->feeds = NULL;
 	reports_close(d->reports);
 	d->reports = NULL;
+	mint_close(d->mint);
+	d->mint = NULL;
 }
 
 static void on_stop_check(uv_timer_t *timer)

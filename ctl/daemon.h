@@ -19,6 +19,7 @@ struct known;
 struct limits;
 struct lockdown;
 struct metrics;
+struct mint;
 struct observed;
 struct probation;
 struct quarantine;
@@ -77,6 +78,7 @@ struct daemon {
 	struct watch *watch;
 	struct feeds *feeds;
 	struct reports *reports;
+	struct mint *mint; /* leaves of the local authority */
 	int64_t since_ms;
 	uint64_t since_mono_ms, stop_mono_ms;
 	bool notified, workers_gone;

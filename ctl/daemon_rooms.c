@@ -25,6 +25,7 @@
 #include "ctl/limits.h"
 #include "ctl/link.h"
 #include "ctl/lockdown.h"
+#include "ctl/mint.h"
 #include "ctl/observed.h"
 #include "ctl/probation.h"
 #include "ctl/quarantine.h"
@@ -125,6 +126,13 @@ static int on_worker_known(void *arg, json_t *msg)
 	struct daemon *d = arg;
 
 	return known_hear(d->known, msg);
+}
+
+static int on_worker_mint(void *arg, json_int_t life, json_t *msg)
+{
+	struct daemon *d = arg;
+
+	return mint_hear(d->mint, life, msg);
 }
 
 static int64_t now_of_bans(void *arg)
@@ -258,7 +266,7 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, daemon_workers_changed,
 		on_worker_down, d, on_worker_trace, on_worker_shadow, on_worker_settle, -1,
-		on_worker_serverless, on_worker_known, on_worker_barred };
+		on_worker_serverless, on_worker_known, on_worker_barred, on_worker_mint };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 
@@ -271,7 +279,8 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 	d->shadows = shadows_new(d);
 	d->reports = reports_new(d);
 	d->upgrade = upgrade_new(d);
-	if ((r = d->reports && d->rehearsal && d->probation && d->traces && d->shadows && d->upgrade
+	d->mint = mint_new(d);
+	if ((r = d->reports && d->mint && d->rehearsal && d->probation && d->traces && d->shadows && d->upgrade
 			    ? 0
 			    : -ENOMEM) < 0 ||
 		(r = jobs_new(&d->loop, &d->jobs)) < 0 ||

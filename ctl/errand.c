@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How the daemon has something done that it must not do itself, since strangers' bytes are read on
- * the way: a program of its own is started for it (fetch/main.c, report/main.c). In: a request as
+ * the way: a program of its own is started for it (fetch/main.c, report/main.c, ca/main.c). In: a request as
  * JSON on its descriptor 0. Out: one JSON object it left in a file in memory. A program that hangs
  * is killed; what it says is taken for no more than an object; it gets no descriptor but those
  * four. */
@@ -20,13 +20,14 @@
 #include "base/err.h"
 #include "base/log.h"
 
-enum { ANSWER_MAX = 65536 };
+enum { ANSWER_DEFAULT = 65536 };
 
 struct errand {
 	uv_process_t process;
 	uv_timer_t timer;
 	unsigned handles; /* not closed yet */
 	int answer;       /* where the program writes */
+	size_t answer_max;
 	char program[64], why[256];
 	void (*done)(void *arg, const json_t *answer, const char *why);
 	void *arg;
@@ -54,9 +55,9 @@ static int request_new(const json_t *request)
 
 static json_t *answer_read(const struct errand *e)
 {
-	char *text = malloc(ANSWER_MAX);
+	char *text = malloc(e->answer_max);
 	json_t *answer = NULL;
-	ssize_t n = text ? pread(e->answer, text, ANSWER_MAX, 0) : -1;
+	ssize_t n = text ? pread(e->answer, text, e->answer_max, 0) : -1;
 
 	if (n > 0)
 		answer = json_loadb(text, (size_t)n, JSON_DISABLE_EOF_CHECK, NULL);
@@ -148,6 +149,7 @@ int errand_start(const struct errand_spec *spec, struct errand **out)
 		return -ENOMEM;
 	snprintf(e->program, sizeof e->program, "%s", spec->program);
 	e->answer = take_fd(&answer);
+	e->answer_max = spec->answer_max ? spec->answer_max : ANSWER_DEFAULT;
 	e->done = spec->done;
 	e->arg = spec->arg;
 	e->handles = 2;

@@ -21,6 +21,7 @@ struct errand_spec {
 	 * why: "" or what went wrong with the program itself (it hung, it would not start). */
 	void (*done)(void *arg, const json_t *answer, const char *why);
 	void *arg;
+	size_t answer_max; /* bytes of its answer that are read; 0: 64 KiB */
 };
 
 /* 0 with *out, which is valid until done has been called; a negative code: done will not come. */

@@ -150,7 +150,7 @@ static int fetch_url(struct feed_fetch *f)
 	json_t *request = request_new(f);
 	struct errand_spec spec = { &f->d->loop, f->d->spec.libexec_dir, "xmppwall-fetch", request,
 		body, f->feed->size_max + FETCH_ROOM, f->feed->timeout_ms + FETCH_GRACE_MS,
-		on_fetched, f };
+		on_fetched, f, 0 };
 	int r = body < 0 ? body : !request ? -ENOMEM : errand_start(&spec, &f->errand);
 
 	json_decref(request);

@@ -7,42 +7,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl/cli.h"
-
-static const char program[] = "xmppwall-nfq";
-
-/* In a build tree both lie in one folder. */
-static void find_program(char path[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(program) - 1);
-	char *slash;
-
-	if (n > 0) {
-		path[n] = '\0';
-		slash = strrchr(path, '/');
-		memcpy(slash + 1, program, sizeof(program));
-		if (access(path, X_OK) == 0)
-			return;
-	}
-	snprintf(path, PATH_MAX, "%s/%s", XMPPWALL_LIBEXECDIR, program);
-}
+#include "ctl/sibling.h"
 
 void inspector_become(const char *command, char **argv)
 {
-	char path[PATH_MAX];
-
-	find_program(path);
-	argv[0] = (char *)(uintptr_t)program;
-	fflush(stdout);
-	execv(path, argv);
-	fprintf(stderr, "xmppwallctl %s: %s: %s\n", command, path, strerror(errno));
+	sibling_become("xmppwall-nfq", command, argv);
 }
 
 FILE *inspector_start(const char *command, char **argv, pid_t *pid)

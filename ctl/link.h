@@ -33,6 +33,10 @@
  *   observed  {"m","seq"}                       what did the limits see
  *   deliver   {"m","seq","jid","to","direction","xml"}  a stanza released from the quarantine: into the session that
  *             wrote it (direction "in"), else to whom it is for; never to two
+ *   minted    {"m","seq","ok","error"} or {"m","seq","ok","leaf","chain":[..],"authority"}  the answer to "mint": the leaf and
+ *             what stands between it and the authority, each in PEM; authority: SHA-256 of the certificate that signs, in hex
+ *   authority {"m"}                               there is another one, or none: leaves that are kept are let go. Only to a
+ *             child that has ever asked for one
  *   retire    {"m","ms"}                          another child takes the new sessions: keep those you have for so long at
  *             most, then exit; may come again with another time
  *   stop      {"m"}                               say system-shutdown to all, then exit
@@ -57,6 +61,9 @@
  *             since the last time (said once), and the one that is not; the last has "more":false
  *   using     {"m","seq","rows":[JID..]}           bare JIDs that have logged in, at most LINK_OTHERS; true behind them: more
  *   deliver   {"m","seq","ok","where":"server"|"client"}  ok false: nobody of both is connected
+ *   mint      {"m","seq","domain","verified","key","not_after"}  a leaf of the local authority is wanted (ctl/mint.h) for that
+ *             domain (prepared), which was verified by "pin", "dane", "pkix" or "dialback"; key: the public one in PEM; it
+ *             ends by not_after (0: by itself). The worker waits for ten seconds
  *   quarantine {"m","stanza":{"id","from","to","jid","service","direction","rule","chain","xml"}}  to be kept
  *   serverless {"m","add":[{"address","port","ttl_ms"}],"del":[{"address","port"}]}  where streams without a
  *             server are taken, as multicast DNS tells, and no longer; at most LINK_SERVERLESS of both (mdns_tell)

@@ -29,6 +29,7 @@
 #include "ctl/limits.h"
 #include "ctl/listeners.h"
 #include "ctl/lists.h"
+#include "ctl/mint.h"
 #include "ctl/probation.h"
 #include "ctl/rehearsal.h"
 #include "ctl/watch.h"
@@ -178,6 +179,7 @@ static void reload_swap(struct reload *reload)
 	bans_configure(d->bans, d->config->policy);
 	known_configure(d->known, d->config->policy);
 	daemon_configure_quarantine(d);
+	mint_configure(d->mint);
 	limits_apply(d->limits, d->config->policy); /* set while it was compiled */
 	events_reopen(d->events, options->events_max_bytes);
 	(void)log_parse_level(options->log_level, &level);

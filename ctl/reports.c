@@ -222,7 +222,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct reports *r = timer->data;
 	struct errand_spec spec = { &r->d->loop, r->d->spec.libexec_dir, "xmppwall-report", NULL,
-		-1, 65536, TIMEOUT_MS + GRACE_MS, on_returned, r };
+		-1, 65536, TIMEOUT_MS + GRACE_MS, on_returned, r, 0 };
 	char secret[SECRET_MAX], why[128];
 	json_t *request = NULL;
 	int code;

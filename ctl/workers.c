@@ -119,7 +119,7 @@ void workers_child_down(void *arg, struct worker *worker)
 		: c->role == CHILD_INSPECTING || c->role == CHILD_LEAVING ? DOOR_INSPECTOR
 									  : DOOR_NONE,
 		child_slot(c));
-	c->sessions = 0;
+	c->sessions = c->life = 0;
 	if (!child_down(c) && !w->stopping)
 		w->spec.on_change(w->spec.arg);
 	if (!w->stopping || !w->stopped)
@@ -210,6 +210,7 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		{ "known", workers_hear_known },
 		{ "limits", hear_limits },
 		{ "list", hear_list },
+		{ "mint", workers_hear_mint },
 		{ "observed", workers_hear_observed },
 		{ "policy", hear_policy },
 		{ "quarantine", workers_hear_quarantine },

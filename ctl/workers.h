@@ -50,6 +50,9 @@ struct workers_spec {
 	int (*on_known)(void *arg, json_t *msg);
 	/* Messages "bar" for a child that starts: say, which takes each, until false. NULL: none. */
 	void (*barred)(void *arg, bool (*say)(void *to, json_t *msg), void *to);
+	/* The message "mint", borrowed, of that life of a child (workers_minted). ERR_PROTO ends the
+	 * child. */
+	int (*on_mint)(void *arg, json_int_t life, json_t *msg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the
@@ -112,6 +115,12 @@ void workers_untrace(struct workers *w, json_int_t id);
  * on_shadow. False if nobody judges. */
 bool workers_shadow(
 	struct workers *w, const struct config *c, int bundle_fd, json_int_t id, uint64_t ms);
+/* Is the child still there that asked for a leaf (on_mint)? */
+bool workers_lives(const struct workers *w, json_int_t life);
+/* The message "minted" of ctl/link.h to that one, if it is; takes msg. */
+void workers_minted(struct workers *w, json_int_t life, json_t *msg);
+/* There is another authority: to all who asked for leaves. */
+void workers_authority(struct workers *w);
 void workers_unshadow(struct workers *w, json_int_t id);
 /* Ends the sessions of an address ("A/LEN") or of a JID; the other is NULL. */
 void workers_kill(struct workers *w, const char *address, const char *jid, const char *reason);

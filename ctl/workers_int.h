@@ -28,6 +28,7 @@ struct child {
 	unsigned bit;        /* its own in calls' masks */
 	json_int_t sessions; /* as last told */
 	char version[64];
+	json_int_t life; /* its name among all lives of children; 0: it has asked for no leaf */
 	bool refused; /* the last policy */
 	char refusal[1024];
 };
@@ -74,7 +75,7 @@ struct workers {
 	unsigned born;                    /* children there ever were */
 	struct listeners listeners;
 	struct call *calls;
-	json_int_t seq;
+	json_int_t seq, lives;
 	struct resolver *resolver; /* NULL: nothing was ever looked up */
 	json_t *down; /* lines on servers of backends that are down; NULL: nothing was said */
 	bool started, stopping;
@@ -144,6 +145,7 @@ int workers_hear_sessions(struct child *c, json_t *msg);
 int workers_hear_quarantine(struct child *c, json_t *msg);
 int workers_hear_serverless(struct child *c, json_t *msg);
 int workers_hear_known(struct child *c, json_t *msg);
+int workers_hear_mint(struct child *c, json_t *msg);
 int workers_hear_deliver(struct child *c, json_t *msg);
 int workers_hear_hits(struct child *c, json_t *msg);
 int workers_hear_trace(struct child *c, json_t *msg);

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ROWS, HUB_DELIVERY, HUB_GONE, HUB_EMPTY };
+enum hub_kind { HUB_EVENT, HUB_KEEP, HUB_ASK, HUB_ROWS, HUB_DELIVERY, HUB_GONE, HUB_EMPTY };
 
 struct hub_item {
 	struct hub_item *next;
@@ -22,7 +22,7 @@ struct hub {
 	uv_async_t async;
 	pthread_mutex_t lock;
 	struct hub_item *first, **last;
-	size_t events, keeps;
+	size_t events, keeps, asks;
 	const struct hub_handler *handler;
 	void *arg;
 	metric *lost;
@@ -33,6 +33,7 @@ static void hub_deliver(struct hub *h, struct hub_item *item)
 	switch (item->kind) {
 	case HUB_EVENT:
 	case HUB_KEEP:
+	case HUB_ASK:
 		h->handler->on_event(h->arg, item->json);
 		break;
 	case HUB_DELIVERY:
@@ -58,7 +59,7 @@ static struct hub_item *hub_take(struct hub *h)
 	first = h->first;
 	h->first = NULL;
 	h->last = &h->first;
-	h->events = h->keeps = 0;
+	h->events = h->keeps = h->asks = 0;
 	pthread_mutex_unlock(&h->lock);
 	return first;
 }
@@ -126,13 +127,15 @@ static bool hub_put(struct hub *h, enum hub_kind kind, json_int_t seq, json_t *j
 
 	pthread_mutex_lock(&h->lock);
 	full = !item || (kind == HUB_EVENT && h->events >= HUB_EVENTS_MAX) ||
-	       (kind == HUB_KEEP && h->keeps >= HUB_KEEPS_MAX);
+	       (kind == HUB_KEEP && h->keeps >= HUB_KEEPS_MAX) ||
+	       (kind == HUB_ASK && h->asks >= HUB_ASKS_MAX);
 	if (!full) {
 		*item = (struct hub_item){ .kind = kind, .seq = seq, .json = json };
 		*h->last = item;
 		h->last = &item->next;
 		h->events += kind == HUB_EVENT;
 		h->keeps += kind == HUB_KEEP;
+		h->asks += kind == HUB_ASK;
 	}
 	pthread_mutex_unlock(&h->lock);
 	if (!full) {
@@ -145,12 +148,22 @@ static bool hub_put(struct hub *h, enum hub_kind kind, json_int_t seq, json_t *j
 	return false;
 }
 
-bool hub_keep(struct hub *h, json_t *message)
+static bool hub_put_message(struct hub *h, enum hub_kind kind, json_t *message)
 {
 	if (h && message)
-		return hub_put(h, HUB_KEEP, 0, message);
+		return hub_put(h, kind, 0, message);
 	json_decref(message);
 	return false;
+}
+
+bool hub_keep(struct hub *h, json_t *message)
+{
+	return hub_put_message(h, HUB_KEEP, message);
+}
+
+bool hub_ask(struct hub *h, json_t *message)
+{
+	return hub_put_message(h, HUB_ASK, message);
 }
 
 void hub_delivery(struct hub *h, json_int_t seq, bool delivered)
@@ -160,10 +173,7 @@ void hub_delivery(struct hub *h, json_int_t seq, bool delivered)
 
 void hub_event(struct hub *h, json_t *message)
 {
-	if (h && message)
-		hub_put(h, HUB_EVENT, 0, message);
-	else
-		json_decref(message);
+	hub_put_message(h, HUB_EVENT, message);
 }
 
 void hub_rows(struct hub *h, json_int_t seq, json_t *rows)

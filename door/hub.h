@@ -9,7 +9,11 @@
 
 struct hub;
 
-enum { HUB_EVENTS_MAX = 20000, HUB_KEEPS_MAX = 256 /* stanzas for the quarantine */ };
+enum {
+	HUB_EVENTS_MAX = 20000,
+	HUB_KEEPS_MAX = 256, /* stanzas for the quarantine */
+	HUB_ASKS_MAX = 256,
+};
 
 struct hub_handler {
 	/* On the main thread. Each message is an event message or {"rows":[..],"seq":n}; borrowed.
@@ -35,6 +39,8 @@ void hub_free(struct hub *h);
 void hub_event(struct hub *h, json_t *message);
 /* The same for a stanza that is to be kept; false when it was thrown away. */
 bool hub_keep(struct hub *h, json_t *message);
+/* The same for a question to the daemon. */
+bool hub_ask(struct hub *h, json_t *message);
 void hub_delivery(struct hub *h, json_int_t seq, bool delivered);
 void hub_rows(struct hub *h, json_int_t seq, json_t *rows);
 void hub_gone(struct hub *h);

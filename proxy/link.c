@@ -23,6 +23,7 @@
 #include "door/sandboxed.h"
 #include "proxy/keep.h"
 #include "proxy/lookup.h"
+#include "proxy/leaves.h"
 #include "proxy/link_int.h"
 #include "proxy/sm.h"
 #include "proxy/session.h"
@@ -96,10 +97,26 @@ static void ops_use(struct link *l, void *thing)
 	gear_unref(l->gear);
 	l->gear = thing;
 	lookup_use(l->gear->lookups);
+	leaves_configure(policy_federation(l->gear->policy)->leaves);
 	link_backends_use(l);
 }
 
 static const struct loader_ops loader_ops = { ops_load, ops_ref, ops_unref, ops_policy, ops_use };
+
+/* ---- the authority ---- */
+
+static void on_minted(struct link *l, json_t *msg)
+{
+	if (leaves_take(msg) < 0)
+		line_nonsense(&l->line, "minted");
+}
+
+static void on_authority(struct link *l, json_t *msg)
+{
+	(void)l;
+	(void)msg;
+	leaves_drop();
+}
 
 /* ---- listeners ---- */
 
@@ -220,6 +237,7 @@ static void on_start(struct link *l, json_t *msg)
 	l->started = l->loader.running = true;
 	lookup_open(&l->loop);
 	lookup_use(l->gear->lookups);
+	leaves_configure(policy_federation(l->gear->policy)->leaves);
 	link_backends_use(l);
 	link_release_waiting(l);
 	line_send(&l->line, json_pack("{s:s, s:s, s:s}", "m", "ready", "sandbox", sandbox_text(),
@@ -280,6 +298,8 @@ static const struct line_order orders[] = {
 	{ "trace", link_on_trace },
 	{ "untrace", link_on_untrace },
 	{ "deliver", link_on_deliver },
+	{ "minted", on_minted },
+	{ "authority", on_authority },
 	{ "retire", link_on_retire },
 	{ 0 },
 };
@@ -318,5 +338,6 @@ int link_run(int fd, struct metrics *metrics)
 	link_release_waiting(&l);
 	gear_unref(l.gear);
 	loader_fini(&l.loader);
+	leaves_fini();
 	return l.line.status;
 }

@@ -18,6 +18,7 @@
 #include "door/hub.h"
 #include "proxy/dane_ask.h"
 #include "proxy/keep.h"
+#include "proxy/leaves.h"
 #include "proxy/listen.h"
 #include "proxy/lookup.h"
 #include "proxy/preauth.h"
@@ -38,6 +39,7 @@ enum order_kind {
 	ORDER_UNFOLLOW,
 	ORDER_SHADOW,
 	ORDER_DELIVER,
+	ORDER_LEAVES,
 	ORDER_RETIRE,
 	ORDER_STOP,
 	ORDER_PUSH_OUT
@@ -189,6 +191,9 @@ static void worker_do(struct worker *w, struct order *o)
 		seq = o->delivery->seq;
 		hub_delivery(w->hub, seq, keep_deliver(w, o->delivery));
 		break;
+	case ORDER_LEAVES:
+		leaves_tick(w);
+		break;
 	case ORDER_RETIRE:
 		w->retiring = true;
 		listener_close(w, NULL, 0);
@@ -283,6 +288,7 @@ static void worker_on_tick(uv_timer_t *tick)
 	}
 	dane_tick(w, now);
 	follow_tick(&w->follows, now);
+	leaves_tick(w);
 	worker_trim(w, n);
 	listener_resume(w);
 	if (w->index == 0 && ++w->ticks % SM_BEAT_TICKS == 0)
@@ -469,6 +475,11 @@ int worker_unfollow(struct worker *w, json_int_t id)
 int worker_deliver(struct worker *w, const struct delivery *d)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_DELIVER, .delivery = d }, "");
+}
+
+int worker_leaves(struct worker *w)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_LEAVES }, "");
 }
 
 int worker_retire(struct worker *w)

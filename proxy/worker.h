@@ -71,6 +71,8 @@ struct delivery;
 /* It looks for a session that fits d's step and says through hub_delivery whether it delivered; d
  * is its to read until then. */
 int worker_deliver(struct worker *w, const struct delivery *d);
+/* An answer of leaves.h is there for somebody on this thread. */
+int worker_leaves(struct worker *w);
 /* Takes no new sessions; tells through hub_empty when the last one is gone. */
 int worker_retire(struct worker *w);
 /* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */
