@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proxy/dialback_element.h"
+#include "proxy/features.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
 
@@ -395,11 +396,17 @@ static enum dialback_fate check_answer(struct hearing *h)
 static enum dialback_fate check_bidi(struct hearing *h)
 {
 	struct dialback *d = h->d;
+	struct xml_element *bidi = h->st->root;
 
 	if (h->said_by != SIDE_INITIATOR || !d->bidi_offered || d->bidi || d->begun)
 		return end(h, "dialback.bidi", STREAM_ERROR_POLICY_VIOLATION);
+	h->out->stripped = dialback_trim_bidi(bidi);
+	if (element_first(bidi) &&
+		features_lower_limits(h->st->arena, bidi, d->limits.stanza_bytes, 0) < 0)
+		return fail(h);
 	d->bidi = true;
-	h->out->stripped = dialback_trim_bidi(h->st->root);
+	if (h->out->stripped)
+		h->out->reason = "dialback.stripped";
 	return DIALBACK_FORWARD;
 }
 

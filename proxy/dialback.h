@@ -15,6 +15,8 @@ struct dialback_limits {
 	unsigned pairs;      /* each direction; 100 */
 	unsigned open;       /* requests not answered; 32 */
 	unsigned per_minute; /* requests; 120 */
+	size_t stanza_bytes; /* <limits/> in <bidi/> promises no more (XEP-0478); 0: whatever it
+				says */
 };
 
 /* What the session knows. Domains are prepared. A NULL function: nothing is refused for it. */

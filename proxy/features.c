@@ -151,9 +151,8 @@ static int lower_limit(struct arena *a, struct xml_element *limits, const char *
 	return element_add(a, limits, new);
 }
 
-/* Never promise more than we ourselves let through, and say what that is. */
-static int lower_limits(
-	struct arena *a, struct xml_element *features, const struct features_context *ctx)
+int features_lower_limits(
+	struct arena *a, struct xml_element *features, size_t max_bytes, uint64_t idle_seconds)
 {
 	struct xml_element *limits = element_child(features, NS_LIMITS, "limits");
 	int r;
@@ -164,9 +163,9 @@ static int lower_limits(
 		if ((r = element_add(a, features, limits)) < 0)
 			return r;
 	}
-	if ((r = lower_limit(a, limits, "max-bytes", ctx->max_bytes)) < 0)
+	if ((r = lower_limit(a, limits, "max-bytes", max_bytes)) < 0)
 		return r;
-	return lower_limit(a, limits, "idle-seconds", ctx->idle_seconds);
+	return lower_limit(a, limits, "idle-seconds", idle_seconds);
 }
 
 /* Instant resumption (XEP-0397) counts stanzas where the ledger does not look, and names a place to
@@ -200,7 +199,7 @@ int features_edit(struct arena *a, struct xml_element *features, const struct fe
 		return r;
 	strip_bindings(&st, features);
 	strip_instant(&st, features);
-	if ((r = lower_limits(a, features, ctx)) < 0)
+	if ((r = features_lower_limits(a, features, ctx->max_bytes, ctx->idle_seconds)) < 0)
 		return r;
 	if (!ctx->offer_starttls)
 		return 0;

@@ -27,3 +27,7 @@ int features_edit(struct arena *a, struct xml_element *features, const struct fe
 	struct features_result *out);
 /* Would features_edit have stripped this mechanism? endpoint as of the result. */
 bool features_is_stripped(const char *mechanism, bool endpoint);
+/* XEP-0478: never promises more than we ourselves let through, and says what that is; 0: no limit
+ * of ours. 0 or -ENOMEM. */
+int features_lower_limits(
+	struct arena *a, struct xml_element *features, size_t max_bytes, uint64_t idle_seconds);
