@@ -24,7 +24,7 @@ from deploy import Names
 from fedservers import KINDS as SERVERS
 from lab import Lab, LabError, run, wait_for
 from raw import RawClient, header
-from wall import Wall
+from wall import BUILD, Wall, missing_programs
 
 NAME_SERVER = ("192.0.2.53", "2001:db8:53::53")
 PEERS = range(101, 121)  # addresses of the net's own, for peers of the tests' making
@@ -107,7 +107,7 @@ class Side:
         self.net4, self.net6, self.place = SIDES[name]
         self.addresses = [f"{self.net4}.10", f"{self.net6}::10"]
         self.domains = [domain_of(name, kind) for kind in KINDS]
-        self.server = self.wall = None
+        self.server = self.wall = self.authority = None
         self.users = {}
 
     def domain(self, kind=""):
@@ -185,15 +185,15 @@ class Side:
             wall.close()
 
     def make_authority(self):
-        """This side's own authority, before the server starts that is to trust it: gives its certificate, or nothing if the build has none."""
-        wall = Wall(self.federation, f"authority-{self.name}", self.gate)
-        wall.write(**{"xmppwall.conf": ""})
-        command = ("ca", "init")
-        self.authority = None
-        if wall.run(*command, check=False).returncode != 0:
+        """This side's own authority, before the server starts that is to trust it: gives its certificate. Nothing without a build."""
+        if missing_programs():
             return ""
-        self.authority = wall.folder / "state/ca"
-        return wall.run("ca", "export").stdout
+        state = self.federation.folder / f"authority-{self.name}"
+        ctl = (BUILD / "bin/xmppwallctl", "--state-dir", state, "ca")
+        state.mkdir()
+        self.gate.run(*ctl, "init")
+        self.authority = state / "ca"
+        return self.gate.run(*ctl, "export").stdout
 
 
 def give_addresses(host, link, *addresses):
@@ -230,7 +230,9 @@ class Federation(Lab):
                 side.server = server
 
     def records(self, *more):
-        return [*(line for side in self.sides for line in side.records()), *more]
+        peers = (f"srv-host=_xmpp-server._tcp.peer{n}.example,host.peer{n}.example,5269" for n in PEERS)
+        hosts = (f"host-record=host.peer{n}.example,{peer_address(n)}" for n in PEERS)
+        return [*(line for side in self.sides for line in side.records()), *peers, *hosts, *more]
 
     def _serve(self, side):
         trust = self.folder / f"trust-{side.name}.pem"
