@@ -16,7 +16,7 @@ static const struct cli_command commands[] = {
 	{ "check", "FILE...", "parse, check and run the expectations of a configuration or rule file", cli_check },
 	{ "print", "FILE...", "print it back in canonical form", cli_print },
 	{ "judge",
-		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--at TIME] [--trace [--bodies]] < STANZAS",
+		"--rules FILE [--service S] [--direction in|out] [--peer ADDR] [--jid JID] [--remote DOMAIN [--verified HOW] [--seen TIME]] [--at TIME] [--trace [--bodies]] < STANZAS",
 		"judge XML read from standard input, a verdict a line; --trace shows every rule and test", cli_judge },
 	{ "replay", "--rules FILE [--summary | --notable] [--inside NET,...] [--any-checksum] CAPTURE",
 		"judge what a pcap or pcapng file holds: verdicts, streams, limits and bans there would have been", cli_replay },

@@ -18,6 +18,8 @@
  *   bar       {"m","add":[[kind,name,rule]..]}    keep them out; kind 0: a bare JID, 1: a domain, prepared; rule: the rung's
  *             name, "operator" by hand. With "anew": instead of all that was told before. Before start
  *   unbar     {"m","del":[[kind,name]..]}         no longer
+ *   seen      {"m","rows":[[name,first]..]}       when remote domains were verified first, since 1970: all that are known before
+ *             start, then those that some child told
  *   sessions  {"m","seq"}, for "top" with {"top":{"sessions":N,"sessions_by","peers":N,"peers_by","match"}}: not all of them,
  *             but sums and the busiest (door/crowd.h); a child of an older program does not know "top" and tells all
  *   using     {"m","seq","address":"A/LEN"}      who uses these addresses now
@@ -69,6 +71,8 @@
  *             server are taken, as multicast DNS tells, and no longer; at most LINK_SERVERLESS of both (mdns_tell)
  *   known     {"m","addresses":[..]}              somebody logged in from there (IPv6: a /64), told once a second, at most
  *             LINK_KNOWN in a message, and again while a session stands, LINK_KNOWN_AGAIN times in the time a class names
+ *   domains   {"m","names":[..]}                  remote domains, prepared, that were verified for the first time, or (once an hour
+ *             at most) again; at most LINK_DOMAINS in a message (door/domains.h)
  *   event     {"m","event":{EVE},"act":{"strikes","ban","shared","others":[..],"more","address","session","jid","domain",
  *             "rule","chain","id"}}
  *             "act" only where strikes or a ban are ordered; shared: other authenticated bare JIDs use the
@@ -97,5 +101,8 @@ enum { LINK_SERVERLESS = 128, LINK_SERVERLESS_TTL_MS = 2 * 3600 * 1000 + 1 };
 
 /* Addresses in a message "known"; how often they are told. */
 enum { LINK_KNOWN = 512, LINK_KNOWN_AGAIN = 8 };
+
+/* Names in a message "domains", bytes of one at most. */
+enum { LINK_DOMAINS = 128, LINK_DOMAIN_SIZE = 1023 };
 
 /* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"} */

@@ -148,16 +148,37 @@ static int judge_input(struct judging *run, FILE *in)
 	return r;
 }
 
-static int take_options(struct cli *cli, const char **rules, struct subject *subject)
+/* What was written of the remote server, once the clock shows what it will. */
+static int take_remote(struct cli *cli, struct arena *arena, struct subject *subject, const char *verified, const char *seen)
 {
-	const char *direction = "in", *peer = NULL, *jid = NULL, *at = NULL;
+	const char *domain = subject->remote_domain;
+	uint64_t ms = 0, now = (uint64_t)clock_wall_ms();
+
+	if (!domain)
+		return verified || seen ? cli_usage_error(cli, "--verified and --seen are about --remote DOMAIN") : EXIT_DONE;
+	if (jid_prep_domain(arena, span_of(domain), &subject->remote_domain) < 0)
+		return cli_usage_error(cli, "--remote '%s' is not a domain", domain);
+	if (verified && !remote_verified_find(verified, &subject->remote_verified))
+		return cli_usage_error(cli, "--verified is pin, dane, pkix, dialback or none");
+	if (seen && (clock_parse_duration(seen, strlen(seen), &ms) < 0 || ms >= now))
+		return cli_usage_error(cli, "--seen '%s' is not a time such as 3d", seen);
+	if (seen)
+		subject->remote_first_seen_ms = now - ms;
+	return EXIT_DONE;
+}
+
+static int take_options(struct cli *cli, const char **rules, struct arena *arena, struct subject *subject)
+{
+	const char *direction = "in", *peer = NULL, *jid = NULL, *at = NULL, *verified = NULL, *seen = NULL;
 	int64_t moment;
 
 	subject->service = "c2s";
 	if (!cli_option(cli, "--rules", rules) ||
 		!cli_option(cli, "--service", &subject->service) ||
 		!cli_option(cli, "--direction", &direction) || !cli_option(cli, "--peer", &peer) ||
-		!cli_option(cli, "--jid", &jid) || !cli_option(cli, "--at", &at) || !cli_no_more_options(cli))
+		!cli_option(cli, "--jid", &jid) || !cli_option(cli, "--at", &at) ||
+		!cli_option(cli, "--remote", &subject->remote_domain) || !cli_option(cli, "--verified", &verified) ||
+		!cli_option(cli, "--seen", &seen) || !cli_no_more_options(cli))
 		return EXIT_WRONG_USAGE;
 	if (!*rules)
 		return cli_usage_error(cli, "needs --rules FILE");
@@ -176,7 +197,7 @@ static int take_options(struct cli *cli, const char **rules, struct subject *sub
 	subject->direction = strcmp(direction, "in") == 0 ? DIRECTION_IN : DIRECTION_OUT;
 	subject->session_jid = jid;
 	subject->session_authenticated = true;
-	return EXIT_DONE;
+	return take_remote(cli, arena, subject, verified, seen);
 }
 
 /* The role of the service named, if the rules define it; by its usual name otherwise. */
@@ -217,11 +238,13 @@ int cli_judge(struct cli *cli)
 
 	run.follows = cli_flag(cli, "--trace");
 	run.trace.content = cli_flag(cli, "--bodies");
-	if ((status = take_options(cli, &rules, &run.subject)) != EXIT_DONE)
+	arena_init(&run.arena, 0);
+	if ((status = take_options(cli, &rules, &run.arena, &run.subject)) != EXIT_DONE) {
+		arena_fini(&run.arena);
 		return status;
+	}
 	source_init(&sources, true);
 	diag_init(&diags);
-	arena_init(&run.arena, 0);
 	r = policy_load(&sources, rules, NULL, NULL, &diags, &run.policy);
 	if (r < 0) /* warnings are for check */
 		diag_print(&diags, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));

@@ -191,10 +191,13 @@ static void verdict_make(struct verdict *v, enum verdict_kind kind, const struct
 	metric_add(bar->hits, 1);
 }
 
-/* A component's stream is opened to its own name; others to a domain that is served here. */
+/* A component's stream is opened to its own name, one that our own server dialled to the remote one's; others to a domain that is served here. */
 static const char *own_domain(const struct subject *s)
 {
-	return s->role == ROLE_COMPONENT ? NULL : s->session_domain;
+	bool theirs = s->role == ROLE_COMPONENT ||
+		      (s->remote_domain && s->session_domain && strcmp(s->remote_domain, s->session_domain) == 0);
+
+	return theirs ? NULL : s->session_domain;
 }
 
 bool barred_judge(const struct subject *s, struct verdict *out)

@@ -114,6 +114,15 @@ static void event_add_login(json_t *xmpp, const struct scene *s)
 	event_set(xmpp, "mechanism", s->mechanism);
 }
 
+/* The server on the other side, if it is one that was verified; and where its error went. */
+static void event_remote(json_t *xmpp, const struct scene *s)
+{
+	event_set(xmpp, "remote", s->peer_domain);
+	if (s->peer_domain && s->remote_verified != REMOTE_VERIFIED_NONE)
+		event_set(xmpp, "verified", remote_verified_text(s->remote_verified));
+	event_set(xmpp, "answer", s->answer);
+}
+
 static json_t *event_make(const struct scene *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v, const char *signature, const char *category)
 {
@@ -134,6 +143,7 @@ static json_t *event_make(const struct scene *s, enum direction direction, const
 	event_set(xmpp, "jid", s->jid);
 	event_set(xmpp, "domain", s->domain);
 	event_set(xmpp, "ruleset", s->policy ? policy_version(s->policy) : "");
+	event_remote(xmpp, s);
 	event_set(xmpp, "act", s->act);
 	if (st)
 		event_add_stanza(xmpp, st, v->log_body);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Between the daemon and what a door knows of peers. In: names that are to be kept out, and no
- * longer; the question who uses an address. Out: the table of barred names, and an answer out of
- * the registry. It decides nothing. */
+ * longer; since when remote domains are known; the question who uses an address. Out: the tables of
+ * barred names and of domains, and an answer out of the registry. It decides nothing. */
 #include "door/peers.h"
 
 #include <string.h>
 
 #include "ctl/link.h"
 #include "door/barred.h"
+#include "door/domains.h"
 #include "door/json.h"
 #include "door/line.h"
 #include "door/registry.h"
@@ -32,6 +33,8 @@ bool peers_on_message(struct line *line, const char *name, json_t *msg)
 		sane = barred_take(msg);
 	else if (strcmp(name, "unbar") == 0)
 		sane = barred_let_go(msg);
+	else if (strcmp(name, "seen") == 0)
+		sane = domains_hear(msg);
 	else if (strcmp(name, "using") == 0)
 		sane = using_answer(line, msg);
 	else

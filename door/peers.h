@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon says and asks of peers ("bar", "unbar" and "using" of ctl/link.h), for either
+/* What the daemon says and asks of peers ("bar", "unbar", "seen" and "using" of ctl/link.h), for either
  * door. */
 #pragma once
 

@@ -11,6 +11,8 @@ struct scene {
 	const char *jid;  /* NULL: none yet */
 	const char *domain, *mechanism;
 	const char *peer_domain; /* of a peer that is a server, once it was verified; NULL: none */
+	enum remote_verified remote_verified; /* how it was */
+	const char *answer; /* of a rejection between servers, where it went: "stream", "crossed", "emptied", "none"; NULL */
 	bool authenticated;
 	const struct subject_login *login; /* NULL: none was seen to fail */
 	const struct policy *policy;

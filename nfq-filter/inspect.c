@@ -16,6 +16,7 @@
 #include "nfq-filter/inspect_live.h"
 #include "nfq-filter/inspect_login.h"
 #include "nfq-filter/inspect_peer.h"
+#include "nfq-filter/inspect_remote.h"
 #include "xmpp/ns.h"
 
 enum { WAIT_MAX = 65536, SEEK_MAX = 65536 };
@@ -105,6 +106,7 @@ void inspection_free(struct inspection *i)
 		free(i->half[s].header.to);
 	}
 	free(i->jid);
+	remote_fini(i);
 	free(i);
 }
 

@@ -47,6 +47,14 @@ struct inspect_half {
 	} header;
 };
 
+/* Domains of remote servers on a stream that its opener asked dialback for, at most. */
+enum { INSPECT_REMOTES_MAX = 16 };
+
+struct inspect_remote {
+	char *domain; /* prepared */
+	bool valid;
+};
+
 struct inspection {
 	struct inspector *of;
 	uint64_t number; /* of the stream, from 1; 0 as long as it is none */
@@ -63,6 +71,7 @@ struct inspection {
 	bool outward; /* opened from inside: the server is the peer, what the client says goes out
 		       */
 	bool authenticated, anonymous;
+	bool external; /* by SASL */
 	char *registered; /* the account under which the door knows it; the door's */
 	bool entered;     /* the door has counted it in; the door's */
 	unsigned logins;  /* begun on it */
@@ -75,6 +84,8 @@ struct inspection {
 	uint64_t verdicts[VERDICT_KINDS];
 	struct pace pace; /* of its stanzas, for "top" */
 	struct inspect_half half[FLOW_SIDES];
+	struct inspect_remote remotes[INSPECT_REMOTES_MAX];
+	unsigned n_remotes;
 	struct bosh *bosh; /* SPEAKS_HTTP */
 	void *user;        /* of the hooks */
 };

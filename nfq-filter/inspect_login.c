@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include "base/map.h"
+#include "nfq-filter/inspect_remote.h"
 #include "nfq-filter/resumed.h"
 #include "xmpp/ns.h"
 
@@ -60,6 +61,7 @@ static enum login_step sasl_from_server(struct inspection *i, const struct stanz
 	if (strcmp(st->root->name, "success") != 0 || i->authenticated)
 		return LOGIN_ON;
 	succeeded(i);
+	i->external = true;
 	if (!sasl2)
 		return LOGIN_RESTART;
 	who = element_child(st->root, NS_SASL2, "authorization-identifier");
@@ -122,6 +124,7 @@ enum login_step login_element(struct inspection *i, enum flow_side side, const s
 		i->counted = i->counted || strcmp(e->name, "enable") == 0 ||
 			     strcmp(e->name, "resume") == 0;
 	}
+	remote_dialback(i, side, st);
 	handshake(i, side, e);
 	return LOGIN_ON;
 }

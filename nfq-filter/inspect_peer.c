@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "nfq-filter/detect.h"
+#include "nfq-filter/inspect_remote.h"
 #include "xmpp/ns.h"
 
 /* XEP-0174: on a port of its own choice, where both name themselves. */
@@ -59,9 +60,10 @@ struct subject peer_subject(
 	enum flow_side far = serverless && i->between ? side
 			     : i->outward             ? FLOW_SERVER
 						      : FLOW_CLIENT;
+	struct subject subject;
 	const struct endpoint *peer = far == FLOW_SERVER ? &i->server : &i->client;
 
-	return (struct subject){
+	subject = (struct subject){
 		.stanza = st,
 		.service = i->service,
 		.role = i->role,
@@ -80,14 +82,14 @@ struct subject peer_subject(
 		.session_logins = i->logins,
 		.company = i->role == ROLE_C2S ? i->of->company : NULL,
 	};
+	remote_subject(i, st, &subject);
+	return subject;
 }
 
 const char *peer_domain(const struct inspection *i)
 {
-	const struct inspect_half *opener = &i->half[FLOW_CLIENT];
-
-	if (!i->authenticated || (i->role != ROLE_S2S && i->role != ROLE_COMPONENT))
-		return NULL;
+	if (i->role == ROLE_S2S)
+		return remote_domain(i);
 	/* XEP-0114: a component's header names itself. */
-	return i->role == ROLE_COMPONENT || i->outward ? opener->header.to : opener->header.from;
+	return i->role == ROLE_COMPONENT && i->authenticated ? i->half[FLOW_CLIENT].header.to : NULL;
 }

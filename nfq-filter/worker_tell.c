@@ -60,6 +60,10 @@ static struct scene scene_subject(
 	scene.mechanism = s->sasl_mechanism;
 	scene.domain = s->session_domain;
 	scene.authenticated = s->session_authenticated;
+	/* Several may speak on one stream: each for itself. */
+	if (s->remote_verified != REMOTE_VERIFIED_NONE)
+		scene.peer_domain = s->remote_domain;
+	scene.remote_verified = s->remote_verified;
 	return scene;
 }
 

@@ -14,15 +14,6 @@ enum {
 	REMOTE_DEPTH_MAX = 8   /* of them between the leaf and its root */
 };
 
-/* By what a remote server's word is taken; the later the better. */
-enum remote_verified {
-	REMOTE_VERIFIED_NONE,
-	REMOTE_VERIFIED_DIALBACK, /* not by certificate: proxy/dialback.h */
-	REMOTE_VERIFIED_PKIX,
-	REMOTE_VERIFIED_DANE,
-	REMOTE_VERIFIED_PIN
-};
-
 /* All borrowed. */
 struct remote_check {
 	X509 *leaf;             /* NULL: none was shown */

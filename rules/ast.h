@@ -121,6 +121,9 @@ enum ast_item_kind { ITEM_SERVICE, ITEM_SET, ITEM_LIMIT, ITEM_SIMILAR, ITEM_CHAI
 struct ast_expect {
 	struct loc at;
 	const char *from, *to, *service, *direction, *peer, *jid, *moment; /* NULL if not given */
+	const char *remote, *verified, *seen; /* remote "DOMAIN" [verified WORD] [seen TIME] */
+	uint64_t seen_ms;    /* how long ago it was seen first; 0: it never was */
+	struct loc remote_at, verified_at;
 	const char *stanza; /* XML text of one or more first-level elements; the verdict of the last one is compared */
 	struct loc stanza_at;
 	const char *verdict;   /* accept drop reject close */

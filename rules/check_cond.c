@@ -125,9 +125,15 @@ static bool is_time_for(const struct ast_cond *cond, const struct ast_value *v)
 	       (cond->op == OP_IN || !strchr(v->text, '-'));
 }
 
+/* Seconds since something, compared with times. */
+static bool is_age(const struct field *field)
+{
+	return strcmp(field->name, "session.age") == 0 || strcmp(field->name, "remote.first_seen") == 0;
+}
+
 static bool is_scalar_for(const struct ast_cond *cond, const struct ast_value *v)
 {
-	bool age = strcmp(cond->field->name, "session.age") == 0;
+	bool age = is_age(cond->field);
 
 	if (cond->op == OP_CONTAINS)
 		return v->kind == VALUE_STRING;
@@ -153,7 +159,7 @@ static bool is_scalar_for(const struct ast_cond *cond, const struct ast_value *v
 
 static const char *scalar_wanted(const struct ast_cond *cond)
 {
-	bool age = strcmp(cond->field->name, "session.age") == 0;
+	bool age = is_age(cond->field);
 
 	if (cond->op == OP_CONTAINS)
 		return "a string in double quotes, or a set of keyword";
@@ -196,6 +202,7 @@ static void check_closed_word(
 		{ "weekday", "mon|tue|wed|thu|fri|sat|sun" },
 		{ "chatstate", "active|composing|paused|inactive|gone" },
 		{ "receipt", "request|received" },
+		{ "remote.verified", "none|dialback|pkix|dane|pin" },
 	};
 
 	if (cond->op == OP_MATCHES)

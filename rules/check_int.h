@@ -46,6 +46,8 @@ void check_limit(struct checker *c, const struct ast_item *limit);
 /* check_backend.c: SHAPE_DOMAINS, SHAPE_SERVERS and SHAPE_CHECK; the names behind "upstream backend". */
 void check_backend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
+/* A domain name, or "*." and one. */
+bool check_is_domain(const char *text);
 void check_upstream_backends(struct checker *c, const struct ast_value *backend);
 /* ... "example.org" or "*.example.org"? */
 bool check_is_domain(const char *text);

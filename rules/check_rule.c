@@ -402,6 +402,7 @@ void check_expect(struct checker *c, const struct ast_item *item)
 {
 	const struct ast_expect *e = item->expect;
 	struct peer_address address;
+	enum remote_verified verified;
 	int64_t moment;
 
 	if (!e)
@@ -420,6 +421,12 @@ void check_expect(struct checker *c, const struct ast_item *item)
 	if (e->moment && clock_parse_wall(e->moment, strlen(e->moment), &moment) < 0)
 		diag_error(c->diags, item->name_at, "such as \"2026-11-21T08:30:00Z\", in UTC",
 			"'%s' is not a moment", e->moment);
+	if (e->verified && !remote_verified_find(e->verified, &verified))
+		diag_error(c->diags, e->verified_at,
+			schema_suggest_word(c->diags, "pin|dane|pkix|dialback|none", e->verified),
+			"nobody is verified by '%s'", e->verified);
+	if (e->remote && (!check_is_domain(e->remote) || *e->remote == '*'))
+		diag_error(c->diags, e->remote_at, NULL, "'%s' is not a domain", e->remote);
 	if (e->peer && address_parse(span_of(e->peer), &address) < 0)
 		diag_error(c->diags, item->name_at, NULL, "'%s' is not an address", e->peer);
 }

@@ -74,6 +74,12 @@ static void subject_init(struct expectation *x, const struct options *options)
 	s->role = service_role(options, s->service);
 	if (e->peer && address_parse(span_of(e->peer), &s->peer) < 0)
 		diag_error(x->diags, x->item->at, NULL, "'%s' is not an address", e->peer);
+	if (e->remote && jid_prep_domain(&x->arena, span_of(e->remote), &s->remote_domain) < 0)
+		s->remote_domain = e->remote;
+	if (e->verified)
+		remote_verified_find(e->verified, &s->remote_verified);
+	if (e->seen_ms && (uint64_t)x->trial.wall_ms > e->seen_ms)
+		s->remote_first_seen_ms = (uint64_t)x->trial.wall_ms - e->seen_ms;
 	s->session_jid = e->jid;
 	if (!s->session_jid && (s->role == ROLE_C2S || s->role == ROLE_SERVERLESS))
 		s->session_jid = s->direction == DIRECTION_IN ? e->from : e->to;

@@ -158,6 +158,61 @@ FIELD_GETTER(session_age)
 	return give_number(v->s->session_age_ms / 1000, index, out);
 }
 
+/* ---- remote servers ---- */
+
+static const char *const verified_texts[REMOTE_VERIFIED_KINDS] = {
+	[REMOTE_VERIFIED_NONE] = "none",
+	[REMOTE_VERIFIED_DIALBACK] = "dialback",
+	[REMOTE_VERIFIED_PKIX] = "pkix",
+	[REMOTE_VERIFIED_DANE] = "dane",
+	[REMOTE_VERIFIED_PIN] = "pin",
+};
+
+const char *remote_verified_text(enum remote_verified how)
+{
+	return verified_texts[how];
+}
+
+bool remote_verified_find(const char *word, enum remote_verified *out)
+{
+	for (unsigned i = 0; i < REMOTE_VERIFIED_KINDS; i++)
+		if (strcmp(verified_texts[i], word) == 0) {
+			*out = (enum remote_verified)i;
+			return true;
+		}
+	return false;
+}
+
+/* A stream between servers has a remote one, whether its name is known or not. */
+static bool has_remote(const struct subject *s)
+{
+	return s->role == ROLE_S2S || (s->remote_domain && *s->remote_domain);
+}
+
+FIELD_GETTER(remote_domain)
+{
+	UNUSED(param);
+	return give_domain(v, v->s->remote_domain, index, out);
+}
+
+FIELD_GETTER(remote_verified)
+{
+	UNUSED(param);
+	return has_remote(v->s) && give_text(verified_texts[v->s->remote_verified], index, out);
+}
+
+/* Who was never seen is new: 0. */
+FIELD_GETTER(remote_first_seen)
+{
+	uint64_t now, first = v->s->remote_first_seen_ms;
+
+	UNUSED(param);
+	if (index > 0 || !has_remote(v->s))
+		return false;
+	now = first ? (uint64_t)view_wall_ms(v) : 0;
+	return give_number(now > first ? (now - first) / 1000 : 0, index, out);
+}
+
 FIELD_GETTER(marked)
 {
 	UNUSED(param);

@@ -308,6 +308,24 @@ static bool take_address(struct parser *p, const char **out)
 	return parse_accept(p, TOKEN_STRING) || parse_expect(p, TOKEN_ADDRESS, "an address");
 }
 
+/* "DOMAIN" [verified WORD] [seen TIME] */
+static bool take_remote(struct parser *p, struct ast_expect *e)
+{
+	e->remote_at = p->token.at;
+	if (!take_string(p, &e->remote))
+		return false;
+	if (parse_accept_word(p, "verified")) {
+		e->verified_at = p->token.at;
+		if (!take_name(p, &e->verified, "pin, dane, pkix, dialback or none"))
+			return false;
+	}
+	if (!parse_accept_word(p, "seen"))
+		return true;
+	e->seen = p->token.text;
+	e->seen_ms = p->token.number;
+	return parse_expect(p, TOKEN_DURATION, "a time such as 3d");
+}
+
 /* Strings beside each other are one text, so that long stanzas may have several lines. */
 static bool take_stanza(struct parser *p, struct ast_expect *e)
 {
@@ -329,7 +347,7 @@ static bool take_stanza(struct parser *p, struct ast_expect *e)
 }
 
 static const char *const expect_words[] = { "from", "to", "service", "direction", "peer", "jid",
-	"at", "stanza", "verdict" };
+	"remote", "at", "stanza", "verdict" };
 enum { EXPECT_WORDS = sizeof(expect_words) / sizeof(*expect_words) };
 
 static bool begins_expect_line(const struct parser *p)
@@ -367,13 +385,15 @@ static bool parse_expect_line(struct parser *p, struct ast_expect *e)
 		return take_address(p, &e->peer);
 	if (parse_accept_word(p, "jid"))
 		return take_string(p, &e->jid);
+	if (parse_accept_word(p, "remote"))
+		return take_remote(p, e);
 	if (parse_accept_word(p, "at"))
 		return take_string(p, &e->moment);
 	if (parse_accept_word(p, "stanza"))
 		return take_stanza(p, e);
 	if (parse_accept_word(p, "verdict"))
 		return take_verdict(p, e);
-	return parse_wrong(p, "from, to, service, direction, peer, jid, at, stanza or verdict",
+	return parse_wrong(p, "from, to, service, direction, peer, jid, remote, at, stanza or verdict",
 		parse_is(p, TOKEN_WORD)
 			? diag_suggest(p->diags, p->token.text, expect_words, EXPECT_WORDS)
 			: NULL);

@@ -455,6 +455,20 @@ static bool is_plain_address(const char *text)
 	       !text[strspn(text, colon ? "0123456789abcdefABCDEF.:" : "0123456789.")];
 }
 
+static void put_remote(struct printer *p, const struct ast_expect *e)
+{
+	if (!e->remote)
+		return;
+	put_indent(p, 1);
+	put(p, "remote ");
+	put_string(p, e->remote);
+	if (e->verified)
+		put_format(p, " verified %s", e->verified);
+	if (e->seen)
+		put_format(p, " seen %s", e->seen);
+	put(p, "\n");
+}
+
 static void put_expect(struct printer *p, const struct ast_expect *e)
 {
 	put_field(p, "from", e->from, true);
@@ -463,6 +477,7 @@ static void put_expect(struct printer *p, const struct ast_expect *e)
 	put_field(p, "direction", e->direction, false);
 	put_field(p, "peer", e->peer, !e->peer || !is_plain_address(e->peer));
 	put_field(p, "jid", e->jid, true);
+	put_remote(p, e);
 	put_field(p, "at", e->moment, true);
 	put_field(p, "stanza", e->stanza, true);
 	if (!e->verdict)

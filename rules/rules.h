@@ -48,6 +48,20 @@ struct subject_company {
 	uint64_t peer_sessions, peer_accounts; /* from the peer's address; accounts that are logged in */
 };
 
+/* How a remote server proved that it is the domain it speaks for (docs/FEDERATION.md); a later one is worth more. */
+enum remote_verified {
+	REMOTE_VERIFIED_NONE,
+	REMOTE_VERIFIED_DIALBACK,
+	REMOTE_VERIFIED_PKIX,
+	REMOTE_VERIFIED_DANE,
+	REMOTE_VERIFIED_PIN,
+	REMOTE_VERIFIED_KINDS
+};
+
+/* "none", "dialback" and so on; and back, false if it is none of them. */
+const char *remote_verified_text(enum remote_verified how);
+bool remote_verified_find(const char *word, enum remote_verified *out);
+
 /* What the door knows about the session; strings are borrowed for the call, "" or NULL when unknown. */
 struct subject {
 	const struct stanza *stanza;
@@ -64,6 +78,9 @@ struct subject {
 	bool session_anonymous;
 	bool session_authenticated;
 	uint64_t session_age_ms;
+	const char *remote_domain; /* of servers: the remote one's of this stanza, prepared; NULL: not known */
+	enum remote_verified remote_verified; /* ... as that domain */
+	uint64_t remote_first_seen_ms; /* since 1970: when it was verified for the first time ever; 0: never */
 	const char *session_announced; /* serverless: "here" or "elsewhere" */
 	uint64_t session_stanzas; /* judged before this one, this direction */
 	const char *session_account; /* bare JID that a login succeeded for, while session_jid is not known */

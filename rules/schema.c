@@ -444,6 +444,8 @@ static const struct schema_setting expect_settings[] = {
 	{ "peer", SHAPE_EXPECT, "ADDRESS", NULL, "unknown", .doc = "The peer's address." },
 	{ "jid", SHAPE_EXPECT, "\"JID\"", NULL, "the sender (in) or recipient (out)",
 		.doc = "The JID the session is bound to." },
+	{ "remote", SHAPE_EXPECT, "\"DOMAIN\" [verified pin|dane|pkix|dialback|none] [seen TIME]", NULL, "",
+		.doc = "The remote server's domain, how it proved it, and how long ago it did so for the first time." },
 	{ "at", SHAPE_EXPECT, "\"YEAR-MONTH-DAY[THOUR:MINUTE:SECONDZ]\"", NULL, "now",
 		.doc = "The moment it comes, in UTC." },
 	{ "stanza", SHAPE_EXPECT, "\"XML\" ...", NULL, "",

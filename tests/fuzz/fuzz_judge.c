@@ -68,7 +68,7 @@ static void policy_make(void)
 		if (strcmp(f->name, "kind") == 0 || strcmp(f->name, "direction") == 0 ||
 			strcmp(f->name, "chatstate") == 0 || strcmp(f->name, "receipt") == 0 ||
 			strcmp(f->name, "service") == 0 || strcmp(f->name, "weekday") == 0 ||
-			strcmp(f->name, "peer.country") == 0)
+			strcmp(f->name, "peer.country") == 0 || strcmp(f->name, "remote.verified") == 0)
 			buf_putf(&text, "%s matches @exprs or %s exists", name, name);
 		else
 			buf_putf(&text, questions[f->type], name, name, name, name, name);
@@ -115,6 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.direction = choice & 2 ? DIRECTION_OUT : DIRECTION_IN,
 		.session_jid = choice & 4 ? "romeo@verona.example/orchard" : NULL,
 		.session_anonymous = choice & 8,
+		.remote_domain = choice & 16 ? "mantua.example" : NULL,
+		.remote_verified = choice & 32 ? REMOTE_VERIFIED_DANE : REMOTE_VERIFIED_NONE,
+		.remote_first_seen_ms = choice & 64,
 	};
 	struct stream_event event;
 	char header[200];

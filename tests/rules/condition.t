@@ -154,3 +154,14 @@ similar chatter exceeded ; fail ; no such similar 'chatter'
 similar bulg exceeded ; fail ; no such similar 'bulg' ; did you mean 'bulk'?
 limit bulk exceeded ; fail ; no such limit 'bulk'
 similar exceeded ; fail ; expected 'exceeded', got 'drop'
+
+# Remote servers.
+remote.first_seen < 1d ; ok
+remote.first_seen > 64k ; fail ; 'remote.first_seen >' wants a time such as 90s or 10m
+remote.first_sen < 1d ; fail ; unknown field 'remote.first_sen' ; did you mean 'remote.first_seen'?
+remote.verified is pkix ; ok
+remote.verified in { pin, dane } ; ok
+remote.verified is certificate ; fail ; 'remote.verified' is never 'certificate' ; one of none, dialback, pkix, dane, pin
+remote.verified is pkxi ; fail ; 'remote.verified' is never 'pkxi' ; did you mean 'pkix'?
+remote.domain is "partner.example" ; ok
+remote.domain in { "a.example", "b.example" } ; ok

@@ -65,6 +65,7 @@ static void subject_set(const char *key, char *value)
 		{ "mechanism", &subject.sasl_mechanism },
 		{ "jid", &subject.session_jid },
 		{ "domain", &subject.session_domain },
+		{ "remote", &subject.remote_domain },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -92,6 +93,10 @@ static void subject_set(const char *key, char *value)
 		subject.session_stanzas = (uint64_t)atoi(value);
 	else if (strcmp(key, "logins") == 0)
 		subject.session_logins = (unsigned)atoi(value);
+	else if (strcmp(key, "remote.verified") == 0 && remote_verified_find(value, &subject.remote_verified))
+		return;
+	else if (strcmp(key, "remote.seen") == 0)
+		subject.remote_first_seen_ms = (uint64_t)atoll(value);
 	else if (strcmp(key, "company") == 0)
 		company_set(value);
 	else
