@@ -18,6 +18,7 @@
 
 enum {
 	SECURITY_BITS = 112, /* RSA 2048, P-224, SHA-224 (NIST SP 800-57) */
+	UNDATED_S = 86400,   /* what DANE says without dates is asked again after so long */
 	SECURITY_LEVEL = 2   /* the library's name for it */
 };
 
@@ -180,20 +181,35 @@ static void found_add(struct remote_found *found, enum remote_verified way, enum
 		found->verified = way;
 }
 
-/* The word of what was asked for last is the one told: chain and name, unless DANE says it. */
+/* Who signs in DNS which certificates are its own says that no others are (RFC 7673 4): a chain
+ * does not make up for that, the operator's pin does. NULL: nothing is said, or it holds. */
+static const char *dane_fault(const struct remote_check *check, struct remote_found *found)
+{
+	const char *why = "memory";
+
+	if (dane_records_count(check->dane) == 0)
+		return NULL;
+	if (leaf_is_weak(check->leaf))
+		return "weak";
+	if (dane_verify(
+		    check->dane, check->leaf, check->chain, check->trust, check->domain, &why) != 1)
+		return why;
+	found_add(found, REMOTE_VERIFIED_DANE, REMOTE_DANE);
+	return NULL;
+}
+
 static const char *leaf_judge(const struct remote_check *check, struct remote_found *found)
 {
-	const char *why = leaf_fault(check->leaf, check->now), *dane = NULL;
+	const char *why = leaf_fault(check->leaf, check->now);
+	const char *denied = dane_fault(check, found);
 
 	if (!why && pins_hold(check))
 		found_add(found, REMOTE_VERIFIED_PIN, REMOTE_PIN);
+	if (denied)
+		return denied;
 	if (!why && !(why = pkix_fault(check, found->by)))
 		found_add(found, REMOTE_VERIFIED_PKIX, REMOTE_PKIX);
-	if (check->dane && !leaf_is_weak(check->leaf) &&
-		dane_verify(check->dane, check->leaf, check->chain, check->trust, check->domain,
-			&dane) == 1)
-		found_add(found, REMOTE_VERIFIED_DANE, REMOTE_DANE);
-	return dane ? dane : why;
+	return why;
 }
 
 enum remote_verified remote_verify(const struct remote_check *check, struct remote_found *found)
@@ -208,5 +224,7 @@ enum remote_verified remote_verify(const struct remote_check *check, struct remo
 	}
 	if (found->verified == REMOTE_VERIFIED_NONE)
 		found->why = why;
+	else if (found->not_after <= check->now)
+		found->not_after = check->now + UNDATED_S;
 	return found->verified;
 }

@@ -22,7 +22,7 @@ struct remote_check {
 	X509_STORE *trust;                      /* NULL: nobody */
 	const uint8_t (*pins)[REMOTE_PIN_SIZE]; /* struct remote_policy */
 	unsigned n_pins;
-	const struct dane_records *dane; /* NULL: none */
+	const struct dane_records *dane; /* NULL or empty: none */
 	time_t now;
 };
 
@@ -31,7 +31,8 @@ struct remote_found {
 	unsigned ways;                 /* all that holds, of enum remote_require */
 	enum identity_by by;           /* by which name the certificate covers the domain */
 	const char *why;               /* when none holds: a static word; else "" */
-	time_t not_after;              /* the leaf's end; 0 without one */
+	time_t not_after; /* the leaf's end, 0 without one; a day from now for DANE's usage 3 on an
+			     expired one */
 };
 
 /* Never fails: what cannot be judged is not verified. A pin stands for a chain and a name; an

@@ -294,6 +294,60 @@ static void pins(void **state)
 	assert_int_equal(f.ways, REMOTE_PIN | REMOTE_PKIX);
 }
 
+/* 3 1 1 (RFC 7671 5.1): key and record, no chain, no name, no dates. */
+static struct remote_found find_dane(struct made m, const struct made *of, int wrong)
+{
+	unsigned char record[3 + REMOTE_PIN_SIZE] = { 3, 1, 1 };
+	struct dane_records *records = dane_records_new();
+	struct remote_check check = { .leaf = m.leaf,
+		.domain = "verona.example",
+		.trust = trust,
+		.dane = records,
+		.now = time(NULL) };
+	struct remote_found found;
+
+	assert_true(remote_pin(of->leaf, record + 3));
+	record[3] ^= (unsigned char)wrong;
+	assert_int_equal(dane_records_add_target(records, "xmpp.verona.example"), 0);
+	assert_int_equal(dane_records_add(records, 0, record, sizeof(record)), 0);
+	remote_verify(&check, &found);
+	dane_records_unref(records);
+	made_free(&m);
+	return found;
+}
+
+static void signed_records(void **state)
+{
+	struct made own = made_new((struct made_like){ .cn = "whoever" });
+	struct made old = made_new((struct made_like){ .from_s = -2 * DAY, .to_s = -DAY });
+	struct made weak = made_new((struct made_like){ .group = "rsa1024" });
+	struct made good = made_new((struct made_like){ .names = verona(), .by = &root });
+	struct remote_found f;
+
+	(void)state;
+	X509_up_ref(own.leaf);
+	EVP_PKEY_up_ref(own.key);
+	f = find_dane(own, &own, 0);
+	assert_int_equal(f.verified, REMOTE_VERIFIED_DANE);
+	assert_int_equal(f.ways, REMOTE_DANE);
+	f = find_dane(own, &own, 1);
+	assert_string_equal(f.why, "dane-mismatch");
+	assert_int_equal(f.ways, 0);
+	f = find_dane(old, &old, 0);
+	assert_int_equal(f.verified, REMOTE_VERIFIED_DANE);
+	assert_in_range(f.not_after, time(NULL) + DAY - 60, time(NULL) + DAY);
+	f = find_dane(weak, &weak, 0);
+	assert_string_equal(f.why, "weak");
+	X509_up_ref(good.leaf);
+	EVP_PKEY_up_ref(good.key);
+	f = find_dane(good, &good, 0);
+	assert_int_equal(f.ways, REMOTE_DANE | REMOTE_PKIX);
+	assert_int_equal(f.verified, REMOTE_VERIFIED_DANE);
+	f = find_dane(good, &good, 1); /* who names others there does not mean this one */
+	assert_int_equal(f.ways, 0);
+	assert_string_equal(f.why, "dane-mismatch");
+}
+
 static void nobody_is_trusted(void **state)
 {
 	struct made m = made_new((struct made_like){ .names = verona(), .by = &root });
@@ -357,6 +411,7 @@ int main(void)
 		cmocka_unit_test(constrained_authorities),
 		cmocka_unit_test(kinds_of_names),
 		cmocka_unit_test(pins),
+		cmocka_unit_test(signed_records),
 		cmocka_unit_test(nobody_is_trusted),
 		cmocka_unit_test(long_chains),
 	};
