@@ -174,6 +174,12 @@ static bool pins_hold(const struct remote_check *check)
 
 /* ---- all of it ---- */
 
+/* What the policy does not take is not looked for: nothing may come of it, a leaf least of all. */
+static bool is_asked(const struct remote_check *check, enum remote_require way)
+{
+	return check->require == 0 || (check->require & way);
+}
+
 static void found_add(struct remote_found *found, enum remote_verified way, enum remote_require bit)
 {
 	found->ways |= bit;
@@ -187,7 +193,7 @@ static const char *dane_fault(const struct remote_check *check, struct remote_fo
 {
 	const char *why = "memory";
 
-	if (dane_records_count(check->dane) == 0)
+	if (dane_records_count(check->dane) == 0 || !is_asked(check, REMOTE_DANE))
 		return NULL;
 	if (leaf_is_weak(check->leaf))
 		return "weak";
@@ -198,16 +204,19 @@ static const char *dane_fault(const struct remote_check *check, struct remote_fo
 	return NULL;
 }
 
+/* Each way that holds into found; the word is of the one that most servers are verified by. */
 static const char *leaf_judge(const struct remote_check *check, struct remote_found *found)
 {
 	const char *why = leaf_fault(check->leaf, check->now);
 	const char *denied = dane_fault(check, found);
 
-	if (!why && pins_hold(check))
+	if (!why && is_asked(check, REMOTE_PIN) && pins_hold(check))
 		found_add(found, REMOTE_VERIFIED_PIN, REMOTE_PIN);
-	if (denied)
-		return denied;
-	if (!why && !(why = pkix_fault(check, found->by)))
+	if (why || denied)
+		return denied ? denied : why;
+	if (!is_asked(check, REMOTE_PKIX))
+		return is_asked(check, REMOTE_PIN) ? "pin" : "not-asked";
+	if (!(why = pkix_fault(check, found->by)))
 		found_add(found, REMOTE_VERIFIED_PKIX, REMOTE_PKIX);
 	return why;
 }

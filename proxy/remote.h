@@ -19,7 +19,8 @@ struct remote_check {
 	X509 *leaf;             /* NULL: none was shown */
 	STACK_OF(X509) * chain; /* as shown, with or without the leaf; may be NULL */
 	const char *domain;
-	X509_STORE *trust;                      /* NULL: nobody */
+	unsigned require;  /* of enum remote_require, what is asked at all; 0: everything */
+	X509_STORE *trust; /* NULL: nobody */
 	const uint8_t (*pins)[REMOTE_PIN_SIZE]; /* struct remote_policy */
 	unsigned n_pins;
 	const struct dane_records *dane; /* NULL or empty: none */

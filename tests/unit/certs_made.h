@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include "rules/source.h"
 
 /* Asserted in any build. */
 static inline void made_must(bool ok)
@@ -146,4 +147,21 @@ static inline void made_free(struct made *m)
 	X509_free(m->leaf);
 	EVP_PKEY_free(m->key);
 	*m = (struct made){ NULL, NULL };
+}
+
+/* One of its two files, as a policy's sources hold it. */
+static inline void made_add(
+	struct source_set *set, const char *path, const struct made *m, bool key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes;
+	long len;
+
+	if (key)
+		PEM_write_bio_PrivateKey(bio, m->key, NULL, NULL, 0, NULL, NULL);
+	else
+		PEM_write_bio_X509(bio, m->leaf);
+	len = BIO_get_mem_data(bio, &bytes);
+	made_must(source_add(set, path, bytes, (size_t)len) == 0);
+	BIO_free(bio);
 }

@@ -348,6 +348,38 @@ static void signed_records(void **state)
 	assert_string_equal(f.why, "dane-mismatch");
 }
 
+/* A good chain is no answer to a policy that asks for a pin. */
+static void only_what_is_asked(void **state)
+{
+	struct made m = made_new((struct made_like){ .names = verona(), .by = &root });
+	uint8_t pin[REMOTE_PIN_SIZE], other[REMOTE_PIN_SIZE] = { 0 };
+	struct remote_check check = { .leaf = m.leaf,
+		.domain = "verona.example",
+		.trust = trust,
+		.pins = (const uint8_t(*)[REMOTE_PIN_SIZE])other,
+		.n_pins = 1,
+		.now = time(NULL) };
+	struct remote_found f;
+
+	(void)state;
+	assert_true(remote_pin(m.leaf, pin));
+	check.require = REMOTE_PIN | REMOTE_DIALBACK;
+	assert_int_equal(remote_verify(&check, &f), REMOTE_VERIFIED_NONE);
+	assert_string_equal(f.why, "pin");
+	check.require = REMOTE_PIN | REMOTE_PKIX;
+	assert_int_equal(remote_verify(&check, &f), REMOTE_VERIFIED_PKIX);
+	check.pins = (const uint8_t(*)[REMOTE_PIN_SIZE])pin;
+	assert_int_equal(remote_verify(&check, &f), REMOTE_VERIFIED_PIN);
+	assert_int_equal(f.ways, REMOTE_PIN | REMOTE_PKIX);
+	check.require = REMOTE_PKIX;
+	assert_int_equal(remote_verify(&check, &f), REMOTE_VERIFIED_PKIX);
+	assert_int_equal(f.ways, REMOTE_PKIX);
+	check.require = REMOTE_DIALBACK;
+	assert_int_equal(remote_verify(&check, &f), REMOTE_VERIFIED_NONE);
+	assert_string_equal(f.why, "not-asked");
+	made_free(&m);
+}
+
 static void nobody_is_trusted(void **state)
 {
 	struct made m = made_new((struct made_like){ .names = verona(), .by = &root });
@@ -412,6 +444,7 @@ int main(void)
 		cmocka_unit_test(kinds_of_names),
 		cmocka_unit_test(pins),
 		cmocka_unit_test(signed_records),
+		cmocka_unit_test(only_what_is_asked),
 		cmocka_unit_test(nobody_is_trusted),
 		cmocka_unit_test(long_chains),
 	};

@@ -32,21 +32,6 @@ static struct source_set sources;
 static struct certs *certs;
 static SSL_CTX *asks, *takes, *of_clients;
 
-static void add_pem(const char *path, const struct made *m, bool key)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *bytes;
-	long len;
-
-	if (key)
-		PEM_write_bio_PrivateKey(bio, m->key, NULL, NULL, 0, NULL, NULL);
-	else
-		PEM_write_bio_X509(bio, m->leaf);
-	len = BIO_get_mem_data(bio, &bytes);
-	assert_int_equal(source_add(&sources, path, bytes, (size_t)len), 0);
-	BIO_free(bio);
-}
-
 static int make_all(void **state)
 {
 	struct buf why;
@@ -62,8 +47,8 @@ static int make_all(void **state)
 		.names = made_dns(made_names(), "mantua.example", 14), .by = &root });
 	verona_own = made_new((struct made_like){ .cn = "verona.example" });
 	source_init(&sources, false);
-	add_pem("/c/verona.example.crt", &verona_own, false);
-	add_pem("/c/verona.example.key", &verona_own, true);
+	made_add(&sources, "/c/verona.example.crt", &verona_own, false);
+	made_add(&sources, "/c/verona.example.key", &verona_own, true);
 	buf_init(&why, 0);
 	if (certs_load(&sources, "/c/x.conf", "/c", NULL, &why, &certs) < 0)
 		return -1;

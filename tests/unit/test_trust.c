@@ -31,30 +31,15 @@ static const char text[] =
 
 static struct made one, two, middle;
 
-static void add_pem(struct source_set *set, const char *path, const struct made *m, bool key)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *bytes;
-	long len;
-
-	if (key)
-		PEM_write_bio_PrivateKey(bio, m->key, NULL, NULL, 0, NULL, NULL);
-	else
-		PEM_write_bio_X509(bio, m->leaf);
-	len = BIO_get_mem_data(bio, &bytes);
-	assert_int_equal(source_add(set, path, bytes, (size_t)len), 0);
-	BIO_free(bio);
-}
-
 static void sources_make(struct source_set *set)
 {
 	struct made own = made_new((struct made_like){ .cn = "own.example" });
 
 	source_init(set, false);
-	add_pem(set, "/c/own.example.crt", &own, false);
-	add_pem(set, "/c/own.example.key", &own, true);
-	add_pem(set, "/one.pem", &one, false);
-	add_pem(set, "/else/two.pem", &middle, false);
+	made_add(set, "/c/own.example.crt", &own, false);
+	made_add(set, "/c/own.example.key", &own, true);
+	made_add(set, "/one.pem", &one, false);
+	made_add(set, "/else/two.pem", &middle, false);
 	made_free(&own);
 }
 
@@ -95,6 +80,41 @@ static void each_has_its_own(void **state)
 	assert_string_equal(judged(g, "two.example", &middle), "");
 	assert_string_equal(judged(g, "two.example", &two), "unknown-ca");
 	gear_unref(g);
+}
+
+/* What is trusted may be the server's own certificate, signed by itself or by others; its dates and
+ * its names count all the same. */
+static void a_server_is_trusted_itself(void **state)
+{
+	struct made leaves[] = {
+		made_new((struct made_like){ .names = made_dns(made_names(), "a.example", 9) }),
+		made_new((struct made_like){
+			.names = made_dns(made_names(), "a.example", 9), .by = &two }),
+		made_new((struct made_like){ .names = made_dns(made_names(), "a.example", 9),
+			.from_s = -1000,
+			.to_s = -10 }),
+		made_new((struct made_like){ .names = made_dns(made_names(), "b.example", 9) }),
+	};
+	static const char *const words[] = { "", "", "expired", "name" };
+	struct remote_check check = { .domain = "a.example", .now = time(NULL) };
+	struct remote_found found;
+	char *bytes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		BIO *bio = BIO_new(BIO_s_mem());
+		size_t len;
+
+		PEM_write_bio_X509(bio, leaves[i].leaf);
+		len = (size_t)BIO_get_mem_data(bio, &bytes);
+		check.leaf = leaves[i].leaf;
+		check.trust = tls_trust_store((struct span){ bytes, len });
+		remote_verify(&check, &found);
+		assert_string_equal(found.why, words[i]);
+		X509_STORE_free(check.trust);
+		BIO_free(bio);
+		made_free(&leaves[i]);
+	}
 }
 
 static void files_that_do_not_serve(void **state)
@@ -165,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_has_its_own),
+		cmocka_unit_test(a_server_is_trusted_itself),
 		cmocka_unit_test(files_that_do_not_serve),
 		cmocka_unit_test(services_ask_servers),
 	};
