@@ -40,6 +40,7 @@
 #include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
 #include "ctl/reports.h"
+#include "ctl/seen.h"
 #include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
@@ -103,6 +104,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->kernel = NULL;
 	known_close(d->known);
 	d->known = NULL;
+	seen_close(d->seen);
+	d->seen = NULL;
 	rehearsal_free(d->rehearsal);
 	d->rehearsal = NULL;
 	probation_free(d->probation);

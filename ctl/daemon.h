@@ -16,6 +16,7 @@ struct feeds;
 struct jobs;
 struct kernel;
 struct known;
+struct seen;
 struct limits;
 struct lockdown;
 struct metrics;
@@ -67,6 +68,7 @@ struct daemon {
 	struct lockdown *lockdown;
 	struct kernel *kernel; /* NULL: --no-firewall */
 	struct known *known;   /* addresses that logged in */
+	struct seen *seen;     /* remote domains that were verified */
 	struct workers *workers;
 	struct control *control;
 	struct probation *probation;

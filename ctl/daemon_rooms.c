@@ -31,6 +31,7 @@
 #include "ctl/quarantine.h"
 #include "ctl/rehearsal.h"
 #include "ctl/reports.h"
+#include "ctl/seen.h"
 #include "ctl/shadows.h"
 #include "ctl/startup.h"
 #include "ctl/traces.h"
@@ -135,6 +136,23 @@ static int on_worker_mint(void *arg, json_int_t life, json_t *msg)
 	return mint_hear(d->mint, life, msg);
 }
 
+static int on_worker_domains(void *arg, json_t *msg)
+{
+	struct daemon *d = arg;
+
+	return seen_hear(d->seen, msg);
+}
+
+static int64_t daemon_book_now(void *arg)
+{
+	return bans_now(((struct daemon *)arg)->bans);
+}
+
+static int64_t daemon_book_wall(void *arg, int64_t book_ms)
+{
+	return bans_wall(((struct daemon *)arg)->bans, book_ms);
+}
+
 static int64_t now_of_bans(void *arg)
 {
 	return bans_now(arg);
@@ -152,6 +170,7 @@ void daemon_configure_quarantine(struct daemon *d)
 static void on_worker_barred(void *arg, bool (*say)(void *to, json_t *msg), void *to)
 {
 	barred_tell(((struct daemon *)arg)->bans, say, to);
+	seen_tell(((struct daemon *)arg)->seen, say, to);
 }
 
 static struct config *on_worker_config(void *arg)
@@ -255,6 +274,11 @@ int daemon_open_books(struct daemon *d, struct buf *why)
 		return r;
 	}
 	known_configure(d->known, d->config->policy);
+	if ((r = seen_open(&(struct seen_spec){ bans_ledger(d->bans), daemon_book_now, daemon_book_wall, on_ban_tell, d },
+		     &d->seen)) < 0) {
+		buf_putf(why, "%s\n", err_text(r));
+		return r;
+	}
 	if ((r = quarantine_open(d->spec.state_dir, &d->quarantine, why)) < 0)
 		return r;
 	daemon_configure_quarantine(d);
@@ -266,7 +290,8 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 	struct workers_spec workers = { d->spec.libexec_dir, d->metrics_fd, on_worker_config,
 		on_worker_limits, on_worker_event, on_worker_quarantine, daemon_workers_changed,
 		on_worker_down, d, on_worker_trace, on_worker_shadow, on_worker_settle, -1,
-		on_worker_serverless, on_worker_known, on_worker_barred, on_worker_mint };
+		on_worker_serverless, on_worker_known, on_worker_barred, on_worker_mint,
+		on_worker_domains };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

@@ -34,6 +34,9 @@ enum ledger_sql {
 	SQL_KNOWN_PUT,
 	SQL_KNOWN_EXPIRE,
 	SQL_KNOWN_EACH,
+	SQL_DOMAIN_PUT,
+	SQL_DOMAIN_DELETE,
+	SQL_DOMAINS_EACH,
 	SQL_BAR_FIND,
 	SQL_BAR_PUT,
 	SQL_BAR_DELETE,
@@ -46,6 +49,10 @@ enum ledger_sql {
 	SQL_BARRED_COUNT,
 	SQL_N,
 };
+
+/* ledger_sql.c: the tables of a new file; what makes them of those of version 1; what any file gets that lacks it; the
+ * statements. */
+extern const char ledger_schema[], ledger_migration[], ledger_later[], *const ledger_sql[SQL_N];
 
 struct ledger {
 	sqlite3 *db;

@@ -204,6 +204,7 @@ int workers_child_message(void *arg, struct worker *worker, json_t *msg)
 		{ "backends", workers_hear_backends },
 		{ "count", child_hear_count },
 		{ "deliver", workers_hear_deliver },
+		{ "domains", workers_hear_domains },
 		{ "down", workers_hear_down },
 		{ "event", hear_event },
 		{ "hits", workers_hear_hits },

@@ -48,11 +48,13 @@ struct workers_spec {
 	int (*on_serverless)(void *arg, json_t *msg);
 	/* The message "known", borrowed. ERR_PROTO ends the child. */
 	int (*on_known)(void *arg, json_t *msg);
-	/* Messages "bar" for a child that starts: say, which takes each, until false. NULL: none. */
+	/* Messages "bar" and "seen" for a child that starts: say, which takes each, until false. NULL: none. */
 	void (*barred)(void *arg, bool (*say)(void *to, json_t *msg), void *to);
 	/* The message "mint", borrowed, of that life of a child (workers_minted). ERR_PROTO ends the
 	 * child. */
 	int (*on_mint)(void *arg, json_int_t life, json_t *msg);
+	/* The message "domains", borrowed. ERR_PROTO ends the child. */
+	int (*on_domains)(void *arg, json_t *msg);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

@@ -105,6 +105,11 @@ int workers_hear_known(struct child *c, json_t *msg)
 	return c->workers->spec.on_known(c->workers->spec.arg, msg);
 }
 
+int workers_hear_domains(struct child *c, json_t *msg)
+{
+	return c->workers->spec.on_domains(c->workers->spec.arg, msg);
+}
+
 int workers_hear_serverless(struct child *c, json_t *msg)
 {
 	if (c->role != CHILD_INSPECTING && c->role != CHILD_LEAVING)

@@ -145,6 +145,7 @@ int workers_hear_sessions(struct child *c, json_t *msg);
 int workers_hear_quarantine(struct child *c, json_t *msg);
 int workers_hear_serverless(struct child *c, json_t *msg);
 int workers_hear_known(struct child *c, json_t *msg);
+int workers_hear_domains(struct child *c, json_t *msg);
 int workers_hear_mint(struct child *c, json_t *msg);
 int workers_hear_deliver(struct child *c, json_t *msg);
 int workers_hear_hits(struct child *c, json_t *msg);

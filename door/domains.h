@@ -8,9 +8,8 @@
 #include <jansson.h>
 
 enum {
-	DOMAINS_MAX = 100000,             /* the one noted least lately gives way */
-	DOMAINS_AGAIN_MS = 3600 * 1000,   /* who stays is told again */
-	DOMAINS_TOLD_MAX = 2048,          /* in a second */
+	DOMAINS_AGAIN_MS = 3600 * 1000, /* who stays is told again */
+	DOMAINS_TOLD_MAX = 2048,        /* in a second */
 };
 
 /* Milliseconds since 1970; 0: never. */

@@ -18,6 +18,7 @@
 #include "ctl/link.h"
 #include "door/barred.h"
 #include "door/crowd.h"
+#include "door/domains.h"
 #include "door/gather.h"
 #include "door/hub.h"
 #include "door/peers.h"
@@ -280,6 +281,8 @@ static void on_tell(uv_timer_t *timer)
 	while ((message = mdns_tell(l->shop.mdns, uv_hrtime())))
 		line_send(&l->line, message);
 	while ((message = known_tell(&l->known, loader_policy(&l->loader), clock_mono_ms())))
+		line_send(&l->line, message);
+	while ((message = domains_tell()))
 		line_send(&l->line, message);
 	now = (json_int_t)metric_get(l->shop.own);
 	if (now != l->counted)

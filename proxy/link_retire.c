@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/link_int.h"
+#include "door/domains.h"
 #include "door/registry.h"
 
 enum { COUNT_MS = 1000 };
@@ -24,6 +25,8 @@ static void on_count(uv_timer_t *timer)
 	if (l->line.stopping)
 		return;
 	while (l->gear && (known = known_tell(&l->known, l->gear->policy, clock_mono_ms())))
+		line_send(&l->line, known);
+	while ((known = domains_tell()))
 		line_send(&l->line, known);
 	if (n == l->counted)
 		return;
