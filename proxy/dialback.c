@@ -131,15 +131,34 @@ static void open_forget(struct dialback *d, unsigned i)
 	open_remove(d, i);
 }
 
+static bool open_is_stale(const struct dialback *d, unsigned i)
+{
+	return clock_mono_ms() - d->open[i]->asked_ms >= STALE_MS;
+}
+
 /* They stand in the order they came in. */
 static bool open_has_room(struct dialback *d)
 {
 	if (d->n_open < d->limits.open)
 		return true;
-	if (clock_mono_ms() - d->open[0]->asked_ms < STALE_MS)
+	if (!open_is_stale(d, 0))
 		return false;
 	open_forget(d, 0);
 	return true;
+}
+
+/* Is an answer to the very same on its way? It will answer both. If it is long overdue, the new
+ * request takes the place of the old one. */
+static bool open_expects(struct dialback *d, enum side by, const struct dialback_element *is)
+{
+	int at = open_find(d, by, is->kind, is->from, is->to, is->id);
+
+	if (at < 0)
+		return false;
+	if (!open_is_stale(d, (unsigned)at))
+		return true;
+	open_forget(d, (unsigned)at);
+	return false;
 }
 
 static int open_add(struct dialback *d, enum side by, const struct dialback_element *is)
@@ -287,8 +306,7 @@ static enum dialback_fate check_result_request(struct hearing *h)
 		return refuse(h, "dialback.target", STANZA_ERROR_NOT_ALLOWED);
 	if (!may(d, remote_of(d, h->said_by, is->from, is->to)))
 		return refuse(h, "dialback.policy", STANZA_ERROR_NOT_AUTHORIZED);
-	/* The answer to the first one answers both. */
-	if (open_find(d, h->said_by, DIALBACK_RESULT, is->from, is->to, "") >= 0)
+	if (open_expects(d, h->said_by, is))
 		return ignore(h, "dialback.twice");
 	if (!open_has_room(d))
 		return refuse(h, "dialback.open", STANZA_ERROR_RESOURCE_CONSTRAINT);
@@ -321,7 +339,7 @@ static enum dialback_fate check_verify_request(struct hearing *h)
 	 * 2.2). */
 	if (d->stream_id && strcmp(is->id, d->stream_id) == 0)
 		return refuse(h, "dialback.loop", STANZA_ERROR_NOT_ALLOWED);
-	if (open_find(d, h->said_by, DIALBACK_VERIFY, is->from, is->to, is->id) >= 0)
+	if (open_expects(d, h->said_by, is))
 		return ignore(h, "dialback.twice");
 	if (!open_has_room(d))
 		return refuse(h, "dialback.open", STANZA_ERROR_RESOURCE_CONSTRAINT);

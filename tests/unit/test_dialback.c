@@ -434,6 +434,29 @@ static void open_requests_have_a_ceiling(void **state)
 	clock_thaw();
 }
 
+/* Whoever was never answered may try again. */
+static void what_is_overdue_may_be_asked_again(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	clock_freeze(1000000000, 0);
+	lab_open(&lab, SIDE_RECEIVER);
+	STEPS(&lab, { I, ASK(FAR, HOME), PASS, NULL, NULL },
+		{ I, VERIFY(FAR, HOME, "s1"), PASS, NULL, NULL });
+	clock_advance(119000000000u);
+	STEPS(&lab, { I, ASK(FAR, HOME), EAT, "dialback.twice", "" },
+		{ I, VERIFY(FAR, HOME, "s1"), EAT, "dialback.twice", "" });
+	clock_advance(1000000000u);
+	STEPS(&lab, { I, ASK(FAR, HOME), PASS, NULL, NULL },
+		{ I, VERIFY(FAR, HOME, "s1"), PASS, NULL, NULL });
+	assert_int_equal(lab.d.n_open, 2);
+	STEPS(&lab, { R, TELL(HOME, FAR, "valid"), PASS, NULL, NULL },
+		{ R, TELL(HOME, FAR, "valid"), END, "dialback.unsolicited", "" });
+	lab_close(&lab);
+	clock_thaw();
+}
+
 static void pairs_have_a_ceiling(void **state)
 {
 	struct lab lab;
@@ -551,6 +574,7 @@ int main(void)
 		cmocka_unit_test(what_was_refused_has_no_twin),
 		cmocka_unit_test(a_stanzas_addresses),
 		cmocka_unit_test(open_requests_have_a_ceiling),
+		cmocka_unit_test(what_is_overdue_may_be_asked_again),
 		cmocka_unit_test(pairs_have_a_ceiling),
 		cmocka_unit_test(requests_have_a_rate),
 		cmocka_unit_test(what_is_too_long_ends_it),
