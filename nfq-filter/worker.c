@@ -269,8 +269,15 @@ static bool is_named(void *arg, const struct flow *f, const struct inspection *i
 	const struct naming *n = arg;
 	struct named_session s = { &f->client.address, tell_number(n->w, i), i->jid, NULL, n->w->policy };
 
-	return gather_is_named(&n->who, &s) ||
-	       ((s.domain = peer_domain(i)) && gather_is_named(&n->who, &s));
+	if (gather_is_named(&n->who, &s) || ((s.domain = peer_domain(i)) && gather_is_named(&n->who, &s)))
+		return true;
+	/* Several may speak on one stream between servers. */
+	for (unsigned r = 0; r < i->n_remotes; r++) {
+		s.domain = i->remotes[r].domain;
+		if (i->remotes[r].valid && gather_is_named(&n->who, &s))
+			return true;
+	}
+	return false;
 }
 
 static void do_kill(struct worker *w, const struct order *o)
