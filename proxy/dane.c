@@ -15,10 +15,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include "base/arena.h"
 #include "base/err.h"
-#include "xmpp/jid.h"
+#include "proxy/identity.h"
 
 enum usage { PKIX_TA, PKIX_EE, DANE_TA, DANE_EE };
 enum { SHA256_SIZE = 32, SHA512_SIZE = 64, HEAD = 3 };
@@ -162,20 +160,6 @@ static int carrier_fill(SSL *ssl, const struct dane_records *r, int target)
 	return n;
 }
 
-/* As a certificate's dNSName says it: dots between A-labels, any case. */
-static bool leaf_has_name(X509 *leaf, const char *domain)
-{
-	const char *ascii;
-	struct arena a;
-	bool has;
-
-	arena_init(&a, 0);
-	has = jid_ascii_domain(&a, span_of(domain), &ascii) == 0 &&
-	      X509_check_host(leaf, ascii, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
-	arena_fini(&a);
-	return has;
-}
-
 /* Which usage held; the library prefers those that need no name (it tries 3 before 2). */
 static int carrier_usage(SSL *ssl)
 {
@@ -208,8 +192,8 @@ static int target_verify(SSL *ssl, const struct question *q, const char *target)
 		X509_STORE_CTX_get0_param(store), SSL_get_security_level(ssl));
 	X509_STORE_CTX_set0_dane(store, SSL_get0_dane(ssl));
 	if (X509_verify_cert(store) == 1 && (usage = carrier_usage(ssl)) >= 0)
-		r = usage == DANE_EE || leaf_has_name(q->leaf, q->domain) ||
-				    leaf_has_name(q->leaf, target)
+		r = usage == DANE_EE || identity_covers(q->leaf, q->domain, NULL) ||
+				    identity_covers(q->leaf, target, NULL)
 			    ? HOLDS
 			    : BAD_NAME;
 	else

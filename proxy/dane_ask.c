@@ -369,9 +369,10 @@ void dane_ask(struct worker *w, const char *domain, const struct endpoint *diall
 	a->has_dialled = dialled != NULL;
 	if (dialled)
 		a->dialled = *dialled;
-	if (!*a->domain)
+	r = *a->domain ? ask_srv(a) : ERR_SYNTAX;
+	if (r == ERR_SYNTAX)
 		ask_end(a, "dns-name");
-	else if ((r = ask_srv(a)) < 0)
+	else if (r < 0)
 		ask_end(a, r == ERR_UNSUPPORTED ? "dns-off" : ask_why(a));
 }
 

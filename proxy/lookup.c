@@ -10,7 +10,7 @@
 #include "proxy/lookup.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -104,8 +104,9 @@ void lookup_read_system(void)
 
 /* ---- the library ---- */
 
-/* Every ceiling it has. A resolver that is back is noticed within seconds, not a quarter of an
- * hour. */
+/* Every ceiling it has. A resolver may take three seconds for an answer; one that is silent is
+ * asked once in five seconds until it is back, and what was asked meanwhile fails at once. (The
+ * library holds keys it could not get for bogus for a minute.) */
 static const struct {
 	const char *name, *value;
 } unbound_options[] = {
@@ -120,8 +121,7 @@ static const struct {
 	{ "neg-cache-size:", "256k" },
 	{ "infra-cache-numhosts:", "64" },
 	{ "infra-host-ttl:", "5" },
-	{ "infra-cache-max-rtt:", "1000" },
-	{ "unknown-server-time-limit:", "400" },
+	{ "infra-cache-max-rtt:", "3000" },
 	{ "outbound-msg-retry:", "3" },
 	{ "cache-max-ttl:", "3600" },
 	{ "cache-max-negative-ttl:", "300" },
@@ -149,6 +149,29 @@ static int unbound_configure(struct ub_ctx *ctx, const struct lookup_settings *s
 	return r;
 }
 
+/* The library takes a record without its digest or key for one of an algorithm to come, and the
+ * zone for unsigned. */
+static bool anchor_is_whole(const char *line)
+{
+	static const char blanks[] = " \t";
+	const char *data = strstr(line, "DNSKEY");
+	size_t n = 0;
+
+	if (!data && !(data = strstr(line, "DS")))
+		return false;
+	for (int field = 0; field < 4; field++) { /* the type, three numbers */
+		data += strcspn(data, blanks);
+		data += strspn(data, blanks);
+	}
+	for (; *data; data++) {
+		if (isalnum((unsigned char)*data) || strchr("+/=", *data))
+			n++;
+		else if (!strchr(blanks, *data))
+			return false;
+	}
+	return n >= 40; /* SHA-1 in hexadecimal; any key is longer */
+}
+
 /* One record a line; comments begin with ';' or '#', and may follow a record. */
 static int unbound_add_anchors(struct ub_ctx *ctx, const char *text)
 {
@@ -162,7 +185,8 @@ static int unbound_add_anchors(struct ub_ctx *ctx, const char *text)
 		line += strspn(line, " \t");
 		line[strcspn(line, ";#")] = '\0';
 		if (*line)
-			r = ++n > ANCHORS_MAX ? UB_SYNTAX : ub_ctx_add_ta(ctx, line);
+			r = ++n > ANCHORS_MAX || !anchor_is_whole(line) ? UB_SYNTAX
+									: ub_ctx_add_ta(ctx, line);
 	}
 	return r ? r : n ? 0 : UB_SYNTAX;
 }

@@ -22,8 +22,8 @@ struct made {
 };
 
 /* root -> middle -> leaf for remote.example; what else a peer may show. */
-static struct made root, middle, leaf, expired, unnamed, nameless, target_named, other_root,
-	other_leaf;
+static struct made root, middle, leaf, expired, unnamed, nameless, srv_named, target_named,
+	other_root, other_leaf;
 static STACK_OF(X509) * chain;
 static X509_STORE *trust;
 
@@ -75,6 +75,8 @@ static int set_up(void **state)
 	expired = make("expired", "DNS:remote.example", &middle, -1);
 	unnamed = make("unnamed", "", NULL, 10);
 	nameless = make("nameless", "", &middle, 10);
+	srv_named = make(
+		"srv", "otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.remote.example", &middle, 10);
 	target_named = make("target", "DNS:xmpp1.hoster.example", &middle, 10);
 	other_root = make("root", NULL, NULL, 100); /* of the same name */
 	other_leaf = make("leaf", "DNS:remote.example", &other_root, 10);
@@ -215,6 +217,9 @@ static void anchor_needs_name_and_time(void **state)
 	r = records("xmpp2.hoster.example");
 	add(r, 0, DANE_TA, 1, 1, root.cert);
 	HOLDS(r, &leaf, chain);
+	/* Names of XMPP's own are names, too (RFC 6120 13.7.1.2). */
+	HOLDS(one(DANE_TA, 1, 1, &middle), &srv_named, chain);
+	HOLDS(one(DANE_EE, 1, 1, &srv_named), &srv_named, NULL);
 	/* One target's authority does not speak for another's name. */
 	r = records("xmpp2.hoster.example");
 	add(r, 0, DANE_TA, 1, 1, root.cert);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* proxy/dane_ask.c and proxy/lookup.c in the proxy's sandbox, without a proxy, for test_dane.py.
- * In: dane_ask RESOLVER PORT ANCHORS [CERTIFICATE...]; RESOLVER "system" and ANCHORS "system" are what this host says. On
- * standard input a line "ID DOMAIN [ADDRESS PORT]" asks, "forget ID" forgets, "use RESOLVER PORT" asks another, "counts" tells
- * counters. Out: "ready", then for each answer "ID records WHY MILLISECONDS" and of each certificate its word. */
+ * In: dane_ask RESOLVER PORT ANCHORS [CERTIFICATE...]; RESOLVER "system" and ANCHORS "system" are
+ * what this host says. On standard input a line "ID DOMAIN [ADDRESS PORT]" asks, "forget ID"
+ * forgets, "use RESOLVER PORT" asks another, "counts" tells counters. Out: "ready", then for each
+ * answer "ID records WHY MILLISECONDS" and of each certificate its word. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -42,25 +43,30 @@ static void on_done(void *arg, const struct dane_records *records, const char *w
 	printf("%s %zu %s %llu", q->id, dane_records_count(records), why ? why : "-",
 		(unsigned long long)(uv_hrtime() / 1000000 - q->since_ms));
 	for (unsigned i = 0; i < n_certificates; i++)
-		printf(" %s", dane_verify(records, certificates[i], NULL, NULL, q->domain, &word) > 0 ? "yes"
-												      : word);
+		printf(" %s",
+			dane_verify(records, certificates[i], NULL, NULL, q->domain, &word) > 0
+				? "yes"
+				: word);
 	printf("\n");
 	fflush(stdout);
 	free(q);
 }
 
-static struct asked *find_asked(const char *id, struct asked *add)
+/* Keeps add; NULL: takes the one of that name out. */
+static struct asked *keep_asked(const char *id, struct asked *add)
 {
 	static struct asked *all[4096];
+	struct asked *found = NULL;
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (add ? !all[i] : all[i] && strcmp(all[i]->id, id) == 0) {
-			if (add)
-				all[i] = add;
-			return all[i];
-		}
+	while (i < sizeof(all) / sizeof(all[0]) &&
+		(add ? all[i] != NULL : !all[i] || strcmp(all[i]->id, id) != 0))
+		i++;
+	if (i < sizeof(all) / sizeof(all[0])) {
+		found = all[i];
+		all[i] = add;
 	}
-	return NULL;
+	return found;
 }
 
 static void ask(char *id, const char *domain, const char *address, unsigned port)
@@ -79,13 +85,14 @@ static void ask(char *id, const char *domain, const char *address, unsigned port
 		inet_pton(AF_INET6, address, at.address.bytes);
 	}
 	if (strncmp(id, "lost", 4) == 0)
-		find_asked(id, q);
+		keep_asked(id, q);
 	dane_ask(worker, q->domain, address ? &at : NULL, on_done, q);
 }
 
 static int use(const char *resolver, unsigned port)
 {
-	struct lookup_options options = { .port = (uint16_t)port, .anchors = { anchors, anchors_len } };
+	struct lookup_options options = { .port = (uint16_t)port,
+		.anchors = { anchors, anchors_len } };
 	struct lookup_settings *settings;
 	struct buf why;
 	int r;
@@ -96,6 +103,7 @@ static int use(const char *resolver, unsigned port)
 		printf("refused %s %s\n", err_text(r), buf_len(&why) ? buf_string(&why) : "");
 	else
 		lookup_use(settings);
+	fflush(stdout);
 	lookup_settings_unref(settings);
 	buf_fini(&why);
 	return r;
@@ -120,9 +128,10 @@ static void on_line(char *line)
 	int n = sscanf(line, "%63s %511s %63s %u", a, b, c, &port);
 
 	if (n >= 2 && strcmp(a, "forget") == 0) {
-		struct asked *q = find_asked(b, NULL);
+		struct asked *q = keep_asked(b, NULL);
 
 		dane_forget(worker, q);
+		free(q);
 	} else if (n >= 3 && strcmp(a, "use") == 0) {
 		use(b, (unsigned)atoi(c));
 	} else if (n == 1) {
@@ -201,9 +210,31 @@ static int prepare(int argc, char **argv)
 	return uv_read_start((uv_stream_t *)&input, on_alloc, on_input);
 }
 
+static void on_walk(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void clean_up(struct metrics *metrics)
+{
+	lookup_close();
+	lookup_drop(worker);
+	uv_walk(&worker->loop, on_walk, NULL);
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&worker->loop);
+	pthread_mutex_destroy(&worker->lock);
+	free(worker);
+	for (unsigned i = 0; i < n_certificates; i++)
+		X509_free(certificates[i]);
+	counters_init(NULL);
+	metrics_free(metrics);
+}
+
 int main(int argc, char **argv)
 {
-	struct sandbox_spec spec = { .role = SANDBOX_PROXY, .trial = !SANDBOXED };
+	struct sandbox_spec spec = { .role = SANDBOX_PROXY };
 	struct metrics *metrics = NULL;
 	int r, fd;
 
@@ -216,16 +247,14 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	counters_init(metrics);
-	if (prepare(argc, argv) < 0 || sandbox_enter(&spec) < 0)
+	if (prepare(argc, argv) < 0 || (SANDBOXED && sandbox_enter(&spec) < 0))
 		return 1;
 	lookup_open(&worker->loop);
-	if (use(argv[1], (unsigned)atoi(argv[2])) < 0)
-		return 1;
-	printf("ready\n");
-	fflush(stdout);
-	uv_run(&worker->loop, UV_RUN_DEFAULT);
-	lookup_close();
-	lookup_drop(worker);
-	printf("end\n");
-	return 0;
+	if ((r = use(argv[1], (unsigned)atoi(argv[2]))) == 0) {
+		printf("ready\n");
+		fflush(stdout);
+		uv_run(&worker->loop, UV_RUN_DEFAULT);
+	}
+	clean_up(metrics);
+	return r < 0;
 }
