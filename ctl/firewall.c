@@ -97,22 +97,22 @@ int firewall_format_addresses(const struct service *s, const struct firewall_fam
 	return buf_puts(text, " } ");
 }
 
-/* family: "" or "ip " or "ip6 ". A tproxy rule without a listening proxy lets the packet go on: the
+/* family: "" or "ip " or "ip6 "; address: whose listener, "" for one that is bound to all. A tproxy rule without a listening proxy lets the packet go on: the
  * rule after it is what fails closed. Redirection to a port without a listener refuses by itself.
  */
 static int format_ports(const struct service *s, const char *family, const char *condition,
-	uint32_t mark, struct buf *out)
+	const char *address, uint32_t mark, struct buf *out)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < s->n_ports && r == 0; i++) {
-		unsigned to = s->ports[i] + INTERCEPT_PORT_OFFSET;
+		unsigned to = service_own_port(s, s->ports[i]);
 
 		if (s->intercept == INTERCEPT_TPROXY) {
 			r = buf_putf(out,
-				"\t\t%stcp dport %u tproxy %sto :%u meta mark set 0x%08" PRIx32
+				"\t\t%stcp dport %u tproxy %sto %s:%u meta mark set 0x%08" PRIx32
 				" counter accept\n",
-				condition, s->ports[i], family, to, mark);
+				condition, s->ports[i], family, address, to, mark);
 			if (r == 0 && !s->fail_open)
 				r = buf_putf(out, "\t\t%stcp dport %u counter drop\n", condition,
 					s->ports[i]);
@@ -120,6 +120,36 @@ static int format_ports(const struct service *s, const char *family, const char 
 			r = buf_putf(out,
 				"\t\tfib daddr type local %stcp dport %u counter redirect to :%u\n",
 				condition, s->ports[i], to);
+	}
+	return r;
+}
+
+/* Each to the listener that is bound to it: without being told the kernel looks for one that is bound
+ * to the incoming interface's own address. */
+static int format_tproxied(const struct service *s, uint32_t mark, struct buf *out)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < s->n_addresses && r == 0; i++) {
+		struct service one = *s;
+		const struct firewall_family *f =
+			&firewall_families[strchr(s->addresses[i], ':') != NULL];
+		char address[INET6_ADDRSTRLEN + 2];
+		struct buf condition;
+		unsigned count;
+
+		one.addresses[0] = s->addresses[i];
+		one.n_addresses = 1;
+		snprintf(address, sizeof(address), f->v4 ? "%s" : "[%s]", s->addresses[i]);
+		buf_init(&condition, 0);
+		if ((r = firewall_format_addresses(&one, f, "daddr", &condition, &count)) == 0) {
+			const char *text = buf_string(&condition);
+			bool all = text && strncmp(text, "meta", 4) == 0;
+
+			r = text ? format_ports(s, f->name, text, all ? "" : address, mark, out)
+				 : -ENOMEM;
+		}
+		buf_fini(&condition);
 	}
 	return r;
 }
@@ -148,7 +178,9 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 						  : ", dropped while there is no proxy\n")) < 0)
 		return r;
 	if (s->n_addresses == 0)
-		return format_ports(s, "", "", mark, out);
+		return format_ports(s, "", "", "", mark, out);
+	if (s->intercept == INTERCEPT_TPROXY)
+		return format_tproxied(s, mark, out);
 	buf_init(&condition, 0);
 	for (size_t i = 0; i < FIREWALL_FAMILIES && r == 0; i++) {
 		const char *text;
@@ -160,7 +192,7 @@ static int format_service(const struct service *s, uint32_t mark, struct buf *ou
 		if (count == 0)
 			continue;
 		text = buf_string(&condition);
-		r = text ? format_ports(s, firewall_families[i].name, text, mark, out) : -ENOMEM;
+		r = text ? format_ports(s, firewall_families[i].name, text, "", mark, out) : -ENOMEM;
 	}
 	buf_fini(&condition);
 	return r;
@@ -171,9 +203,11 @@ static int format_services(const struct service *services, size_t n, enum interc
 {
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		if (service_is(&services[i], how))
-			r = format_service(&services[i], mark, out);
+	/* What is dialled towards our own servers is no way out. */
+	for (int way = SERVICE_IN; way <= SERVICE_OUT; way++)
+		for (size_t i = 0; i < n && r == 0; i++)
+			if (service_is(&services[i], how) && (int)services[i].direction == way)
+				r = format_service(&services[i], mark, out);
 	return r;
 }
 
@@ -276,7 +310,7 @@ static int format_hidden_ports(const struct service *services, size_t n, struct 
 					"\t\tiifname != \"lo\" fib daddr type local tcp dport {");
 			if (r == 0)
 				r = buf_putf(out, "%s %u", first ? "" : ",",
-					services[i].ports[k] + INTERCEPT_PORT_OFFSET);
+					service_own_port(&services[i], services[i].ports[k]));
 			first = false;
 		}
 	}
@@ -460,7 +494,7 @@ static int check_ranges(
 		for (unsigned k = 0;
 			services[i].intercept != INTERCEPT_NONE && k < services[i].n_ports; k++)
 			if (services[i].ports[k] == 0 ||
-				services[i].ports[k] > UINT16_MAX - INTERCEPT_PORT_OFFSET)
+				service_own_port(&services[i], services[i].ports[k]) > UINT16_MAX)
 				return ERR_RANGE;
 	return 0;
 }

@@ -169,7 +169,7 @@ static int format_proxied(const struct service *services, size_t n, struct buf *
 					  : buf_putf(out, ", %u", s->ports[k]);
 				if (r == 0 && s->intercept != INTERCEPT_NONE)
 					r = buf_putf(
-						out, ", %u", s->ports[k] + INTERCEPT_PORT_OFFSET);
+						out, ", %u", service_own_port(s, s->ports[k]));
 				first = false;
 			}
 		}

@@ -131,7 +131,7 @@ static int put_redirected(const struct service *s, struct buf *out)
 		one.ports[0] = s->ports[i];
 		one.n_ports = 1;
 		snprintf(statement, sizeof(statement), "meta l4proto tcp dnat to :%u",
-			s->ports[i] + INTERCEPT_PORT_OFFSET);
+			service_own_port(s, s->ports[i]));
 		r = firewall_format_services(&one, 1, NULL, statement, out);
 	}
 	return r;

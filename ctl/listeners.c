@@ -177,7 +177,7 @@ static int listeners_add(struct listeners *out, struct listener one)
 static int open_port(const struct service *s, const char *address, uint16_t port, bool optional,
 	unsigned threads, const struct listeners *have, struct listeners *out, struct buf *why)
 {
-	unsigned bound = port + (s->intercept == INTERCEPT_NONE ? 0u : INTERCEPT_PORT_OFFSET);
+	unsigned bound = service_own_port(s, port);
 	int r = 0;
 
 	for (unsigned t = 0; t < threads && r == 0; t++) {

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "rules/amend.h"
+#include "proxy/answer.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "proxy/keep.h"
@@ -29,9 +30,9 @@
 enum { APPLY_TEXT_MAX = 400 }; /* of a rule's words to a sender */
 
 /* A ledger that nobody acknowledges gets long. */
-static void apply_ask(struct session *s, struct leg *to, enum direction d)
+static void apply_ask(struct session *s, struct leg *to, enum way way)
 {
-	if (sm_wants_ack(&s->sm, d) && !to->closed_out &&
+	if (sm_wants_ack(&s->sm, way) && !to->closed_out &&
 		buf_putf(&to->conn.out, "<r xmlns='%s'/>", sm_namespace(&s->sm)) < 0)
 		session_fail(s, -ENOMEM, "stream management");
 }
@@ -43,8 +44,8 @@ static bool apply_entered(struct session *s, int r)
 		session_fail(s, r, "stream management ledger");
 		return false;
 	}
-	apply_ask(s, &s->server, DIRECTION_IN);
-	apply_ask(s, &s->client, DIRECTION_OUT);
+	apply_ask(s, &s->server, WAY_UP);
+	apply_ask(s, &s->client, WAY_DOWN);
 	return true;
 }
 
@@ -77,21 +78,21 @@ static void apply_forward(
 	if (edited)
 		r = amend_stanza(st, v);
 	if (r == 0 && edited)
-		r = write_element(&to->conn.out, st->root, NS_CLIENT);
+		r = write_element(&to->conn.out, st->root, session_ns(s));
 	else if (!edited && s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))
 		r = buf_put_span(&to->conn.out, st->raw);
 	else if (!edited)
-		r = write_stanza(&to->conn.out, st, NS_CLIENT);
+		r = write_stanza(&to->conn.out, st, session_ns(s));
 	if (r < 0)
 		session_fail(s, r, "forward");
 	else
-		apply_entered(s, sm_forwarded(&s->sm, session_direction(s, from)));
+		apply_entered(s, sm_forwarded(&s->sm, session_way(s, from)));
 }
 
 static void apply_drop(struct session *s, struct leg *from)
 {
 	s->dropped++;
-	apply_entered(s, sm_dropped(&s->sm, session_direction(s, from)));
+	apply_entered(s, sm_dropped(&s->sm, session_way(s, from)));
 }
 
 /* May its sender be answered on the stream it came by? Towards the server an answer speaks for the
@@ -127,34 +128,38 @@ static void apply_reject(
 	int r = 0;
 
 	s->rejected++;
+	snprintf(text, sizeof(text), "%.*s%s[%s]", (int)span_cut(span_of(said), APPLY_TEXT_MAX),
+		said, v->text ? " " : "", v->id);
+	if (s->federation) {
+		apply_entered(s, answer_write(s, from, st, v->condition, text,
+					 policy_reject_detail(s->worker->gear->policy, v)));
+		return;
+	}
 	if (apply_may_bounce(s, from, st)) {
 		apply_account(s, account, sizeof(account));
-		snprintf(text, sizeof(text), "%.*s%s[%s]",
-			(int)span_cut(span_of(said), APPLY_TEXT_MAX), said, v->text ? " " : "",
-			v->id);
 		r = bounce_write(&from->conn.out, st, v->condition, text,
 			policy_reject_detail(s->worker->gear->policy, v),
-			direction == DIRECTION_OUT && s->jid ? s->jid : account, NS_CLIENT, &sent);
+			direction == DIRECTION_OUT && s->jid ? s->jid : account, session_ns(s), &sent);
 	}
 	if (r < 0)
 		session_fail(s, r, "bounce");
 	else
-		apply_entered(s, sent ? sm_bounced(&s->sm, direction, v->condition)
-				      : sm_dropped(&s->sm, direction));
+		apply_entered(s, sent ? sm_bounced(&s->sm, session_way(s, from), v->condition)
+				      : sm_dropped(&s->sm, session_way(s, from)));
 }
 
 bool apply_repeated(struct session *s, struct leg *from, const struct stanza *st, bool *resent)
 {
 	struct verdict v = { .kind = VERDICT_REJECT };
 	unsigned condition = 0;
-	enum acks_again again = sm_again(&s->sm, session_direction(s, from), &condition);
+	enum acks_again again = sm_again(&s->sm, session_way(s, from), &condition);
 
 	*resent = again == ACKS_AGAIN;
 	if (again == ACKS_NEW)
 		return true;
 	metric_add(*resent ? counters.sm_again : counters.sm_repeated, 1);
 	if (again == ACKS_HANDLED) {
-		apply_entered(s, sm_dropped(&s->sm, session_direction(s, from)));
+		apply_entered(s, sm_dropped(&s->sm, session_way(s, from)));
 	} else if (again == ACKS_BOUNCE) {
 		v.condition =
 			condition < STANZA_ERROR_COUNT ? condition : STANZA_ERROR_POLICY_VIOLATION;
@@ -192,7 +197,7 @@ void apply_verdict(
 	metric_add(counters.verdict[v->kind], 1);
 	if (v->tarpit_ms) {
 		metric_add(counters.tarpitted, 1);
-		leg_tarpit(&s->client, v->tarpit_ms);
+		leg_tarpit(session_stranger(s), v->tarpit_ms);
 	}
 	for (const struct verdict *w = v->would; w; w = w->next)
 		event_verdict(s, session_direction(s, from), st, w);

@@ -155,14 +155,12 @@ struct server *backends_server(const struct backends *b, size_t i, unsigned k)
 
 /* ---- who has a domain ---- */
 
-/* How well a backend has the domain: 0 not at all, 1 as one of the rest, then the longer the
- * better. */
-static size_t backend_fits(const struct backend *b, const char *domain)
+size_t domains_fit(const char *const *domains, unsigned n, const char *domain)
 {
-	size_t best = b->n_domains == 0, len = strlen(domain);
+	size_t best = 0, len = strlen(domain);
 
-	for (unsigned i = 0; i < b->n_domains; i++) {
-		const char *one = b->domains[i];
+	for (unsigned i = 0; i < n; i++) {
+		const char *one = domains[i];
 		size_t tail = strlen(one) - 1; /* of "*.b.example": ".b.example" */
 
 		if (strcmp(one, domain) == 0)
@@ -172,6 +170,13 @@ static size_t backend_fits(const struct backend *b, const char *domain)
 			best = tail + 1;
 	}
 	return best;
+}
+
+/* How well a backend has the domain: 0 not at all, 1 as one of the rest, then the longer the
+ * better. */
+static size_t backend_fits(const struct backend *b, const char *domain)
+{
+	return b->n_domains == 0 ? 1 : domains_fit(b->domains, b->n_domains, domain);
 }
 
 /* Its number; -1: nobody's. */

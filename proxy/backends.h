@@ -77,3 +77,6 @@ bool server_is_wavering(struct server *s);
 enum server_state server_state(struct server *s);
 /* "up" and so on; static. */
 const char *server_state_text(enum server_state state);
+/* How well one of the names fits the domain (all prepared; "*." in front: any name below): 0 not at all,
+ * the longer the better, exactly the best. */
+size_t domains_fit(const char *const *domains, unsigned n, const char *domain);

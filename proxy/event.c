@@ -4,18 +4,22 @@
 #include "proxy/event.h"
 
 #include "door/eve.h"
+#include "proxy/session_federation.h"
 #include "proxy/worker.h"
 
 struct scene event_scene(const struct session *s)
 {
+	bool out = session_dials_out(s);
+
 	return (struct scene){
-		.peer = s->peer,
-		.dest = s->upstream.port ? s->upstream : s->dest,
+		.peer = *session_peer(s),
+		.dest = out ? s->peer : s->upstream.port ? s->upstream : s->dest,
 		.service = s->service->conf.name,
 		.session = s->serial,
 		.jid = s->jid,
 		.domain = s->domain,
 		.mechanism = s->mechanism,
+		.peer_domain = s->federation ? federation_peer(s) : NULL,
 		.authenticated = s->authenticated,
 		.login = &s->login,
 		.policy = s->worker->gear ? s->worker->gear->policy : NULL,

@@ -183,11 +183,17 @@ static void strip_instant(struct strip *st, struct xml_element *e)
 	}
 }
 
+int features_add_starttls(struct arena *a, struct xml_element *features)
+{
+	struct xml_element *starttls = element_new(a, NS_STARTTLS_FEATURE, "starttls");
+
+	return starttls ? element_add(a, features, starttls) : -ENOMEM;
+}
+
 int features_edit(struct arena *a, struct xml_element *features, const struct features_context *ctx,
 	struct features_result *out)
 {
 	struct strip st = { .a = a, .out = out };
-	struct xml_element *starttls;
 	int r;
 
 	*out = (struct features_result){ 0 };
@@ -201,9 +207,5 @@ int features_edit(struct arena *a, struct xml_element *features, const struct fe
 	strip_instant(&st, features);
 	if ((r = features_lower_limits(a, features, ctx->max_bytes, ctx->idle_seconds)) < 0)
 		return r;
-	if (!ctx->offer_starttls)
-		return 0;
-	if (!(starttls = element_new(a, NS_STARTTLS_FEATURE, "starttls")))
-		return -ENOMEM;
-	return element_add(a, features, starttls);
+	return ctx->offer_starttls ? features_add_starttls(a, features) : 0;
 }

@@ -31,3 +31,5 @@ bool features_is_stripped(const char *mechanism, bool endpoint);
  * of ours. 0 or -ENOMEM. */
 int features_lower_limits(
 	struct arena *a, struct xml_element *features, size_t max_bytes, uint64_t idle_seconds);
+/* Our own offer, where the client may still choose. 0 or -ENOMEM. */
+int features_add_starttls(struct arena *a, struct xml_element *features);

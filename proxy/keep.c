@@ -58,7 +58,7 @@ bool keep_deliver(struct worker *w, const struct delivery *d)
 		if (!session_fits(s, to, d->steps[d->step].jid) || sm_is_lost(&s->sm) ||
 			buf_puts(&to->conn.out, d->xml) < 0)
 			continue;
-		if ((r = sm_injected(&s->sm, direction)) < 0)
+		if ((r = sm_injected(&s->sm, direction == DIRECTION_IN ? WAY_UP : WAY_DOWN)) < 0)
 			session_fail(s, r, "stream management ledger");
 		metric_add(counters.keep_delivered, 1);
 		session_run(s);

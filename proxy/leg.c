@@ -48,8 +48,8 @@ void leg_init(struct leg *leg, struct session *s)
 	leg->session = s;
 	leg->heard_ms = uv_now(&s->worker->loop);
 	leg->in = stream_new(&conf->limits);
-	/* The small ceilings before a login are for strangers; a server's features may be long. */
-	if (leg->in && leg == &s->server)
+	/* The small ceilings before a login are for strangers; our server's features may be long. */
+	if (leg->in && leg != session_stranger(s))
 		stream_set_authenticated(leg->in, true);
 }
 
@@ -238,6 +238,10 @@ static bool leg_step_handshake(struct session *s, struct leg *leg)
 	if (r == TLS_AGAIN)
 		return false;
 	leg->heard_ms = uv_now(&s->worker->loop);
+	if (r == TLS_WANTS_CERT) {
+		session_handle(s, EVENT_CLIENT_ASKS, NULL);
+		return true;
+	}
 	session_handle(s,
 		leg_event(s, leg, r == TLS_DONE ? EVENT_CLIENT_SECURE : EVENT_CLIENT_INSECURE),
 		NULL);

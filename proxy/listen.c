@@ -34,13 +34,19 @@ struct listener {
 };
 
 /* Why it may not come in; NULL if it may. */
-static const char *listen_refuse(
-	const struct service *conf, const struct endpoint *peer, bool intercepted)
+static const char *listen_refuse(const struct policy *policy, const struct service *conf,
+	const struct endpoint *peer, bool intercepted)
 {
+	enum { WHOLE = 128 };
+
 	if (conf->upstream_original && !intercepted)
 		return "not-intercepted";
-	switch (registry_enter(
-		conf->name, &peer->address, conf->sessions_max, conf->sessions_per_address)) {
+	if (conf->from_set &&
+		!policy_addresses_overlap(policy, conf->from_set, &peer->address, WHOLE))
+		return "not-from";
+	/* Our own servers may be few and their streams many. */
+	switch (registry_enter(conf->name, &peer->address, conf->sessions_max,
+		conf->direction == SERVICE_OUT ? 0 : conf->sessions_per_address)) {
 	case REGISTRY_OK:
 		return NULL;
 	case REGISTRY_FULL:
@@ -67,7 +73,7 @@ static void listen_take(struct listener *l, int fd)
 		close(fd);
 		return;
 	}
-	if ((why = listen_refuse(&service->conf, &peer, intercepted))) {
+	if ((why = listen_refuse(l->worker->gear->policy, &service->conf, &peer, intercepted))) {
 		address_format(&peer.address, address, sizeof(address));
 		metric_add(counters.listen_refused, 1);
 		counters_add("listen.refused", why);

@@ -19,6 +19,7 @@
 #include "proxy/counters.h"
 #include "proxy/features.h"
 #include "proxy/login.h"
+#include "proxy/relay_federation.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/relay_sm.h"
 #include "proxy/session_close.h"
@@ -34,7 +35,7 @@ enum { SPACE_EVERY_MS = 200 };
 
 bool relay_write(struct session *s, struct leg *to, const struct xml_element *e)
 {
-	int r = write_element(&to->conn.out, e, NS_CLIENT);
+	int r = write_element(&to->conn.out, e, session_ns(s));
 
 	if (r < 0)
 		session_fail(s, r, "write");
@@ -81,15 +82,16 @@ static bool relay_is_forged(
 struct subject relay_subject(
 	const struct session *s, enum direction direction, const struct stanza *st)
 {
-	const struct tls_link *tls = &s->client.conn.tls;
-
-	return (struct subject){
+	const struct tls_link *tls =
+		&(session_dials_out(s) ? &s->server : &s->client)->conn.tls;
+	const struct endpoint *peer = session_peer(s);
+	struct subject subject = {
 		.stanza = st,
 		.service = s->service->conf.name,
 		.role = s->service->conf.role,
 		.direction = direction,
-		.peer = s->peer.address,
-		.peer_port = s->peer.port,
+		.peer = peer->address,
+		.peer_port = peer->port,
 		.tls_version = tls_link_version(tls),
 		.tls_cipher = tls_link_cipher(tls),
 		.tls_sni = tls_link_sni(tls),
@@ -107,6 +109,10 @@ struct subject relay_subject(
 		.session_logins = s->sasl_tries,
 		.company = registry_company,
 	};
+
+	if (s->federation)
+		federation_subject(s, direction, st, &subject);
+	return subject;
 }
 
 /* It was sent before, judged, and got lost: what it did then is not done twice. */
@@ -133,15 +139,17 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 
 	/* In another content namespace servers disagree whether it is a stanza at all, and whether
 	 * it counts. */
-	if (strcmp(st->root->ns, NS_CLIENT) != 0) {
-		if (direction == DIRECTION_IN)
+	if (strcmp(st->root->ns, session_ns(s)) != 0) {
+		if (from == &s->client)
 			session_refuse(s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
 		else
 			session_refuse_server(
 				s, STREAM_ERROR_INVALID_NAMESPACE, "stanza.namespace");
 		return;
 	}
-	if (relay_is_early(s, from, st)) {
+	if (s->federation && !federation_admits(s, from, st))
+		return;
+	if (!s->federation && relay_is_early(s, from, st)) {
 		session_refuse(s, STREAM_ERROR_NOT_AUTHORIZED, "stanza.early");
 		return;
 	}
@@ -151,7 +159,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 	}
 	metric_add(direction == DIRECTION_IN ? counters.stanza_in : counters.stanza_out, 1);
 	/* SASL2 without bind2 gives a bare one first. */
-	if (!s->jid || !strchr(s->jid, '/'))
+	if (!s->federation && (!s->jid || !strchr(s->jid, '/')))
 		sasl_watch_bind(s, from, st);
 	if (!apply_repeated(s, from, st, &resent))
 		return;
@@ -174,7 +182,7 @@ void act_judge(struct session *s, struct leg *from, const struct stream_event *e
 		relay_spare(&v);
 	s->stanzas[direction]++;
 	/* No answer will come to a bind that went no further. */
-	if (direction == DIRECTION_IN && r == 0 && v.kind != VERDICT_ACCEPT)
+	if (from == &s->client && r == 0 && v.kind != VERDICT_ACCEPT)
 		s->bind_hash = 0;
 	if (r < 0)
 		apply_failure(s, from, st, r);
@@ -290,6 +298,7 @@ static const struct nonza_rule {
 	{ NS_TLS, NULL, true, client_starttls },
 	{ NS_COMPRESS, NULL, true, client_compress },
 	{ NS_CLIENT, NULL, true, client_unknown },
+	{ NS_SERVER, NULL, true, client_unknown },
 	{ "", NULL, true, client_unknown },
 	{ NS_STREAM, "features", true, client_unknown },
 	{ NS_SM, NULL, false, server_sm },
@@ -314,17 +323,26 @@ static const struct nonza_rule *nonza_find(const struct xml_element *e, bool cli
 	return NULL;
 }
 
+enum nonza_fate relay_nonza(struct session *s, struct leg *from, const struct stanza *st)
+{
+	const struct nonza_rule *rule = nonza_find(st->root, from == &s->client);
+
+	return rule ? rule->handle(s, st) : NONZA_FORWARD;
+}
+
 void act_nonza(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	const struct stanza *st = &ev->stanza;
-	const struct nonza_rule *rule = nonza_find(st->root, from == &s->client);
 	struct leg *to = session_other(s, from);
 
-	if (rule && rule->handle(s, st) != NONZA_FORWARD)
+	if ((s->federation ? federation_nonza(s, from, st) : relay_nonza(s, from, st)) !=
+		NONZA_FORWARD)
 		return;
 	if (to->closed_out || !relay_write(s, to, st->root))
 		return;
-	if (from == &s->server && element_is(st->root, NS_SASL, "success"))
+	if (from == &s->server && element_is(st->root, NS_SASL, "success") && s->federation)
+		federation_succeeded(s, st->arena);
+	else if (from == &s->server && element_is(st->root, NS_SASL, "success"))
 		sasl_succeeded(s, true);
 	else if (from == &s->server && element_is(st->root, NS_SASL2, "success"))
 		sasl_succeeded(s, false);

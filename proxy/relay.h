@@ -16,6 +16,9 @@ bool relay_puts(struct session *s, struct leg *to, const char *text);
 struct subject relay_subject(
 	const struct session *s, enum direction direction, const struct stanza *st);
 
+/* What becomes of a nonza that means the same between all: stream management, TLS, compression, errors. */
+enum nonza_fate relay_nonza(struct session *s, struct leg *from, const struct stanza *st);
+
 void act_judge(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_nonza(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_space(struct session *s, struct leg *from, const struct stream_event *ev);

@@ -80,7 +80,7 @@ static enum nonza_fate sm_refuse(struct session *s, const struct leg *from, cons
 static enum nonza_fate sm_refuse_high(
 	struct session *s, struct leg *from, const struct xml_element *e)
 {
-	uint32_t sent = sm_sent(&s->sm, from == &s->client ? DIRECTION_OUT : DIRECTION_IN), h = 0;
+	uint32_t sent = sm_sent(&s->sm, from == &s->client ? WAY_DOWN : WAY_UP), h = 0;
 
 	(void)sm_read_h(e, &h);
 	if (sm_is_on(&s->sm) && from->opened && !from->closed_out &&
@@ -120,7 +120,7 @@ static int sm_ack_held(struct session *s, bool from_server)
 	if (from_server && sm_release(&s->sm, &h))
 		return buf_putf(
 			&s->server.conn.out, "<a xmlns='%s' h='%u'/>", sm_namespace(&s->sm), h);
-	if (!from_server && sm_wants_ack(&s->sm, DIRECTION_IN))
+	if (!from_server && sm_wants_ack(&s->sm, WAY_UP))
 		return buf_putf(&s->server.conn.out, "<r xmlns='%s'/>", sm_namespace(&s->sm));
 	return 0;
 }
@@ -128,7 +128,7 @@ static int sm_ack_held(struct session *s, bool from_server)
 /* h in <a/>: said by the receiver of the other side's stanzas. */
 static int sm_ack(struct session *s, const struct leg *from, struct arena *a, struct xml_element *e)
 {
-	enum direction of = from == &s->client ? DIRECTION_OUT : DIRECTION_IN;
+	enum way of = from == &s->client ? WAY_DOWN : WAY_UP;
 	uint32_t h, said;
 	int r = sm_read_h(e, &h);
 

@@ -109,10 +109,13 @@ void sasl_name_read(const char *mechanism, struct span base64, struct sasl_name 
 	size_t n;
 
 	memset(out, 0, sizeof(*out));
-	if (strcasecmp(mechanism, "PLAIN") != 0 && strncasecmp(mechanism, "SCRAM-", 6) != 0)
+	if (strcasecmp(mechanism, "PLAIN") != 0 && strncasecmp(mechanism, "SCRAM-", 6) != 0 &&
+		strcmp(mechanism, "EXTERNAL") != 0)
 		return;
 	n = head_decode(base64, head);
-	if (strcasecmp(mechanism, "PLAIN") == 0)
+	if (strcmp(mechanism, "EXTERNAL") == 0)
+		name_set(out, head, n);
+	else if (strcasecmp(mechanism, "PLAIN") == 0)
 		plain_read(head, n, out);
 	else
 		scram_read(head, n, out);

@@ -21,6 +21,7 @@
 #include "proxy/relay.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/session_close.h"
+#include "proxy/session_federation.h"
 #include "proxy/session_open.h"
 #include "proxy/session_server.h"
 #include "proxy/worker.h"
@@ -74,6 +75,8 @@ static void (*const acts[SESSION_ACTS])(
 	[ACT_SERVER_PROCEED] = act_server_proceed,
 	[ACT_SERVER_SECURED] = act_server_secured,
 	[ACT_SERVER_OPENED] = act_server_opened,
+	[ACT_CLIENT_ASKS] = act_client_asks,
+	[ACT_VERIFIED] = act_verified,
 	[ACT_JUDGE] = act_judge,
 	[ACT_NONZA] = act_nonza,
 	[ACT_SPACE] = act_space,
@@ -130,6 +133,7 @@ static void session_free(struct session *s)
 	conn_fini(&s->server.conn);
 	stream_free(s->client.in);
 	stream_free(s->server.in);
+	federation_free(s);
 	gear_service_unref(s->service);
 	free(s->domain);
 	free(s->account);
@@ -214,7 +218,8 @@ static void session_enter(struct session *s)
 	struct preauth *pushed;
 
 	s->preauth = preauth_enter(conf->name, &s->peer.address, conf->streams_preauth,
-		conf->streams_preauth_per_address, s, s->worker, &pushed);
+		session_dials_out(s) ? 0 : conf->streams_preauth_per_address, s, s->worker,
+		&pushed);
 	if (pushed && worker_push_out(pushed->worker, pushed) < 0)
 		log_warn("preauth error=%s", err_text(-ENOMEM));
 }
@@ -241,7 +246,7 @@ void session_push_out(struct session *s, const char *why)
 	metric_add(counters.session_pushed, 1);
 	counters_add("refused", why);
 	if (push_is_told())
-		event_refused(s, DIRECTION_IN, STREAM_ERROR_RESOURCE_CONSTRAINT, why);
+		event_refused(s, session_direction(s, &s->client), STREAM_ERROR_RESOURCE_CONSTRAINT, why);
 	session_end(s, STREAM_ERROR_RESOURCE_CONSTRAINT, STREAM_ERROR_NONE, NULL);
 	conn_flush(&s->client.conn);
 	conn_flush(&s->server.conn);
@@ -271,9 +276,10 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 		.phase_ms = now };
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	sm_init(&s->sm);
+	r = service->conf.role == ROLE_S2S ? federation_new(s) : 0;
 	leg_init(&s->client, s);
 	leg_init(&s->server, s);
-	if (s->client.in && s->server.in) {
+	if (r == 0 && s->client.in && s->server.in) {
 		r = conn_open(&s->client.conn, &w->loop, fd, false);
 	} else {
 		close(fd);
@@ -314,6 +320,7 @@ static bool session_is_late(const struct session *s, uint64_t now)
 	case SESSION_SERVER_OFFER:
 	case SESSION_SERVER_PROCEED:
 	case SESSION_SERVER_SECURING:
+	case SESSION_VERIFYING:
 	case SESSION_OPENING:
 		return now - s->phase_ms >= conf->connect_ms;
 	case SESSION_LOGIN:
@@ -355,6 +362,14 @@ void session_tick(struct session *s, uint64_t now_ms)
 		session_run(s);
 }
 
+/* Between servers the stranger's domain stands for it. */
+static const char *session_name(const struct session *s)
+{
+	const char *name = s->federation ? s->federation->remote : s->jid;
+
+	return name ? name : "";
+}
+
 json_t *session_row(const struct session *s)
 {
 	uint64_t now = uv_now(&s->worker->loop);
@@ -365,7 +380,7 @@ json_t *session_row(const struct session *s)
 	address_format(&s->upstream.address, server, sizeof(server));
 	row = json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "id", (json_int_t)s->serial,
 		"service", s->service->conf.name, "address", address, "port", (int)s->peer.port,
-		"server", s->upstream.port ? server : "", "jid", s->jid ? s->jid : "", "state",
+		"server", s->upstream.port ? server : "", "jid", session_name(s), "state",
 		session_state_text(s->state), "tls", tls_link_version(&s->client.conn.tls));
 	if (!row)
 		return NULL;
@@ -383,7 +398,7 @@ struct crowd_member session_member(struct session *s, uint64_t now_ms)
 
 	return (struct crowd_member){ .session = s,
 		.address = &s->peer.address,
-		.jid = s->jid,
+		.jid = s->federation ? session_name(s) : s->jid,
 		.online = s->authenticated,
 		.in = in,
 		.out = out,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One client and the server behind it: two sockets, two parsers, one state. Lives on one worker's
- * thread. */
+/* Who dialled us and whom we dial for it: two sockets, two parsers, one state. Lives on one worker's
+ * thread. "client" is the side that dialled, "server" the other, also where both are servers. */
 #pragma once
 
 #include <jansson.h>
@@ -11,8 +11,10 @@
 #include "proxy/session_table.h"
 #include "proxy/sm.h"
 #include "proxy/upstream.h"
+#include "xmpp/ns.h"
 #include "xmpp/stream.h"
 
+struct federation;
 struct worker;
 struct session;
 
@@ -73,6 +75,7 @@ struct session {
 	struct subject_login login; /* account: of the exchange under way, owned */
 	uint64_t bind_hash; /* of the id of the bind request under way; 0: none */
 	struct sm sm;
+	struct federation *federation; /* NULL: a client's */
 	uint64_t opened_ms, state_ms,
 		phase_ms;    /* accepted; state entered; handshake, dialling, bind, resume begun */
 	uint64_t stanzas[2]; /* judged, by enum direction */
@@ -112,7 +115,32 @@ static inline bool session_awaits_jid(const struct session *s)
 {
 	return s->state == SESSION_ONLINE && (s->bind_hash != 0 || s->sm.resuming);
 }
+static inline enum way session_way(const struct session *s, const struct leg *from)
+{
+	return from == &s->client ? WAY_UP : WAY_DOWN;
+}
+/* Has our own server dialled, to a stranger's? */
+static inline bool session_dials_out(const struct session *s)
+{
+	return s->service->conf.direction == SERVICE_OUT;
+}
+/* As rules mean it: "in" is what a stranger says. */
 static inline enum direction session_direction(const struct session *s, const struct leg *from)
 {
-	return from == &s->client ? DIRECTION_IN : DIRECTION_OUT;
+	return (from == &s->client) != session_dials_out(s) ? DIRECTION_IN : DIRECTION_OUT;
+}
+/* The stranger's side. */
+static inline struct leg *session_stranger(struct session *s)
+{
+	return session_dials_out(s) ? &s->server : &s->client;
+}
+/* Its address: rules ask about it, and bans are for it. */
+static inline const struct endpoint *session_peer(const struct session *s)
+{
+	return session_dials_out(s) && s->upstream.port ? &s->upstream : &s->peer;
+}
+/* The namespace of stanzas on both its streams. */
+static inline const char *session_ns(const struct session *s)
+{
+	return s->federation ? NS_SERVER : NS_CLIENT;
 }

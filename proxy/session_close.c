@@ -32,7 +32,8 @@ static bool leg_can_hear(const struct leg *leg)
 int session_open_client(struct session *s)
 {
 	struct stream_header h = {
-		.content_ns = NS_CLIENT, .from = s->domain, .to = s->from, .version = "1.0"
+		.content_ns = session_ns(s), .from = s->domain, .to = s->from, .version = "1.0",
+		.dialback = s->federation
 	};
 	char id[VERDICT_ID_SIZE];
 	int r;
@@ -96,7 +97,7 @@ void session_end(struct session *s, enum stream_error to_client, enum stream_err
 void session_refuse(struct session *s, enum stream_error error, const char *reason)
 {
 	counters_add("refused", reason);
-	event_refused(s, DIRECTION_IN, error, reason);
+	event_refused(s, session_direction(s, &s->client), error, reason);
 	session_end(s, error, STREAM_ERROR_NONE, NULL);
 }
 
@@ -105,7 +106,7 @@ void session_refuse_server(struct session *s, enum stream_error error, const cha
 	counters_add("refused", reason);
 	log_warn("server refused service=%s reason=%s domain=%s", s->service->conf.name, reason,
 		log_quote(span_of(s->domain)));
-	event_refused(s, DIRECTION_OUT, error, reason);
+	event_refused(s, session_direction(s, &s->server), error, reason);
 	session_end(s, STREAM_ERROR_INTERNAL_SERVER_ERROR, error, NULL);
 }
 

@@ -17,19 +17,27 @@
 #include "proxy/hello.h"
 #include "proxy/relay.h"
 #include "proxy/session_close.h"
+#include "proxy/session_federation.h"
 #include "proxy/session_server.h"
 #include "proxy/worker.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
 
-#define ALPN_CLIENT "xmpp-client"
+/* ALPN of XEP-0368. */
+static const char *open_alpn(const struct session *s)
+{
+	return s->federation ? "xmpp-server" : "xmpp-client";
+}
 
 /* Towards the client, over bytes already in the connection's prefix. */
 static void open_secure(struct session *s)
 {
 	struct conn *c = &s->client.conn;
 	int r = tls_link_accept(&c->tls, s->service->server_ctx, c->fd, &c->prefix,
-		s->service->certs, s->direct ? NULL : s->domain, ALPN_CLIENT);
+		s->service->certs, s->direct ? NULL : s->domain, open_alpn(s));
+
+	if (r == 0 && s->federation && session_dials_out(s))
+		tls_link_choose_late(&c->tls);
 
 	if (r < 0) {
 		session_fail(s, r, "tls");
@@ -85,7 +93,7 @@ static bool open_check(struct session *s, const struct stream_header *h)
 	enum stream_error error = STREAM_ERROR_NONE;
 	const char *reason = NULL;
 
-	if (strcmp(h->content_ns, NS_CLIENT) != 0) {
+	if (strcmp(h->content_ns, session_ns(s)) != 0) {
 		error = STREAM_ERROR_INVALID_NAMESPACE;
 		reason = "header.namespace";
 	} else if (strncmp(h->version, "1.", 2) != 0) {
@@ -100,7 +108,7 @@ static bool open_check(struct session *s, const struct stream_header *h)
 	}
 	if (error != STREAM_ERROR_NONE)
 		session_refuse(s, error, reason);
-	return error == STREAM_ERROR_NONE;
+	return error == STREAM_ERROR_NONE && (!s->federation || federation_header_fits(s, h));
 }
 
 static bool open_remember(struct session *s, const struct stream_header *h)
@@ -130,6 +138,25 @@ void act_open_clear(struct session *s, struct leg *from, const struct stream_eve
 	session_set_state(s, SESSION_OFFER);
 }
 
+/* Everything that was agreed in clear text is forgotten. */
+void session_proceed(struct session *s)
+{
+	struct leg *client = &s->client;
+
+	if (!relay_puts(s, client, "<proceed xmlns='" NS_TLS "'/>"))
+		return;
+	conn_flush(&client->conn);
+	/* A client whose socket has no room for these few bytes is not waited for. */
+	if (!conn_is_flushed(&client->conn)) {
+		session_fail(s, ERR_LIMIT, "proceed");
+		return;
+	}
+	stream_restart(client->in);
+	client->pushed = false;
+	client->opened = false;
+	open_secure(s);
+}
+
 void session_start_tls(struct session *s)
 {
 	struct leg *client = &s->client;
@@ -151,18 +178,13 @@ void session_start_tls(struct session *s)
 		session_fail(s, r, "starttls");
 		return;
 	}
-	if (!relay_puts(s, client, "<proceed xmlns='" NS_TLS "'/>"))
-		return;
-	conn_flush(&client->conn);
-	/* A client whose socket has no room for these few bytes is not waited for. */
-	if (!conn_is_flushed(&client->conn)) {
-		session_fail(s, ERR_LIMIT, "proceed");
-		return;
-	}
-	stream_restart(client->in);
-	client->pushed = false;
-	client->opened = false;
-	open_secure(s);
+	if (s->federation)
+		federation_begin_anew(s);
+	/* Our own server is told to go on when we know what it may be shown. */
+	if (s->federation && session_dials_out(s))
+		federation_dial_first(s);
+	else
+		session_proceed(s);
 }
 
 void act_starttls(struct session *s, struct leg *from, const struct stream_event *ev)
@@ -198,8 +220,14 @@ void act_tls_failed(struct session *s, struct leg *from, const struct stream_eve
 void act_open(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	(void)from;
-	if (open_check(s, &ev->header) && open_remember(s, &ev->header))
+	if (!open_check(s, &ev->header) || !open_remember(s, &ev->header))
+		return;
+	if (!s->federation)
 		session_dial(s);
+	else if (session_dials_out(s))
+		federation_open_out(s);
+	else
+		federation_open_in(s);
 }
 
 /* The stream anew after SASL: to the same domain, or the rules would judge for another one. */

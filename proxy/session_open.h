@@ -9,6 +9,9 @@
  * it. */
 void session_start_tls(struct session *s);
 
+/* Tells the client to go on with TLS, and begins it. */
+void session_proceed(struct session *s);
+
 void act_begin_tls(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_begin_xml(struct session *s, struct leg *from, const struct stream_event *ev);
 void act_refuse_bytes(struct session *s, struct leg *from, const struct stream_event *ev);

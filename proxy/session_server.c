@@ -17,6 +17,7 @@
 #include "proxy/proxy_header.h"
 #include "proxy/relay.h"
 #include "proxy/session_close.h"
+#include "proxy/session_federation.h"
 #include "proxy/worker.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
@@ -48,6 +49,8 @@ static enum backends_answer server_choose(struct session *s)
 
 static enum upstream_tls server_tls(const struct session *s)
 {
+	if (s->federation && s->federation->plain)
+		return UPSTREAM_PLAIN;
 	return s->backend.server ? s->backend.tls : s->service->conf.upstream_tls;
 }
 
@@ -149,10 +152,17 @@ static void server_secure(struct session *s, const char *alpn)
 {
 	const struct service *conf = &s->service->conf;
 	struct conn *c = &s->server.conn;
+	/* A stranger is judged when its handshake is over. */
+	bool stranger = s->federation && session_dials_out(s);
 	int r = tls_link_connect(&c->tls, s->service->client_ctx, c->fd, &c->prefix,
-		conf->verify == VERIFY_DEFAULT ? s->service->certs : NULL, s->domain,
-		conf->verify_name ? conf->verify_name : s->domain, alpn);
+		conf->verify == VERIFY_DEFAULT && !stranger ? s->service->certs : NULL, s->domain,
+		stranger	    ? NULL
+		: conf->verify_name ? conf->verify_name
+				    : s->domain,
+		alpn);
 
+	if (r == 0 && s->federation)
+		r = federation_show_server(s);
 	if (r < 0) {
 		session_fail(s, r, "tls");
 		return;
@@ -163,7 +173,8 @@ static void server_secure(struct session *s, const char *alpn)
 
 void session_forward_header(struct session *s, enum session_state next)
 {
-	struct stream_header h = { .content_ns = NS_CLIENT,
+	struct stream_header h = { .content_ns = session_ns(s),
+		.dialback = s->federation,
 		.from = s->from,
 		.to = s->domain,
 		.lang = s->lang,
@@ -180,8 +191,15 @@ void session_forward_header(struct session *s, enum session_state next)
 
 static void server_greet(struct session *s)
 {
-	struct stream_header h = { .content_ns = NS_CLIENT, .to = s->domain, .version = "1.0" };
-	int r = write_header(&s->server.conn.out, &h);
+	struct stream_header h = { .content_ns = session_ns(s), .to = s->domain, .version = "1.0" };
+	int r;
+
+	/* Clients keep their names for TLS; servers tell them (RFC 6120 4.7.1). */
+	if (s->federation) {
+		h.from = s->from;
+		h.dialback = true;
+	}
+	r = write_header(&s->server.conn.out, &h);
 
 	if (r < 0) {
 		session_fail(s, r, "header");
@@ -217,6 +235,22 @@ static bool server_mirrors(const struct session *s)
 	       atomic_load(&s->service->starttls_port) != s->upstream.port;
 }
 
+/* Both streams can be opened. */
+static void server_ready(struct session *s)
+{
+	if (s->federation)
+		federation_server_ready(s);
+	else
+		session_forward_header(s, SESSION_OPENING);
+}
+
+void session_redial(struct session *s)
+{
+	session_forget_server(s);
+	conn_close(&s->server.conn, false);
+	server_connect_next(s);
+}
+
 /* The server did not understand TLS from the first byte: once more, with STARTTLS. Both are TLS. */
 static void server_fall_back(struct session *s)
 {
@@ -234,13 +268,13 @@ void act_connected(struct session *s, struct leg *from, const struct stream_even
 		return;
 	switch (server_mirrors(s) ? UPSTREAM_TLS : server_tls(s)) {
 	case UPSTREAM_PLAIN:
-		session_forward_header(s, SESSION_OPENING);
+		server_ready(s);
 		break;
 	case UPSTREAM_STARTTLS:
 		server_greet(s);
 		break;
 	case UPSTREAM_TLS:
-		server_secure(s, "xmpp-client");
+		server_secure(s, s->federation ? "xmpp-server" : "xmpp-client");
 		break;
 	}
 }
@@ -272,7 +306,7 @@ void act_unreached(struct session *s, struct leg *from, const struct stream_even
 void act_server_greeted(struct session *s, struct leg *from, const struct stream_event *ev)
 {
 	(void)from;
-	if (strcmp(ev->header.content_ns, NS_CLIENT) != 0)
+	if (strcmp(ev->header.content_ns, session_ns(s)) != 0)
 		server_failed(s, "wrong content namespace");
 	else
 		session_set_state(s, SESSION_SERVER_OFFER);
@@ -285,7 +319,10 @@ void act_server_offered(struct session *s, struct leg *from, const struct stream
 		return;
 	}
 	if (!element_child(ev->stanza.root, NS_TLS, "starttls")) {
-		server_failed(s, "the server offers no STARTTLS");
+		if (!s->federation || !session_dials_out(s))
+			server_failed(s, "the server offers no STARTTLS");
+		else if (federation_goes_plain(s))
+			session_redial(s);
 		return;
 	}
 	if (relay_puts(s, from, "<starttls xmlns='" NS_TLS "'/>"))
@@ -316,7 +353,7 @@ void act_server_secured(struct session *s, struct leg *from, const struct stream
 {
 	(void)from;
 	(void)ev;
-	session_forward_header(s, SESSION_OPENING);
+	server_ready(s);
 }
 
 void act_server_opened(struct session *s, struct leg *from, const struct stream_event *ev)
@@ -325,15 +362,19 @@ void act_server_opened(struct session *s, struct leg *from, const struct stream_
 	int r;
 
 	(void)from;
-	if (strcmp(h.content_ns, NS_CLIENT) != 0) {
+	if (strcmp(h.content_ns, session_ns(s)) != 0) {
 		session_refuse_server(s, STREAM_ERROR_INVALID_NAMESPACE, "header.namespace");
 		return;
 	}
-	/* Its id stays as it is: digests may be bound to it. */
+	/* Its id stays as it is: dialback keys and digests are bound to it. */
+	h.dialback = s->federation;
 	if ((r = write_header(&s->client.conn.out, &h)) < 0) {
 		session_fail(s, r, "header");
 		return;
 	}
 	s->client.opened = true;
-	session_set_state(s, s->authenticated ? SESSION_ONLINE : SESSION_LOGIN);
+	if (s->federation && (r = dialback_set_id(&s->federation->dialback, h.id)) < 0)
+		session_fail(s, r, "header");
+	else
+		session_set_state(s, s->authenticated ? SESSION_ONLINE : SESSION_LOGIN);
 }

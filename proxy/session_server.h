@@ -14,6 +14,8 @@ void session_connect(struct session *s);
 /* Its server could not be had, and the client has heard nothing yet: on to another one of the same
  * backend. False where there is none. */
 bool session_fail_over(struct session *s);
+/* To the same place once more. */
+void session_redial(struct session *s);
 /* Sends the client's header on; the server's answer is awaited in next. */
 void session_forward_header(struct session *s, enum session_state next);
 

@@ -29,6 +29,7 @@
 #define TLS(...)   __VA_ARGS__
 #define PEER(...)  __VA_ARGS__
 #define DIAL(...)  __VA_ARGS__
+#define FED(...)   __VA_ARGS__
 #define END(...)   __VA_ARGS__
 
 #define NO_FIRST  FIRST(__, __, __)
@@ -36,65 +37,69 @@
 #define NO_PEER   PEER(__, __, __, __, __, __, __)
 #define NO_DIAL   DIAL(__, __)
 #define NO_SERVER NO_DIAL, NO_TLS, NO_PEER
+#define NO_FED    FED(__, __)
 
 /* clang-format off */
 static const uint8_t table[SESSION_STATES][SESSION_EVENTS] = {
 /* FIRST: TLS, XML, other.  TLS: secure, insecure.  PEER: open, stanza, element, space, close, bad, end.
- * DIAL: connected, refused.  END: timeout, kill, stop. */
+ * DIAL: connected, refused.  FED: a certificate is asked for, verified.  END: timeout, kill, stop. */
 [SESSION_HELLO] = {
 	FIRST(ACT_BEGIN_TLS, ACT_BEGIN_XML, ACT_REFUSE_BYTES), NO_TLS, PEER(__, __, __, __, __, __, lv),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, NO_FED, END(ti, ki, st) },
 [SESSION_CLEAR] = {
 	NO_FIRST, NO_TLS, PEER(ACT_OPEN_CLEAR, no, no, ig, no, bc, lv),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, NO_FED, END(ti, ki, st) },
 [SESSION_OFFER] = {
 	NO_FIRST, NO_TLS, PEER(no, no, ACT_STARTTLS, ig, lv, bc, lv),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, NO_FED, END(ti, ki, st) },
 [SESSION_SECURING] = {
 	NO_FIRST, TLS(ACT_SECURED, ACT_TLS_FAILED), PEER(__, __, __, __, __, __, lv),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, FED(ACT_CLIENT_ASKS, __), END(ti, ki, st) },
 [SESSION_HEADER] = {
 	NO_FIRST, NO_TLS, PEER(ACT_OPEN, no, no, ig, no, bc, lv),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, NO_FED, END(ti, ki, st) },
 [SESSION_DIAL] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	DIAL(ACT_CONNECTED, un), NO_TLS, NO_PEER, END(ti, ki, st) },
+	DIAL(ACT_CONNECTED, un), NO_TLS, NO_PEER, NO_FED, END(ti, ki, st) },
 [SESSION_SERVER_CLEAR] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, NO_TLS, PEER(ACT_SERVER_GREETED, un, un, ig, un, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(ACT_SERVER_GREETED, un, un, ig, un, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_SERVER_OFFER] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, NO_TLS, PEER(un, un, ACT_SERVER_OFFERED, ig, un, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(un, un, ACT_SERVER_OFFERED, ig, un, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_SERVER_PROCEED] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, NO_TLS, PEER(un, un, ACT_SERVER_PROCEED, ig, un, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(un, un, ACT_SERVER_PROCEED, ig, un, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_SERVER_SECURING] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, TLS(ACT_SERVER_SECURED, un), PEER(__, __, __, __, __, __, un), END(ti, ki, st) },
+	NO_DIAL, TLS(ACT_SERVER_SECURED, un), PEER(__, __, __, __, __, __, un), NO_FED, END(ti, ki, st) },
+[SESSION_VERIFYING] = {
+	NO_FIRST, NO_TLS, NO_PEER,
+	NO_SERVER, FED(__, ACT_VERIFIED), END(ti, ki, st) },
 [SESSION_OPENING] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, NO_TLS, PEER(ACT_SERVER_OPENED, un, un, ig, un, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(ACT_SERVER_OPENED, un, un, ig, un, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_LOGIN] = {
 	NO_FIRST, NO_TLS, PEER(no, ju, nz, ig, cl, bc, lo),
-	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ig, cl, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ig, cl, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_RESTART] = {
 	NO_FIRST, NO_TLS, PEER(ACT_REOPEN, no, no, ig, no, bc, lo),
-	NO_SERVER, END(ti, ki, st) },
+	NO_SERVER, NO_FED, END(ti, ki, st) },
 [SESSION_REOPENING] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_DIAL, NO_TLS, PEER(ACT_SERVER_OPENED, un, un, ig, un, bs, un), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(ACT_SERVER_OPENED, un, un, ig, un, bs, un), NO_FED, END(ti, ki, st) },
 [SESSION_ONLINE] = {
 	NO_FIRST, NO_TLS, PEER(no, ju, nz, ACT_SPACE, cl, bc, lo),
-	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ACT_SPACE, cl, bs, lo), END(ti, ki, st) },
+	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ACT_SPACE, cl, bs, lo), NO_FED, END(ti, ki, st) },
 [SESSION_CLOSING] = {
 	NO_FIRST, NO_TLS, PEER(no, ju, nz, ig, ACT_CLOSE_LAST, bc, ACT_CLOSE_LAST),
-	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ig, ACT_CLOSE_LAST, bs, ACT_CLOSE_LAST), END(ti, ig, st) },
+	NO_DIAL, NO_TLS, PEER(bs, ju, nz, ig, ACT_CLOSE_LAST, bs, ACT_CLOSE_LAST), NO_FED, END(ti, ig, st) },
 [SESSION_DRAIN] = {
 	NO_FIRST, NO_TLS, PEER(__, __, __, __, __, __, ACT_DRAINED),
-	NO_DIAL, NO_TLS, PEER(__, __, __, __, __, __, ACT_DRAINED), END(ACT_CUT, ig, ig) },
+	NO_DIAL, NO_TLS, PEER(__, __, __, __, __, __, ACT_DRAINED), NO_FED, END(ACT_CUT, ig, ig) },
 [SESSION_CLOSED] = {
 	NO_FIRST, NO_TLS, NO_PEER,
-	NO_SERVER, END(ig, ig, ig) },
+	NO_SERVER, NO_FED, END(ig, ig, ig) },
 };
 
 static const struct {
@@ -111,6 +116,7 @@ static const struct {
 	[SESSION_SERVER_OFFER] = { "server-offer", false, true },
 	[SESSION_SERVER_PROCEED] = { "server-proceed", false, true },
 	[SESSION_SERVER_SECURING] = { "server-securing", false, true },
+	[SESSION_VERIFYING] = { "verifying", false, false },
 	[SESSION_OPENING] = { "opening", false, true },
 	[SESSION_LOGIN] = { "login", true, true },
 	[SESSION_RESTART] = { "restart", true, false },
@@ -124,6 +130,7 @@ static const struct {
 static const char *const event_texts[SESSION_EVENTS] = {
 	[EVENT_HELLO_TLS] = "hello-tls", [EVENT_HELLO_XML] = "hello-xml",
 	[EVENT_HELLO_OTHER] = "hello-other",
+	[EVENT_CLIENT_ASKS] = "client-asks", [EVENT_VERIFIED] = "verified",
 	[EVENT_CLIENT_SECURE] = "client-secure", [EVENT_CLIENT_INSECURE] = "client-insecure",
 	[EVENT_CLIENT_OPEN] = "client-open", [EVENT_CLIENT_STANZA] = "client-stanza",
 	[EVENT_CLIENT_ELEMENT] = "client-element", [EVENT_CLIENT_SPACE] = "client-space",

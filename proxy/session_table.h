@@ -16,6 +16,7 @@ enum session_state {
 	SESSION_SERVER_OFFER,    /* its features are awaited */
 	SESSION_SERVER_PROCEED,  /* its <proceed/> is awaited */
 	SESSION_SERVER_SECURING, /* TLS handshake with the server */
+	SESSION_VERIFYING,       /* between servers: DNS is asked, a certificate minted */
 	SESSION_OPENING,         /* the client's header is forwarded, the server's awaited */
 	SESSION_LOGIN,           /* both streams are open, nobody is logged in */
 	SESSION_RESTART,         /* <success/> passed: the client's new header is awaited */
@@ -51,6 +52,8 @@ enum session_event {
 	EVENT_SERVER_CLOSE,
 	EVENT_SERVER_BAD,
 	EVENT_SERVER_END,
+	EVENT_CLIENT_ASKS, /* its handshake waits until we know which certificate to show */
+	EVENT_VERIFIED,    /* who the stranger is has been found out, as far as it can be */
 	EVENT_TIMEOUT,
 	EVENT_KILL,
 	EVENT_STOP,
@@ -81,6 +84,9 @@ enum session_act {
 	ACT_SERVER_PROCEED,
 	ACT_SERVER_SECURED,
 	ACT_SERVER_OPENED,
+	/* session_federation.c */
+	ACT_CLIENT_ASKS,
+	ACT_VERIFIED,
 	/* relay.c */
 	ACT_JUDGE,
 	ACT_NONZA,

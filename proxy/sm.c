@@ -111,11 +111,11 @@ static uint64_t sm_group(const char *jid)
 	return key[0];
 }
 
-static uint64_t salt_of(struct shelf_ref ref, enum direction direction)
+static uint64_t salt_of(struct shelf_ref ref, enum way way)
 {
 	uint64_t salt = shelf_salt(shelf, ref);
 
-	return direction == DIRECTION_IN ? salt : ~salt;
+	return way == WAY_UP ? salt : ~salt;
 }
 
 static uint64_t jid_check(const char jid[SM_JID_MAX], struct shelf_ref ref)
@@ -210,8 +210,8 @@ static void sm_share(
 		shelf_claim(shelf, key, sm_group(jid), keep_ms, &sm->ref) < 0)
 		return;
 	body = shelf_body(shelf, sm->ref);
-	acks_move(&up, &body->up, salt_of(sm->ref, DIRECTION_IN), &sm->up);
-	acks_init(&sm->down, &body->down, salt_of(sm->ref, DIRECTION_OUT));
+	acks_move(&up, &body->up, salt_of(sm->ref, WAY_UP), &sm->up);
+	acks_init(&sm->down, &body->down, salt_of(sm->ref, WAY_DOWN));
 	jid_write(body, sm->ref, jid);
 	shelf_publish(shelf, sm->ref);
 	sm->up = up;
@@ -239,41 +239,41 @@ int sm_enabled(struct sm *sm, const char *domain, const char *id, uint64_t max_s
 
 /* ---- counting ---- */
 
-/* The ledger of a direction, while it is ours to write; NULL: nothing is counted. */
-static struct acks *sm_acks(struct sm *sm, enum direction direction)
+/* The ledger of a way, while it is ours to write; NULL: nothing is counted. */
+static struct acks *sm_acks(struct sm *sm, enum way way)
 {
-	if (sm->pending && direction == DIRECTION_IN)
+	if (sm->pending && way == WAY_UP)
 		return &sm->up;
 	if (!sm->on || sm_is_lost(sm))
 		return NULL;
-	return direction == DIRECTION_IN ? &sm->up : &sm->down;
+	return way == WAY_UP ? &sm->up : &sm->down;
 }
 
-int sm_forwarded(struct sm *sm, enum direction direction)
+int sm_forwarded(struct sm *sm, enum way way)
 {
-	struct acks *a = sm_acks(sm, direction);
+	struct acks *a = sm_acks(sm, way);
 
 	return a ? acks_forwarded(a) : 0;
 }
 
-int sm_dropped(struct sm *sm, enum direction direction)
+int sm_dropped(struct sm *sm, enum way way)
 {
-	struct acks *a = sm_acks(sm, direction);
+	struct acks *a = sm_acks(sm, way);
 
 	return a ? acks_dropped(a) : 0;
 }
 
-int sm_injected(struct sm *sm, enum direction direction)
+int sm_injected(struct sm *sm, enum way way)
 {
-	struct acks *a = sm_acks(sm, direction);
+	struct acks *a = sm_acks(sm, way);
 
 	return a ? acks_injected(a) : 0;
 }
 
-int sm_bounced(struct sm *sm, enum direction direction, unsigned condition)
+int sm_bounced(struct sm *sm, enum way way, unsigned condition)
 {
-	struct acks *a = sm_acks(sm, direction);
-	struct acks *back = sm_acks(sm, direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN);
+	struct acks *a = sm_acks(sm, way);
+	struct acks *back = sm_acks(sm, way == WAY_UP ? WAY_DOWN : WAY_UP);
 	int r = 0;
 
 	/* The answer first: killed in between, we take the stanza for one that never came. */
@@ -282,18 +282,18 @@ int sm_bounced(struct sm *sm, enum direction direction, unsigned condition)
 	return r < 0 || !a ? r : acks_dropped(a);
 }
 
-enum acks_again sm_again(struct sm *sm, enum direction direction, unsigned *condition)
+enum acks_again sm_again(struct sm *sm, enum way way, unsigned *condition)
 {
-	struct acks *a = sm->on ? sm_acks(sm, direction) : NULL;
+	struct acks *a = sm->on ? sm_acks(sm, way) : NULL;
 
 	return a ? acks_again(a, condition) : ACKS_NEW;
 }
 
-bool sm_wants_ack(struct sm *sm, enum direction direction)
+bool sm_wants_ack(struct sm *sm, enum way way)
 {
-	struct acks *a = sm->on ? sm_acks(sm, direction) : NULL;
+	struct acks *a = sm->on ? sm_acks(sm, way) : NULL;
 
-	if (a && direction == DIRECTION_IN && sm->held)
+	if (a && way == WAY_UP && sm->held)
 		return acks_ask(a);
 	return a && acks_wants_ack(a);
 }
@@ -321,24 +321,24 @@ bool sm_release(struct sm *sm, uint32_t *h)
 	return *h != told;
 }
 
-int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *out)
+int sm_translate(struct sm *sm, enum way way, uint32_t h, uint32_t *out)
 {
-	struct acks *a = sm->on ? sm_acks(sm, direction) : NULL;
+	struct acks *a = sm->on ? sm_acks(sm, way) : NULL;
 	int r = 0;
 
 	*out = h;
 	if (a)
 		r = acks_translate(a, h, out);
-	if (r == 0 && a && direction == DIRECTION_OUT)
+	if (r == 0 && a && way == WAY_DOWN)
 		sm_hold(sm, out);
 	if (r == 0 && *out != h)
 		metric_add(counters.sm_translated, 1);
 	return r;
 }
 
-uint32_t sm_sent(const struct sm *sm, enum direction direction)
+uint32_t sm_sent(const struct sm *sm, enum way way)
 {
-	return sm->on ? acks_destination(direction == DIRECTION_IN ? &sm->up : &sm->down) : 0;
+	return sm->on ? acks_destination(way == WAY_UP ? &sm->up : &sm->down) : 0;
 }
 
 /* ---- resuming ---- */
@@ -352,8 +352,8 @@ static int resuming_read(struct sm_resuming *r)
 	r->body.jid_check = body->jid_check;
 	if (acks_snapshot(&body->up, &r->body.up) < 0 ||
 		acks_snapshot(&body->down, &r->body.down) < 0 ||
-		acks_load(&r->up, &r->body.up, salt_of(r->ref, DIRECTION_IN)) < 0 ||
-		acks_load(&r->down, &r->body.down, salt_of(r->ref, DIRECTION_OUT)) < 0 ||
+		acks_load(&r->up, &r->body.up, salt_of(r->ref, WAY_UP)) < 0 ||
+		acks_load(&r->down, &r->body.down, salt_of(r->ref, WAY_DOWN)) < 0 ||
 		r->body.jid[SM_JID_MAX - 1] != '\0' ||
 		r->body.jid_check != jid_check(r->body.jid, r->ref))
 		return shelf_has(shelf, r->ref) ? ERR_SYNTAX : ERR_NOTFOUND;
@@ -464,8 +464,8 @@ static int sm_take_up(struct sm *sm, const struct sm_resuming *r, uint32_t h, ui
 		jid_write(body, sm->ref, r->body.jid);
 		up = &body->up;
 		down = &body->down;
-		salts[0] = salt_of(sm->ref, DIRECTION_IN);
-		salts[1] = salt_of(sm->ref, DIRECTION_OUT);
+		salts[0] = salt_of(sm->ref, WAY_UP);
+		salts[1] = salt_of(sm->ref, WAY_DOWN);
 	} else if ((sm->own = calloc(2, sizeof(*sm->own)))) {
 		up = &sm->own[0];
 		down = &sm->own[1];

@@ -17,6 +17,10 @@ enum {
 	SM_OWN_SLOTS = 1024, /* where there is no shelf to share */
 };
 
+/* Of a session's stanzas: from who dialled to whom, and back. Which of them a rule calls "in" is
+ * the service's affair (session_direction). */
+enum way { WAY_UP, WAY_DOWN };
+
 struct sm_resuming;
 
 struct sm {
@@ -59,23 +63,23 @@ bool sm_is_resumable(const struct sm *sm);
 bool sm_is_lost(struct sm *sm);
 const char *sm_namespace(const struct sm *sm);
 
-/* A stanza in that direction. 0 or ERR_LIMIT. Nothing happens while not counting. */
-int sm_forwarded(struct sm *sm, enum direction direction);
-int sm_dropped(struct sm *sm, enum direction direction);
-int sm_injected(struct sm *sm, enum direction direction);
+/* A stanza on that way. 0 or ERR_LIMIT. Nothing happens while not counting. */
+int sm_forwarded(struct sm *sm, enum way way);
+int sm_dropped(struct sm *sm, enum way way);
+int sm_injected(struct sm *sm, enum way way);
 /* It went no further, and its sender was answered with an error. */
-int sm_bounced(struct sm *sm, enum direction direction, unsigned condition);
-/* What had become of the next stanza in that direction before the connection was lost. */
-enum acks_again sm_again(struct sm *sm, enum direction direction, unsigned *condition);
-/* True once when the receiver of that direction ought to be asked for an ack. */
-bool sm_wants_ack(struct sm *sm, enum direction direction);
-/* An h said by the receiver of that direction, as its sender must hear it: the server not beyond a
+int sm_bounced(struct sm *sm, enum way way, unsigned condition);
+/* What had become of the next stanza on that way before the connection was lost. */
+enum acks_again sm_again(struct sm *sm, enum way way, unsigned *condition);
+/* True once when the receiver of that way ought to be asked for an ack. */
+bool sm_wants_ack(struct sm *sm, enum way way);
+/* An h said by the receiver of that way, as its sender must hear it: the server not beyond a
  * stanza that we answered in the client's name, until it has the answer. 0 or ERR_RANGE. */
-int sm_translate(struct sm *sm, enum direction direction, uint32_t h, uint32_t *out);
+int sm_translate(struct sm *sm, enum way way, uint32_t h, uint32_t *out);
 /* True when the server may hear now what was held back, and *h is that. */
 bool sm_release(struct sm *sm, uint32_t *h);
 /* What its receiver was sent. */
-uint32_t sm_sent(const struct sm *sm, enum direction direction);
+uint32_t sm_sent(const struct sm *sm, enum way way);
 
 /* <resume/>: finds the ledger and says what h the server must hear. Nothing changes hands. 0,
  * ERR_NOTFOUND, ERR_RANGE, -ENOMEM. */

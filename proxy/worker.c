@@ -17,12 +17,13 @@
 #include "door/crowd.h"
 #include "door/hub.h"
 #include "proxy/dane_ask.h"
+#include "proxy/crossing.h"
 #include "proxy/keep.h"
 #include "proxy/leaves.h"
 #include "proxy/listen.h"
 #include "proxy/lookup.h"
 #include "proxy/preauth.h"
-#include "proxy/session.h"
+#include "proxy/session_federation.h"
 #include "proxy/sm.h"
 #include "rules/shadow.h"
 #include "xmpp/jid.h"
@@ -40,6 +41,7 @@ enum order_kind {
 	ORDER_SHADOW,
 	ORDER_DELIVER,
 	ORDER_LEAVES,
+	ORDER_CROSS,
 	ORDER_RETIRE,
 	ORDER_STOP,
 	ORDER_PUSH_OUT
@@ -58,6 +60,7 @@ struct order {
 	struct follow *follow;
 	struct shadow *shadow;
 	const struct delivery *delivery;
+	struct crossing_letter *letter;
 	char text[]; /* service or JID */
 };
 
@@ -70,8 +73,8 @@ static void worker_do_kill(struct worker *w, const struct order *o)
 
 	who.name = o->text;
 	for (s = w->sessions; s; s = next) {
-		struct named_session named = { &s->peer.address, s->serial, s->jid, NULL,
-			w->gear->policy };
+		struct named_session named = { &session_peer(s)->address, s->serial, s->jid,
+			s->federation ? s->federation->remote : NULL, w->gear->policy };
 
 		next = s->next;
 		if (gather_is_named(&who, &named))
@@ -193,6 +196,9 @@ static void worker_do(struct worker *w, struct order *o)
 		break;
 	case ORDER_LEAVES:
 		leaves_tick(w);
+		break;
+	case ORDER_CROSS:
+		crossing_deliver(w, o->letter);
 		break;
 	case ORDER_RETIRE:
 		w->retiring = true;
@@ -361,6 +367,7 @@ void worker_join(struct worker *w)
 		free(o->follow);
 		shadow_unref(o->shadow);
 		crowd_unref(o->crowd);
+		free(o->letter);
 		if (o->preauth)
 			preauth_release(o->preauth);
 		free(o);
@@ -480,6 +487,11 @@ int worker_deliver(struct worker *w, const struct delivery *d)
 int worker_leaves(struct worker *w)
 {
 	return worker_order(w, &(struct order){ .kind = ORDER_LEAVES }, "");
+}
+
+int worker_cross(struct worker *w, struct crossing_letter *letter)
+{
+	return worker_order(w, &(struct order){ .kind = ORDER_CROSS, .letter = letter }, "");
 }
 
 int worker_retire(struct worker *w)

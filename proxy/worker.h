@@ -73,6 +73,9 @@ struct delivery;
 int worker_deliver(struct worker *w, const struct delivery *d);
 /* An answer of leaves.h is there for somebody on this thread. */
 int worker_leaves(struct worker *w);
+struct crossing_letter;
+/* Takes the letter when it gives 0. */
+int worker_cross(struct worker *w, struct crossing_letter *letter);
 /* Takes no new sessions; tells through hub_empty when the last one is gone. */
 int worker_retire(struct worker *w);
 /* Says system-shutdown to all and ends when they are gone, at most after a few seconds. */

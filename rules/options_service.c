@@ -25,10 +25,11 @@ static void add_port(struct collector *c, struct service *s, const struct ast_va
 	if (s->n_ports == SERVICE_PORTS_MAX)
 		diag_error(c->diags, v->at, "make it two services",
 			"a service has at most %d ports", SERVICE_PORTS_MAX);
-	else if (s->intercept != INTERCEPT_NONE && v->number + INTERCEPT_PORT_OFFSET > 65535)
+	else if (service_own_port(s, (uint16_t)v->number) > 65535)
 		diag_error(c->diags, v->at, NULL,
 			"intercepted ports are served at the port + %d; %llu is too high",
-			INTERCEPT_PORT_OFFSET, (unsigned long long)v->number);
+			s->direction == SERVICE_OUT ? INTERCEPT_OUT_OFFSET : INTERCEPT_PORT_OFFSET,
+			(unsigned long long)v->number);
 	else
 		s->ports[s->n_ports++] = (uint16_t)v->number;
 }
@@ -224,7 +225,7 @@ enum service_role service_role_find(const char *word)
  * means nothing to it. */
 static void warn_unused(struct collector *c, const struct ast_item *item)
 {
-	static const char *const unused[] = { "direction", "intercept", "certificates", "upstream", "verify",
+	static const char *const unused[] = { "direction", "from", "intercept", "certificates", "upstream", "verify",
 		"source", "proxy-protocol", "forward", "sessions", "sessions-per-address",
 		"streams-preauth", "streams-preauth-per-address", "buffer",
 		"timeouts" };
@@ -293,6 +294,19 @@ static void take_words(struct service *s, const struct ast_setting *settings)
 	s->fail_open = options_word(settings, "fail", "open");
 }
 
+/* Whoever dials out is shown to the world as one of our own servers. */
+static void take_from(struct collector *c, struct service *s, const struct ast_item *item)
+{
+	const struct ast_setting *set = options_find(item->settings, "from");
+
+	if (set)
+		s->from_set = options_strdup(c, set->values->text);
+	else if (s->direction == SERVICE_OUT && s->role == ROLE_S2S)
+		diag_error(c->diags, options_find(item->settings, "direction")->at, "from @SET;",
+			"service '%s' does not say who may dial out: name a set with the addresses of your servers",
+			item->name);
+}
+
 static void take_numbers(struct service *s, const struct ast_setting *settings)
 {
 	const struct ast_setting *set;
@@ -323,6 +337,7 @@ void options_service(struct collector *c, const struct ast_item *item)
 	take_words(s, item->settings);
 	take_mode(c, s, item);
 	take_role(c, s, item);
+	take_from(c, s, item);
 	take_numbers(s, item->settings);
 	take_listen(c, s, item);
 	if (s->mode == MODE_INSPECT)

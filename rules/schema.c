@@ -32,6 +32,9 @@ static const struct schema_setting service_settings[] = {
 		.doc = "proxy ends TLS and XMPP on both legs; inspect judges clear text in flight and "
 		       "ends nothing (see the block inspect): what is about the legs means nothing "
 		       "then." },
+	{ "from", SHAPE_SET, "@SET", NULL, "",
+		.doc = "Set of addresses of those who may dial here, if not everybody. With \"direction out\" it "
+		       "has to be said: your own servers." },
 	{ "direction", WORD("in|out"), .initial = "in",
 		.doc = "Of servers (role s2s, mode proxy): remote ones dial ours, or ours dial them. Rules see \"direction in\" "
 		       "for what a remote server says in either case." },

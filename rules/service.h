@@ -33,7 +33,7 @@ enum backend_check { CHECK_OFF, CHECK_TCP, CHECK_STREAM };
 
 enum { BACKENDS_MAX = 32, BACKEND_SERVERS_MAX = 16, BACKEND_DOMAINS_MAX = 64 };
 
-enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000, SERVICE_QUEUES_MAX = 16 };
+enum { SERVICE_PORTS_MAX = 16, SERVICE_ADDRESSES_MAX = 8, INTERCEPT_PORT_OFFSET = 10000, INTERCEPT_OUT_OFFSET = 20000, SERVICE_QUEUES_MAX = 16 };
 
 /* service c2s { listen tcp { 5222, 5223 }; ... } */
 struct service {
@@ -45,9 +45,10 @@ struct service {
 	unsigned n_ports;
 	const char *addresses[SERVICE_ADDRESSES_MAX]; /* listen on ADDRESS, ... ; none: all, v4 and v6 */
 	unsigned n_addresses;
-	enum intercept intercept; /* tproxy and redirect listen on port + INTERCEPT_PORT_OFFSET; none on the port itself */
+	enum intercept intercept; /* tproxy and redirect listen elsewhere (service_own_port) */
 	enum tls_policy tls;
 	const char *certificates; /* folder: NAME.crt + NAME.key (PEM); NULL if none */
+	const char *from_set;     /* address set of those who may dial; NULL: everybody */
 	bool upstream_original;   /* connect to where the peer wanted to go */
 	const char *upstream_host; /* else this address (literal) */
 	uint16_t upstream_port;    /* 0: the port the peer dialled */
@@ -137,6 +138,14 @@ struct daemon_options {
 	struct inspect_options inspect;
 	struct defend defend;
 };
+
+/* The port that is listened on for one that peers dial. Services of both directions may stand on the same ports, so
+ * their own differ. Above 65535: there is none. */
+static inline unsigned service_own_port(const struct service *s, uint16_t port)
+{
+	return s->intercept == INTERCEPT_NONE ? port
+	       : port + (s->direction == SERVICE_OUT ? (unsigned)INTERCEPT_OUT_OFFSET : (unsigned)INTERCEPT_PORT_OFFSET);
+}
 
 /* What the inspector says of a packet's connection, in the packet's mark beside the verdict; the
  * firewall moves it into the connection's mark. Single bits, so that others' marks stay. */

@@ -68,9 +68,12 @@ require pkix; ; ok
 bidi on; ; fail ; remote 'a' has no pins, and federation requires them ; pins "sha256:BASE64"; or a 'require' of its own
 pins "sha256:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="; ; ok
 
-:in service s2s { listen tcp 5269; tls none; % }
-direction out; ; ok ; direction out;
+:in set ours { type address; elements = { 192.0.2.1 }; } service s2s { listen tcp 5269; tls none; % }
+from @ours; direction out; ; ok ; direction out;
+direction out; ; fail ; service 's2s' does not say who may dial out: name a set with the addresses of your servers ; from @SET;
+from @others; direction out; ; fail ; no such set 'others'
 direction in; ; ok ; direction in;
 direction both; ; fail ; 'direction' cannot be 'both' ; one of in, out
 direction out; role c2s; ; fail ; only servers dial out: service 's2s' is for c2s ; role s2s;
-direction out; upstream 192.0.2.1; ; ok
+from @ours; direction out; upstream 192.0.2.1; ; ok
+from @ours; ; ok ; from @ours;

@@ -99,7 +99,7 @@ static void expect_ledger(struct fixture *f, enum direction d, uint32_t h, uint3
 {
 	uint32_t out;
 
-	assert_int_equal(sm_translate(&f->s.sm, d, h, &out), 0);
+	assert_int_equal(sm_translate(&f->s.sm, d == DIRECTION_IN ? WAY_UP : WAY_DOWN, h, &out), 0);
 	assert_int_equal(out, said);
 }
 

@@ -82,7 +82,8 @@ static void test_federation(void **state)
 	(void)state;
 	rig_init(&g);
 	assert_int_equal(rig_load(&g,
-		"service outer { role s2s; direction out; listen tcp 5269; tls none; }\n"
+		"set ours { type address; elements = { 192.0.2.1 }; }\n"
+		"service outer { role s2s; direction out; from @ours; listen tcp 5269; tls none; }\n"
 		"service s2s { listen tcp 5269; tls none; }\n"
 		"federation { domains \"Example.org\", \"*.b\xc3\xbc" "cher.example\"; domains \"c.example.\"; authority off; "
 		"trust file \"trust/roots.pem\"; resolver [2001:db8::53]:5353; anchor \"root.key\"; require dane, pkix; "

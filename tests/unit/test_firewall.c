@@ -109,6 +109,26 @@ static void test_redirect(void **state)
 	free(text);
 }
 
+/* Both stand on the same ports; what is for our own servers goes in, whatever stands first. */
+static void test_both_directions(void **state)
+{
+	struct service s[2] = { make("out", INTERCEPT_TPROXY, 5269), make("in", INTERCEPT_TPROXY, 5269) };
+	const char *in, *out;
+	char *text;
+
+	(void)state;
+	s[0].role = s[1].role = ROLE_S2S;
+	s[0].direction = SERVICE_OUT;
+	s[1].addresses[s[1].n_addresses++] = "192.0.2.1";
+	text = text_of(s, 2);
+	in = strstr(text, "ip daddr { 192.0.2.1 } tcp dport 5269 tproxy ip to 192.0.2.1:15269");
+	out = strstr(text, "tcp dport 5269 tproxy to :25269");
+	assert_non_null(in);
+	assert_non_null(out);
+	assert_true(in < out);
+	free(text);
+}
+
 static void test_addresses(void **state)
 {
 	struct service s = make("c2s", INTERCEPT_TPROXY, 5222);
@@ -119,8 +139,9 @@ static void test_addresses(void **state)
 	s.addresses[s.n_addresses++] = "2001:DB8:0::1";
 	s.addresses[s.n_addresses++] = "192.0.2.2";
 	text = text_of(&s, 1);
-	assert_holds(text, "ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 5222 tproxy ip to :15222");
-	assert_holds(text, "ip6 daddr { 2001:db8::1 } tcp dport 5222 tproxy ip6 to :15222");
+	assert_holds(text, "ip daddr { 192.0.2.1 } tcp dport 5222 tproxy ip to 192.0.2.1:15222");
+	assert_holds(text, "ip daddr { 192.0.2.2 } tcp dport 5222 tproxy ip to 192.0.2.2:15222");
+	assert_holds(text, "ip6 daddr { 2001:db8::1 } tcp dport 5222 tproxy ip6 to [2001:DB8:0::1]:15222");
 	free(text);
 
 	s.n_addresses = 1;
@@ -192,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_asked),
 		cmocka_unit_test(test_tproxy),
+		cmocka_unit_test(test_both_directions),
 		cmocka_unit_test(test_redirect),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_refused),

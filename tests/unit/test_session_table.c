@@ -117,8 +117,24 @@ static void a_lost_server(void **state)
 	assert_int_equal(session_table_find(SESSION_ONLINE, EVENT_SERVER_END), ACT_LOST);
 	assert_int_equal(session_table_find(SESSION_ONLINE, EVENT_CLIENT_END), ACT_LOST);
 	for (int s = SESSION_SERVER_CLEAR; s <= SESSION_LOGIN; s++)
-		assert_int_equal(session_table_find(s, EVENT_SERVER_END), ACT_UNREACHED);
+		assert_int_equal(session_table_find(s, EVENT_SERVER_END),
+			s == SESSION_VERIFYING ? ACT_NEVER : ACT_UNREACHED);
 	assert_int_equal(session_table_find(SESSION_DIAL, EVENT_SERVER_REFUSED), ACT_UNREACHED);
+}
+
+/* Whoever waits for its certificate is in its handshake; while a stranger is being verified nobody
+ * speaks. */
+static void strangers_are_verified_alone(void **state)
+{
+	(void)state;
+	assert_false(session_table_hears_client(SESSION_VERIFYING));
+	assert_false(session_table_hears_server(SESSION_VERIFYING));
+	for (int s = 0; s < SESSION_CLOSED; s++) {
+		assert_int_equal(session_table_find(s, EVENT_CLIENT_ASKS),
+			s == SESSION_SECURING ? ACT_CLIENT_ASKS : ACT_NEVER);
+		assert_int_equal(session_table_find(s, EVENT_VERIFIED),
+			s == SESSION_VERIFYING ? ACT_VERIFIED : ACT_NEVER);
+	}
 }
 
 int main(void)
@@ -132,6 +148,7 @@ int main(void)
 		cmocka_unit_test(bad_bytes_always_end),
 		cmocka_unit_test(time_and_operator_reach_every_state),
 		cmocka_unit_test(a_lost_server),
+		cmocka_unit_test(strangers_are_verified_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,11 +32,11 @@ static void start(struct sm *sm, const char *id)
 	assert_true(sm_is_on(sm));
 }
 
-static void expect_said(struct sm *sm, enum direction direction, uint32_t h, uint32_t said)
+static void expect_said(struct sm *sm, enum way way, uint32_t h, uint32_t said)
 {
 	uint32_t out;
 
-	assert_int_equal(sm_translate(sm, direction, h, &out), 0);
+	assert_int_equal(sm_translate(sm, way, h, &out), 0);
 	assert_int_equal(out, said);
 }
 
@@ -46,9 +46,9 @@ static void nothing_is_counted_before_enable(void **state)
 
 	(void)state;
 	sm_init(&sm);
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_dropped(&sm, DIRECTION_OUT), 0);
-	expect_said(&sm, DIRECTION_IN, 7, 7);
+	assert_int_equal(sm_forwarded(&sm, WAY_UP), 0);
+	assert_int_equal(sm_dropped(&sm, WAY_DOWN), 0);
+	expect_said(&sm, WAY_UP, 7, 7);
 	sm_fini(&sm, false);
 }
 
@@ -60,11 +60,11 @@ static void stanzas_between_enable_and_enabled_count(void **state)
 	(void)state;
 	sm_init(&sm);
 	assert_int_equal(sm_enable(&sm), 0);
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_dropped(&sm, DIRECTION_IN), 0);
+	assert_int_equal(sm_forwarded(&sm, WAY_UP), 0);
+	assert_int_equal(sm_dropped(&sm, WAY_UP), 0);
 	assert_int_equal(sm_enabled(&sm, "d", NULL, 0, NULL), 0);
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
-	expect_said(&sm, DIRECTION_IN, 2, 3);
+	assert_int_equal(sm_forwarded(&sm, WAY_UP), 0);
+	expect_said(&sm, WAY_UP, 2, 3);
 	sm_fini(&sm, false);
 }
 
@@ -76,16 +76,16 @@ static void drops_and_bounces_are_hidden(void **state)
 	(void)state;
 	start(&sm, "hide");
 	/* client: kept, dropped with a bounce, kept */
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_dropped(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_injected(&sm, DIRECTION_OUT), 0);
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_IN), 0);
-	assert_int_equal(sm_forwarded(&sm, DIRECTION_OUT), 0);
-	expect_said(&sm, DIRECTION_IN, 1, 2); /* the drop next to it counts as handled */
-	expect_said(&sm, DIRECTION_IN, 2, 3);
-	expect_said(&sm, DIRECTION_OUT, 1, 0); /* only our bounce */
-	expect_said(&sm, DIRECTION_OUT, 2, 1);
-	assert_int_equal(sm_translate(&sm, DIRECTION_OUT, 3, &out), ERR_RANGE);
+	assert_int_equal(sm_forwarded(&sm, WAY_UP), 0);
+	assert_int_equal(sm_dropped(&sm, WAY_UP), 0);
+	assert_int_equal(sm_injected(&sm, WAY_DOWN), 0);
+	assert_int_equal(sm_forwarded(&sm, WAY_UP), 0);
+	assert_int_equal(sm_forwarded(&sm, WAY_DOWN), 0);
+	expect_said(&sm, WAY_UP, 1, 2); /* the drop next to it counts as handled */
+	expect_said(&sm, WAY_UP, 2, 3);
+	expect_said(&sm, WAY_DOWN, 1, 0); /* only our bounce */
+	expect_said(&sm, WAY_DOWN, 2, 1);
+	assert_int_equal(sm_translate(&sm, WAY_DOWN, 3, &out), ERR_RANGE);
 	sm_fini(&sm, false);
 }
 
@@ -97,11 +97,11 @@ static void a_lost_session_is_resumed_by_another(void **state)
 
 	(void)state;
 	start(&first, "res-1");
-	sm_forwarded(&first, DIRECTION_IN);
-	sm_dropped(&first, DIRECTION_IN);
-	sm_forwarded(&first, DIRECTION_IN);
-	sm_injected(&first, DIRECTION_OUT);
-	sm_forwarded(&first, DIRECTION_OUT);
+	sm_forwarded(&first, WAY_UP);
+	sm_dropped(&first, WAY_UP);
+	sm_forwarded(&first, WAY_UP);
+	sm_injected(&first, WAY_DOWN);
+	sm_forwarded(&first, WAY_DOWN);
 	sm_fini(&first, true);
 
 	sm_init(&second);
@@ -112,8 +112,8 @@ static void a_lost_session_is_resumed_by_another(void **state)
 	assert_int_equal(out, 2);
 	assert_string_equal(jid, "u@d/r");
 	/* It is sent again. */
-	sm_forwarded(&second, DIRECTION_IN);
-	expect_said(&second, DIRECTION_IN, 2, 3);
+	sm_forwarded(&second, WAY_UP);
+	expect_said(&second, WAY_UP, 2, 3);
 	sm_fini(&second, false);
 }
 
@@ -127,16 +127,16 @@ static void the_old_session_loses_its_ledger(void **state)
 
 	(void)state;
 	start(&first, "res-2");
-	sm_forwarded(&first, DIRECTION_IN);
+	sm_forwarded(&first, WAY_UP);
 	sm_init(&second);
 	assert_int_equal(sm_resume(&second, "d", "res-2", 0, &out), 0);
 	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
-	assert_int_equal(sm_forwarded(&first, DIRECTION_IN), 0);
-	sm_forwarded(&second, DIRECTION_IN);
-	expect_said(&second, DIRECTION_IN, 2, 2);
+	assert_int_equal(sm_forwarded(&first, WAY_UP), 0);
+	sm_forwarded(&second, WAY_UP);
+	expect_said(&second, WAY_UP, 2, 2);
 	sm_fini(&first, false);
 	assert_true(sm_is_on(&second));
-	expect_said(&second, DIRECTION_IN, 2, 2);
+	expect_said(&second, WAY_UP, 2, 2);
 	sm_fini(&second, true);
 	sm_init(&first);
 	assert_int_equal(sm_resume(&first, "d", "res-2", 0, &out), 0);
@@ -154,11 +154,11 @@ static void what_comes_again_is_known(void **state)
 
 	(void)state;
 	start(&first, "again");
-	sm_forwarded(&first, DIRECTION_IN);  /* 1 arrives */
-	sm_bounced(&first, DIRECTION_IN, 3); /* 2, its error arrives */
-	sm_forwarded(&first, DIRECTION_IN);  /* 3 is lost */
-	sm_dropped(&first, DIRECTION_IN);    /* 4 */
-	sm_bounced(&first, DIRECTION_IN, 5); /* 5, its error is lost */
+	sm_forwarded(&first, WAY_UP);  /* 1 arrives */
+	sm_bounced(&first, WAY_UP, 3); /* 2, its error arrives */
+	sm_forwarded(&first, WAY_UP);  /* 3 is lost */
+	sm_dropped(&first, WAY_UP);    /* 4 */
+	sm_bounced(&first, WAY_UP, 5); /* 5, its error is lost */
 	sm_fini(&first, true);
 
 	sm_init(&second);
@@ -166,16 +166,16 @@ static void what_comes_again_is_known(void **state)
 	assert_int_equal(out, 0);
 	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
 	assert_int_equal(out, 2);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_AGAIN);
-	sm_forwarded(&second, DIRECTION_IN);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_HANDLED);
-	sm_dropped(&second, DIRECTION_IN);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_BOUNCE);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_AGAIN);
+	sm_forwarded(&second, WAY_UP);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_HANDLED);
+	sm_dropped(&second, WAY_UP);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_BOUNCE);
 	assert_int_equal(condition, 5);
-	sm_bounced(&second, DIRECTION_IN, condition);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_NEW);
-	expect_said(&second, DIRECTION_IN, 2, 5);
-	expect_said(&second, DIRECTION_OUT, 2, 0);
+	sm_bounced(&second, WAY_UP, condition);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_NEW);
+	expect_said(&second, WAY_UP, 2, 5);
+	expect_said(&second, WAY_DOWN, 2, 0);
 	sm_fini(&second, false);
 }
 
@@ -190,21 +190,21 @@ static void a_lost_error_comes_though_its_stanza_was_acknowledged(void **state)
 
 	(void)state;
 	start(&first, "lost");
-	sm_bounced(&first, DIRECTION_IN, 7); /* 1 */
-	sm_forwarded(&first, DIRECTION_IN);  /* 2 arrives */
-	expect_said(&first, DIRECTION_IN, 1, 2);
+	sm_bounced(&first, WAY_UP, 7); /* 1 */
+	sm_forwarded(&first, WAY_UP);  /* 2 arrives */
+	expect_said(&first, WAY_UP, 1, 2);
 	sm_fini(&first, true);
 	sm_init(&second);
 	assert_int_equal(sm_resume(&second, "d", "lost", 0, &out), 0);
 	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
 	assert_int_equal(out, 0);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_BOUNCE);
-	sm_bounced(&second, DIRECTION_IN, condition);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_HANDLED);
-	sm_dropped(&second, DIRECTION_IN);
-	assert_int_equal(sm_again(&second, DIRECTION_IN, &condition), ACKS_NEW);
-	sm_forwarded(&second, DIRECTION_IN);
-	expect_said(&second, DIRECTION_IN, 2, 3);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_BOUNCE);
+	sm_bounced(&second, WAY_UP, condition);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_HANDLED);
+	sm_dropped(&second, WAY_UP);
+	assert_int_equal(sm_again(&second, WAY_UP, &condition), ACKS_NEW);
+	sm_forwarded(&second, WAY_UP);
+	expect_said(&second, WAY_UP, 2, 3);
 	sm_fini(&second, false);
 }
 
@@ -218,35 +218,35 @@ static void an_ack_waits_for_our_error(void **state)
 
 	(void)state;
 	start(&first, "wait");
-	sm_bounced(&first, DIRECTION_OUT, 3); /* 1 */
-	sm_forwarded(&first, DIRECTION_OUT);  /* 2 arrives */
-	assert_false(sm_wants_ack(&first, DIRECTION_IN));
-	expect_said(&first, DIRECTION_OUT, 1, 0);
-	assert_true(sm_wants_ack(&first, DIRECTION_IN));
-	assert_false(sm_wants_ack(&first, DIRECTION_IN));
+	sm_bounced(&first, WAY_DOWN, 3); /* 1 */
+	sm_forwarded(&first, WAY_DOWN);  /* 2 arrives */
+	assert_false(sm_wants_ack(&first, WAY_UP));
+	expect_said(&first, WAY_DOWN, 1, 0);
+	assert_true(sm_wants_ack(&first, WAY_UP));
+	assert_false(sm_wants_ack(&first, WAY_UP));
 	assert_false(sm_release(&first, &out));
-	expect_said(&first, DIRECTION_IN, 1, 0); /* it has the error */
+	expect_said(&first, WAY_UP, 1, 0); /* it has the error */
 	assert_true(sm_release(&first, &out));
 	assert_int_equal(out, 2);
 	assert_false(sm_release(&first, &out));
 	/* The next error gets lost, and so does the ack behind it. */
-	sm_bounced(&first, DIRECTION_OUT, 5); /* 3 */
-	sm_forwarded(&first, DIRECTION_OUT);  /* 4 arrives */
-	expect_said(&first, DIRECTION_OUT, 2, 2);
+	sm_bounced(&first, WAY_DOWN, 5); /* 3 */
+	sm_forwarded(&first, WAY_DOWN);  /* 4 arrives */
+	expect_said(&first, WAY_DOWN, 2, 2);
 	sm_fini(&first, true);
 
 	sm_init(&second);
 	assert_int_equal(sm_resume(&second, "d", "wait", 2, &out), 0);
 	assert_int_equal(out, 2);
 	assert_int_equal(sm_resumed(&second, 1, &out, jid, sizeof(jid)), 0);
-	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_BOUNCE);
+	assert_int_equal(sm_again(&second, WAY_DOWN, &condition), ACKS_BOUNCE);
 	assert_int_equal(condition, 5);
-	sm_bounced(&second, DIRECTION_OUT, condition);
-	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_HANDLED);
-	sm_dropped(&second, DIRECTION_OUT);
-	assert_int_equal(sm_again(&second, DIRECTION_OUT, &condition), ACKS_NEW);
-	expect_said(&second, DIRECTION_OUT, 2, 2);
-	expect_said(&second, DIRECTION_IN, 2, 0);
+	sm_bounced(&second, WAY_DOWN, condition);
+	assert_int_equal(sm_again(&second, WAY_DOWN, &condition), ACKS_HANDLED);
+	sm_dropped(&second, WAY_DOWN);
+	assert_int_equal(sm_again(&second, WAY_DOWN, &condition), ACKS_NEW);
+	expect_said(&second, WAY_DOWN, 2, 2);
+	expect_said(&second, WAY_UP, 2, 0);
 	assert_true(sm_release(&second, &out));
 	assert_int_equal(out, 4);
 	sm_fini(&second, false);
@@ -263,12 +263,12 @@ static void resumed_again_before_it_was_heard(void **state)
 
 	(void)state;
 	start(&at[0], "chain");
-	sm_forwarded(&at[0], DIRECTION_IN);  /* 1 arrives */
-	sm_forwarded(&at[0], DIRECTION_IN);  /* 2 is lost */
-	sm_dropped(&at[0], DIRECTION_IN);    /* 3 */
-	sm_bounced(&at[0], DIRECTION_IN, 9); /* 4, its error is lost */
-	sm_forwarded(&at[0], DIRECTION_IN);  /* 5 is lost */
-	expect_said(&at[0], DIRECTION_IN, 1, 1);
+	sm_forwarded(&at[0], WAY_UP);  /* 1 arrives */
+	sm_forwarded(&at[0], WAY_UP);  /* 2 is lost */
+	sm_dropped(&at[0], WAY_UP);    /* 3 */
+	sm_bounced(&at[0], WAY_UP, 9); /* 4, its error is lost */
+	sm_forwarded(&at[0], WAY_UP);  /* 5 is lost */
+	expect_said(&at[0], WAY_UP, 1, 1);
 	sm_fini(&at[0], true);
 	for (unsigned i = 1; i <= 2; i++) {
 		sm_init(&at[i]);
@@ -276,8 +276,8 @@ static void resumed_again_before_it_was_heard(void **state)
 		assert_int_equal(sm_resumed(&at[i], 1, &out, jid, sizeof(jid)), 0);
 		assert_int_equal(out, 1);
 		if (i == 2) {
-			assert_int_equal(sm_again(&at[i], DIRECTION_IN, &condition), ACKS_AGAIN);
-			sm_forwarded(&at[i], DIRECTION_IN); /* 2 arrives */
+			assert_int_equal(sm_again(&at[i], WAY_UP, &condition), ACKS_AGAIN);
+			sm_forwarded(&at[i], WAY_UP); /* 2 arrives */
 		}
 		sm_fini(&at[i], true);
 	}
@@ -286,15 +286,15 @@ static void resumed_again_before_it_was_heard(void **state)
 	assert_int_equal(sm_resumed(&at[3], 2, &out, jid, sizeof(jid)), 0);
 	/* 3 was not sent again yet: its sender will, and the past knows it still. */
 	assert_int_equal(out, 2);
-	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_HANDLED);
-	sm_dropped(&at[3], DIRECTION_IN);
-	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_BOUNCE);
+	assert_int_equal(sm_again(&at[3], WAY_UP, &condition), ACKS_HANDLED);
+	sm_dropped(&at[3], WAY_UP);
+	assert_int_equal(sm_again(&at[3], WAY_UP, &condition), ACKS_BOUNCE);
 	assert_int_equal(condition, 9);
-	sm_bounced(&at[3], DIRECTION_IN, condition);
-	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_AGAIN);
-	sm_forwarded(&at[3], DIRECTION_IN);
-	assert_int_equal(sm_again(&at[3], DIRECTION_IN, &condition), ACKS_NEW);
-	expect_said(&at[3], DIRECTION_IN, 3, 5);
+	sm_bounced(&at[3], WAY_UP, condition);
+	assert_int_equal(sm_again(&at[3], WAY_UP, &condition), ACKS_AGAIN);
+	sm_forwarded(&at[3], WAY_UP);
+	assert_int_equal(sm_again(&at[3], WAY_UP, &condition), ACKS_NEW);
+	expect_said(&at[3], WAY_UP, 3, 5);
 	sm_fini(&at[3], false);
 }
 
@@ -313,7 +313,7 @@ static void an_answer_that_comes_late_changes_nothing(void **state)
 	assert_int_equal(sm_resume(&old, "d", "late", 0, &out), 0);
 	assert_int_equal(sm_resume(&now, "d", "late", 0, &out), 0);
 	assert_int_equal(sm_resumed(&now, 0, &out, jid, sizeof(jid)), 0);
-	sm_forwarded(&now, DIRECTION_OUT);
+	sm_forwarded(&now, WAY_DOWN);
 	assert_int_equal(sm_resumed(&old, 0, &out, jid, sizeof(jid)), -ESTALE);
 	sm_fini(&old, false);
 	assert_false(sm_is_lost(&now));
@@ -332,7 +332,7 @@ static void a_stranger_does_no_harm(void **state)
 
 	(void)state;
 	start(&owner, "mine");
-	sm_forwarded(&owner, DIRECTION_IN);
+	sm_forwarded(&owner, WAY_UP);
 	sm_init(&stranger);
 	assert_int_equal(sm_resume(&stranger, "other.example", "mine", 0, &out), ERR_NOTFOUND);
 	assert_int_equal(sm_resume(&stranger, "d", "mine", 9, &out), ERR_RANGE);
@@ -341,8 +341,8 @@ static void a_stranger_does_no_harm(void **state)
 	assert_int_equal(sm_resume(&stranger, "d", "mine", 0, &out), 0);
 	sm_fini(&stranger, true);
 	assert_false(sm_is_lost(&owner));
-	sm_forwarded(&owner, DIRECTION_IN);
-	expect_said(&owner, DIRECTION_IN, 2, 2);
+	sm_forwarded(&owner, WAY_UP);
+	expect_said(&owner, WAY_UP, 2, 2);
 	sm_fini(&owner, false);
 }
 
@@ -360,9 +360,9 @@ static void another_process_takes_it_up(void **state)
 		shelf_create(NULL, LINK_SM_VERSION, LINK_SM_SLOT, SM_OWN_SLOTS, &fd, &kept), 0);
 	assert_int_equal(sm_open(dup(fd)), 0);
 	start(&first, "child");
-	sm_forwarded(&first, DIRECTION_IN);
-	sm_dropped(&first, DIRECTION_IN);
-	sm_forwarded(&first, DIRECTION_OUT);
+	sm_forwarded(&first, WAY_UP);
+	sm_dropped(&first, WAY_UP);
+	sm_forwarded(&first, WAY_DOWN);
 	assert_int_equal(sm_open(dup(fd)), 0); /* nothing was said to the first one */
 	sm_init(&second);
 	assert_int_equal(sm_resume(&second, "d", "child", 1, &out), 0);

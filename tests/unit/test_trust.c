@@ -17,7 +17,8 @@
 #define SERVICES                                                                                   \
 	"service from_others { role s2s; mode proxy; listen tcp { 5269 }; certificates \"/c\"; "   \
 	"upstream 127.0.0.1:5269 starttls; }\n"                                                    \
-	"service to_others { role s2s; direction out; mode proxy; listen tcp { 5270 }; "           \
+	"set ours { type address; elements = { 192.0.2.1 }; }"                                      \
+	"service to_others { role s2s; direction out; from @ours; mode proxy; listen tcp { 5270 }; "           \
 	"intercept redirect; certificates \"/c\"; upstream original starttls; }\n"                 \
 	"service c2s { mode proxy; listen tcp { 5222 }; certificates \"/c\"; "                     \
 	"upstream 127.0.0.1:5222 starttls; verify off; }\n"

@@ -46,9 +46,10 @@ service from_others {{
     intercept tproxy; tls {tls}; certificates "certs"; upstream original starttls; source client; {inward}
 }}
 service to_others {{
-    role s2s; direction out; listen tcp {{ 5269, 5270 }};
+    role s2s; direction out; from @ours; listen tcp {{ 5269, 5270 }};
     intercept tproxy; tls {tls}; certificates "certs"; upstream original starttls; source client; {outward}
 }}
+set ours {{ type address; elements = {{ {addresses} }}; }}
 federation {{ trust file "trust.pem"; resolver {resolver}; {federation} }}
 """
 
@@ -313,7 +314,7 @@ def main():
             with contextlib.suppress(KeyboardInterrupt, EOFError):
                 input("Enter ends it. ")
             kept = federation.folder.with_name(federation.folder.name + "-kept")
-            shutil.copytree(federation.folder, kept, ignore=lambda folder, names: [n for n in names if not n.endswith(".log")])
+            shutil.copytree(federation.folder, kept, ignore=shutil.ignore_patterns("*.sock", "run"))
             federation.close()
             print("logs:", kept)
 
