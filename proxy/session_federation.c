@@ -267,6 +267,7 @@ static void federation_on_dane(void *arg, const struct dane_records *records, co
 		.pins = p->pins,
 		.n_pins = p->n_pins,
 		.dane = records,
+		.require = p->require,
 		.now = time(NULL),
 	};
 	remote_verify(&check, &found);
