@@ -85,7 +85,7 @@ int pem_put(struct buf *out, X509 *cert)
 	return r;
 }
 
-/* All there are in the text; NULL when out of memory, or if something in it is no certificate. */
+/* All there are in the text; NULL if there is none, or something in it is none that is whole. */
 static STACK_OF(X509) * certs_of(const char *pem)
 {
 	BIO *in = BIO_new_mem_buf(pem, -1);
@@ -99,7 +99,7 @@ static STACK_OF(X509) * certs_of(const char *pem)
 	end = ERR_peek_last_error();
 	BIO_free(in);
 	ERR_clear_error();
-	if (all && ERR_GET_REASON(end) == PEM_R_NO_START_LINE)
+	if (sk_X509_num(all) > 0 && ERR_GET_REASON(end) == PEM_R_NO_START_LINE)
 		return all;
 	sk_X509_pop_free(all, X509_free);
 	return NULL;
@@ -225,8 +225,12 @@ int authority_read(int folder, struct authority_files *files, struct buf *why)
 	r = folder_read(folder, key_name, true, files->key[0], sizeof files->key[0], why);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = folder_read(folder, key_new, true, files->key[1], sizeof files->key[1], why);
-	return r < 0 && r != -ENOENT ? r : 0;
+	/* Mostly it is half of one that was being written, and counts for nothing. */
+	if (folder_read(folder, key_new, true, files->key[1], sizeof files->key[1], why) < 0) {
+		files->key[1][0] = '\0';
+		buf_clear(why);
+	}
+	return 0;
 }
 
 void authority_files_wipe(struct authority_files *files)
@@ -351,7 +355,7 @@ int authority_rotate(int folder, struct buf *why)
 	STACK_OF(X509) *former = NULL, *present = NULL;
 	int r = files ? authority_read(folder, files, why) : -ENOMEM;
 
-	if (r == 0 && (!(present = certs_of(files->cert)) || sk_X509_num(present) == 0)) {
+	if (r == 0 && !(present = certs_of(files->cert))) {
 		buf_putf(why, "%s: no certificate in it", cert_name);
 		r = ERR_SYNTAX;
 	}

@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <openssl/asn1.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
@@ -51,13 +52,18 @@ static const char *domain_check(struct arena *a, const char *domain, const char 
 static bool key_is_good(EVP_PKEY *key)
 {
 	char group[32] = "";
+	int explicit =
+		1; /* the curve's numbers instead of its name: others need not know it again */
 
 	if (EVP_PKEY_is_a(key, "RSA"))
 		return EVP_PKEY_get_bits(key) >= RSA_BITS_MIN &&
 		       EVP_PKEY_get_bits(key) <= RSA_BITS_MAX;
 	return EVP_PKEY_is_a(key, "EC") &&
 	       EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-	       strcmp(group, "prime256v1") == 0;
+	       strcmp(group, "prime256v1") == 0 &&
+	       EVP_PKEY_get_int_param(
+		       key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit) == 1 &&
+	       !explicit;
 }
 
 static EVP_PKEY *key_check(const char *pem, const char **why)
@@ -99,41 +105,37 @@ static bool names_add_dns(GENERAL_NAMES *names, const char *ascii)
 	return false;
 }
 
-/* type: V_ASN1_IA5STRING or V_ASN1_UTF8STRING. */
-static bool names_add_other(GENERAL_NAMES *names, const char *oid, int type, const char *text)
+/* RFC 4985. */
+static bool names_add_srv(GENERAL_NAMES *names, const char *text)
 {
-	ASN1_OBJECT *id = OBJ_txt2obj(oid, 1);
-	ASN1_STRING *string = ASN1_STRING_type_new(type);
+	ASN1_OBJECT *id = OBJ_nid2obj(NID_SRVName);
+	ASN1_STRING *string = ASN1_STRING_type_new(V_ASN1_IA5STRING);
 	ASN1_TYPE *value = ASN1_TYPE_new();
 	GENERAL_NAME *one = GENERAL_NAME_new();
 
 	if (id && string && value && one && ASN1_STRING_set(string, text, -1) == 1) {
-		ASN1_TYPE_set(value, type, string);
+		ASN1_TYPE_set(value, V_ASN1_IA5STRING, string);
 		string = NULL;
 		if (GENERAL_NAME_set0_othername(one, id, value) == 1) {
-			id = NULL;
 			value = NULL;
 			if (sk_GENERAL_NAME_push(names, one) > 0)
 				return true;
 		}
 	}
-	ASN1_OBJECT_free(id);
 	ASN1_STRING_free(string);
 	ASN1_TYPE_free(value);
 	GENERAL_NAME_free(one);
 	return false;
 }
 
-static bool names_set(X509 *cert, const char *domain, const char *ascii)
+static bool names_set(X509 *cert, const char *ascii)
 {
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
 	char srv[sizeof srv_prefix + DOMAIN_MAX];
 	bool done;
 
 	memcpy(stpcpy(srv, srv_prefix), ascii, strlen(ascii) + 1);
-	done = names && names_add_dns(names, ascii) &&
-	       names_add_other(names, "1.3.6.1.5.5.7.8.7", V_ASN1_IA5STRING, srv) &&
-	       names_add_other(names, "1.3.6.1.5.5.7.8.5", V_ASN1_UTF8STRING, domain) &&
+	done = names && names_add_dns(names, ascii) && names_add_srv(names, srv) &&
 	       X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 1, X509V3_ADD_DEFAULT) == 1;
 	GENERAL_NAMES_free(names);
 	return done;
@@ -153,8 +155,8 @@ static int64_t end_of(const struct authority *by, const struct leaf_request *rq,
 	return end > now + 1000 ? end / 1000 : 0;
 }
 
-static X509 *cert_make(const struct authority *by, const struct leaf_request *rq, const char *ascii,
-	EVP_PKEY *key, int64_t now, int64_t end)
+static X509 *cert_make(
+	const struct authority *by, const char *ascii, EVP_PKEY *key, int64_t now, int64_t end)
 {
 	X509 *cert = X509_new();
 
@@ -168,7 +170,7 @@ static X509 *cert_make(const struct authority *by, const struct leaf_request *rq
 		extension_add(cert, by->cert, NID_ext_key_usage, "serverAuth,clientAuth") &&
 		extension_add(cert, by->cert, NID_subject_key_identifier, "hash") &&
 		extension_add(cert, by->cert, NID_authority_key_identifier, "keyid") &&
-		names_set(cert, rq->domain, ascii) && X509_sign(cert, by->key, EVP_sha256()) > 0)
+		names_set(cert, ascii) && X509_sign(cert, by->key, EVP_sha256()) > 0)
 		return cert;
 	ERR_clear_error();
 	X509_free(cert);
@@ -189,7 +191,7 @@ int leaf_sign(
 	if (ascii && end == 0)
 		*why = "what it stands for has expired";
 	if (ascii && end && (key = key_check(rq->key, why))) {
-		*out = cert_make(by, rq, ascii, key, now, end);
+		*out = cert_make(by, ascii, key, now, end);
 		*why = "the library signs nothing";
 		r = *out ? 0 : ERR_TLS;
 	}

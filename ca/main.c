@@ -172,6 +172,25 @@ static int change(const struct command *c, int folder, struct buf *why)
 	return c->forget ? authority_forget(folder, why) : authority_rotate(folder, why);
 }
 
+/* The daemon makes the state directory at its first start, which may be yet to come. */
+static int folder_of(const struct command *c, const char *path, struct buf *why)
+{
+	bool make = strcmp(c->name, "init") == 0;
+	int r;
+
+	if (make && mkdir(c->state, 0700) < 0 && errno != EEXIST) {
+		r = -errno;
+		buf_putf(why, "%s: %s", c->state, err_text(r));
+		return r;
+	}
+	r = folder_open(path, make, why);
+	if (r == -ENOENT && !make) {
+		buf_clear(why);
+		buf_putf(why, "no authority in %s; 'init' makes one", path);
+	}
+	return r;
+}
+
 static int run(const struct command *c)
 {
 	bool changes = strcmp(c->name, "init") == 0 || strcmp(c->name, "rotate") == 0;
@@ -182,11 +201,7 @@ static int run(const struct command *c)
 	buf_init(&why, 0);
 	if (snprintf(path, sizeof path, "%s/ca", c->state) >= (int)sizeof path)
 		return refuse(c, "the state directory's name is too long");
-	folder = r = folder_open(path, strcmp(c->name, "init") == 0, &why);
-	if (r == -ENOENT && !changes) {
-		buf_clear(&why);
-		buf_putf(&why, "no authority in %s; 'init' makes one", path);
-	}
+	folder = r = folder_of(c, path, &why);
 	if (r >= 0 && (r = folder_check(folder, &why)) == 0)
 		r = folder_lock(folder, changes, &why);
 	if (r == 0 && changes)

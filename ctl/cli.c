@@ -96,7 +96,8 @@ static void print_help(FILE *out)
 		"\n  --json         one JSON object (events, judge: one a line); keys are stable\n"
 		"  --run-dir DIR  where the daemon's control.sock is (default /run/xmppwall)\n"
 		"  --watch [TIME] with a command that looks: again each two seconds, or TIME\n"
-		"  --config FILE  default /etc/xmppwall/xmppwall.conf\n\n"
+		"  --config FILE  default /etc/xmppwall/xmppwall.conf\n"
+		"  --state-dir DIR  with ca: where the authority is, in its folder ca (default /var/lib/xmppwall)\n\n"
 		"xmppwallctl COMMAND --help shows a command's arguments.\n"
 		"Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the daemon cannot be reached.\n");
 }

@@ -307,7 +307,7 @@ static void mint_next(struct mint *m)
 	r = folder < 0 ? folder : !request ? -ENOMEM : errand_start(&spec, &m->errand);
 	json_decref(request);
 	if (r == -ENOENT)
-		failed(m, "no authority");
+		answers_give(m, NULL, "no authority"); /* said once, by mint_configure */
 	else if (r < 0)
 		failed(m, err_text(r));
 }

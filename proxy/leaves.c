@@ -24,6 +24,7 @@
 #include "door/hub.h"
 #include "door/json.h"
 #include "proxy/counters.h"
+#include "proxy/identity.h"
 #include "proxy/worker.h"
 
 enum {
@@ -159,25 +160,35 @@ static bool chain_take(struct leaf *l, const json_t *chain)
 	return true;
 }
 
-/* Of the daemon's answer, for the key that was made here; NULL if they do not fit together. */
-static struct leaf *leaf_make(json_t *msg, EVP_PKEY *key)
+/* Is it for the key that was made here, for that domain, and does it end in time? */
+static bool leaf_fits(const struct leaf *l, EVP_PKEY *key, const char *domain, int64_t not_after_ms)
+{
+	enum identity_by by;
+
+	return X509_check_private_key(l->cert, key) == 1 && identity_covers(l->cert, domain, &by) &&
+	       by == IDENTITY_DNS && (!not_after_ms || l->until_ms <= not_after_ms);
+}
+
+/* Of the daemon's answer; NULL if it is not what was asked for. */
+static struct leaf *leaf_make(json_t *msg, const struct minting *m)
 {
 	struct leaf *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
 	atomic_init(&l->refs, 1);
-	l->cert = cert_of(text_of(msg, "leaf"));
-	if (!l->cert || X509_check_private_key(l->cert, key) != 1 ||
-		!chain_take(l, json_object_get(msg, "chain"))) {
+	if ((l->cert = cert_of(text_of(msg, "leaf")))) {
+		l->since_ms = ms_of(X509_get0_notBefore(l->cert));
+		l->until_ms = ms_of(X509_get0_notAfter(l->cert));
+	}
+	if (!l->cert || !chain_take(l, json_object_get(msg, "chain")) ||
+		!leaf_fits(l, m->key, m->domain, m->not_after_ms)) {
 		ERR_clear_error();
 		leaf_unref(l);
 		return NULL;
 	}
-	EVP_PKEY_up_ref(key);
-	l->key = key;
-	l->since_ms = ms_of(X509_get0_notBefore(l->cert));
-	l->until_ms = ms_of(X509_get0_notAfter(l->cert));
+	EVP_PKEY_up_ref(m->key);
+	l->key = m->key;
 	return l;
 }
 
@@ -409,8 +420,8 @@ int leaves_take(json_t *msg)
 			break;
 	}
 	if (m) { /* else it came too late */
-		if (ok && !(leaf = leaf_make(msg, m->key)))
-			why = "the leaf does not fit its key";
+		if (ok && !(leaf = leaf_make(msg, m)))
+			why = "the leaf is not what was asked for";
 		if (leaf) {
 			authority_is(text_of(msg, "authority"));
 			kept_put(m->domain, leaf);

@@ -40,7 +40,7 @@ class Programs(Wall):
         super().__init__(lab, name)
         self.bin = self.folder / "bin"
         self.bin.mkdir()
-        for program in (*walls.PROGRAMS, "xmppwall-fetch", "xmppwall-report"):
+        for program in (*walls.PROGRAMS, "xmppwall-fetch", "xmppwall-report", "xmppwall-ca"):
             if (walls.BUILD / "bin" / program).exists():
                 self.install(program)
 

@@ -61,7 +61,7 @@ class Wall:
         return isinstance(status, dict) and any(w["state"] != "starting" for w in status["workers"])
 
     def ctl_command(self, *command):
-        return [BUILD / "bin/xmppwallctl", "--run-dir", self.folder / "run", "--config", self.config, *command]
+        return [BUILD / "bin/xmppwallctl", "--run-dir", self.folder / "run", "--config", self.config, "--state-dir", self.folder / "state", *command]
 
     def run(self, *command, **kwargs):
         """The finished xmppwallctl."""
