@@ -35,7 +35,8 @@ enum { SPACE_EVERY_MS = 200 };
 
 bool relay_write(struct session *s, struct leg *to, const struct xml_element *e)
 {
-	int r = write_element(&to->conn.out, e, session_ns(s));
+	/* Headers of ours between servers always declare dialback. */
+	int r = (s->federation ? write_dialback : write_element)(&to->conn.out, e, session_ns(s));
 
 	if (r < 0)
 		session_fail(s, r, "write");
