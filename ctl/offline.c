@@ -9,7 +9,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "ctl/cli.h"
+#include "rules/profile.h"
 #include "rules/rules.h"
+#include "rules/strict.h"
 
 static bool stderr_colour(void)
 {
@@ -51,6 +53,45 @@ static json_t *check_answer(const char *path, int code, const struct policy *pol
 	return answer;
 }
 
+static bool is_profile(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 8 && strcmp(path + len - 8, ".profile") == 0;
+}
+
+/* A profile by itself, as "forward strict" would read it. */
+static int check_profile(struct cli *cli, const char *path)
+{
+	const struct profile_file file = { .path = path };
+	struct source_set sources;
+	struct strict *profile = NULL;
+	struct diag_list diags;
+	int r;
+
+	source_init(&sources, true);
+	diag_init(&diags);
+	r = profile_load(&sources, &file, 1, &diags, &profile);
+	diag_print(&diags, stderr, stderr_colour());
+	if (r < 0)
+		report_failure(cli, path, r, &diags);
+	if (cli->json) {
+		json_t *answer = check_answer(path, r, NULL, &diags);
+
+		if (profile)
+			json_object_set_new(answer, "profiles", json_string(strict_names(profile)));
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(answer);
+	} else if (r == 0) {
+		printf("%s: ok, profiles: %s\n", path, strict_names(profile));
+	}
+	strict_unref(profile);
+	diag_fini(&diags);
+	source_fini(&sources);
+	return r == 0 ? EXIT_DONE : EXIT_NO;
+}
+
 static int check_file(struct cli *cli, const char *path)
 {
 	const struct rule_info *rules;
@@ -86,7 +127,7 @@ int cli_check(struct cli *cli)
 	int status = file_arguments(cli);
 
 	for (int i = 0; status != EXIT_WRONG_USAGE && i < cli->argc; i++)
-		if (check_file(cli, cli->argv[i]) != EXIT_DONE)
+		if ((is_profile(cli->argv[i]) ? check_profile : check_file)(cli, cli->argv[i]) != EXIT_DONE)
 			status = EXIT_NO;
 	return status;
 }
@@ -101,7 +142,7 @@ static int print_file(struct cli *cli, const char *path)
 	source_init(&sources, true);
 	diag_init(&diags);
 	buf_init(&text, 64 << 20);
-	r = policy_print(&sources, path, &diags, &text);
+	r = (is_profile(path) ? profile_print : policy_print)(&sources, path, &diags, &text);
 	diag_print(&diags, stderr, stderr_colour());
 	if (r < 0)
 		report_failure(cli, path, r, &diags);

@@ -14,11 +14,15 @@
 #include "ctl/cli.h"
 #include "ctl/show_trace.h"
 #include "rules/login.h"
+#include "rules/amend.h"
 #include "rules/rules.h"
+#include "rules/strict_json.h"
 #include "rules/trace.h"
 #include "rules/verdict_text.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
+#include "xmpp/safe.h"
+#include "xmpp/write.h"
 
 static const char bare_header[] =
 	"<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "' version='1.0'>";
@@ -32,6 +36,7 @@ struct judging {
 	struct arena arena;
 	struct stream *stream;
 	unsigned long stanzas;
+	const struct strict *strict; /* what the service forwards by; NULL: all */
 	bool follows; /* --trace */
 	struct trace trace;
 };
@@ -47,18 +52,91 @@ static bool brings_header(struct span head)
 	       (head.len >= 8 && memcmp(head.ptr, "<stream:", 8) == 0);
 }
 
+/* What goes on, as the door would write it. */
+struct crossing {
+	bool made; /* anew: the service forwards strictly */
+	struct strict_result result;
+	struct buf xml;
+};
+
+/* Changes the stanza as the verdict says; a refusal takes the verdict's place. */
+static int cross(struct judging *run, const struct stanza *stanza, struct verdict *v, struct crossing *c)
+{
+	const struct xml_element *root = stanza->root;
+	int r = 0;
+
+	if (!run->strict || run->subject.login || (v->kind != VERDICT_ACCEPT && v->kind != VERDICT_REDIRECT))
+		return 0;
+	if (amend_is_due(v))
+		r = amend_stanza(stanza, v);
+	if (r == 0)
+		r = strict_write(run->strict, stanza, stanza->arena, &c->result);
+	if (r < 0)
+		return r;
+	c->made = true;
+	if ((root = c->result.root))
+		return write_element(&c->xml, root, stanza->root->ns);
+	strict_refusal(&c->result, stanza->arena, v);
+	return 0;
+}
+
+static void add_crossing(json_t *all, const struct judging *run, const struct crossing *c)
+{
+	if (!c->made)
+		return;
+	json_object_set_new(all, "strict", strict_json(run->strict, &c->result));
+	if (buf_len(&c->xml))
+		json_object_set_new(all, "crosses", json_stringn(buf_ptr(&c->xml), buf_len(&c->xml)));
+}
+
+/* XML as XML; what a terminal would take for an order is written as a reference. */
+static void print_xml(struct span xml)
+{
+	for (size_t i = 0; i < xml.len; i++) {
+		unsigned char c = (unsigned char)xml.ptr[i];
+		unsigned char next = i + 1 < xml.len ? (unsigned char)xml.ptr[i + 1] : 0;
+
+		if (c == 0x7f)
+			printf("&#x7f;");
+		else if (c == 0xc2 && next < 0xa0 && next >= 0x80)
+			printf("&#x%x;", (unsigned)(unsigned char)xml.ptr[++i]);
+		else
+			putchar(c);
+	}
+}
+
+static void print_crossing(const struct crossing *c)
+{
+	const struct strict_result *result = &c->result;
+
+	for (unsigned i = 0; c->made && i < result->n_notes; i++)
+		printf("  removed %s %s\n", strict_reason_text(result->notes[i].reason),
+			safe_text(result->notes[i].path, 0));
+	if (c->made && result->n_more)
+		printf("  removed %u more\n", result->n_more);
+	if (c->made && result->kind == STRICT_REFUSED)
+		printf("  refused %s %s\n", strict_reason_text(result->why.reason), safe_text(result->why.path, 0));
+	if (!buf_len(&c->xml))
+		return;
+	printf("  crosses ");
+	print_xml(buf_span(&c->xml));
+	putchar('\n');
+}
+
 /* The verdict's object with the steps in it; takes nothing. */
-static int print_json(struct judging *run, const struct verdict *v)
+static int print_json(struct judging *run, const struct verdict *v, const struct crossing *c)
 {
 	struct buf line;
 	json_t *all;
 	int r;
 
 	buf_init(&line, 0);
-	if ((r = verdict_format_json(v, &line)) == 0 && run->follows) {
+	if ((r = verdict_format_json(v, &line)) == 0 && (run->follows || c->made)) {
 		all = json_loadb(buf_ptr(&line), buf_len(&line), 0, NULL);
-		json_object_set_new(all, "trace", json_incref(run->trace.steps));
-		if (run->trace.cut)
+		add_crossing(all, run, c);
+		if (run->follows)
+			json_object_set_new(all, "trace", json_incref(run->trace.steps));
+		if (run->follows && run->trace.cut)
 			json_object_set_new(all, "cut", json_true());
 		json_dumpf(all, stdout, JSON_COMPACT);
 		putchar('\n');
@@ -72,6 +150,7 @@ static int print_json(struct judging *run, const struct verdict *v)
 
 static int judge_one(struct judging *run, const struct stanza *stanza)
 {
+	struct crossing c = { .made = false };
 	struct verdict verdict;
 	int r;
 
@@ -81,14 +160,18 @@ static int judge_one(struct judging *run, const struct stanza *stanza)
 		run->subject.stanza = stanza;
 	run->subject.session_stanzas = run->stanzas++;
 	trace_reset(&run->trace);
-	if ((r = judge_stanza(run->judge, run->policy, &run->subject, &verdict)) < 0)
-		return r;
-	if (run->cli->json)
-		return print_json(run, &verdict);
-	verdict_print(stdout, &verdict);
-	if (run->follows)
-		show_steps(stdout, run->trace.steps, run->trace.cut, run->cli->colour);
-	return 0;
+	buf_init(&c.xml, 0);
+	if ((r = judge_stanza(run->judge, run->policy, &run->subject, &verdict)) == 0 &&
+		(r = cross(run, stanza, &verdict, &c)) == 0 && run->cli->json) {
+		r = print_json(run, &verdict, &c);
+	} else if (r == 0) {
+		verdict_print(stdout, &verdict);
+		print_crossing(&c);
+		if (run->follows)
+			show_steps(stdout, run->trace.steps, run->trace.cut, run->cli->colour);
+	}
+	buf_fini(&c.xml);
+	return r;
 }
 
 /* EXIT_DONE while the input is good. */
@@ -200,17 +283,22 @@ static int take_options(struct cli *cli, const char **rules, struct arena *arena
 	return take_remote(cli, arena, subject, verified, seen);
 }
 
-/* The role of the service named, if the rules define it; by its usual name otherwise. */
-static void take_role(const struct policy *policy, struct subject *subject)
+/* The role of the service named and its profile, if the rules define it; by its usual name otherwise. */
+static void take_role(struct judging *run)
 {
+	const struct policy *policy = run->policy;
+	struct subject *subject = &run->subject;
 	const struct service *services;
 	size_t n;
 
 	services = policy_services(policy, &n);
 	subject->role = service_role_find(subject->service);
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(services[i].name, subject->service) == 0)
-			subject->role = services[i].role;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(services[i].name, subject->service) != 0)
+			continue;
+		subject->role = services[i].role;
+		run->strict = services[i].strict[subject->direction];
+	}
 }
 
 /* Failed logins are judged before there is a session: --jid names the account. */
@@ -252,7 +340,7 @@ int cli_judge(struct cli *cli)
 		fprintf(stderr, "xmppwallctl judge: %s: %s\n", rules, err_text(r));
 	status = EXIT_NO;
 	if (r == 0) {
-		take_role(run.policy, &run.subject);
+		take_role(&run);
 		take_login(&run);
 		run.judge = judge_new();
 		run.stream = stream_new(&xmpp_limits_default);

@@ -18,6 +18,7 @@
 #include "ctl/link.h"
 #include "door/hub.h"
 #include "door/registry.h"
+#include "rules/strict_json.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
 #include "xmpp/write.h"
@@ -232,6 +233,22 @@ void eve_verdict(struct hub *hub, const struct scene *s, enum direction directio
 		v->rule && *v->rule ? v->rule : "default");
 	event_send(hub, event_make(s, direction, st, v, signature, "XMPP policy"),
 		event_act(s, direction, st, v));
+}
+
+void eve_strict(struct hub *hub, const struct scene *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v, const struct strict *p, const struct strict_result *result)
+{
+	bool refused = result->kind == STRICT_REFUSED;
+	json_t *eve = event_make(
+		s, direction, st, v, refused ? "profile/strict" : "profile/changed", "XMPP profile");
+
+	if (!refused)
+		json_object_set_new(eve, "event_type", json_string("strict"));
+	/* The verdict's id leads to the verdict's own event. */
+	if (!refused)
+		json_object_del(json_object_get(eve, "xmpp"), "id");
+	json_object_set_new(json_object_get(eve, "xmpp"), "strict", strict_json(p, result));
+	event_send(hub, eve, NULL);
 }
 
 /* XEP-0377's element, ready to be sent by whoever reads the events. NULL when out of memory. */

@@ -9,6 +9,11 @@
 /* A notable verdict. st may be NULL. */
 void eve_verdict(struct hub *hub, const struct scene *s, enum direction direction,
 	const struct stanza *st, const struct verdict *v);
+/* A stanza that "forward strict" left something out of, or refused: then v is that refusal. */
+struct strict;
+struct strict_result;
+void eve_strict(struct hub *hub, const struct scene *s, enum direction direction, const struct stanza *st,
+	const struct verdict *v, const struct strict *p, const struct strict_result *result);
 /* A report ordered by a rule, as an event of its own (docs/CONTROL.md). */
 void eve_report(struct hub *hub, const struct scene *s, enum direction direction,
 	const struct stanza *st, const struct verdict *v);

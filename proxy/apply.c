@@ -21,6 +21,7 @@
 #include "proxy/keep.h"
 #include "proxy/leg.h"
 #include "proxy/relay.h"
+#include "proxy/remake.h"
 #include "proxy/session_close.h"
 #include "proxy/worker.h"
 #include "rules/verdict.h"
@@ -65,20 +66,30 @@ static bool apply_is_selfcontained(const struct xml_element *e)
 	return true;
 }
 
-/* Changed and sent elsewhere as v says; v NULL: as it is. */
+static void apply_reject(
+	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v);
+
+/* Changed and sent elsewhere as v says, and only what a profile names of it; v NULL: as it is. */
 static void apply_forward(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
 	struct leg *to = session_other(s, from);
-	bool edited = v && amend_is_due(v);
+	bool edited = v && amend_is_due(v), strict = remake_is_due(s, session_direction(s, from));
+	struct xml_element *root = st->root;
+	struct verdict refusal;
 	int r = 0;
 
 	if (to->closed_out)
 		return;
 	if (edited)
 		r = amend_stanza(st, v);
+	if (r == 0 && strict && (r = remake_stanza(s, session_direction(s, from), st, v, &root, &refusal)) == 0 && !root) {
+		apply_reject(s, from, st, &refusal);
+		return;
+	}
+	edited = edited || strict;
 	if (r == 0 && edited)
-		r = write_element(&to->conn.out, st->root, session_ns(s));
+		r = write_element(&to->conn.out, root, session_ns(s));
 	else if (!edited && s->service->conf.forward_verbatim && apply_is_selfcontained(st->root))
 		r = buf_put_span(&to->conn.out, st->raw);
 	else if (!edited)

@@ -34,6 +34,14 @@ void event_verdict(struct session *s, enum direction direction, const struct sta
 	eve_verdict(s->worker->hub, &scene, direction, st, v);
 }
 
+void event_strict(struct session *s, enum direction direction, const struct stanza *st, const struct verdict *v,
+	const struct strict_result *result)
+{
+	struct scene scene = event_scene(s);
+
+	eve_strict(s->worker->hub, &scene, direction, st, v, s->service->conf.strict[direction], result);
+}
+
 void event_report(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v)
 {

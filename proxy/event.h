@@ -5,12 +5,16 @@
 
 #include "door/scene.h"
 #include "proxy/session.h"
+#include "rules/strict.h"
 
 /* The session as events, the quarantine and traces tell it; strings are borrowed. */
 struct scene event_scene(const struct session *s);
 /* A notable verdict. st may be NULL. */
 void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v);
+/* "forward strict" left something out of st, or refused it. */
+void event_strict(struct session *s, enum direction direction, const struct stanza *st, const struct verdict *v,
+	const struct strict_result *result);
 /* A report ordered by a rule, as an event of its own (docs/CONTROL.md). */
 void event_report(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v);

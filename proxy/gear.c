@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "door/loader.h"
 #include "proxy/tls.h"
+#include "rules/strict.h"
 
 static int copy_text(const char **text)
 {
@@ -45,6 +46,8 @@ static int service_copy(struct service *to, const struct service *from)
 	int r = 0;
 
 	*to = *from;
+	for (unsigned d = 0; d < 2; d++)
+		strict_ref(to->strict[d]);
 	n = service_texts(to, texts);
 	for (i = 0; i < n && r == 0; i++)
 		r = copy_text(texts[i]);
@@ -72,6 +75,8 @@ void gear_service_unref(struct gear_service *s)
 	n = service_texts(&s->conf, texts);
 	for (size_t i = 0; i < n; i++)
 		free((char *)*texts[i]);
+	for (unsigned d = 0; d < 2; d++)
+		strict_unref(s->conf.strict[d]);
 	SSL_CTX_free(s->server_ctx);
 	SSL_CTX_free(s->client_ctx);
 	certs_unref(s->certs);

@@ -18,6 +18,7 @@
 #include "proxy/event.h"
 #include "door/hub.h"
 #include "proxy/link_int.h"
+#include "proxy/remake.h"
 #include "proxy/session_close.h"
 #include "proxy/worker.h"
 #include "xmpp/jid.h"
@@ -46,6 +47,21 @@ static bool session_fits(const struct session *s, const struct leg *to, const ch
 	       (s->jid[len] == '\0' || (!strchr(jid, '/') && s->jid[len] == '/'));
 }
 
+/* Whoever releases a message does not widen what crosses. */
+static int deliver_write(struct session *s, struct leg *to, enum direction direction, const char *xml)
+{
+	struct buf text; /* half a stanza must not get into the stream */
+	int r;
+
+	if (!remake_is_due(s, direction))
+		return buf_puts(&to->conn.out, xml);
+	buf_init(&text, to->conn.out.max);
+	if ((r = remake_text(s, direction, xml, NS_CLIENT, &text)) == 0)
+		r = buf_put_span(&to->conn.out, buf_span(&text));
+	buf_fini(&text);
+	return r;
+}
+
 bool keep_deliver(struct worker *w, const struct delivery *d)
 {
 	enum direction direction = d->steps[d->step].direction;
@@ -56,7 +72,7 @@ bool keep_deliver(struct worker *w, const struct delivery *d)
 
 		/* What is written behind a resumption elsewhere reaches nobody. */
 		if (!session_fits(s, to, d->steps[d->step].jid) || sm_is_lost(&s->sm) ||
-			buf_puts(&to->conn.out, d->xml) < 0)
+			deliver_write(s, to, direction, d->xml) < 0)
 			continue;
 		if ((r = sm_injected(&s->sm, direction == DIRECTION_IN ? WAY_UP : WAY_DOWN)) < 0)
 			session_fail(s, r, "stream management ledger");

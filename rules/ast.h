@@ -126,6 +126,8 @@ struct ast_expect {
 	struct loc remote_at, verified_at;
 	const char *stanza; /* XML text of one or more first-level elements; the verdict of the last one is compared */
 	struct loc stanza_at;
+	const char *crosses; /* XML of what must go on; NULL: not asked */
+	struct loc crosses_at;
 	const char *verdict;   /* accept drop reject close */
 	const char *condition; /* may be NULL: any */
 	const char *by;        /* rule name, or NULL */

@@ -64,6 +64,9 @@ bool defend_rate_read(const struct ast_value *v, uint32_t *n, uint32_t *seconds)
 void check_federation_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
 void check_remote(struct checker *c, const struct ast_item *remote);
+/* check_forward.c: SHAPE_FORWARD. */
+void check_forward_setting(
+	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
 /* check_punish.c: SHAPE_STRIKES, SHAPE_OF, SHAPE_ESCALATE and SHAPE_SPARE; then a punishment's settings
  * together. */
 void check_punish_setting(struct checker *c, const struct ast_item *item,

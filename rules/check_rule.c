@@ -393,7 +393,7 @@ static void check_expect_verdict(struct checker *c, const struct ast_expect *e)
 	if (e->condition)
 		check_condition_word(
 			c, strcmp(e->verdict, "close") == 0, e->condition, e->verdict_at);
-	if (e->by && !map_has(&c->rules, e->by, strlen(e->by)))
+	if (e->by && strcmp(e->by, "strict") != 0 && !map_has(&c->rules, e->by, strlen(e->by)))
 		diag_error(c->diags, e->verdict_at, rule_suggest(c, e->by), "no such rule '%s'",
 			e->by);
 }

@@ -367,30 +367,6 @@ static void check_endpoint(const struct shape *x, const struct ast_value *v)
 		shape_end(x, v->next);
 }
 
-static void check_backend_shape(const struct shape *x, const struct ast_value *v)
-{
-	(void)v;
-	check_backend_setting(x->c, x->known, x->s);
-}
-
-static void check_federation_shape(const struct shape *x, const struct ast_value *v)
-{
-	(void)v;
-	check_federation_setting(x->c, x->known, x->s);
-}
-
-static void check_clearance_shape(const struct shape *x, const struct ast_value *v)
-{
-	(void)v;
-	check_clearance_setting(x->c, x->known, x->s);
-}
-
-static void check_defend_shape(const struct shape *x, const struct ast_value *v)
-{
-	(void)v;
-	check_defend_setting(x->c, x->known, x->s);
-}
-
 static void check_upstream(const struct shape *x, const struct ast_value *v)
 {
 	static const char transports[] = "plain|starttls|tls";
@@ -510,14 +486,6 @@ static void check_shape(const struct shape *x)
 		[SHAPE_UPSTREAM] = check_upstream,
 		[SHAPE_ENDPOINT] = check_endpoint,
 		[SHAPE_VERIFY] = check_verify,
-		[SHAPE_DOMAINS] = check_backend_shape,
-		[SHAPE_SERVERS] = check_backend_shape,
-		[SHAPE_CHECK] = check_backend_shape,
-		[SHAPE_TRUST] = check_federation_shape,
-		[SHAPE_RESOLVER] = check_federation_shape,
-		[SHAPE_PINS] = check_federation_shape,
-		[SHAPE_DEFEND] = check_defend_shape,
-		[SHAPE_CLEARANCE] = check_clearance_shape,
 		[SHAPE_USER] = check_user,
 		[SHAPE_STRIKES] = check_punish_shape,
 		[SHAPE_OF] = check_punish_shape,
@@ -525,6 +493,20 @@ static void check_shape(const struct shape *x)
 		[SHAPE_SPARE] = check_punish_shape,
 		[SHAPE_HOOK] = check_hook,
 		[SHAPE_POLICY] = check_policy_setting,
+	};
+	/* In files of their own. */
+	static void (*const others[])(
+		struct checker *, const struct schema_setting *, const struct ast_setting *) = {
+		[SHAPE_DOMAINS] = check_backend_setting,
+		[SHAPE_SERVERS] = check_backend_setting,
+		[SHAPE_CHECK] = check_backend_setting,
+		[SHAPE_TRUST] = check_federation_setting,
+		[SHAPE_RESOLVER] = check_federation_setting,
+		[SHAPE_PINS] = check_federation_setting,
+		[SHAPE_DEFEND] = check_defend_setting,
+		[SHAPE_CLEARANCE] = check_clearance_setting,
+		[SHAPE_FORWARD] = check_forward_setting,
+		[SHAPE_POLICY] = NULL,
 	};
 	const struct ast_setting *s = x->s;
 	bool block = x->known->shape == SHAPE_BLOCK;
@@ -540,6 +522,8 @@ static void check_shape(const struct shape *x)
 	}
 	if (block)
 		check_block(x->c, x->item, schema_find_block(x->known->block), s->block, false);
+	else if (others[x->known->shape])
+		others[x->known->shape](x->c, x->known, s);
 	else
 		checks[x->known->shape](x, s->values);
 }

@@ -12,15 +12,17 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "rules/amend.h"
 #include "rules/ibb.h"
 #include "rules/login.h"
 #include "rules/match.h"
+#include "rules/strict.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
 #include "xmpp/stream.h"
 #include "xmpp/write.h"
 
-enum { TRIAL_ENTRIES_MAX = 1024 };
+enum { TRIAL_ENTRIES_MAX = 1024, CROSSES_SHOWN_MAX = 400 };
 
 struct expectation {
 	const struct ast_item *item;
@@ -33,6 +35,8 @@ struct expectation {
 	struct verdict verdict;
 	struct subject_login login;
 	unsigned judged;
+	const struct strict *strict; /* what the service forwards by; NULL: all */
+	struct buf crossed;          /* what goes on of the last one; empty: nothing */
 };
 
 /* ---- the subject ---- */
@@ -62,6 +66,14 @@ static enum service_role service_role(const struct options *options, const char 
 	return service_role_find(name);
 }
 
+static const struct strict *service_strict(const struct options *options, const struct subject *s)
+{
+	for (size_t i = 0; i < options->n_services; i++)
+		if (strcmp(options->services[i].name, s->service) == 0)
+			return options->services[i].strict[s->direction];
+	return NULL;
+}
+
 static void subject_init(struct expectation *x, const struct options *options)
 {
 	const struct ast_expect *e = x->item->expect;
@@ -72,6 +84,7 @@ static void subject_init(struct expectation *x, const struct options *options)
 		e->direction && strcmp(e->direction, "out") == 0 ? DIRECTION_OUT : DIRECTION_IN;
 	s->service = e->service ? e->service : default_service(x->program, s->direction);
 	s->role = service_role(options, s->service);
+	x->strict = service_strict(options, s);
 	if (e->peer && address_parse(span_of(e->peer), &s->peer) < 0)
 		diag_error(x->diags, x->item->at, NULL, "'%s' is not an address", e->peer);
 	if (e->remote && jid_prep_domain(&x->arena, span_of(e->remote), &s->remote_domain) < 0)
@@ -134,6 +147,56 @@ static void trial_fini(struct expectation *x)
 
 /* ---- the stanzas ---- */
 
+static bool attr_before(const struct xml_attr *a, const struct xml_attr *b)
+{
+	int order = strcmp(a->ns, b->ns);
+
+	return order < 0 || (order == 0 && strcmp(a->name, b->name) < 0);
+}
+
+/* The order of attributes means nothing, and is put in one to compare. */
+static void attrs_sort(struct xml_element *e)
+{
+	struct xml_attr *sorted = NULL, *next;
+
+	for (struct xml_attr *a = e->attrs; a; a = next) {
+		struct xml_attr **at = &sorted;
+
+		next = a->next;
+		while (*at && attr_before(*at, a))
+			at = &(*at)->next;
+		a->next = *at;
+		*at = a;
+	}
+	e->attrs = sorted;
+	for (struct xml_node *n = e->children; n; n = n->next)
+		if (n->element)
+			attrs_sort(n->element);
+}
+
+/* As the door does it: changed by rules, then made anew. */
+static int stanza_cross(struct expectation *x, const struct stanza *stanza)
+{
+	struct xml_element *root = stanza->root;
+	struct verdict *v = &x->verdict;
+	struct strict_result result;
+	int r = 0;
+
+	buf_clear(&x->crossed);
+	if (!x->subject.stanza || (v->kind != VERDICT_ACCEPT && v->kind != VERDICT_REDIRECT) ||
+		(!x->strict && !x->item->expect->crosses))
+		return 0;
+	if (amend_is_due(v))
+		r = amend_stanza(stanza, v);
+	if (r == 0 && x->strict && (r = strict_write(x->strict, stanza, stanza->arena, &result)) == 0 &&
+		!(root = result.root))
+		strict_refusal(&result, &x->arena, v);
+	if (r < 0 || !root)
+		return r;
+	attrs_sort(root);
+	return write_element(&x->crossed, root, stanza->root->ns);
+}
+
 static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 {
 	const struct ast_expect *e = x->item->expect;
@@ -152,19 +215,19 @@ static int stanza_judge(struct expectation *x, const struct stanza *stanza)
 	} else {
 		x->subject.stanza = stanza;
 	}
-	r = judge_program(x->judge, x->program, &x->subject, &x->trial, &x->verdict);
+	if ((r = judge_program(x->judge, x->program, &x->subject, &x->trial, &x->verdict)) == 0)
+		r = stanza_cross(x, stanza);
 	x->subject.stanza = NULL;
 	x->subject.session_stanzas = ++x->judged;
 	return r;
 }
 
-static int stream_begin(const struct expectation *x, struct stream *stream)
+static int stream_begin(const struct expectation *x, struct stream *stream, const char *text)
 {
 	static const char *const namespaces[] = {
 		[ROLE_C2S] = NS_CLIENT, [ROLE_S2S] = NS_SERVER, [ROLE_COMPONENT] = NS_COMPONENT,
 		[ROLE_SERVERLESS] = NS_CLIENT
 	};
-	const char *text = x->item->expect->stanza;
 	struct buf header;
 	int r;
 
@@ -180,7 +243,7 @@ static int stream_begin(const struct expectation *x, struct stream *stream)
 static int stanzas_run(struct expectation *x, struct stream *stream)
 {
 	struct stream_event event;
-	int r = stream_begin(x, stream);
+	int r = stream_begin(x, stream, x->item->expect->stanza);
 
 	while (r == 0 && (r = stream_next(stream, &event)) == 0) {
 		switch (event.kind) {
@@ -250,19 +313,61 @@ static void verdict_compare(struct expectation *x)
 		verdict_kind_text(v->kind), *condition ? " " : "", condition, got);
 }
 
+/* The expected one, spelled as ours. ERR_SYNTAX: it is no stanza. */
+static int crosses_write(const struct expectation *x, struct stream *stream, struct buf *out)
+{
+	struct stream_event event = { .kind = STREAM_MORE };
+	int r = stream_begin(x, stream, x->item->expect->crosses);
+
+	if (r == 0 && (r = stream_next(stream, &event)) == 0) {
+		stream_set_authenticated(stream, true);
+		r = stream_next(stream, &event);
+	}
+	if (r < 0)
+		return r;
+	if (event.kind != STREAM_STANZA && event.kind != STREAM_ELEMENT)
+		return ERR_SYNTAX;
+	attrs_sort(event.stanza.root);
+	return write_element(out, event.stanza.root, event.stanza.root->ns);
+}
+
+static int crosses_compare(struct expectation *x)
+{
+	struct stream *stream = stream_new(&xmpp_limits_default);
+	struct buf wanted;
+	int r;
+
+	buf_init(&wanted, 0);
+	r = stream ? crosses_write(x, stream, &wanted) : -ENOMEM;
+	if (r == ERR_SYNTAX)
+		diag_error(x->diags, x->item->expect->crosses_at, NULL, "this is no acceptable stanza");
+	else if (r == 0 && buf_len(&x->crossed) == 0)
+		diag_error(x->diags, x->item->expect->crosses_at, NULL, "nothing crosses");
+	else if (r == 0 && !span_equal(buf_span(&wanted), buf_span(&x->crossed)))
+		diag_error(x->diags, x->item->expect->crosses_at, NULL, "what crosses is %.*s",
+			(int)span_cut(buf_span(&x->crossed), CROSSES_SHOWN_MAX), buf_ptr(&x->crossed));
+	buf_fini(&wanted);
+	stream_free(stream);
+	return r == ERR_SYNTAX ? 0 : r;
+}
+
 static int expectation_run(struct expectation *x, const struct options *options)
 {
 	struct stream *stream = stream_new(&xmpp_limits_default);
 	int r = stream ? trial_init(x) : -ENOMEM;
 
 	arena_init(&x->arena, 0);
+	buf_init(&x->crossed, 0);
 	if (r == 0) {
 		subject_init(x, options);
 		r = stanzas_run(x, stream);
 	}
 	if (r == 0)
 		verdict_compare(x);
+	if (r == 0 && x->item->expect->crosses)
+		r = crosses_compare(x);
 	trial_fini(x);
+	buf_fini(&x->crossed);
 	stream_free(stream);
 	arena_fini(&x->arena);
 	return r == ERR_SYNTAX ? 0 : r;

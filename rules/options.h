@@ -32,6 +32,8 @@ struct options {
  * diagnostics, -ENOMEM. */
 int options_collect(const struct ast *ast, struct source_set *sources, struct arena *arena,
 	struct diag_list *diags, struct options *out);
+/* Gives back what is not in the arena. */
+void options_fini(struct options *o);
 /* "192.0.2.7:5222", "[2001:db8::7]:5222", or either without port (then *port is 0): the address as
  * text into host. False when the form is another; the address itself is not looked at. */
 bool options_split_port(const char *text, char *host, size_t size, uint16_t *port);

@@ -44,6 +44,8 @@ void options_federation_defaults(struct federation_options *f);
 void options_federation(struct collector *c, const struct ast_item *item);
 void options_remote(struct collector *c, const struct ast_item *item);
 void options_remote_names(struct collector *c);
+/* options_forward.c: the word, or the profiles of each direction. */
+void options_forward(struct collector *c, struct service *s, const struct ast_item *item);
 /* options_punish.c: one rung of the ladder. */
 void options_punish(struct collector *c, const struct ast_item *item);
 /* options_service.c: one service, its certificates into the sources. */

@@ -290,7 +290,6 @@ static void take_words(struct service *s, const struct ast_setting *settings)
 		s->tls = TLS_NONE;
 	s->source_client = options_word(settings, "source", "client");
 	s->proxy_protocol = options_word(settings, "proxy-protocol", "v2");
-	s->forward_verbatim = options_word(settings, "forward", "verbatim");
 	s->fail_open = options_word(settings, "fail", "open");
 }
 
@@ -345,6 +344,7 @@ void options_service(struct collector *c, const struct ast_item *item)
 	take_certificates(c, s, item);
 	take_upstream(c, s, item);
 	take_verify(c, s, item);
+	options_forward(c, s, item);
 	options_source_reach(c, s, item);
 	if (s->source_client && s->proxy_protocol)
 		diag_warn(c->diags, item->name_at, NULL,

@@ -327,27 +327,27 @@ static bool take_remote(struct parser *p, struct ast_expect *e)
 }
 
 /* Strings beside each other are one text, so that long stanzas may have several lines. */
-static bool take_stanza(struct parser *p, struct ast_expect *e)
+static bool take_xml(struct parser *p, const char **out, struct loc *at)
 {
 	struct buf text;
 	const char *joined;
 
-	e->stanza_at = p->token.at;
+	*at = p->token.at;
 	if (!parse_is(p, TOKEN_STRING))
 		return parse_wrong(p, "XML in double quotes", NULL);
 	buf_init(&text, PARSE_FILE_MAX);
 	for (; parse_is(p, TOKEN_STRING) && !p->error; parse_step(p))
 		p->error = buf_puts(&text, p->token.text);
 	joined = buf_string(&text);
-	e->stanza = joined ? arena_strdup(&p->ast->arena, joined) : NULL;
+	*out = joined ? arena_strdup(&p->ast->arena, joined) : NULL;
 	buf_fini(&text);
-	if (!e->stanza && !p->error)
+	if (!*out && !p->error)
 		p->error = -ENOMEM;
 	return !p->error;
 }
 
 static const char *const expect_words[] = { "from", "to", "service", "direction", "peer", "jid",
-	"remote", "at", "stanza", "verdict" };
+	"remote", "at", "stanza", "verdict", "crosses" };
 enum { EXPECT_WORDS = sizeof(expect_words) / sizeof(*expect_words) };
 
 static bool begins_expect_line(const struct parser *p)
@@ -390,10 +390,12 @@ static bool parse_expect_line(struct parser *p, struct ast_expect *e)
 	if (parse_accept_word(p, "at"))
 		return take_string(p, &e->moment);
 	if (parse_accept_word(p, "stanza"))
-		return take_stanza(p, e);
+		return take_xml(p, &e->stanza, &e->stanza_at);
 	if (parse_accept_word(p, "verdict"))
 		return take_verdict(p, e);
-	return parse_wrong(p, "from, to, service, direction, peer, jid, remote, at, stanza or verdict",
+	if (parse_accept_word(p, "crosses"))
+		return take_xml(p, &e->crosses, &e->crosses_at);
+	return parse_wrong(p, "from, to, service, direction, peer, jid, remote, at, stanza, verdict or crosses",
 		parse_is(p, TOKEN_WORD)
 			? diag_suggest(p->diags, p->token.text, expect_words, EXPECT_WORDS)
 			: NULL);

@@ -228,6 +228,7 @@ void policy_unref(struct policy *p)
 	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
 	program_free(p->program);
+	options_fini(&p->options);
 	arena_fini(&p->arena);
 	free(p);
 }

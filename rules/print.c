@@ -209,7 +209,7 @@ static bool comma_before(const struct schema_setting *known, const struct ast_va
 	       ((known->shape == SHAPE_LISTEN || known->shape == SHAPE_FIELD ||
 			known->shape == SHAPE_UPSTREAM || known->shape == SHAPE_DOMAINS ||
 			known->shape == SHAPE_SERVERS || known->shape == SHAPE_PINS ||
-			known->shape == SHAPE_CLEARANCE) &&
+			known->shape == SHAPE_CLEARANCE || known->shape == SHAPE_FORWARD) &&
 		       v->comma);
 }
 
@@ -480,15 +480,16 @@ static void put_expect(struct printer *p, const struct ast_expect *e)
 	put_remote(p, e);
 	put_field(p, "at", e->moment, true);
 	put_field(p, "stanza", e->stanza, true);
-	if (!e->verdict)
-		return;
-	put_indent(p, 1);
-	put_format(p, "verdict %s", e->verdict);
-	if (e->condition)
-		put_format(p, " %s", e->condition);
-	if (e->by)
-		put_format(p, " by %s", e->by);
-	put(p, "\n");
+	if (e->verdict) {
+		put_indent(p, 1);
+		put_format(p, "verdict %s", e->verdict);
+		if (e->condition)
+			put_format(p, " %s", e->condition);
+		if (e->by)
+			put_format(p, " by %s", e->by);
+		put(p, "\n");
+	}
+	put_field(p, "crosses", e->crosses, true);
 }
 
 /* ---- items ---- */

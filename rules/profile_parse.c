@@ -345,7 +345,7 @@ static bool parse_decl(struct parser *p, struct profile_decl ***tail)
 
 	if (kind == WORDS)
 		return wrong_word(
-			p, "what may stand here, such as 'element' or 'attribute'", words, WORDS);
+			p, "a statement such as 'element' or 'attribute'", words, WORDS);
 	if (!(d = parse_alloc(p, sizeof(*d))))
 		return false;
 	d->kind = (enum profile_decl_kind)kind;

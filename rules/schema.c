@@ -68,9 +68,10 @@ static const struct schema_setting service_settings[] = {
 		       "transparent socket)." },
 	{ "proxy-protocol", WORD("off|v2"), .initial = "off",
 		.doc = "Tell the server the peer's address in a PROXY protocol header." },
-	{ "forward", WORD("canonical|verbatim"), .initial = "canonical",
-		.doc = "Forward XML written anew as it was understood, or the bytes as they "
-		       "came." },
+	{ "forward", SHAPE_FORWARD, "canonical | verbatim | strict \"FILE\", ... [direction in|out]", NULL, "canonical",
+		.doc = "Forward XML written anew as it was understood, or the bytes as they came, or only what profiles name "
+		       "([PROFILES.md](PROFILES.md)).",
+		.repeat = true },
 	{ "fail", WORD("closed|open"), .initial = "closed",
 		.doc = "What becomes of traffic that nobody can judge (no proxy runs, no memory): "
 		       "stopped or let through." },
@@ -458,6 +459,9 @@ static const struct schema_setting expect_settings[] = {
 		.required = true },
 	{ "verdict", SHAPE_EXPECT, "accept|drop|reject [CONDITION]|close [CONDITION] [by RULE]",
 		NULL, "", .doc = "What must become of it.", .required = true },
+	{ "crosses", SHAPE_EXPECT, "\"XML\" ...", NULL, "not asked",
+		.doc = "What must go on of the last stanza, spelling aside: as rules changed it and, with \"forward strict\", as "
+		       "the profiles make it." },
 };
 
 const struct schema_block schema_blocks[] = {

@@ -36,6 +36,7 @@ enum schema_shape {
 	SHAPE_OF,       /* what a punishment counts and punishes */
 	SHAPE_ESCALATE, /* xN to TIME */
 	SHAPE_SPARE,    /* shared | @SET, ... */
+	SHAPE_FORWARD,  /* canonical | verbatim | strict with profiles */
 	SHAPE_HOOK,     /* SERVICE, ... [direction in|out|both] */
 	SHAPE_POLICY,   /* a final action */
 	SHAPE_EXPECT,   /* lines of an expectation: the parser itself reads them */

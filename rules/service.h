@@ -9,6 +9,8 @@
 #include "rules/defend.h"
 #include "xmpp/limits.h"
 
+struct strict;
+
 enum service_role {
 	ROLE_C2S,
 	ROLE_S2S,
@@ -61,6 +63,7 @@ struct service {
 	bool source_client;       /* source client: upstream sees the peer's address (IP_TRANSPARENT) */
 	bool proxy_protocol;      /* proxy-protocol v2 */
 	bool forward_verbatim;
+	struct strict *strict[2]; /* by enum direction: only what it names goes on; NULL: all does */
 	bool fail_open;
 	struct xmpp_limits limits; /* stream-limits { ... } of the service over the global ones */
 	uint64_t handshake_ms;     /* timeouts { handshake 10s; login 60s; idle 0; connect 10s; close 5s; stanza 30s } */

@@ -58,6 +58,9 @@ struct strict_result {
  * too. 0 or -ENOMEM (then it must not go on). */
 int strict_write(const struct strict *p, const struct stanza *st, struct arena *arena,
 	struct strict_result *out);
+struct verdict;
+/* A refusal in the shape of a rule's verdict: "reject policy-violation" by "strict"; its text is in the arena. */
+void strict_refusal(const struct strict_result *result, struct arena *arena, struct verdict *out);
 /* For people: "removed element message/{urn:x}y, attribute message@z and 3 more", or "refused:
  * ..."; nothing if it is the same. 0, -ENOMEM or ERR_LIMIT. */
 int strict_format(const struct strict_result *result, struct buf *out);

@@ -2,9 +2,12 @@
 /* What strict.c left out, and over what it refused: kept for the event, the first few with their
  * path through the stanza. Names in a path are the sender's own, so each is cut, and the whole;
  * whoever shows them escapes them. It decides nothing. */
+#include <stdio.h>
 #include <string.h>
 
+#include "rules/rules.h"
 #include "rules/strict_int.h"
+#include "rules/verdict.h"
 #include "xmpp/ns.h"
 
 static const char *const reasons[STRICT_REASONS] = {
@@ -131,6 +134,21 @@ enum fate strict_refuse_broken(struct writer *w)
 	else
 		w->out->n_notes--;
 	return note_cause(w, &w->cause, true);
+}
+
+void strict_refusal(const struct strict_result *result, struct arena *arena, struct verdict *out)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "the profile forbids it (%s)", reasons[result->why.reason]);
+	*out = (struct verdict){
+		.kind = VERDICT_REJECT,
+		.condition = STANZA_ERROR_POLICY_VIOLATION,
+		.text = arena_strdup(arena, text),
+		.rule = "strict",
+		.chain = "profile",
+	};
+	verdict_make_id(out->id);
 }
 
 int strict_format(const struct strict_result *result, struct buf *out)

@@ -193,7 +193,7 @@ expect "x" { stanza "<message/>" } ; fail ; expect has no 'verdict'
 expect "x" { stanza "<message>" verdict accept } ; fail ; the stanza of this expectation does not end
 expect "x" { stanza "<message></iq>" verdict accept } ; fail ; the stanza of this expectation is not acceptable XML (xml.not-well-formed)
 expect "x" { peer nowhere; } ; fail ; expected an address, got 'nowhere'
-expect "x" { form "a@b" } ; fail ; expected from, to, service, direction, peer, jid, remote, at, stanza or verdict, got 'form' ; did you mean 'from'?
+expect "x" { form "a@b" } ; fail ; expected from, to, service, direction, peer, jid, remote, at, stanza, verdict or crosses, got 'form' ; did you mean 'from'?
 expect "x" { remote "A.example" verified dane seen 3d stanza "<message/>" verdict accept } ; ok ; remote "A.example" verified dane seen 3d
 expect "x" { remote "a.example"; stanza "<message/>" verdict accept } ; ok ; remote "a.example" stanza
 chain a { hook s2s; rule r { remote.verified is dane and remote.domain is a.example and remote.first_seen >= 3d drop } } expect "x" { service s2s remote "A.example" verified dane seen 3d stanza "<message/>" verdict drop by r } expect "y" { service s2s remote "a.example" verified dane seen 71h stanza "<message/>" verdict accept } expect "z" { service s2s remote "b.example" verified dane seen 3d stanza "<message/>" verdict accept } expect "w" { service s2s remote "a.example" seen 3d stanza "<message/>" verdict accept } ; ok

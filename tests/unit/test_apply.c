@@ -16,6 +16,7 @@
 #include "proxy/keep.h"
 #include "proxy/leg.h"
 #include "proxy/worker.h"
+#include "strict_rig.h"
 #include "xmpp/ns.h"
 #include "xmpp/text.h"
 
@@ -101,6 +102,17 @@ static void expect_ledger(struct fixture *f, enum direction d, uint32_t h, uint3
 
 	assert_int_equal(sm_translate(&f->s.sm, d == DIRECTION_IN ? WAY_UP : WAY_DOWN, h, &out), 0);
 	assert_int_equal(out, said);
+}
+
+static bool delivered_as(struct fixture *f, const char *xml)
+{
+	struct delivery d = { .xml = xml, .n_steps = 1 };
+
+	d.steps[0].jid = "u@local.example/r";
+	d.steps[0].direction = DIRECTION_IN;
+	buf_clear(&f->s.client.conn.out);
+	buf_clear(&f->s.server.conn.out);
+	return keep_deliver(&f->worker, &d);
 }
 
 static void accepted_is_canonical(void **state)
@@ -240,6 +252,41 @@ static void close_ends_the_session(void **state)
 	assert_int_equal(f->s.state, SESSION_DRAIN);
 	assert_false(f->s.resumable);
 	assert_string_equal(queued(&f->s.server), "");
+}
+
+/* A stanza that a profile changed or refused: the ledger says of it what was done. */
+static void only_what_a_profile_names_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct strict *p = strict_of(NULL, "profile t { message chat { attribute to jid required; element body { text; } } }");
+
+	f->v.kind = VERDICT_ACCEPT;
+	f->service.conf.strict[DIRECTION_IN] = p;
+	f->service.conf.forward_verbatim = true;
+	apply(f, &f->s.client, "<message to='a@b' type='chat' x='1'><body>x</body><p:x/></message>");
+	assert_string_equal(queued(&f->s.server), "<message type=\"chat\" to=\"a@b\"><body>x</body></message>");
+	expect_ledger(f, DIRECTION_IN, 1, 1);
+	apply(f, &f->s.client, "<message to='a@b' id='7'><body>x</body></message>");
+	assert_string_equal(queued(&f->s.server), "");
+	assert_non_null(strstr(queued(&f->s.client), "policy-violation"));
+	assert_non_null(strstr(queued(&f->s.client), "the profile forbids it (type)"));
+	expect_ledger(f, DIRECTION_IN, 1, 2);
+	assert_int_equal(f->s.rejected, 1);
+	/* The other direction has none. */
+	apply(f, &f->s.server, "<message from='a@b' x='1'/>");
+	assert_string_equal(queued(&f->s.client), "<message from='a@b' x='1'/>");
+	/* Nor does the quarantine widen what crosses. */
+	f->worker.sessions = &f->s;
+	f->s.client.session = f->s.server.session = &f->s;
+	f->s.running = true;
+	f->s.client.conn.fd = f->s.server.conn.fd = 0;
+	assert_true(delivered_as(f, "<message to='a@b' type='chat'><body>x</body><p xmlns='urn:p'/></message>"));
+	assert_string_equal(queued(&f->s.server), "<message type=\"chat\" to=\"a@b\"><body>x</body></message>");
+	assert_false(delivered_as(f, "<message to='a@b'/>"));
+	assert_string_equal(queued(&f->s.server), "");
+	f->s.client.conn.fd = f->s.server.conn.fd = -1;
+	f->worker.sessions = NULL;
+	strict_unref(p);
 }
 
 static void redirected_goes_to_another_and_says_for_whom(void **state)
@@ -449,6 +496,7 @@ int main(void)
 		CASE(rooms_are_not_answered),
 		CASE(nothing_is_written_behind_a_close),
 		CASE(close_ends_the_session),
+		CASE(only_what_a_profile_names_goes_on),
 		CASE(redirected_goes_to_another_and_says_for_whom),
 		CASE(a_tarpit_stops_the_client_alone),
 		CASE(kept_is_told_to_the_daemon),

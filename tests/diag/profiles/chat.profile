@@ -1,0 +1,1 @@
+profile chat { message chat { element body { text; } } }

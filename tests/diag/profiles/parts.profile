@@ -1,0 +1,1 @@
+group written { element body { text; } }
