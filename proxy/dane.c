@@ -9,6 +9,7 @@
 #include "proxy/dane.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,14 +134,24 @@ static SSL *dane_carrier(SSL_CTX *ctx)
 	return NULL;
 }
 
+/* One for all threads and all time: the making of it costs more than what it is used for. */
+static SSL_CTX *context;
+
+static void dane_make_context(void)
+{
+	context = SSL_CTX_new(TLS_client_method());
+	if (context && SSL_CTX_dane_enable(context) != 1) {
+		SSL_CTX_free(context);
+		context = NULL;
+	}
+}
+
 static SSL_CTX *dane_context(void)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (ctx && SSL_CTX_dane_enable(ctx) == 1)
-		return ctx;
-	SSL_CTX_free(ctx);
-	return NULL;
+	pthread_once(&once, dane_make_context);
+	return context;
 }
 
 /* How many of a target's records the library takes: 2 x 0 with a broken certificate in it it does
@@ -237,7 +248,6 @@ int dane_verify(const struct dane_records *r, X509 *leaf, STACK_OF(X509) * chain
 
 	if (ctx && q.trust)
 		answer = r && leaf ? dane_verify_targets(ctx, r, &q) : MISMATCH;
-	SSL_CTX_free(ctx);
 	X509_STORE_free(none);
 	*why = answer >= 0 && answer < HOLDS ? words[answer] : NULL;
 	return answer < 0 ? answer : answer == HOLDS;
