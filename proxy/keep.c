@@ -20,6 +20,7 @@
 #include "proxy/link_int.h"
 #include "proxy/remake.h"
 #include "proxy/session_close.h"
+#include "proxy/session_federation.h"
 #include "proxy/worker.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
@@ -56,25 +57,47 @@ static int deliver_write(struct session *s, struct leg *to, enum direction direc
 	if (!remake_is_due(s, direction))
 		return buf_puts(&to->conn.out, xml);
 	buf_init(&text, to->conn.out.max);
-	if ((r = remake_text(s, direction, xml, NS_CLIENT, &text)) == 0)
+	if ((r = remake_text(s, direction, xml, session_ns(s), &text)) == 0)
 		r = buf_put_span(&to->conn.out, buf_span(&text));
 	buf_fini(&text);
 	return r;
 }
 
+/* The side to which that pair of domains may be said; NULL: neither. */
+static struct leg *session_takes_pair(struct session *s, const struct delivery *d)
+{
+	struct dialback *law = s->federation ? &s->federation->dialback : NULL;
+
+	if (!law || s->state != SESSION_ONLINE)
+		return NULL;
+	if (dialback_is_legal(law, SIDE_INITIATOR, d->from, d->to))
+		return &s->server;
+	return dialback_is_legal(law, SIDE_RECEIVER, d->from, d->to) ? &s->client : NULL;
+}
+
+/* Where the step's stanza goes in this session; NULL: nowhere. */
+static struct leg *session_takes(struct session *s, const struct delivery *d)
+{
+	const char *jid = d->steps[d->step].jid;
+	struct leg *to = d->steps[d->step].direction == DIRECTION_IN ? &s->server : &s->client;
+
+	if (!jid && (!(to = session_takes_pair(s, d)) || to->closed_out || to->conn.fd < 0))
+		return NULL;
+	return !jid || session_fits(s, to, jid) ? to : NULL;
+}
+
 bool keep_deliver(struct worker *w, const struct delivery *d)
 {
-	enum direction direction = d->steps[d->step].direction;
 	int r;
 
 	for (struct session *s = w->sessions; s; s = s->next) {
-		struct leg *to = direction == DIRECTION_IN ? &s->server : &s->client;
+		struct leg *to = session_takes(s, d);
 
 		/* What is written behind a resumption elsewhere reaches nobody. */
-		if (!session_fits(s, to, d->steps[d->step].jid) || sm_is_lost(&s->sm) ||
-			deliver_write(s, to, direction, d->xml) < 0)
+		if (!to || sm_is_lost(&s->sm) ||
+			deliver_write(s, to, session_direction(s, session_other(s, to)), d->xml) < 0)
 			continue;
-		if ((r = sm_injected(&s->sm, direction == DIRECTION_IN ? WAY_UP : WAY_DOWN)) < 0)
+		if ((r = sm_injected(&s->sm, session_way(s, session_other(s, to)))) < 0)
 			session_fail(s, r, "stream management ledger");
 		metric_add(counters.keep_delivered, 1);
 		session_run(s);
@@ -99,6 +122,8 @@ static bool delivery_plan(struct delivery *d)
 	bool in = strcmp(text_of(d->message, "direction"), "in") == 0;
 	const char *target = in ? to : jid;
 
+	if (!*jid && *d->xml && d->from.len > 0 && d->to.len > 0)
+		d->steps[d->n_steps++].direction = in ? DIRECTION_IN : DIRECTION_OUT;
 	if (in && *jid) {
 		d->steps[d->n_steps].jid = jid;
 		d->steps[d->n_steps++].direction = DIRECTION_IN;
@@ -118,7 +143,8 @@ static bool delivery_plan(struct delivery *d)
 static void delivery_end(struct link *l, struct delivery *d, bool delivered)
 {
 	struct delivery **at = &l->deliveries;
-	bool to_server = d->step < d->n_steps && d->steps[d->step].direction == DIRECTION_IN;
+	bool to_server = d->step < d->n_steps &&
+			 (d->steps[d->step].direction == DIRECTION_IN || !d->steps[d->step].jid);
 
 	while (*at != d)
 		at = &(*at)->next;
@@ -153,6 +179,8 @@ void link_on_deliver(struct link *l, json_t *msg)
 	d->message = json_incref(msg);
 	d->seq = number_of(msg, "seq");
 	d->xml = text_of(msg, "xml");
+	d->from = pair_domain_of(text_of(msg, "from"));
+	d->to = pair_domain_of(text_of(msg, "to"));
 	d->next = l->deliveries;
 	l->deliveries = d;
 	if (!delivery_plan(d))

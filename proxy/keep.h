@@ -10,7 +10,7 @@
 
 struct link;
 
-enum { DELIVERY_STEPS = 3 };
+enum { DELIVERY_STEPS = 4 };
 
 /* Sends it to the daemon; its tree gets the addresses that the session knows, and a time stamp. 0;
  * ERR_LIMIT when it is too large or too many are under way; -ENOMEM. Nobody keeps it then. */
@@ -24,11 +24,12 @@ struct delivery {
 	json_t *message;
 	const char *xml;
 	struct {
-		const char *jid; /* full, or bare: any of its sessions */
+		const char *jid; /* full, or bare: any of its sessions; NULL: a session between servers */
 		enum direction
 			direction; /* IN: as if that client had sent it; OUT: to that client */
 	} steps[DELIVERY_STEPS];
 	unsigned n_steps, step, worker; /* whose turn it is */
+	struct span from, to;           /* domains of what a server said, prepared */
 	char bare[1];                   /* longer than that: one of the jids */
 };
 
