@@ -273,7 +273,8 @@ enum nonza_fate federation_nonza(struct session *s, struct leg *from, const stru
 				strcmp(federation_rules[i].name, st->root->name) == 0))
 			return federation_rules[i].handle(s, from, st);
 	}
-	return relay_nonza(s, from, st);
+	return nonza_is_common(st->root->ns) ? relay_nonza(s, from, st)
+					     : federation_unknown(s, from, st);
 }
 
 void federation_subject(const struct session *s, enum direction direction, const struct stanza *st,
