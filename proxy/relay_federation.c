@@ -248,7 +248,18 @@ static enum nonza_fate federation_unknown(
 	return NONZA_ENDED;
 }
 
-/* First match counts; who NULL: either side. What is not here is as for clients. */
+/* Nothing else has a meaning between servers; what has none could carry anything. */
+static bool nonza_is_common(const char *ns)
+{
+	static const char *const common[] = { NS_SM, NS_SM2, NS_TLS, NS_COMPRESS, NS_STREAM };
+
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+		if (strcmp(ns, common[i]) == 0)
+			return true;
+	return false;
+}
+
+/* First match counts. */
 static const struct {
 	const char *ns, *name;
 	int side; /* of enum side; SIDES: either */
