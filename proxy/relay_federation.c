@@ -217,7 +217,8 @@ static enum nonza_fate federation_features(
 	struct federation *f = s->federation;
 	struct federation_features_context ctx = {
 		.external = session_dials_out(s) || f->leaf,
-		.bidi = federation_policy(s, f->remote)->bidi,
+		/* Behind the login it is too late for it (XEP-0288 2.2). */
+		.bidi = federation_policy(s, f->remote)->bidi && !f->dialback.begun,
 		.max_bytes = s->authenticated ? conf->limits.stanza_bytes
 					      : conf->limits.stanza_bytes_preauth,
 		.idle_seconds = s->authenticated ? conf->idle_ms / 1000 : 0,

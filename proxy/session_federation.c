@@ -77,7 +77,8 @@ static void federation_init_dialback(struct session *s)
 	dialback_init(&f->dialback, session_dials_out(s) ? SIDE_INITIATOR : SIDE_RECEIVER,
 		&(struct dialback_limits){ .pairs = o->pairs,
 			.open = o->dialback_open,
-			.per_minute = dialback_per_minute(o) },
+			.per_minute = dialback_per_minute(o),
+			.stanza_bytes = s->service->conf.limits.stanza_bytes },
 		&(struct dialback_asks){ federation_is_local, federation_may, s });
 }
 
