@@ -97,8 +97,9 @@ int firewall_format_addresses(const struct service *s, const struct firewall_fam
 	return buf_puts(text, " } ");
 }
 
-/* family: "" or "ip " or "ip6 "; address: whose listener, "" for one that is bound to all. A tproxy rule without a listening proxy lets the packet go on: the
- * rule after it is what fails closed. Redirection to a port without a listener refuses by itself.
+/* family: "" or "ip " or "ip6 "; address: whose listener, "" for one that is
+ * bound to all. A tproxy rule without a listening proxy lets the packet go on: the rule after it is
+ * what fails closed. Redirection to a port without a listener refuses by itself.
  */
 static int format_ports(const struct service *s, const char *family, const char *condition,
 	const char *address, uint32_t mark, struct buf *out)
@@ -118,8 +119,9 @@ static int format_ports(const struct service *s, const char *family, const char 
 					s->ports[i]);
 		} else
 			r = buf_putf(out,
-				"\t\tfib daddr type local %stcp dport %u counter redirect to :%u\n",
-				condition, s->ports[i], to);
+				"\t\tfib daddr type %slocal %stcp dport %u counter redirect to :%u\n",
+				s->direction == SERVICE_OUT ? "!= " : "", condition, s->ports[i],
+				to);
 	}
 	return r;
 }
@@ -465,6 +467,32 @@ static int format_answers(const struct service *services, size_t n,
 		upstream, upstream, upstream, firewall_mark_local(daemon));
 }
 
+/* What servers on this host dial; the proxy's own connections bear the mark. */
+static int format_redirect_out(const struct service *services, size_t n,
+	const struct daemon_options *daemon, struct buf *out)
+{
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (!service_is(&services[i], INTERCEPT_REDIRECT) ||
+			services[i].direction != SERVICE_OUT)
+			continue;
+		if (!any)
+			r = buf_putf(out,
+				"\n"
+				"\t# What servers on this host dial themselves.\n"
+				"\tchain intercept_output {\n"
+				"\t\ttype nat hook output priority -100; policy accept;\n"
+				"\t\tmeta mark 0x%08" PRIx32 " accept\n",
+				firewall_mark_upstream(daemon));
+		any = true;
+		if (r == 0)
+			r = format_service(&services[i], 0, out);
+	}
+	return r == 0 && any ? buf_puts(out, "\t}\n") : r;
+}
+
 static int format_redirect(const struct service *services, size_t n,
 	const struct daemon_options *daemon, struct buf *out)
 {
@@ -474,15 +502,16 @@ static int format_redirect(const struct service *services, size_t n,
 		return 0;
 	if ((r = buf_putf(out,
 		     "\n"
-		     "\t# Connections that arrive for a server on this host; what the host itself "
-		     "dials is left alone.\n"
+		     "\t# Connections that arrive for a server on this host, or want out from behind "
+		     "it.\n"
 		     "\tchain intercept_nat {\n"
 		     "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
 		     "\t\tmeta mark 0x%08" PRIx32 " accept\n",
 		     firewall_mark_upstream(daemon))) < 0 ||
-		(r = format_services(services, n, INTERCEPT_REDIRECT, 0, out)) < 0)
+		(r = format_services(services, n, INTERCEPT_REDIRECT, 0, out)) < 0 ||
+		(r = buf_puts(out, "\t}\n")) < 0)
 		return r;
-	return buf_puts(out, "\t}\n");
+	return format_redirect_out(services, n, daemon, out);
 }
 
 static int check_ranges(

@@ -109,6 +109,26 @@ static void test_redirect(void **state)
 	free(text);
 }
 
+static void test_redirect_out(void **state)
+{
+	struct service s[2] = { make("in", INTERCEPT_REDIRECT, 5269), make("out", INTERCEPT_REDIRECT, 5269) };
+	char *text, *chain;
+
+	(void)state;
+	s[0].role = s[1].role = ROLE_S2S;
+	text = text_of(s, 1);
+	assert_lacks(text, "nat hook output");
+	free(text);
+	s[1].direction = SERVICE_OUT;
+	text = text_of(s, 2);
+	chain = strstr(text, "type nat hook output priority -100");
+	assert_non_null(chain);
+	assert_null(strstr(chain, "redirect to :15269"));
+	assert_non_null(strstr(chain, "fib daddr type != local tcp dport 5269 counter redirect to :25269"));
+	assert_true(strstr(chain, "meta mark 0x584d0001 accept") < strstr(chain, "redirect to"));
+	free(text);
+}
+
 /* Both stand on the same ports; what is for our own servers goes in, whatever stands first. */
 static void test_both_directions(void **state)
 {
@@ -214,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_asked),
 		cmocka_unit_test(test_tproxy),
 		cmocka_unit_test(test_both_directions),
+		cmocka_unit_test(test_redirect_out),
 		cmocka_unit_test(test_redirect),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_refused),
