@@ -158,11 +158,11 @@ class Side:
 
     # ---- the firewall ----
 
-    def make_wall(self, federation="", inward="", outward="", more="", tls=None, configuration=None):
-        """A configured firewall, not started, with this side's authority and certificates."""
+    def make_wall(self, federation="", inward="", outward="", more="", tls=None, configuration=None, own_host=False):
+        """A configured firewall, not started, with this side's authority and certificates; on the gate, or beside the server."""
         self.drop_wall()
         lab = self.federation
-        wall = Wall(lab, f"wall-{self.name}-{next(_numbers)}", self.gate)
+        wall = Wall(lab, f"wall-{self.name}-{next(_numbers)}", self.host if own_host else self.gate)
         text = configuration or SERVICES.format(
             addresses=", ".join(self.addresses), tls=tls or lab.tls, resolver=NAME_SERVER[0], inward=inward, outward=outward,
             federation=federation) + more
