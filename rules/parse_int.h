@@ -29,6 +29,7 @@ struct parser {
 	bool in_chain; /* rules may begin here */
 	bool names;    /* of the lexer */
 	void (*items)(struct parser *p); /* what a file holds */
+	bool (*begins)(const struct parser *p); /* parse_begins_item of whoever has other blocks */
 	void *tree;                      /* of whoever reads it, if not ast */
 	int error;     /* -ENOMEM and the like: everything stops */
 };

@@ -171,6 +171,8 @@ bool parse_begins_item(struct parser *p)
 	struct lexer ahead = p->lex;
 	struct token next;
 
+	if (p->begins)
+		return p->begins(p);
 	if (!parse_is(p, TOKEN_WORD) || p->token.at.column != 1 ||
 		!(block = schema_find_block(p->token.text)) || block->inner)
 		return false;

@@ -17,8 +17,9 @@
 #include "xmpp/ns.h"
 
 enum {
-	MODELS_MAX = 65535,
-	PLACES_MAX = 65535,
+	MODELS_MAX = 8192,   /* elements, each once for every namespace it may be of */
+	ENTRIES_MAX = 65536, /* attributes and elements in all of them */
+	PLACES_MAX = 2048,   /* elements in one */
 	SIZE_DEFAULT = 64 << 10,
 	DEPTH_DEFAULT = 12,
 	ELEMENTS_DEFAULT = 256
@@ -135,10 +136,8 @@ static struct making *model_new(struct compiler *c, struct profile_decl *body, c
 	struct making *m = compile_alloc(c, &c->arena, sizeof(*m));
 	struct strict_model *model = compile_alloc(c, &c->out->arena, sizeof(*model));
 
-	if (!m || !model || c->n_models == MODELS_MAX) {
-		c->error = c->error ? c->error : ERR_LIMIT;
+	if (!m || !model)
 		return NULL;
-	}
 	model->high = UINT32_MAX;
 	model->unknown_refuse = c->refuse;
 	m->model = model;
@@ -173,6 +172,19 @@ static const struct strict_model *model_of(
 }
 
 /* ---- statements ---- */
+
+/* Small files can ask for much: groups in groups, elements of many namespaces. Says so, once. */
+static bool too_many(struct compiler *c, struct loc at, bool here)
+{
+	if (!here && c->n_models <= MODELS_MAX && ++c->n_entries <= ENTRIES_MAX)
+		return false;
+	diag_error(c->diags, at, NULL,
+		here ? "an element may hold at most %d others"
+		     : "the profiles together are too large (%d elements, each in each namespace)",
+		here ? PLACES_MAX : MODELS_MAX);
+	c->error = ERR_SYNTAX;
+	return true;
+}
 
 static const char *attr_namespace(const struct profile_decl *d, const char **name)
 {
@@ -211,6 +223,8 @@ static void add_attribute(struct compiler *c, struct making *m, struct profile_d
 			return;
 		}
 	}
+	if (too_many(c, n->at, false))
+		return;
 	if (m->model->n_attrs == STRICT_ATTRS_MAX) {
 		diag_error(c->diags, n->at, NULL, "an element has at most %d attributes",
 			STRICT_ATTRS_MAX);
@@ -241,10 +255,8 @@ static void add_element(
 			say_twice(c, d, n->at, p->at, "element", n->text);
 			return;
 		}
-	if (!link || m->model->n_places == PLACES_MAX) {
-		c->error = link ? ERR_LIMIT : c->error;
+	if (!link || too_many(c, n->at, m->model->n_places >= PLACES_MAX))
 		return;
-	}
 	link->at = n->at;
 	link->place = (struct strict_place){
 		.ns = compile_text(c, ns),
@@ -348,7 +360,6 @@ static void model_finish(struct compiler *c, struct making *m)
 		places[p->place.slot] = p->place;
 	model->attrs = attrs;
 	model->places = places;
-	c->n_entries += model->n_attrs + model->n_places;
 	if (model->text && model->n_places && (model->text->kind != TYPE_TEXT || model->ordered))
 		diag_error(c->diags, m->text->at, "write 'text max N'",
 			"beside elements only plain text can stand, and not in an order");

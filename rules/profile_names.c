@@ -10,6 +10,25 @@
 #include "rules/profile_int.h"
 #include "rules/source.h"
 
+const char *const profile_type_words[TYPE_KINDS] = {
+	[TYPE_TEXT] = "text",
+	[TYPE_TOKEN] = "token",
+	[TYPE_JID] = "jid",
+	[TYPE_DOMAIN] = "domain",
+	[TYPE_WORDS] = "words",
+	[TYPE_NUMBER] = "number",
+	[TYPE_LANG] = "lang",
+	[TYPE_DATETIME] = "datetime",
+	[TYPE_BASE64] = "base64",
+	[TYPE_URI] = "uri",
+};
+
+const char *const profile_limit_words[PROFILE_LIMIT_KINDS] = {
+	[LIMIT_SIZE] = "size",
+	[LIMIT_DEPTH] = "depth",
+	[LIMIT_ELEMENTS] = "elements",
+};
+
 enum { SUGGEST_MAX = 256 };
 
 struct names {

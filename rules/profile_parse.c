@@ -14,25 +14,6 @@
 
 enum { PROFILE_MAX_DEFAULT = 1024, PROFILE_MAX_BYTES = 16 << 20, PROFILE_COUNT_MAX = 65535 };
 
-const char *const profile_type_words[TYPE_KINDS] = {
-	[TYPE_TEXT] = "text",
-	[TYPE_TOKEN] = "token",
-	[TYPE_JID] = "jid",
-	[TYPE_DOMAIN] = "domain",
-	[TYPE_WORDS] = "words",
-	[TYPE_NUMBER] = "number",
-	[TYPE_LANG] = "lang",
-	[TYPE_DATETIME] = "datetime",
-	[TYPE_BASE64] = "base64",
-	[TYPE_URI] = "uri",
-};
-
-const char *const profile_limit_words[PROFILE_LIMIT_KINDS] = {
-	[LIMIT_SIZE] = "size",
-	[LIMIT_DEPTH] = "depth",
-	[LIMIT_ELEMENTS] = "elements",
-};
-
 /* ---- words and numbers ---- */
 
 /* Says what was expected, with the nearest of the words. */
@@ -344,8 +325,7 @@ static bool parse_decl(struct parser *p, struct profile_decl ***tail)
 	struct profile_decl *d;
 
 	if (kind == WORDS)
-		return wrong_word(
-			p, "a statement such as 'element' or 'attribute'", words, WORDS);
+		return wrong_word(p, "a statement such as 'element' or 'attribute'", words, WORDS);
 	if (!(d = parse_alloc(p, sizeof(*d))))
 		return false;
 	d->kind = (enum profile_decl_kind)kind;
@@ -359,11 +339,15 @@ static bool parse_decl(struct parser *p, struct profile_decl ***tail)
 }
 
 /* A line that begins with a block is one, wherever a brace was forgotten. */
+static bool begins_block(const struct parser *p)
+{
+	return p->token.at.column == 1 &&
+	       (parse_is_word(p, "profile") || parse_is_word(p, "group"));
+}
+
 static bool block_ends(const struct parser *p)
 {
-	return parse_is(p, TOKEN_BRACE_CLOSE) || parse_is(p, TOKEN_END) ||
-	       (p->token.at.column == 1 &&
-		       (parse_is_word(p, "profile") || parse_is_word(p, "group")));
+	return parse_is(p, TOKEN_BRACE_CLOSE) || parse_is(p, TOKEN_END) || begins_block(p);
 }
 
 static bool parse_body(struct parser *p, struct profile_decl **out)
@@ -564,9 +548,11 @@ static void parse_items(struct parser *p)
 int profile_parse(struct source_set *sources, const struct profile_file *files, size_t n,
 	struct diag_list *diags, struct profile_tree *out)
 {
-	struct parser p = {
-		.sources = sources, .diags = diags, .names = true, .items = parse_items
-	};
+	struct parser p = { .sources = sources,
+		.diags = diags,
+		.names = true,
+		.items = parse_items,
+		.begins = begins_block };
 	unsigned errors = diags->errors;
 	int r = 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Profiles in one spelling: the tree of a file written back, four blanks a level, an include as an include. Comments are not
- * in the tree and do not come back. What is printed and read again prints the same. */
+/* Profiles in one spelling: the tree of a file written back, four blanks a level, an include as an
+ * include. Comments are not in the tree and do not come back. What is printed and read again prints
+ * the same. */
 #include <string.h>
 
 #include "base/err.h"
@@ -110,7 +111,8 @@ static void put_body(struct printer *p, const struct profile_decl *body, unsigne
 
 static void put_decl(struct printer *p, const struct profile_decl *d, unsigned level)
 {
-	static const char *const words[] = { "attribute", "element", "text", "use", "", "children", "ordered" };
+	static const char *const words[] = { "attribute", "element", "text", "use", "", "children",
+		"ordered" };
 
 	put_line(p, level);
 	put(p, words[d->kind]);
@@ -210,7 +212,8 @@ static void put_items(struct printer *p, const struct profile_item *items, unsig
 	for (const struct profile_item *i = items; i && !p->error; i = i->next) {
 		if (level == 0 && i->at.file != p->file)
 			continue;
-		if (!first && level == 0 && (i->kind != last || i->kind == PROFILE_BLOCK || i->kind == PROFILE_GROUP))
+		if (!first && level == 0 &&
+			(i->kind != last || i->kind == PROFILE_BLOCK || i->kind == PROFILE_GROUP))
 			put(p, "\n");
 		put_item(p, i, level);
 		last = i->kind;
@@ -218,7 +221,8 @@ static void put_items(struct printer *p, const struct profile_item *items, unsig
 	}
 }
 
-int profile_print(struct source_set *sources, const char *path, struct diag_list *diags, struct buf *out)
+int profile_print(
+	struct source_set *sources, const char *path, struct diag_list *diags, struct buf *out)
 {
 	struct profile_file file = { .path = path };
 	struct printer p = { .out = out };

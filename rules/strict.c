@@ -253,15 +253,50 @@ static enum fate text_write(struct writer *w, const struct xml_element *e,
 static enum fate element_write(struct writer *w, const struct xml_element *e,
 	const struct strict_model *m, struct xml_element *made);
 
+enum { COUNTS_FEW = 8 };
+
+/* How often each place was taken: few different ones stand in most elements, however many might. */
+struct counted {
+	const struct strict_place *place;
+	unsigned n;
+};
+
 /* The children of one element on their way. */
 struct children {
 	const struct strict_model *model;
-	unsigned *counts; /* by place; NULL before the first */
+	struct counted few[COUNTS_FEW];
+	unsigned n_few;
+	unsigned *counts; /* by place, once there are more; NULL before */
 	unsigned made, required, last;
 	bool unordered;
 	const struct xml_node *text; /* the first run that is not written yet */
 	size_t pending, written;     /* bytes of those; of text in all */
 };
+
+static unsigned *count_in(struct children *c, const struct strict_place *place)
+{
+	for (unsigned i = 0; i < c->n_few; i++)
+		if (c->few[i].place == place)
+			return &c->few[i].n;
+	return c->counts ? &c->counts[place->slot] : NULL;
+}
+
+/* NULL when out of memory. */
+static unsigned *count_of(struct writer *w, struct children *c, const struct strict_place *place)
+{
+	unsigned *count = count_in(c, place);
+
+	if (count)
+		return count;
+	if (c->n_few < COUNTS_FEW) {
+		c->few[c->n_few] = (struct counted){ place, 0 };
+		return &c->few[c->n_few++].n;
+	}
+	if (!c->counts &&
+		!(c->counts = arena_zalloc(w->arena, c->model->n_places * sizeof(*c->counts))))
+		return NULL;
+	return &c->counts[place->slot];
+}
 
 /* Runs between which nothing stands any more are one. until: what stands behind them. */
 static bool pending_write(struct writer *w, struct children *c, const struct xml_node *until,
@@ -289,12 +324,12 @@ static bool pending_write(struct writer *w, struct children *c, const struct xml
 }
 
 static enum fate child_add(struct writer *w, struct children *c, const struct xml_node *node,
-	const struct strict_place *place, struct xml_element *into)
+	const struct strict_place *place, unsigned *count, struct xml_element *into)
 {
-	struct xml_element *made =
-		made_element(w, *place->ns ? place->ns : w->to_ns, place->name, into->depth + 1);
 	unsigned elements = w->elements;
 	size_t size = w->size;
+	struct xml_element *made =
+		made_element(w, *place->ns ? place->ns : w->to_ns, place->name, into->depth + 1);
 	enum fate fate;
 
 	if (!made)
@@ -307,8 +342,8 @@ static enum fate child_add(struct writer *w, struct children *c, const struct xm
 	if (fate != FATE_KEPT)
 		return fate;
 	c->made++;
-	c->required += place->required && c->counts[place->slot] == 0;
-	c->counts[place->slot]++;
+	c->required += place->required && *count == 0;
+	++*count;
 	c->unordered = c->unordered || place->slot < c->last;
 	c->last = place->slot;
 	made->parent = into;
@@ -323,18 +358,18 @@ static enum fate child_write(
 {
 	const struct xml_element *child = node->element;
 	const struct strict_place *place = place_find(w, c->model, child);
+	unsigned *count;
 	enum fate fate;
 
 	if (!place)
 		return strict_note(w, STRICT_ELEMENT, child, c->model->unknown_refuse);
 	if (into->depth >= w->p->depth)
 		return strict_note(w, STRICT_DEPTH, child, place->refuse);
-	if (!c->counts &&
-		!(c->counts = arena_zalloc(w->arena, c->model->n_places * sizeof(*c->counts))))
+	if (!(count = count_of(w, c, place)))
 		return FATE_FAILED;
-	if (c->counts[place->slot] >= place->max)
+	if (*count >= place->max)
 		return strict_note(w, STRICT_COUNT, child, place->refuse);
-	fate = child_add(w, c, node, place, into);
+	fate = child_add(w, c, node, place, count, into);
 	return fate == FATE_BROKEN ? FATE_KEPT : fate;
 }
 
@@ -378,13 +413,13 @@ static enum fate children_order(struct writer *w, const struct xml_element *e,
 	return strict_note(w, STRICT_ORDER, e, false);
 }
 
-static enum fate children_missing(
-	struct writer *w, const struct xml_element *e, const struct children *c)
+static enum fate children_missing(struct writer *w, const struct xml_element *e, struct children *c)
 {
 	const struct strict_model *m = c->model;
-	unsigned i = 0;
+	unsigned i = 0, *count;
 
-	while (i + 1 < m->n_places && (!m->places[i].required || (c->counts && c->counts[i])))
+	while (i + 1 < m->n_places &&
+		(!m->places[i].required || ((count = count_in(c, &m->places[i])) && *count)))
 		i++;
 	return strict_broken(w,
 		(struct strict_cause){
@@ -392,8 +427,8 @@ static enum fate children_missing(
 		m->places[i].refuse);
 }
 
-static enum fate children_check(struct writer *w, const struct xml_element *e,
-	const struct children *c, struct xml_element *made)
+static enum fate children_check(
+	struct writer *w, const struct xml_element *e, struct children *c, struct xml_element *made)
 {
 	const struct strict_model *m = c->model;
 

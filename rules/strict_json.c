@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What "forward strict" did to a stanza, as events, the audit trail and "judge --json" tell it. In: a result. Out: JSON whose
- * text is valid whatever the sender wrote. */
+/* What "forward strict" did to a stanza, as events, the audit trail and "judge --json" tell it. In:
+ * a result. Out: JSON whose text is valid whatever the sender wrote. */
 #include "rules/strict_json.h"
 
 static json_t *note_json(const struct strict_note *note)
 {
-	return json_pack("{s:s, s:s}", "reason", strict_reason_text(note->reason), "path", note->path);
+	return json_pack(
+		"{s:s, s:s}", "reason", strict_reason_text(note->reason), "path", note->path);
 }
 
 json_t *strict_json_removed(const struct strict_result *result)
@@ -24,7 +25,8 @@ json_t *strict_json(const struct strict *p, const struct strict_result *result)
 		[STRICT_CHANGED] = "changed",
 		[STRICT_REFUSED] = "refused",
 	};
-	json_t *out = json_pack("{s:s, s:s}", "result", kinds[result->kind], "profile", strict_names(p));
+	json_t *out =
+		json_pack("{s:s, s:s}", "result", kinds[result->kind], "profile", strict_names(p));
 
 	if (!out)
 		return NULL;

@@ -2,7 +2,7 @@
 include "stanza.profile";
 
 group label_kinds {
-    element esslabel in "urn:xmpp:sec-label:ess:0" { text base64 max 16384; }
+    element esssecuritylabel in "urn:xmpp:sec-label:ess:0" { text base64 max 16384; }
     element icismlabel in "http://example.gov/IC-ISM/0" { attribute classification, ownerProducer, disseminationControls text max 256; }
 }
 
