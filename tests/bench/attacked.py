@@ -83,17 +83,11 @@ class Party:
         pid = self.wall.process.pid
         return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
-    def cpu_seconds(self, pids=None):
-        """Of xmppwall's processes together, by the nanoseconds that each thread ran."""
-        total = 0
-        for pid in self.wall_pids() if pids is None else pids:
-            with contextlib.suppress(OSError):
-                for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                    total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+    def cpu_seconds(self):
+        return cpu_seconds(self.wall_pids())
 
     def server_cpu_seconds(self):
-        return self.cpu_seconds([self.prosody.process.pid])
+        return cpu_seconds([self.prosody.process.pid])
 
     def memory_kib(self):
         """Resident memory: the proxy's, or without xmppwall the server's."""
@@ -131,10 +125,20 @@ class Party:
         self.lab.close()
 
 
-def pin(pid):
+def cpu_seconds(pids):
+    """Of processes together, by the nanoseconds that each thread ran."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def pin(pid, core=CORE):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(int(task.name), {int(CORE)})
+            os.sched_setaffinity(int(task.name), {int(core)})
 
 
 def heard(process):

@@ -65,8 +65,13 @@ void load_consume(struct load_conn *c, size_t len)
 static int pump_write(struct load_conn *c)
 {
 	while (c->out_sent < c->out_len) {
-		int n = SSL_write(c->ssl, c->out + c->out_sent, (int)(c->out_len - c->out_sent));
+		int n = c->ssl ? SSL_write(c->ssl, c->out + c->out_sent, (int)(c->out_len - c->out_sent)) :
+				 (int)write(c->fd, c->out + c->out_sent, c->out_len - c->out_sent);
 
+		if (n <= 0 && !c->ssl) {
+			c->want_write = errno == EAGAIN;
+			return c->want_write ? 0 : -1;
+		}
 		if (n <= 0) {
 			c->want_write = SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_WRITE;
 			return c->want_write ? 0 : -1;
@@ -84,8 +89,11 @@ static int pump_read(struct load_conn *c)
 
 	for (;;) {
 		room_for(&c->in, &c->in_cap, c->in_len + 16384);
-		int n = SSL_read(c->ssl, c->in + c->in_len, (int)(c->in_cap - c->in_len));
+		int n = c->ssl ? SSL_read(c->ssl, c->in + c->in_len, (int)(c->in_cap - c->in_len)) :
+				 (int)read(c->fd, c->in + c->in_len, c->in_cap - c->in_len);
 
+		if (n <= 0 && !c->ssl)
+			return n < 0 && errno == EAGAIN ? got : -1;
 		if (n <= 0)
 			return SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_READ ? got : -1;
 		c->in_len += (size_t)n;
@@ -98,7 +106,7 @@ int load_pump(struct load_conn *c)
 	int got;
 
 	ERR_clear_error();
-	if (!c->handshaken) {
+	if (c->ssl && !c->handshaken) {
 		int n = SSL_do_handshake(c->ssl);
 
 		if (n != 1) {
@@ -162,12 +170,20 @@ int main(int argc, char **argv)
 			.sources = argv[4], .n_sources = number(argv[5]), .plain_port = (int)number(argv[6]),
 			.connections = number(argv[7]), .rate = number(argv[8]), .seconds = number(argv[9]),
 			.kind = argv[10] });
+	if (argc == 7 && strcmp(argv[1], "s2s-source") == 0)
+		return load_federation_source(&(struct load_peer){ .me = argv[2], .peer = argv[3],
+			.certificate = argv[4], .key = argv[5], .trust = argv[6] });
+	if (argc >= 7 && strcmp(argv[1], "s2s-sink") == 0)
+		return load_federation_sink(&(struct load_peer){ .me = argv[2], .certificate = argv[3],
+			.key = argv[4], .trust = argv[5], .address = argv[6], .ports = argv + 7 });
 	fprintf(stderr, "usage: xmppload server PORT CERT KEY\n"
 			"       xmppload honest ADDRESS PORT SOURCE SOURCES PINGS-A-SECOND LOGINS-A-SECOND SECONDS\n"
 			"       xmppload flood ADDRESS PORT SOURCE SOURCES RATE SECONDS HOLD-MS none|hello\n"
 			"       xmppload slow ADDRESS PORT SOURCE SOURCES PLAIN-PORT CONNECTIONS RATE SECONDS all|hello|stream|stanza\n"
 			"       xmppload handshakes ADDRESS PORT CONNECTIONS SECONDS\n"
 			"       xmppload soak ADDRESS PORT IDLE ACTIVE SECONDS RATE EVERY\n"
+			"       xmppload s2s-source DOMAIN TO CERT KEY TRUST\n"
+			"       xmppload s2s-sink DOMAIN CERT KEY TRUST ADDRESS PORT...\n"
 			"       xmppload client ADDRESS PORT CONNECTIONS IN-FLIGHT SECONDS BODY-BYTES RATE\n");
 	return 2;
 }

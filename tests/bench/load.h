@@ -32,6 +32,14 @@ struct load_options {
 	int plain_port; /* slow: where streams begin without TLS */
 };
 
+/* A server among servers. */
+struct load_peer {
+	const char *me, *peer; /* domains; the sink takes whatever domain the certificate shown to it names */
+	const char *certificate, *key, *trust;
+	const char *address; /* the sink's, and where it listens */
+	char **ports;
+};
+
 /* Each returns an exit status. */
 int load_server(const struct load_options *o);
 int load_client(const struct load_options *o);
@@ -40,6 +48,19 @@ int load_handshakes(const struct load_options *o); /* connections: at once; of i
 int load_honest(const struct load_options *o); /* rate: pings a second on connections, beside new logins a second */
 int load_flood(const struct load_options *o);  /* rate: new connections a second; kind: none or hello is said */
 int load_slow(const struct load_options *o);   /* connections held open by kind: hello, stream, stanza or all */
+/* Streams between servers; both take orders from standard input, a line each, and answer with a JSON line. */
+int load_federation_source(const struct load_peer *p);
+int load_federation_sink(const struct load_peer *p);
+/* The length of the input up to the end of an element or of a stream's header; 0 if it has not come. */
+size_t load_element(const struct load_conn *c, const char *name);
+size_t load_header(const struct load_conn *c);
+/* TLS as servers do it: a certificate is shown, and one by the trusted authority asked for. */
+SSL_CTX *load_peer_context(const struct load_peer *p, const SSL_METHOD *method);
+struct load_conn *load_peer_conn(int fd);
+#define LOAD_FEATURES(what) "<stream:features>" what "</stream:features>"
+#define LOAD_SERVER_HEADER                                                                                             \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "                 \
+	"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'"
 
 /* The client's login, step by step as answers come. */
 void load_login_begin(struct load_conn *c);
