@@ -3,9 +3,10 @@
  * on trial, is logged and refused with EPERM).
  * In: the role. Out: a filter in the kernel. Names this architecture or this libseccomp does not
  * know are left out. Some calls that libraries try and can do without are refused politely.
- * Honest about its limits: mmap and mprotect with PROT_EXEC stay allowed, because PCRE2's JIT
- * compiles rulesets on reload, long after the sandbox was entered; an attacker who controls the
- * process can therefore bring code of his own, and is held by what that code may call. */
+ * Honest about its limits: mmap and mprotect with PROT_EXEC stay allowed (but to the authority),
+ * because PCRE2's JIT compiles rulesets on reload, long after the sandbox was entered; an attacker
+ * who controls the process can therefore bring code of his own, and is held by what that code may
+ * call. */
 #include "base/sandbox_int.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include "base/err.h"
@@ -45,7 +47,8 @@ static const struct {
 	{ "getsockname getpeername getsockopt setsockopt", TALK },
 	{ "connect bind listen accept4", PROXY },
 	/* memory */
-	{ "brk mmap munmap mremap mprotect madvise", ALL },
+	{ "brk munmap mremap madvise", ALL },
+	{ "mmap mprotect", TALK },
 	/* threads */
 	{ "futex set_robust_list rseq membarrier sched_yield sched_getaffinity sched_setaffinity",
 		ALL },
@@ -54,8 +57,7 @@ static const struct {
 	{ "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait", ALL },
 	{ "sigaltstack restart_syscall", ALL },
 	/* time and chance */
-	{ "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom",
-		ALL },
+	{ "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom", ALL },
 	/* who and where am I */
 	{ "getuid geteuid getgid getegid getresuid getresgid getgroups capget", ALL },
 	{ "uname sysinfo getrlimit getrusage times", ALL },
@@ -77,6 +79,9 @@ static const struct {
 	{ "socket", PROXY, { 0, SCMP_CMP_EQ, AF_INET6, 0 } },
 	/* libunbound speaks to its own thread over such a pair; it leads nowhere else. */
 	{ "socketpair", PROXY, { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
+	/* It compiles nothing. */
+	{ "mmap", CA, { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ "mprotect", CA, { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONBIO, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
 	{ "ioctl", ALL, { 1, SCMP_CMP_EQ, TCGETS, 0 } }, /* stdio asks whether it is a terminal */

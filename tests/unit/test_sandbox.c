@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <linux/capability.h>
 #include <uv.h>
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -191,6 +192,45 @@ static void enter_and_offend(const struct sandbox_spec *spec)
 	socket(AF_UNIX, SOCK_STREAM, 0);
 }
 
+static const char *offence;
+
+/* What signs has its memory, its descriptors, and nothing to say to anybody. */
+static void sign_and_offend(const struct sandbox_spec *spec)
+{
+	CHECK(sandbox_enter(spec) == 0);
+	free(malloc(4 << 20));
+	CHECK(open("/etc/localtime", O_RDONLY) < 0 && errno == EACCES);
+	CHECK(getpid() > 1 && clock_wall_ms() > 0);
+	if (strcmp(offence, "socket") == 0)
+		socket(AF_INET, SOCK_STREAM, 0);
+	if (strcmp(offence, "send") == 0)
+		send(STDERR_FILENO, "", 0, 0);
+	if (strcmp(offence, "code") == 0)
+		mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (strcmp(offence, "mprotect") == 0)
+		mprotect((void *)((uintptr_t)&offence & ~4095ul), 4096, PROT_READ | PROT_EXEC);
+	if (strcmp(offence, "thread") == 0)
+		check_threads();
+}
+
+static void test_authority(void **state)
+{
+	static const char *const offences[] = { "socket", "send", "code", "mprotect", "thread" };
+	const struct sandbox_spec spec = { .role = SANDBOX_CA };
+	(void)state;
+
+	offence = "";
+	assert_int_equal(run_child(sign_and_offend, &spec), 0);
+	for (size_t i = 0; i < sizeof(offences) / sizeof(*offences); i++) {
+		int status;
+
+		offence = offences[i];
+		status = run_child(sign_and_offend, &spec);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSYS);
+	}
+}
+
 static void test_enforced(void **state)
 {
 	const struct sandbox_spec spec = { .role = SANDBOX_PROXY };
@@ -294,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_trial),
 #ifndef UNDER_ASAN
 		cmocka_unit_test(test_enforced),
+		cmocka_unit_test(test_authority),
 #endif
 		cmocka_unit_test(test_user_and_capabilities),
 		cmocka_unit_test(test_still_dies_with_parent),
