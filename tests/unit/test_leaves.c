@@ -99,7 +99,8 @@ static char *pem_of(X509 *cert)
 	char *bytes, *pem;
 	long len;
 
-	made_must(PEM_write_bio_X509(out, cert) == 1 && (len = BIO_get_mem_data(out, &bytes)) > 0);
+	made_must(PEM_write_bio_X509(out, cert) == 1);
+	len = BIO_get_mem_data(out, &bytes);
 	pem = strndup(bytes, (size_t)len);
 	BIO_free(out);
 	return pem;
