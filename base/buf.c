@@ -136,6 +136,12 @@ int buf_putf(struct buf *b, const char *format, ...)
 	return 0;
 }
 
+void buf_cut(struct buf *b, size_t len)
+{
+	assert(len <= buf_len(b));
+	b->tail = b->head + len;
+}
+
 void buf_pull(struct buf *b, size_t len)
 {
 	assert(len <= buf_len(b));

@@ -50,6 +50,8 @@ static inline struct span buf_span(const struct buf *b)
 }
 /* Drops len bytes from the front; len must not exceed buf_len (asserted). */
 void buf_pull(struct buf *b, size_t len);
+/* Forgets what is behind the first len unread bytes; len must not exceed buf_len (asserted). */
+void buf_cut(struct buf *b, size_t len);
 /* Content as a NUL-terminated string (the NUL is not counted); NULL when out of memory. */
 const char *buf_string(struct buf *b);
 /* Moves the content out as a malloc'd NUL-terminated string, caller frees; b is empty afterwards. */

@@ -25,8 +25,8 @@
 enum { SPOOL_ALIGN = 16, SPOOL_SHARE = 4, SPOOL_BYTES_MAX = 1 << 30 };
 #define SPOOL_MAGIC ((uint64_t)0x6c6f6f7073776d78)
 
-/* The file's first page. The reader writes what is behind the first line, one value after the other:
- * of two equal numbers the smaller one is never more than was kept. */
+/* The file's first page. The reader writes what is behind the first line, one value after the
+ * other: of two equal numbers the smaller one is never more than was kept. */
 struct spool_head {
 	uint64_t magic, bytes;
 	_Alignas(64) _Atomic uint64_t kept;
@@ -119,7 +119,8 @@ int spool_map(int fd, struct spool **out)
 
 	if (bytes < 0)
 		return (int)bytes;
-	memory = mmap(NULL, SPOOL_HEAD + (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	memory =
+		mmap(NULL, SPOOL_HEAD + (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	if (!(s = calloc(1, sizeof(*s)))) {
@@ -234,8 +235,8 @@ static int ring_read(const struct spool_reader *r, uint64_t place, char *to, siz
 	if (first > len)
 		first = len;
 	if (pread(r->fd, to, first, (off_t)(SPOOL_HEAD + at)) != (ssize_t)first ||
-		(len > first &&
-			pread(r->fd, to + first, len - first, SPOOL_HEAD) != (ssize_t)(len - first)))
+		(len > first && pread(r->fd, to + first, len - first, SPOOL_HEAD) !=
+					(ssize_t)(len - first)))
 		return -EIO;
 	return 0;
 }
@@ -274,8 +275,8 @@ int spool_keep(struct spool_reader *r)
 
 	if (r->taken == r->kept)
 		return 0;
-	if ((code = head_write(r, offsetof(struct spool_head, kept), &r->taken,
-		     sizeof(r->taken))) < 0 ||
+	if ((code = head_write(r, offsetof(struct spool_head, kept), &r->taken, sizeof(r->taken))) <
+			0 ||
 		(code = head_write(r, offsetof(struct spool_head, kept_again), &r->taken,
 			 sizeof(r->taken))) < 0)
 		return code;

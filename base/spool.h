@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A ring of records in a file: one process writes it (from any of its threads), another reads it, and what
- * was written is there when both are dead. Nobody waits for the other: a full ring says so. */
+/* A ring of records in a file: one process writes it (from any of its threads), another reads it,
+ * and what was written is there when both are dead. Nobody waits for the other: a full ring says
+ * so. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,15 +10,15 @@
 #include "base/span.h"
 
 enum {
-	SPOOL_HEAD = 4096,                  /* bytes before the ring */
+	SPOOL_HEAD = 4096, /* bytes before the ring */
 	SPOOL_RECORD_MAX = 32 * 1024,
 	SPOOL_ROOM = SPOOL_RECORD_MAX + 32, /* that a record takes at most */
 };
 
 /* ---- who makes it ---- */
 
-/* A new file at path, in place of one there was, with a ring of so many bytes (a multiple of 4096) whose room is
- * taken. 0 or a negative code. */
+/* A new file at path, in place of one there was, with a ring of so many bytes (a multiple of 4096)
+ * whose room is taken. 0 or a negative code. */
 int spool_create(const char *path, size_t bytes, int *fd);
 
 /* ---- the writer ---- */
@@ -28,8 +29,8 @@ int spool_map(int fd, struct spool **out);
 void spool_unmap(struct spool *s);
 /* Room for so many bytes (SPOOL_ROOM a record), and nobody has stopped it? From any thread. */
 bool spool_has_room(struct spool *s, size_t bytes);
-/* When it returns 0, the record is in the file as a whole. -EAGAIN: no room, or stopped; ERR_LIMIT: too
- * long. From any thread. */
+/* When it returns 0, the record is in the file as a whole. -EAGAIN: no room, or stopped; ERR_LIMIT:
+ * too long. From any thread. */
 int spool_put(struct spool *s, struct span record);
 
 /* ---- the reader ---- */

@@ -29,6 +29,8 @@ static const struct cli_command commands[] = {
 	{ "ca show", "", "the authority and those before it: subjects, fingerprints, when they end", cli_ca_show },
 	{ "ca rotate", "[--forget]", "put another authority in its place; --forget: instead, no longer export those before it", cli_ca_rotate },
 	{ "ca export", "[--out FILE]", "the certificates that our own servers are to trust, in PEM", cli_ca_export },
+	{ "audit verify", "[--head HASH] [FILE...]",
+		"is the audit trail the one that was written: whole, in order, unchanged; needs no daemon", cli_audit_verify },
 	{ "status", "", "what runs, what it did, what needs attention", cli_status },
 	{ "top", "[--watch TIME]", "a live screen of peers, sessions, rules, limits and bans; with --json one look", cli_top },
 	{ "sessions", "", "who is connected", cli_sessions },

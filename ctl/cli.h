@@ -53,6 +53,7 @@ int cli_judge(struct cli *cli);
 int cli_replay(struct cli *cli);
 int cli_capture(struct cli *cli);
 int cli_import(struct cli *cli);
+int cli_audit_verify(struct cli *cli);
 int cli_ca_init(struct cli *cli);
 int cli_ca_show(struct cli *cli);
 int cli_ca_rotate(struct cli *cli);

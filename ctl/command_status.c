@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/metrics.h"
+#include "ctl/audit.h"
 #include "ctl/bans.h"
 #include "ctl/command.h"
 #include "ctl/config.h"
@@ -135,6 +136,7 @@ json_t *command_attention(struct daemon *d)
 	upgrade_attention(d->upgrade, lines);
 	bans_attention(d->bans, lines);
 	limits_attention(d->limits, d->config->policy, lines);
+	audit_attention(d->audit, lines);
 	if (events_error(d->events) < 0)
 		json_array_append_new(
 			lines, json_sprintf("events cannot be written: %s (%llu lost)",
@@ -187,7 +189,7 @@ void command_status(struct daemon *d, struct request *rq)
 	const struct policy *p = d->config->policy;
 
 	request_answer(rq,
-		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*,s:o*}",
+		json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o*,s:o*,s:o*}",
 			"version", XMPPWALL_VERSION, "policy", policy_version(p), "since",
 			(json_int_t)d->since_ms, "uptime_ms",
 			(json_int_t)(clock_mono_ms() - d->since_mono_ms), "loaded",
@@ -196,7 +198,8 @@ void command_status(struct daemon *d, struct request *rq)
 			workers_status(d->workers), "firewall", firewall_json(d), "defend",
 			kernel_defend(d->kernel), "counters", command_counters(d), "bans", (json_int_t)bans_count(d->bans), "attention",
 			command_attention(d), "lockdown", lockdown_json(d->lockdown), "probation",
-			probation_status(d->probation), "reports", reports_json(d->reports), "authority", mint_json(d->mint)));
+			probation_status(d->probation), "reports", reports_json(d->reports), "authority", mint_json(d->mint), "audit",
+			audit_status(d->audit)));
 }
 
 /* ---- rules, lists ---- */

@@ -270,3 +270,15 @@ int config_bundle(struct config *c)
 	source_fini(&sources);
 	return r < 0 ? r : fd;
 }
+
+bool config_is_audited(const struct config *c)
+{
+	const struct service *services;
+	size_t n;
+
+	services = policy_services(c->policy, &n);
+	for (size_t i = 0; i < n; i++)
+		if (services[i].audit)
+			return true;
+	return false;
+}

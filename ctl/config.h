@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct cache;
@@ -54,3 +55,5 @@ void config_keep(struct config *c);
 /* A bundle that holds the lists as they are now, for a child that starts later: a new descriptor,
  * or a negative code. What it leaves to parts is in policy_parts. */
 int config_bundle(struct config *c);
+/* Has it a service whose crossings are written down? */
+bool config_is_audited(const struct config *c);

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "ctl/adopt.h"
+#include "ctl/audit.h"
 #include "ctl/bans.h"
 #include "ctl/config.h"
 #include "ctl/control.h"
@@ -98,6 +99,8 @@ static void daemon_close_handles(struct daemon *d)
 	d->workers = NULL;
 	lockdown_close(d->lockdown);
 	d->lockdown = NULL;
+	audit_close(d->audit);
+	d->audit = NULL;
 	bans_close(d->bans);
 	d->bans = NULL;
 	kernel_close(d->kernel);
@@ -411,6 +414,7 @@ int daemon_run(const struct daemon_spec *spec, int adopt)
 		control_close(d.control);
 		workers_free(d.workers);
 		lockdown_close(d.lockdown);
+		audit_close(d.audit);
 		bans_close(d.bans);
 		kernel_close(d.kernel);
 		rehearsal_free(d.rehearsal);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+struct audit;
 struct bans;
 struct cache;
 struct config;
@@ -60,6 +61,7 @@ struct daemon {
 	unsigned threads;
 	struct jobs *jobs;
 	struct events *events;
+	struct audit *audit;
 	struct bans *bans;
 	struct quarantine *quarantine;
 	struct limits *limits;

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "ctl/audit.h"
 #include "ctl/bans.h"
 #include "ctl/barred.h"
 #include "ctl/command.h"
@@ -240,7 +241,23 @@ void daemon_workers_changed(void *arg)
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s", policy_version(d->config->policy));
 }
 
+static int on_worker_audit(void *arg, pid_t pid, bool anew, int *fd)
+{
+	return audit_ring(((struct daemon *)arg)->audit, pid, anew, fd);
+}
+
 /* ---- opening ---- */
+
+static int open_audit(struct daemon *d)
+{
+	struct audit_spec spec = { d->spec.log_dir, d->spec.run_dir, d->spec.state_dir };
+	uint64_t max_bytes = policy_daemon(d->config->policy)->audit_max_bytes;
+	int r = audit_new(&d->loop, &spec, max_bytes, &d->audit);
+
+	if (r == 0)
+		audit_configure(d->audit, config_is_audited(d->config), max_bytes);
+	return r;
+}
 
 int daemon_open_books(struct daemon *d, struct buf *why)
 {
@@ -253,7 +270,7 @@ int daemon_open_books(struct daemon *d, struct buf *why)
 		buf_putf(why, "cannot write %s/events.json: %s\n", d->spec.log_dir, err_text(r));
 		return r;
 	}
-	if ((r = limits_open(d->spec.state_dir, &d->limits)) < 0) {
+	if ((r = limits_open(d->spec.state_dir, &d->limits)) < 0 || (r = open_audit(d)) < 0) {
 		buf_putf(why, "%s\n", err_text(r));
 		return r;
 	}
@@ -291,7 +308,7 @@ int daemon_open_doors(struct daemon *d, struct buf *why)
 		on_worker_limits, on_worker_event, on_worker_quarantine, daemon_workers_changed,
 		on_worker_down, d, on_worker_trace, on_worker_shadow, on_worker_settle, -1,
 		on_worker_serverless, on_worker_known, on_worker_barred, on_worker_mint,
-		on_worker_domains };
+		on_worker_domains, on_worker_audit };
 	struct control_spec control = { d->spec.run_dir, "xmppwall", command_run, d };
 	int r;
 

@@ -9,6 +9,8 @@
  *   listen    {"m","service","address","port","thread"} + socket  bound and listening; port as peers dial it
  *   unlisten  {"m","service","port"}              close those listeners (a reload took them away)
  *   streams   {"m"} + file or memfd               the shelf (base/shelf.h) with stream management's ledgers; before start
+ *   audit     {"m"} + file                    a ring (base/spool.h) for lines of the audit trail, before a policy with
+ *             "audit on"; without one such services are not heard
  *   start     {"m","serial","slot"}               enter the sandbox, accept from now on; sessions are numbered behind serial;
  *             slot: number of its own gauges in the shared page
  *   list      {"m","seq","set","add":[..],"del":[..]}

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ctl/audit.h"
 #include "ctl/bans.h"
 #include "ctl/compare.h"
 #include "ctl/config.h"
@@ -182,6 +183,7 @@ static void reload_swap(struct reload *reload)
 	mint_configure(d->mint);
 	limits_apply(d->limits, d->config->policy); /* set while it was compiled */
 	events_reopen(d->events, options->events_max_bytes);
+	audit_configure(d->audit, config_is_audited(d->config), options->audit_max_bytes);
 	(void)log_parse_level(options->log_level, &level);
 	log_init("xmppwalld", level);
 	reload_end(reload, 0, changed);

@@ -403,6 +403,11 @@ bool worker_ended_well(const struct worker *w)
 	return w->ended_well;
 }
 
+pid_t worker_pid(const struct worker *w)
+{
+	return w->pid;
+}
+
 enum worker_state worker_state(const struct worker *w)
 {
 	return w->state;

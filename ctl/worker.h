@@ -76,6 +76,8 @@ bool worker_send(struct worker *w, json_t *msg, int fd);
 /* A child ended (SIGCHLD): was it this one? */
 void worker_reap(struct worker *w);
 
+/* 0 when it does not run. */
+pid_t worker_pid(const struct worker *w);
 enum worker_state worker_state(const struct worker *w);
 /* Since when it is ready, monotonic. */
 uint64_t worker_since(const struct worker *w);

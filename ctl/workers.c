@@ -82,14 +82,29 @@ static bool say_bar(void *child, json_t *msg)
 	return child_say(child, msg, -1);
 }
 
+/* Before a policy that wants it: whoever has none lets nothing cross. */
+static void say_audit(struct child *c, struct worker *worker, const struct config *config, bool anew)
+{
+	const struct workers *w = c->workers;
+	int fd = -1;
+
+	if (!config_is_audited(config) || c->role == CHILD_INSPECTING || !w->spec.audit ||
+		w->spec.audit(w->spec.arg, worker_pid(worker), anew, &fd) < 0 || fd < 0)
+		return;
+	child_say(c, json_pack("{s:s}", "m", "audit"), fd);
+	close(fd);
+}
+
 void workers_child_up(void *arg, struct worker *worker)
 {
 	struct child *c = arg;
 	struct workers *w = c->workers;
 	struct config *config = w->spec.config(w->spec.arg);
 	int fd = config_bundle(config);
-	bool said = say_policy(c, config, fd);
+	bool said;
 
+	say_audit(c, worker, config, true);
+	said = say_policy(c, config, fd);
 	if (fd >= 0)
 		close(fd);
 	if (!said) {
@@ -282,9 +297,13 @@ void workers_policy(struct workers *w, struct config *next, workers_done done, v
 	call->arg = arg;
 	if (fd < 0)
 		return;
-	for (struct child *c = w->children; c; c = c->next)
-		if (child_up(c) && say_policy(c, next, fd))
+	for (struct child *c = w->children; c; c = c->next) {
+		if (!child_up(c))
+			continue;
+		say_audit(c, c->worker, next, false);
+		if (say_policy(c, next, fd))
 			call->asked |= c->bit;
+	}
 	close(fd);
 	if (call->asked == 0)
 		call_end(call, 0, "");

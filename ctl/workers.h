@@ -55,6 +55,8 @@ struct workers_spec {
 	int (*on_mint)(void *arg, json_int_t life, json_t *msg);
 	/* The message "domains", borrowed. ERR_PROTO ends the child. */
 	int (*on_domains)(void *arg, json_t *msg);
+	/* A ring for the lines of the child of that pid (ctl/audit.h); anew: it was just started. */
+	int (*audit)(void *arg, pid_t pid, bool anew, int *fd);
 };
 
 /* Ends of calls: code 0 or negative, text says what a child said (never NULL). Always come, on the

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "rules/amend.h"
 #include "proxy/answer.h"
+#include "proxy/audit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "proxy/keep.h"
@@ -69,6 +70,28 @@ static bool apply_is_selfcontained(const struct xml_element *e)
 static void apply_reject(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v);
 
+/* What becomes of a stanza that could not be judged or written. */
+static const struct verdict failed = { .kind = VERDICT_CLOSE,
+	.stream_error = STREAM_ERROR_INTERNAL_SERVER_ERROR,
+	.rule = "",
+	.chain = "" };
+
+/* The line of what was written behind so many bytes; what has none, or is not whole (r), is not sent. */
+static int apply_audited(struct audit_line *line, struct leg *to, size_t before, int r)
+{
+	struct span out = buf_span(&to->conn.out);
+	int given;
+
+	out.ptr += before;
+	out.len -= before;
+	if (r < 0)
+		audit_refuse(line, &failed);
+	given = audit_end(line, out);
+	if (r < 0 || given < 0)
+		buf_cut(&to->conn.out, before);
+	return r < 0 ? r : given;
+}
+
 /* Changed and sent elsewhere as v says, and only what a profile names of it; v NULL: as it is. */
 static void apply_forward(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
@@ -77,14 +100,20 @@ static void apply_forward(
 	bool edited = v && amend_is_due(v), strict = remake_is_due(s, session_direction(s, from));
 	struct xml_element *root = st->root;
 	struct verdict refusal;
+	size_t before = buf_len(&to->conn.out);
+	struct audit_line line;
 	int r = 0;
 
 	if (to->closed_out)
 		return;
+	audit_begin(&line, s, session_direction(s, from), st, v);
 	if (edited)
 		r = amend_stanza(st, v);
-	if (r == 0 && strict && (r = remake_stanza(s, session_direction(s, from), st, v, &root, &refusal)) == 0 && !root) {
-		apply_reject(s, from, st, &refusal);
+	if (r == 0 && strict && (r = remake_stanza(s, session_direction(s, from), st, v, &root, &refusal, &line)) == 0 && !root) {
+		if ((r = audit_end(&line, (struct span){ NULL, 0 })) < 0)
+			session_fail(s, r, "audit");
+		else
+			apply_reject(s, from, st, &refusal);
 		return;
 	}
 	edited = edited || strict;
@@ -94,6 +123,7 @@ static void apply_forward(
 		r = buf_put_span(&to->conn.out, st->raw);
 	else if (!edited)
 		r = write_stanza(&to->conn.out, st, session_ns(s));
+	r = apply_audited(&line, to, before, r);
 	if (r < 0)
 		session_fail(s, r, "forward");
 	else
@@ -205,6 +235,8 @@ static void apply_quarantine(
 void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
+	int r;
+
 	metric_add(counters.verdict[v->kind], 1);
 	if (v->tarpit_ms) {
 		metric_add(counters.tarpitted, 1);
@@ -216,6 +248,11 @@ void apply_verdict(
 		event_verdict(s, session_direction(s, from), st, v);
 	if (v->report)
 		event_report(s, session_direction(s, from), st, v);
+	if (v->kind != VERDICT_ACCEPT && v->kind != VERDICT_REDIRECT &&
+		(r = audit_refusal(s, session_direction(s, from), st, v)) < 0) {
+		session_fail(s, r, "audit");
+		return;
+	}
 	switch (v->kind) {
 	case VERDICT_ACCEPT:
 	case VERDICT_REDIRECT:
@@ -245,6 +282,7 @@ void apply_failure(struct session *s, struct leg *from, const struct stanza *st,
 {
 	metric_add(counters.judge_failed, 1);
 	if (!s->service->conf.fail_open) {
+		(void)audit_refusal(s, session_direction(s, from), st, &failed);
 		session_fail(s, code, "judge");
 		return;
 	}

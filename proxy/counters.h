@@ -26,6 +26,7 @@ struct counters {
 	metric *leaf_wanted, *leaf_kept, *leaf_minted, *leaf_failed; /* asked for; already there; came; did not */
 	metric *crossing_sent, *crossing_lost, *crossing_full; /* answers between servers */
 	metric *strict_changed, *strict_refused, *strict_removed /* pieces */;
+	metric *audit_lines, *audit_waits, *audit_refused; /* refused: no line could be taken after all */
 	metric *event_lost, *sm_translated, *sm_unknown;
 	metric *sm_slots, *sm_evicted, *sm_full, *sm_orphaned, *sm_damaged, *sm_adopted,
 		*sm_resumed, *sm_again, *sm_repeated, *sm_lied;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "door/kept.h"
+#include "proxy/audit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "door/hub.h"
@@ -49,7 +50,7 @@ static bool session_fits(const struct session *s, const struct leg *to, const ch
 }
 
 /* Whoever releases a message does not widen what crosses. */
-static int deliver_write(struct session *s, struct leg *to, enum direction direction, const char *xml)
+static int deliver_put(struct session *s, struct leg *to, enum direction direction, const char *xml)
 {
 	struct buf text; /* half a stanza must not get into the stream */
 	int r;
@@ -60,6 +61,27 @@ static int deliver_write(struct session *s, struct leg *to, enum direction direc
 	if ((r = remake_text(s, direction, xml, session_ns(s), &text)) == 0)
 		r = buf_put_span(&to->conn.out, buf_span(&text));
 	buf_fini(&text);
+	return r;
+}
+
+/* With its line in the audit trail, or not at all. */
+static int deliver_write(struct session *s, struct leg *to, const struct delivery *d)
+{
+	enum direction direction = session_direction(s, session_other(s, to));
+	size_t before = buf_len(&to->conn.out);
+	struct span sent;
+	int r;
+
+	if (audit_is_jammed(s))
+		return -EAGAIN;
+	if ((r = deliver_put(s, to, direction, d->xml)) < 0)
+		return r;
+	sent = buf_span(&to->conn.out);
+	sent.ptr += before;
+	sent.len -= before;
+	if ((r = audit_released(s, direction, text_of(d->message, "jid"), text_of(d->message, "to"),
+		     sent)) < 0)
+		buf_cut(&to->conn.out, before);
 	return r;
 }
 
@@ -94,8 +116,7 @@ bool keep_deliver(struct worker *w, const struct delivery *d)
 		struct leg *to = session_takes(s, d);
 
 		/* What is written behind a resumption elsewhere reaches nobody. */
-		if (!to || sm_is_lost(&s->sm) ||
-			deliver_write(s, to, session_direction(s, session_other(s, to)), d->xml) < 0)
+		if (!to || sm_is_lost(&s->sm) || deliver_write(s, to, d) < 0)
 			continue;
 		if ((r = sm_injected(&s->sm, session_way(s, session_other(s, to)))) < 0)
 			session_fail(s, r, "stream management ledger");

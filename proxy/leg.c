@@ -10,6 +10,7 @@
 #include <errno.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/audit.h"
 #include "proxy/counters.h"
 #include "proxy/hello.h"
 #include "proxy/session_close.h"
@@ -64,7 +65,7 @@ bool leg_hears(struct session *s, const struct leg *leg)
 		return false;
 	if (s->state == SESSION_DRAIN)
 		return true;
-	if (leg->paused || leg->tarpit_ms)
+	if (leg->paused || leg->tarpit_ms || audit_is_jammed(s))
 		return false;
 	if (s->state == SESSION_CLOSING && leg->closed_in)
 		return false;

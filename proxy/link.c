@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "proxy/audit.h"
 #include "proxy/counters.h"
 #include "ctl/link.h"
 #include "door/barred.h"
@@ -211,6 +212,20 @@ static void on_streams(struct link *l, json_t *msg)
 			err_text(r));
 }
 
+/* Where lines of the audit trail go. Without it services with "audit on" are not heard. */
+static void on_audit(struct link *l, json_t *msg)
+{
+	int r;
+
+	(void)msg;
+	if (l->line.fd < 0) {
+		line_nonsense(&l->line, "audit");
+		return;
+	}
+	if ((r = audit_use(line_take_fd(&l->line))) < 0)
+		log_error("audit error=%s", err_text(r));
+}
+
 static void on_start(struct link *l, json_t *msg)
 {
 	/* For IP_TRANSPARENT and SO_MARK on upstream sockets. */
@@ -290,6 +305,7 @@ static const struct line_order orders[] = {
 	{ "listen", on_listen },
 	{ "unlisten", on_unlisten },
 	{ "streams", on_streams },
+	{ "audit", on_audit },
 	{ "start", on_start },
 	{ "kill", link_on_kill },
 	{ "sessions", link_on_sessions },

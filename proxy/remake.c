@@ -20,7 +20,8 @@ bool remake_is_due(const struct session *s, enum direction direction)
 }
 
 int remake_stanza(struct session *s, enum direction direction, const struct stanza *st,
-	const struct verdict *v, struct xml_element **root, struct verdict *refusal)
+	const struct verdict *v, struct xml_element **root, struct verdict *refusal,
+	struct audit_line *line)
 {
 	struct strict_result result;
 	int r = strict_write(s->service->conf.strict[direction], st, st->arena, &result);
@@ -29,6 +30,7 @@ int remake_stanza(struct session *s, enum direction direction, const struct stan
 	if (r < 0 || result.kind == STRICT_SAME)
 		return r;
 	metric_add(counters.strict_removed, result.n_notes + result.n_more);
+	audit_removed(line, &result);
 	if (result.kind == STRICT_CHANGED) {
 		metric_add(counters.strict_changed, 1);
 		if (v && v->log)
@@ -37,6 +39,7 @@ int remake_stanza(struct session *s, enum direction direction, const struct stan
 	}
 	metric_add(counters.strict_refused, 1);
 	strict_refusal(&result, st->arena, refusal);
+	audit_refuse(line, refusal);
 	event_strict(s, direction, st, refusal, &result);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/audit.h"
 #include "proxy/counters.h"
 #include "proxy/event.h"
 #include "proxy/leg.h"
@@ -268,6 +269,7 @@ int session_new(struct worker *w, struct gear_service *service, int fd, const st
 	}
 	*s = (struct session){ .worker = w,
 		.service = gear_service_ref(service),
+		.audited = service->conf.audit,
 		.peer = *peer,
 		.dest = *dest,
 		.dialled = dialled,
@@ -358,6 +360,7 @@ void session_tick(struct session *s, uint64_t now_ms)
 		leg_shrink(&s->server, now_ms);
 	}
 	resume = leg_resume(&s->client, now_ms);
+	resume |= audit_is_freed(s, now_ms);
 	if (leg_resume(&s->server, now_ms) || resume)
 		session_run(s);
 }

@@ -54,6 +54,8 @@ struct session {
 	bool queued, running;
 	bool direct;    /* TLS from the first byte */
 	bool fell_back; /* the server's port took no TLS from the first byte */
+	bool audited;     /* its crossings are lines of the audit trail: as the policy in force says */
+	bool audit_waits; /* no line of the audit trail could be taken: it is not heard */
 	bool redial;    /* as soon as the server's old connection is gone */
 	bool resumable; /* a connection was lost: the ledger is kept */
 	bool authenticated, anonymous;

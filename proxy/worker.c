@@ -152,6 +152,17 @@ static void worker_do_stop(struct worker *w)
 	}
 }
 
+/* Sessions keep the settings they began with; what is to be written down is a matter of now. */
+static void worker_do_audit(struct worker *w)
+{
+	for (struct session *s = w->sessions; s; s = s->next) {
+		const struct gear_service *service = gear_find(w->gear, s->service->conf.name);
+
+		if (service)
+			s->audited = service->conf.audit;
+	}
+}
+
 static void worker_do(struct worker *w, struct order *o)
 {
 	json_int_t seq;
@@ -170,6 +181,7 @@ static void worker_do(struct worker *w, struct order *o)
 	case ORDER_SWAP:
 		gear_unref(w->gear);
 		w->gear = o->gear;
+		worker_do_audit(w);
 		break;
 	case ORDER_KILL:
 		worker_do_kill(w, o);

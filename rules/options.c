@@ -159,6 +159,7 @@ static void collect_daemon(struct collector *c, const struct ast_setting *settin
 	d->login_entries = (unsigned)value_number(settings, "login-entries", d->login_entries);
 	d->drain_ms = options_ms(options_find(settings, "drain"), d->drain_ms);
 	d->events_max_bytes = value_number(settings, "events-max", d->events_max_bytes);
+	d->audit_max_bytes = value_number(settings, "audit-max", d->audit_max_bytes);
 	d->quarantine_entries =
 		(unsigned)value_number(settings, "quarantine-entries", d->quarantine_entries);
 	d->quarantine_bytes = value_number(settings, "quarantine-size", d->quarantine_bytes);
@@ -246,6 +247,7 @@ static void defaults_set(struct collector *c)
 		.route_table = 22530,
 		.drain_ms = (uint64_t)60 * 60 * 1000,
 		.events_max_bytes = (uint64_t)100 << 20,
+		.audit_max_bytes = (uint64_t)100 << 20,
 		.login_window_ms = 600000,
 		.login_entries = 65536,
 		.quarantine_entries = 10000,

@@ -245,7 +245,10 @@ static void take_mode(struct collector *c, struct service *s, const struct ast_i
 	s->mode = MODE_INSPECT;
 	s->direction = SERVICE_IN;
 	s->intercept = INTERCEPT_NONE;
-	s->source_client = s->proxy_protocol = s->forward_verbatim = false;
+	s->source_client = s->proxy_protocol = s->forward_verbatim = s->audit = false;
+	if (options_word(item->settings, "audit", "on"))
+		diag_error(c->diags, options_find(item->settings, "audit")->at, "mode proxy;",
+			"only what the proxy lets cross is audited: service '%s' is inspected", item->name);
 	if (!options_find(item->settings, "tls"))
 		s->tls = TLS_OPTIONAL;
 	warn_unused(c, item);
@@ -290,6 +293,7 @@ static void take_words(struct service *s, const struct ast_setting *settings)
 		s->tls = TLS_NONE;
 	s->source_client = options_word(settings, "source", "client");
 	s->proxy_protocol = options_word(settings, "proxy-protocol", "v2");
+	s->audit = options_word(settings, "audit", "on");
 	s->fail_open = options_word(settings, "fail", "open");
 }
 

@@ -72,6 +72,9 @@ static const struct schema_setting service_settings[] = {
 		.doc = "Forward XML written anew as it was understood, or the bytes as they came, or only what profiles name "
 		       "([PROFILES.md](PROFILES.md)).",
 		.repeat = true },
+	{ "audit", WORD("off|on"), .initial = "off",
+		.doc = "on: each stanza that crosses or is refused is a line of the audit trail ([GATEWAY.md](GATEWAY.md)); "
+		       "while none can be written, nothing crosses." },
 	{ "fail", WORD("closed|open"), .initial = "closed",
 		.doc = "What becomes of traffic that nobody can judge (no proxy runs, no memory): "
 		       "stopped or let through." },
@@ -124,6 +127,9 @@ static const struct schema_setting daemon_settings[] = {
 		RANGE(SECOND, 30 * DAY) },
 	{ "events-max", SHAPE_SIZE, "SIZE", NULL, "100M",
 		.doc = "events.json is rotated at this size; one old file is kept.",
+		RANGE(MIB, 1024 * GIB) },
+	{ "audit-max", SHAPE_SIZE, "SIZE", NULL, "100M",
+		.doc = "audit.log goes on in a new file at this size; the old ones are kept: audit.log.1, .2 and so on.",
 		RANGE(MIB, 1024 * GIB) },
 	{ "quarantine-entries", SHAPE_NUMBER, "N", NULL, "10000",
 		.doc = "Messages kept in quarantine at most; the oldest give way.",

@@ -64,6 +64,7 @@ struct service {
 	bool proxy_protocol;      /* proxy-protocol v2 */
 	bool forward_verbatim;
 	struct strict *strict[2]; /* by enum direction: only what it names goes on; NULL: all does */
+	bool audit; /* each crossing and refusal is a line of the audit trail */
 	bool fail_open;
 	struct xmpp_limits limits; /* stream-limits { ... } of the service over the global ones */
 	uint64_t handshake_ms;     /* timeouts { handshake 10s; login 60s; idle 0; connect 10s; close 5s; stanza 30s } */
@@ -131,6 +132,7 @@ struct daemon_options {
 	uint32_t route_table;  /* default 22530 */
 	const char *allow_set, *block_set; /* address sets mirrored into the kernel; NULL if none */
 	uint64_t drain_ms;         /* of sessions after an upgrade; default one hour */
+	uint64_t audit_max_bytes; /* audit.log goes on in a new file at this size */
 	uint64_t events_max_bytes; /* rotate events.json at this size (default 100 MiB), one old file kept */
 	uint64_t login_window_ms; /* how long a failed login counts; default 10 minutes */
 	unsigned login_entries;   /* addresses, and accounts, remembered for it; default 65536 */

@@ -90,7 +90,7 @@ static char *snapshot(const char *text)
 	d = &g.options.daemon;
 	PUT(s, role), PUT(s, mode), PUT(s, intercept), PUT(s, tls), PUT(s, upstream_original);
 	PUT(s, upstream_port), PUT(s, upstream_tls), PUT(s, verify), PUT(s, source_client);
-	PUT(s, proxy_protocol), PUT(s, forward_verbatim), PUT(s, fail_open), PUT(s, handshake_ms);
+	PUT(s, proxy_protocol), PUT(s, forward_verbatim), PUT(s, audit), PUT(s, fail_open), PUT(s, handshake_ms);
 	PUT(s, login_ms), PUT(s, idle_ms), PUT(s, connect_ms), PUT(s, close_ms), PUT(s, stanza_ms);
 	PUT(s, sessions_max), PUT(s, sessions_per_address), PUT(s, streams_preauth),
 		PUT(s, streams_preauth_per_address), PUT(s, buffer_max), PUT(s, n_ports);
@@ -99,7 +99,7 @@ static char *snapshot(const char *text)
 		PUT(l, token_bytes);
 	PUT(l, attribute_bytes), PUT(l, depth), PUT(l, elements), PUT(l, elements_preauth);
 	PUT(l, attributes), PUT(l, namespaces), PUT(l, names_bytes), PUT(l, space_run);
-	PUT(d, threads), PUT(d, mark), PUT(d, route_table), PUT(d, events_max_bytes), PUT(d, drain_ms);
+	PUT(d, threads), PUT(d, mark), PUT(d, route_table), PUT(d, events_max_bytes), PUT(d, audit_max_bytes), PUT(d, drain_ms);
 	PUT(d, defend.synproxy), PUT(d, defend.mss), PUT(d, defend.wscale), PUT(d, defend.entries);
 	PUT(d, defend.n_classes), PUT(d, reporter.every_ms), PUT(d, reporter.keep);
 	f = &g.options.federation;

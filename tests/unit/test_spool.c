@@ -1,7 +1,7 @@
 /* link: base */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* base/spool: records come whole and in order, round the ring, from many threads, over the death of the writer or
- * the reader; a full one says so; a hostile writer harms nobody. */
+/* base/spool: records come whole and in order, round the ring, from many threads, over the death of
+ * the writer or the reader; a full one says so; a hostile writer harms nobody. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,7 +105,8 @@ static void test_round(void **state)
 			assert_int_equal(spool_keep(&reader), 0);
 		}
 	}
-	assert_int_equal(spool_put(writer, (struct span){ record, SPOOL_RECORD_MAX + 1 }), ERR_LIMIT);
+	assert_int_equal(
+		spool_put(writer, (struct span){ record, SPOOL_RECORD_MAX + 1 }), ERR_LIMIT);
 }
 
 static void test_full_and_stopped(void **state)
@@ -229,7 +230,8 @@ static void test_hostile(void **state)
 	for (int round = 0; round < 2000; round++) {
 		assert_int_equal(put("good"), 0);
 		for (int i = 0; i < 8; i++)
-			ring[SPOOL_HEAD + (reader.taken + (unsigned)rand() % 64) % RING] = (char)rand();
+			ring[SPOOL_HEAD + (reader.taken + (unsigned)rand() % 64) % RING] =
+				(char)rand();
 		while (spool_take(&reader, bytes, &len) == 1)
 			assert_true(len > 0 && len <= SPOOL_RECORD_MAX);
 		/* On with a ring of its own. */
@@ -240,7 +242,8 @@ static void test_hostile(void **state)
 			close(fd);
 			setup(NULL);
 			fd = open(path, O_RDWR | O_CLOEXEC);
-			ring = mmap(NULL, SPOOL_HEAD + RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+			ring = mmap(
+				NULL, SPOOL_HEAD + RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		}
 	}
 	/* Cut short: no signal for who only reads. */
