@@ -68,6 +68,7 @@ static int deliver_put(struct session *s, struct leg *to, enum direction directi
 static int deliver_write(struct session *s, struct leg *to, const struct delivery *d)
 {
 	enum direction direction = session_direction(s, session_other(s, to));
+	const char *writer = text_of(d->message, "from");
 	size_t before = buf_len(&to->conn.out);
 	struct span sent;
 	int r;
@@ -79,8 +80,9 @@ static int deliver_write(struct session *s, struct leg *to, const struct deliver
 	sent = buf_span(&to->conn.out);
 	sent.ptr += before;
 	sent.len -= before;
-	if ((r = audit_released(s, direction, text_of(d->message, "jid"), text_of(d->message, "to"),
-		     sent)) < 0)
+	if (direction == DIRECTION_IN && *text_of(d->message, "jid"))
+		writer = text_of(d->message, "jid");
+	if ((r = audit_released(s, direction, writer, text_of(d->message, "to"), sent)) < 0)
 		buf_cut(&to->conn.out, before);
 	return r;
 }
