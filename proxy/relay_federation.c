@@ -95,7 +95,7 @@ static enum nonza_fate federation_law(struct session *s, struct leg *from, const
 	enum dialback_fate fate = dialback_check(&s->federation->dialback, side, st, &out);
 
 	if (out.reason) {
-		counters_add("refused", out.reason);
+		counters_add(fate == DIALBACK_FORWARD ? "dialback" : "refused", out.reason);
 		log_info("dialback service=%s side=%s reason=%s from=%s to=%s",
 			s->service->conf.name, from == session_stranger(s) ? "remote" : "local",
 			out.reason, log_quote(span_of(out.from ? out.from : "")),
@@ -105,7 +105,7 @@ static enum nonza_fate federation_law(struct session *s, struct leg *from, const
 		refuse_side(s, from, out.error, out.reason);
 		return NONZA_ENDED;
 	}
-	if (out.reason)
+	if (out.reason && fate == DIALBACK_SWALLOW)
 		event_refused(s, session_direction(s, from), STREAM_ERROR_NONE, out.reason);
 	if (out.pair)
 		federation_pair_changed(s, out.side, out.pair);

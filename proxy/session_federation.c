@@ -49,17 +49,43 @@ const struct remote_policy *federation_policy(const struct session *s, const cha
 	return policy_remote_or_rest(s->worker->gear->policy, domain ? domain : "");
 }
 
+/* What the certificate seen on this stream proves for a domain; records of DNS NULL: none. */
+static void federation_examine(struct session *s, const char *domain,
+	const struct dane_records *records, struct remote_found *found)
+{
+	const struct tls_link *tls = &session_stranger(s)->conn.tls;
+	const struct remote_policy *p = federation_policy(s, domain);
+	struct remote_check check = {
+		.leaf = tls_link_peer(tls),
+		.chain = tls_link_peer_chain(tls),
+		.domain = domain,
+		.trust = gear_trust(s->worker->gear, p),
+		.pins = p->pins,
+		.n_pins = p->n_pins,
+		.dane = records,
+		.require = p->require,
+		.now = time(NULL),
+	};
+
+	remote_verify(&check, found);
+}
+
 /* May a pair with this domain of strangers become valid by dialback here: does what it is held to
- * take that, or is the certificate seen on this very stream enough for it? */
+ * take that, or is the certificate seen on this very stream enough for it? Of other domains than
+ * the header's DNS is not asked: they have streams of their own. */
 static bool federation_may(void *arg, const char *domain)
 {
 	struct session *s = arg;
 	const struct federation *f = s->federation;
 	const struct remote_policy *p = federation_policy(s, domain);
+	struct remote_found found;
 
 	if (p->require & REMOTE_DIALBACK)
 		return true;
-	return f->remote && strcmp(f->remote, domain) == 0 && (p->require & f->ways) != 0;
+	if (f->remote && strcmp(f->remote, domain) == 0)
+		return (p->require & f->ways) != 0;
+	federation_examine(s, domain, NULL, &found);
+	return (p->require & found.ways) != 0;
 }
 
 static unsigned dialback_per_minute(const struct federation_options *o)
@@ -252,26 +278,13 @@ static void federation_on_dane(void *arg, const struct dane_records *records, co
 {
 	struct session *s = arg;
 	struct federation *f = s->federation;
-	const struct tls_link *tls = &session_stranger(s)->conn.tls;
 	const struct remote_policy *p;
-	struct remote_check check;
 	struct remote_found found;
 
 	if (s->state != SESSION_VERIFYING)
 		return;
 	p = federation_policy(s, f->remote);
-	check = (struct remote_check){
-		.leaf = tls_link_peer(tls),
-		.chain = tls_link_peer_chain(tls),
-		.domain = f->remote ? f->remote : "",
-		.trust = gear_trust(s->worker->gear, p),
-		.pins = p->pins,
-		.n_pins = p->n_pins,
-		.dane = records,
-		.require = p->require,
-		.now = time(NULL),
-	};
-	remote_verify(&check, &found);
+	federation_examine(s, f->remote ? f->remote : "", records, &found);
 	f->verified = found.verified;
 	f->ways = found.ways;
 	f->why = why && *why ? why : found.why;
@@ -312,6 +325,8 @@ static void federation_verify(struct session *s)
 	session_set_state(s, SESSION_VERIFYING);
 	if (!f->remote || !stranger->conn.secure || !tls_link_peer(&stranger->conn.tls))
 		federation_on_dane(s, NULL, stranger->conn.secure ? "no-certificate" : "no-tls");
+	else if (!(federation_policy(s, f->remote)->require & REMOTE_DANE))
+		federation_on_dane(s, NULL, NULL);
 	else
 		dane_ask(s->worker, f->remote, session_dials_out(s) ? &s->upstream : NULL,
 			federation_on_dane, s);
