@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: beside it. Remote domains, each with the first and the last time it was verified (book time), so that
- * who is no stranger is none after a restart and a reboot (ctl/seen.c). It never says how many are kept. */
+/* In the data's way: beside it. Remote domains, each with the first and the last time it was
+ * verified (book time), so that who is no stranger is none after a restart and a reboot
+ * (ctl/seen.c). It never says how many are kept. */
 #include "ctl/ledger_domains.h"
 
 #include "base/err.h"
@@ -25,8 +26,8 @@ static int domain_delete(struct ledger *l, const char *name)
 }
 
 /* What goes goes first: a name may come back within one message. */
-int ledger_domains_put(
-	struct ledger *l, const struct ledger_domain *rows, size_t n, const char *const *gone, size_t n_gone)
+int ledger_domains_put(struct ledger *l, const struct ledger_domain *rows, size_t n,
+	const char *const *gone, size_t n_gone)
 {
 	int r = ledger_begin(l);
 
@@ -39,8 +40,8 @@ int ledger_domains_put(
 	return ledger_end(l, r);
 }
 
-int ledger_domains_each(
-	struct ledger *l, size_t max, bool (*visit)(void *arg, const struct ledger_domain *row), void *arg)
+int ledger_domains_each(struct ledger *l, size_t max,
+	bool (*visit)(void *arg, const struct ledger_domain *row), void *arg)
 {
 	sqlite3_stmt *s = ledger_statement(l, SQL_DOMAINS_EACH);
 	int code = SQLITE_DONE;
@@ -48,8 +49,8 @@ int ledger_domains_each(
 
 	sqlite3_bind_int64(s, 1, (sqlite3_int64)max);
 	while (on && (code = sqlite3_step(s)) == SQLITE_ROW) {
-		struct ledger_domain row = { (const char *)sqlite3_column_text(s, 0), sqlite3_column_int64(s, 1),
-			sqlite3_column_int64(s, 2) };
+		struct ledger_domain row = { (const char *)sqlite3_column_text(s, 0),
+			sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2) };
 
 		if (row.name)
 			on = visit(arg, &row);

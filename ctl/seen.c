@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: between a door that verified a remote server and the rules of all doors. Domains that the doors say
- * were verified come in; the ledger holds them with the first and the last time, over restarts; all doors are told since
- * when. A child's word is bounded: so many names a message and a second, each one a domain as doors prepare it, 100,000 in
- * all. When a domain was first seen is for this clock to say, not for a child. It never says what that means: rules do. */
+/* In the data's way: between a door that verified a remote server and the rules of all doors.
+ * Domains that the doors say were verified come in; the ledger holds them with the first and the
+ * last time, over restarts; all doors are told since when. A child's word is bounded: so many names
+ * a message and a second, each one a domain as doors prepare it, 100,000 in all. When a domain was
+ * first seen is for this clock to say, not for a child. It never says what that means: rules do. */
 #include "ctl/seen.h"
 
 #include <errno.h>
@@ -35,7 +36,8 @@ static bool row_add(const struct seen *s, json_t *rows, const struct sight *sigh
 {
 	int64_t wall = s->spec.wall(s->spec.arg, (int64_t)sight->first_ms);
 
-	return json_array_append_new(rows, json_pack("[s,I]", sight->name, (json_int_t)(wall > 0 ? wall : 1))) == 0;
+	return json_array_append_new(rows,
+		       json_pack("[s,I]", sight->name, (json_int_t)(wall > 0 ? wall : 1))) == 0;
 }
 
 static json_t *seen_message(json_t *rows)
@@ -76,8 +78,8 @@ static bool is_domain(const char *name)
 	bool fine;
 
 	arena_init(&a, 0);
-	fine = strlen(name) <= LINK_DOMAIN_SIZE && jid_prep_domain(&a, span_of(name), &prepared) == 0 &&
-	       strcmp(name, prepared) == 0;
+	fine = strlen(name) <= LINK_DOMAIN_SIZE &&
+	       jid_prep_domain(&a, span_of(name), &prepared) == 0 && strcmp(name, prepared) == 0;
 	arena_fini(&a);
 	return fine;
 }
@@ -125,10 +127,13 @@ static bool may_hear(struct seen *s, size_t n, int64_t now)
 
 static void heard_write(struct seen *s, struct heard *h)
 {
-	int r = ledger_domains_put(s->spec.ledger, h->rows, h->n, (const char *const *)h->gone, h->n_gone);
+	int r = ledger_domains_put(
+		s->spec.ledger, h->rows, h->n, (const char *const *)h->gone, h->n_gone);
 
 	if (r != s->error && r < 0)
-		log_error("event=domains error=\"%s\" note=\"which domains are new is not kept over a restart\"", err_text(r));
+		log_error("event=domains error=\"%s\" note=\"which domains are new is not kept "
+			  "over a restart\"",
+			err_text(r));
 	s->error = r;
 }
 
@@ -156,7 +161,8 @@ int seen_hear(struct seen *s, const json_t *message)
 	if (!may_hear(s, json_array_size(names), now) || !(h = calloc(1, sizeof(*h))))
 		return 0;
 	h->tell = json_array();
-	json_array_foreach(names, i, name) if (hear_one(s, json_string_value(name), now, h) < 0) break;
+	json_array_foreach(
+		names, i, name) if (hear_one(s, json_string_value(name), now, h) < 0) break;
 	if (h->n > 0) {
 		heard_write(s, h);
 		if ((told = seen_message(json_incref(h->tell))))
@@ -178,10 +184,12 @@ static bool take_row(void *arg, const struct ledger_domain *row)
 	struct seen *s = arg;
 	struct sight *sight = NULL;
 
-	if (row->first_ms > 0 && row->last_ms >= row->first_ms && is_domain(row->name) && !sights_find(&s->all, row->name))
+	if (row->first_ms > 0 && row->last_ms >= row->first_ms && is_domain(row->name) &&
+		!sights_find(&s->all, row->name))
 		sight = sights_add(&s->all, row->name, (uint64_t)row->first_ms, NULL, NULL);
 	if (sight)
-		sights_touch(&s->all, sight, (uint64_t)row->last_ms, (uint64_t)(row->last_ms - row->first_ms));
+		sights_touch(&s->all, sight, (uint64_t)row->last_ms,
+			(uint64_t)(row->last_ms - row->first_ms));
 	return true;
 }
 
@@ -195,7 +203,8 @@ int seen_open(const struct seen_spec *spec, struct seen **out)
 	s->spec = *spec;
 	sights_init(&s->all, SIGHTS_MAX);
 	if ((r = ledger_domains_each(spec->ledger, SIGHTS_MAX, take_row, s)) < 0)
-		log_error("event=domains error=\"%s\" note=\"all remote domains are new\"", err_text(r));
+		log_error("event=domains error=\"%s\" note=\"all remote domains are new\"",
+			err_text(r));
 	*out = s;
 	return 0;
 }

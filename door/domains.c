@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: beside it, for "remote.first_seen". In: domains that a door verified, on any thread, and on the main
- * thread what the daemon's ledger knows of them. Out: since when a domain is known; and messages for the daemon, for those
- * that are new and, now and then, those that came again. A domain that is noted is known at once; the daemon has the last
- * word about when. Bounded (rules/sights.c). It verifies nothing. */
+/* In the data's way: beside it, for "remote.first_seen". In: domains that a door verified, on any
+ * thread, and on the main thread what the daemon's ledger knows of them. Out: since when a domain
+ * is known; and messages for the daemon, for those that are new and, now and then, those that came
+ * again. A domain that is noted is known at once; the daemon has the last word about when. Bounded
+ * (rules/sights.c). It verifies nothing. */
 #include "door/domains.h"
 
 #include <pthread.h>
@@ -60,7 +61,8 @@ static void note(struct sight *s, uint64_t now_ms, uint64_t wall_ms)
 	bool told = (news || (news = json_array())) && json_array_size(news) < NEWS_MAX &&
 		    json_array_append_new(news, json_string(s->name)) == 0;
 
-	sights_touch(&domains, s, told ? now_ms + !now_ms : 0, wall_ms > s->first_ms ? wall_ms - s->first_ms : 0);
+	sights_touch(&domains, s, told ? now_ms + !now_ms : 0,
+		wall_ms > s->first_ms ? wall_ms - s->first_ms : 0);
 }
 
 uint64_t domains_meet(const char *domain)
@@ -116,7 +118,8 @@ json_t *domains_tell(void)
 		second = now;
 		told = 0;
 	}
-	if (json_array_size(news) > 0 && told + LINK_DOMAINS <= DOMAINS_TOLD_MAX && (names = names_take()))
+	if (json_array_size(news) > 0 && told + LINK_DOMAINS <= DOMAINS_TOLD_MAX &&
+		(names = names_take()))
 		told += json_array_size(names);
 	pthread_rwlock_unlock(&lock);
 	return names ? json_pack("{s:s, s:o}", "m", "domains", "names", names) : NULL;
@@ -134,7 +137,8 @@ static bool hear_one(const json_t *row, uint64_t wall_ms)
 		return false;
 	first_ms = (uint64_t)json_integer_value(first);
 	/* Without memory for it, it is as new. */
-	if (!(s = sights_find(&domains, name)) && !(s = sights_add(&domains, name, first_ms, NULL, NULL)))
+	if (!(s = sights_find(&domains, name)) &&
+		!(s = sights_add(&domains, name, first_ms, NULL, NULL)))
 		return true;
 	s->first_ms = first_ms;
 	sights_touch(&domains, s, s->last_ms, wall_ms > first_ms ? wall_ms - first_ms : 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Beside inspect_peer.c: which remote server speaks, or is spoken to?
- * In: <db:result/> of both sides, headers, stanzas. Out: the remote domain of a stanza, and whether dialback found its pair
- * valid. As in the proxy, a domain is verified only if it was asked for on this stream by who opened it, and the other side
- * said so; that of one domain is no word about another. Bounded; what is too much stays unverified. It acts on nothing. */
+ * In: <db:result/> of both sides, headers, stanzas. Out: the remote domain of a stanza, and whether
+ * dialback found its pair valid. As in the proxy, a domain is verified only if it was asked for on
+ * this stream by who opened it, and the other side said so; that of one domain is no word about
+ * another. Bounded; what is too much stays unverified. It acts on nothing. */
 #include "nfq-filter/inspect_remote.h"
 
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static void remote_asked(struct inspection *i, const char *domain)
 {
 	char *copy;
 
-	if (!domain || remote_find(i, domain) >= 0 || i->n_remotes == INSPECT_REMOTES_MAX || !(copy = strdup(domain)))
+	if (!domain || remote_find(i, domain) >= 0 || i->n_remotes == INSPECT_REMOTES_MAX ||
+		!(copy = strdup(domain)))
 		return;
 	i->remotes[i->n_remotes++] = (struct inspect_remote){ .domain = copy };
 }
@@ -67,7 +69,8 @@ void remote_dialback(struct inspection *i, enum flow_side side, const struct sta
 {
 	const struct xml_element *e = st->root;
 	const char *type = element_attr(e, "type");
-	/* Who opened it asks in its own name; the answer turns the addresses round (XEP-0220 2.1). */
+	/* Who opened it asks in its own name; the answer turns the addresses round (XEP-0220 2.1).
+	 */
 	bool theirs = (side == FLOW_CLIENT) != i->outward;
 	const char *domain;
 

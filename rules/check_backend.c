@@ -13,7 +13,7 @@ enum { HOST_SIZE = 256, CHECK_COUNT_MAX = 100 };
 
 static const char transports[] = "plain|starttls|tls", checks[] = "off|tcp|stream";
 
-static void backend_wrong(struct checker *c, const struct schema_setting *known,
+void check_setting_wrong(struct checker *c, const struct schema_setting *known,
 	const struct ast_setting *s, const struct ast_value *v, const char *hint)
 {
 	if (!v)
@@ -43,10 +43,10 @@ static void check_domains(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s)
 {
 	if (!s->values)
-		backend_wrong(c, known, s, NULL, NULL);
+		check_setting_wrong(c, known, s, NULL, NULL);
 	for (const struct ast_value *v = s->values; v; v = v->next) {
 		if (v->kind != VALUE_STRING)
-			backend_wrong(c, known, s, v,
+			check_setting_wrong(c, known, s, v,
 				v->kind == VALUE_WORD ? "write it in double quotes" : NULL);
 		else if (!check_is_domain(v->text))
 			diag_error(c->diags, v->at, "such as \"example.org\" or \"*.example.org\"",
@@ -77,10 +77,10 @@ static void check_servers(
 	const struct ast_value *v = s->values;
 
 	if (!v)
-		backend_wrong(c, known, s, NULL, NULL);
+		check_setting_wrong(c, known, s, NULL, NULL);
 	while (v) {
 		if (!is_server(v)) {
-			backend_wrong(c, known, s, v,
+			check_setting_wrong(c, known, s, v,
 				v->kind == VALUE_WORD
 					? "a host name is written in double quotes"
 					: "a server is 192.0.2.7:5222, [2001:db8::7]:5222 or "
@@ -101,7 +101,7 @@ static void check_servers(
 			v = v->next;
 		}
 		if (v && !v->comma) {
-			backend_wrong(c, known, s, v, "a comma stands before the next server");
+			check_setting_wrong(c, known, s, v, "a comma stands before the next server");
 			return;
 		}
 	}
@@ -145,7 +145,7 @@ static void check_check(
 	const struct ast_value *v = s->values;
 
 	if (!v || v->kind != VALUE_WORD) {
-		backend_wrong(c, known, s, v, NULL);
+		check_setting_wrong(c, known, s, v, NULL);
 		return;
 	}
 	if (!schema_has_word(checks, v->text)) {
@@ -155,7 +155,7 @@ static void check_check(
 	}
 	for (v = v->next; v; v = v->next->next) {
 		if (v->kind != VALUE_WORD) {
-			backend_wrong(c, known, s, v, NULL);
+			check_setting_wrong(c, known, s, v, NULL);
 			return;
 		}
 		if (!check_option(c, v))

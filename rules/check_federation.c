@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Settings of the blocks "federation" and "remote", for check_settings.c: have trust anchors, resolver and pins the shape
- * the table names. Values are only looked at; options_federation.c takes them over and may rely on what passed. It reads no
- * file. */
+/* Settings of the blocks "federation" and "remote", for check_settings.c: have trust anchors,
+ * resolver and pins the shape the table names. Values are only looked at; options_federation.c
+ * takes them over and may rely on what passed. It reads no file. */
 #include <string.h>
 
 #include "rules/check_int.h"
@@ -9,16 +9,6 @@
 #include "rules/options.h"
 #include "rules/options_int.h"
 #include "rules/rules.h"
-
-static void federation_wrong(struct checker *c, const struct schema_setting *known, const struct ast_setting *s,
-	const struct ast_value *v, const char *hint)
-{
-	if (!v)
-		diag_error(c->diags, s->at, hint, "'%s' wants %s", known->name, known->syntax);
-	else
-		diag_error(c->diags, v->at, hint, "'%s' wants %s, not '%s'", known->name, known->syntax,
-			v->kind == VALUE_LIST ? "{ ... }" : v->text);
-}
 
 static bool is_word(const struct ast_value *v, const char *word)
 {
@@ -35,11 +25,12 @@ static const struct ast_value *check_trust(
 		return v->next;
 	if (is_word(v, "file") && v->next && v->next->kind == VALUE_STRING && *v->next->text)
 		return v->next->next;
-	federation_wrong(c, known, s, v,
-		is_word(v, "file")                    ? "the file's name in double quotes"
-		: v && v->kind == VALUE_STRING        ? "write 'file' before the name"
-		: v && v->kind == VALUE_WORD && v->text ? schema_suggest_word(c->diags, "system|file", v->text)
-						      : NULL);
+	check_setting_wrong(c, known, s, v,
+		is_word(v, "file")             ? "the file's name in double quotes"
+		: v && v->kind == VALUE_STRING ? "write 'file' before the name"
+		: v && v->kind == VALUE_WORD && v->text
+			? schema_suggest_word(c->diags, "system|file", v->text)
+			: NULL);
 	return NULL;
 }
 
@@ -51,24 +42,28 @@ static const struct ast_value *check_resolver(
 	char host[64];
 	uint16_t port;
 
-	if (v && v->kind == VALUE_ADDRESS && options_split_port(v->text, host, sizeof(host), &port) &&
+	if (v && v->kind == VALUE_ADDRESS &&
+		options_split_port(v->text, host, sizeof(host), &port) &&
 		address_parse(span_of(host), &address) == 0)
 		return v->next;
-	federation_wrong(c, known, s, v, "such as 127.0.0.1 or [2001:db8::53]:5353");
+	check_setting_wrong(c, known, s, v, "such as 127.0.0.1 or [2001:db8::53]:5353");
 	return NULL;
 }
 
-static void check_pins(struct checker *c, const struct schema_setting *known, const struct ast_setting *s)
+static void check_pins(
+	struct checker *c, const struct schema_setting *known, const struct ast_setting *s)
 {
 	uint8_t pin[REMOTE_PIN_SIZE];
 
 	if (!s->values)
-		federation_wrong(c, known, s, NULL, NULL);
+		check_setting_wrong(c, known, s, NULL, NULL);
 	for (const struct ast_value *v = s->values; v; v = v->next) {
 		if (v->kind != VALUE_STRING)
-			federation_wrong(c, known, s, v, v->kind == VALUE_WORD ? "write it in double quotes" : NULL);
+			check_setting_wrong(c, known, s, v,
+				v->kind == VALUE_WORD ? "write it in double quotes" : NULL);
 		else if (!remote_pin_read(v->text, pin))
-			diag_error(c->diags, v->at, "sha256: and the 44 characters of a SHA-256 in Base64",
+			diag_error(c->diags, v->at,
+				"sha256: and the 44 characters of a SHA-256 in Base64",
 				"'%s' is not a pin", v->text);
 		if (v != s->values && !v->comma)
 			diag_error(c->diags, v->at, NULL, "a comma belongs between two pins");
@@ -83,9 +78,11 @@ void check_federation_setting(
 	if (known->shape == SHAPE_PINS)
 		check_pins(c, known, s);
 	else
-		more = known->shape == SHAPE_TRUST ? check_trust(c, known, s) : check_resolver(c, known, s);
+		more = known->shape == SHAPE_TRUST ? check_trust(c, known, s)
+						   : check_resolver(c, known, s);
 	if (more)
-		diag_error(c->diags, more->at, "a setting ends with ';'", "'%s' is one value too many for '%s'",
+		diag_error(c->diags, more->at, "a setting ends with ';'",
+			"'%s' is one value too many for '%s'",
 			more->kind == VALUE_LIST ? "{ ... }" : more->text, known->name);
 }
 
@@ -99,7 +96,8 @@ void check_remote(struct checker *c, const struct ast_item *remote)
 	while (v && !is_word(v, "pin"))
 		v = v->next;
 	if (v && !pins)
-		diag_error(c->diags, v->at, "pins \"sha256:BASE64\";", "remote '%s' has no pins", remote->name);
+		diag_error(c->diags, v->at, "pins \"sha256:BASE64\";", "remote '%s' has no pins",
+			remote->name);
 	else if (require && !v && pins)
 		diag_warn(c->diags, pins->at, "write 'pin' among what suffices, or leave them out",
 			"nobody looks at the pins of remote '%s'", remote->name);

@@ -46,6 +46,9 @@ void check_limit(struct checker *c, const struct ast_item *limit);
 /* check_backend.c: SHAPE_DOMAINS, SHAPE_SERVERS and SHAPE_CHECK; the names behind "upstream backend". */
 void check_backend_setting(
 	struct checker *c, const struct schema_setting *known, const struct ast_setting *s);
+/* Says what the setting wants, at the value or, when there is none, at its name. */
+void check_setting_wrong(struct checker *c, const struct schema_setting *known,
+	const struct ast_setting *s, const struct ast_value *v, const char *hint);
 /* A domain name, or "*." and one. */
 bool check_is_domain(const char *text);
 void check_upstream_backends(struct checker *c, const struct ast_value *backend);

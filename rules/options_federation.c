@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The blocks "federation" and "remote" of the checked tree as the structs of federation.h. Domains are prepared as those of
- * streams will be, pins are the bytes that will be compared, and what a remote block does not say is filled in from federation,
- * so that whoever holds one need not ask twice. Files of trust anchors and keys are read into the sources: the proxy opens
- * none. It looks into none of them. */
+/* The blocks "federation" and "remote" of the checked tree as the structs of federation.h. Domains
+ * are prepared as those of streams will be, pins are the bytes that will be compared, and what a
+ * remote block does not say is filled in from federation, so that whoever holds one need not ask
+ * twice. Files of trust anchors and keys are read into the sources: the proxy opens none. It looks
+ * into none of them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ enum { DOMAIN_TEXT_MAX = 1023 };
 static const struct {
 	const char *name;
 	enum remote_require bit;
-} proofs[] = { { "pin", REMOTE_PIN }, { "dane", REMOTE_DANE }, { "pkix", REMOTE_PKIX }, { "dialback", REMOTE_DIALBACK } };
+} proofs[] = { { "pin", REMOTE_PIN }, { "dane", REMOTE_DANE }, { "pkix", REMOTE_PKIX },
+	{ "dialback", REMOTE_DIALBACK } };
 
 const char *remote_require_text(enum remote_require bit)
 {
@@ -82,7 +84,8 @@ static void take_require(struct remote_policy *r, const struct ast_setting *set)
 				r->require |= proofs[i].bit;
 }
 
-static void take_common(struct collector *c, struct remote_policy *r, const struct ast_setting *settings)
+static void take_common(
+	struct collector *c, struct remote_policy *r, const struct ast_setting *settings)
 {
 	const struct ast_setting *set;
 
@@ -112,7 +115,8 @@ void options_federation_defaults(struct federation_options *f)
 	};
 }
 
-static void take_resolver(struct collector *c, struct federation_options *f, const struct ast_setting *set)
+static void take_resolver(
+	struct collector *c, struct federation_options *f, const struct ast_setting *set)
 {
 	char host[64];
 
@@ -151,11 +155,15 @@ void options_federation(struct collector *c, const struct ast_item *item)
 	const struct ast_setting *set;
 
 	for (set = item->settings; set && !c->error; set = set->next)
-		for (const struct ast_value *v = strcmp(set->name, "domains") == 0 ? set->values : NULL; v; v = v->next) {
+		for (const struct ast_value *v = strcmp(set->name, "domains") == 0 ? set->values
+										   : NULL;
+			v; v = v->next) {
 			if (f->n_domains < FEDERATION_DOMAINS_MAX)
 				f->domains[f->n_domains++] = options_domain(c, v->text);
 			else
-				diag_error(c->diags, v->at, NULL, "federation has at most %d domains", FEDERATION_DOMAINS_MAX);
+				diag_error(c->diags, v->at, NULL,
+					"federation has at most %d domains",
+					FEDERATION_DOMAINS_MAX);
 		}
 	if ((set = options_find(item->settings, "authority")))
 		f->authority = strcmp(set->values->text, "on") == 0 ? AUTHORITY_ON : AUTHORITY_OFF;
@@ -172,7 +180,8 @@ void options_federation(struct collector *c, const struct ast_item *item)
 static void add_domain(struct collector *c, struct remote_policy *r, const struct ast_value *v)
 {
 	if (r->n_domains == REMOTE_DOMAINS_MAX)
-		diag_error(c->diags, v->at, "make it two remotes", "a remote has at most %d domains", REMOTE_DOMAINS_MAX);
+		diag_error(c->diags, v->at, "make it two remotes",
+			"a remote has at most %d domains", REMOTE_DOMAINS_MAX);
 	else
 		r->domains[r->n_domains++] = options_domain(c, v->text);
 }
@@ -194,7 +203,8 @@ void options_remote(struct collector *c, const struct ast_item *item)
 	if (options_word(item->settings, "bidi", "off"))
 		r->bidi = false;
 	if (r->require == REMOTE_PIN && r->n_pins == 0 && !options_find(item->settings, "require"))
-		diag_error(c->diags, item->name_at, "pins \"sha256:BASE64\"; or a 'require' of its own",
+		diag_error(c->diags, item->name_at,
+			"pins \"sha256:BASE64\"; or a 'require' of its own",
 			"remote '%s' has no pins, and federation requires them", item->name);
 }
 
@@ -202,21 +212,26 @@ void options_remote(struct collector *c, const struct ast_item *item)
 
 static int name_compare(const void *a, const void *b)
 {
-	return strcmp(((const struct remote_name *)a)->domain, ((const struct remote_name *)b)->domain);
+	return strcmp(
+		((const struct remote_name *)a)->domain, ((const struct remote_name *)b)->domain);
 }
 
 /* Complaints stand at the later of two blocks, by its name. */
-static void refuse_twice(struct collector *c, const struct remote_name *a, const struct remote_name *b)
+static void refuse_twice(
+	struct collector *c, const struct remote_name *a, const struct remote_name *b)
 {
-	const struct remote_name *later = a->remote > b->remote ? a : b, *other = later == a ? b : a;
+	const struct remote_name *later = a->remote > b->remote ? a : b,
+				 *other = later == a ? b : a;
 
 	for (const struct ast_item *i = c->ast->items; i; i = i->next)
 		if (i->kind == ITEM_REMOTE && strcmp(i->name, later->remote->name) == 0) {
 			if (later->remote == other->remote)
-				diag_error(c->diags, i->name_at, NULL, "remote '%s' names %s twice", i->name, a->domain);
+				diag_error(c->diags, i->name_at, NULL, "remote '%s' names %s twice",
+					i->name, a->domain);
 			else
-				diag_error(c->diags, i->name_at, NULL, "remotes '%s' and '%s' both want %s",
-					other->remote->name, i->name, a->domain);
+				diag_error(c->diags, i->name_at, NULL,
+					"remotes '%s' and '%s' both want %s", other->remote->name,
+					i->name, a->domain);
 			return;
 		}
 }
@@ -234,7 +249,8 @@ void options_remote_names(struct collector *c)
 	}
 	for (size_t i = 0; i < o->n_remotes; i++)
 		for (unsigned k = 0; k < o->remotes[i].n_domains; k++)
-			o->remote_names[o->n_remote_names++] = (struct remote_name){ o->remotes[i].domains[k], &o->remotes[i] };
+			o->remote_names[o->n_remote_names++] =
+				(struct remote_name){ o->remotes[i].domains[k], &o->remotes[i] };
 	qsort(o->remote_names, n, sizeof(*o->remote_names), name_compare);
 	for (size_t i = 1; i < n; i++)
 		if (name_compare(&o->remote_names[i - 1], &o->remote_names[i]) == 0)
@@ -245,7 +261,9 @@ static const struct remote_policy *name_find(const struct options *o, const char
 {
 	const struct remote_name key = { .domain = domain }, *found;
 
-	found = o->n_remote_names ? bsearch(&key, o->remote_names, o->n_remote_names, sizeof(key), name_compare) : NULL;
+	found = o->n_remote_names ? bsearch(&key, o->remote_names, o->n_remote_names, sizeof(key),
+					    name_compare)
+				  : NULL;
 	return found ? found->remote : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What somebody may have meant who wrote a word the table of schema.c does not have. In: the word, and where it stood. Out:
- * a hint in the arena of the diagnostics, or NULL. It judges nothing: the checker has found the word wrong already. */
+/* What somebody may have meant who wrote a word the table of schema.c does not have. In: the word,
+ * and where it stood. Out: a hint in the arena of the diagnostics, or NULL. It judges nothing: the
+ * checker has found the word wrong already. */
 #include <stdio.h>
 #include <string.h>
 

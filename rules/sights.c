@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the data's way: beside it, for "remote.first_seen". In: names, by whoever saw them. Out: since when each is known. A
- * name settles when it is seen again a day after the first time; who floods the table with names of the day pushes out others of that kind,
- * and not those that are known for long. It looks at no clock: its holder does. */
+/* In the data's way: beside it, for "remote.first_seen". In: names, by whoever saw them. Out: since
+ * when each is known. A name settles when it is seen again a day after the first time; who floods
+ * the table with names of the day pushes out others of that kind, and not those that are known for
+ * long. It looks at no clock: its holder does. */
 #include "rules/sights.h"
 
 #include <stdlib.h>
@@ -60,10 +61,13 @@ static struct sight *who_goes(const struct sights *t)
 	return TAILQ_FIRST(new && t->n_new > 0 ? &t->new : &t->settled);
 }
 
-struct sight *sights_add(struct sights *t, const char *name, uint64_t first_ms, void (*gone)(void *arg, const char *name), void *arg)
+struct sight *sights_add(struct sights *t, const char *name, uint64_t first_ms,
+	void (*gone)(void *arg, const char *name), void *arg)
 {
 	size_t len = strlen(name);
-	struct sight *s = len > 0 && len <= SIGHTS_NAME_MAX ? calloc(1, sizeof(*s) + len + 1) : NULL, *old;
+	struct sight *s = len > 0 && len <= SIGHTS_NAME_MAX ? calloc(1, sizeof(*s) + len + 1)
+							    : NULL,
+		     *old;
 
 	if (!s)
 		return NULL;

@@ -1,7 +1,8 @@
 /* link: nfq */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nfq-filter/inspect_remote: which domain a remote server is verified as, in clear text: only one that was asked for on that
- * stream and answered by the other side, each for itself, whichever side opened it. */
+/* nfq-filter/inspect_remote: which domain a remote server is verified as, in clear text: only one
+ * that was asked for on that stream and answered by the other side, each for itself, whichever side
+ * opened it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,9 @@
 #include "tests/unit/policy_of.h"
 #include "xmpp/ns.h"
 
-#define HEADER(more)                                                                                                            \
-	"<?xml version='1.0'?><stream:stream xmlns='" NS_SERVER "' xmlns:db='" NS_DIALBACK "' xmlns:stream='" NS_STREAM "' " more ">"
+#define HEADER(more)                                                                               \
+	"<?xml version='1.0'?><stream:stream xmlns='" NS_SERVER "' xmlns:db='" NS_DIALBACK         \
+	"' xmlns:stream='" NS_STREAM "' " more ">"
 #define ASK(from, to)         "<db:result from='" from "' to='" to "'>0123</db:result>"
 #define ANSWER(from, to, how) "<db:result from='" from "' to='" to "' type='" how "'/>"
 #define WORD(from, to)        "<message from='" from "' to='" to "'><body>x</body></message>"
@@ -41,12 +43,14 @@ static void on_judged(void *arg, struct inspection *i, const struct inspect_verd
 
 	if (s->stanza->kind != STANZA_MESSAGE)
 		return;
-	sprintf(l->log + strlen(l->log), "%s %s %s%s | %s\n", s->direction == DIRECTION_IN ? "in" : "out",
+	sprintf(l->log + strlen(l->log), "%s %s %s%s | %s\n",
+		s->direction == DIRECTION_IN ? "in" : "out",
 		s->remote_domain ? s->remote_domain : "-", remote_verified_text(s->remote_verified),
 		s->remote_first_seen_ms ? " seen" : "", peer ? peer : "-");
 }
 
-static void on_broken(void *arg, struct inspection *i, enum flow_side side, enum stream_error error, const char *reason)
+static void on_broken(void *arg, struct inspection *i, enum flow_side side, enum stream_error error,
+	const char *reason)
 {
 	struct lab *l = arg;
 
@@ -74,8 +78,11 @@ static void lab_begin(struct lab *l, bool outward)
 {
 	memset(l, 0, sizeof(*l));
 	domains_clear();
-	l->inspector = (struct inspector){ .policy = policy, .judge = judge_new(), .counts = &l->counts,
-		.hooks = { l, on_judged, on_broken, on_noted, on_ended, NULL, NULL }, .memory_max = 64 << 20 };
+	l->inspector = (struct inspector){ .policy = policy,
+		.judge = judge_new(),
+		.counts = &l->counts,
+		.hooks = { l, on_judged, on_broken, on_noted, on_ended, NULL, NULL },
+		.memory_max = 64 << 20 };
 	l->flow.server.port = 5269;
 	assert_non_null(l->i = inspection_new(&l->inspector, &l->flow));
 	l->i->outward = outward;
@@ -114,8 +121,11 @@ static void test_inward(void **state)
 	opened(&l);
 	say(&l, FLOW_CLIENT, ASK("B.example", OURS));
 	say(&l, FLOW_SERVER, ANSWER(OURS, "b.example", "valid"));
-	say(&l, FLOW_CLIENT, WORD("x@B.EXAMPLE/y", "u@" OURS) WORD("x@c.example", "u@" OURS) "<message to='u@a.example'/>");
-	lab_end(&l, "in b.example dialback seen | b.example\nin c.example none | b.example\nin b.example dialback seen | b.example\n");
+	say(&l, FLOW_CLIENT,
+		WORD("x@B.EXAMPLE/y", "u@" OURS)
+			WORD("x@c.example", "u@" OURS) "<message to='u@a.example'/>");
+	lab_end(&l, "in b.example dialback seen | b.example\nin c.example none | b.example\nin "
+		    "b.example dialback seen | b.example\n");
 }
 
 /* Its header names somebody else, who was never verified. */
@@ -130,7 +140,8 @@ static void test_other_header(void **state)
 	say(&l, FLOW_CLIENT, ASK("evil.example", OURS));
 	say(&l, FLOW_SERVER, ANSWER(OURS, "evil.example", "valid"));
 	say(&l, FLOW_CLIENT, WORD("x@victim.example", "u@" OURS) WORD("x@evil.example", "u@" OURS));
-	lab_end(&l, "in victim.example none | evil.example\nin evil.example dialback seen | evil.example\n");
+	lab_end(&l, "in victim.example none | evil.example\nin evil.example dialback seen | "
+		    "evil.example\n");
 }
 
 static void test_two_domains(void **state)
@@ -142,7 +153,8 @@ static void test_two_domains(void **state)
 	say(&l, FLOW_CLIENT, ASK("c.example", OURS) ASK("b.example", OURS) ASK("d.example", OURS));
 	say(&l, FLOW_SERVER, ANSWER(OURS, "c.example", "valid"));
 	say(&l, FLOW_CLIENT, WORD("x@c.example", "u@" OURS) WORD("x@b.example", "u@" OURS));
-	say(&l, FLOW_SERVER, ANSWER(OURS, "b.example", "valid") ANSWER(OURS, "d.example", "invalid"));
+	say(&l, FLOW_SERVER,
+		ANSWER(OURS, "b.example", "valid") ANSWER(OURS, "d.example", "invalid"));
 	say(&l, FLOW_CLIENT, WORD("x@b.example", "u@" OURS) WORD("x@d.example", "u@" OURS));
 	lab_end(&l, "in c.example dialback seen | c.example\nin b.example none | c.example\n"
 		    "in b.example dialback seen | b.example\nin d.example none | b.example\n");
@@ -169,7 +181,8 @@ static void test_outward(void **state)
 	say(&l, FLOW_CLIENT, HEADER("from='" OURS "' to='b.example' version='1.0'"));
 	say(&l, FLOW_SERVER, HEADER("from='b.example' id='1' version='1.0'"));
 	say(&l, FLOW_CLIENT, ASK(OURS, "b.example"));
-	say(&l, FLOW_SERVER, ANSWER("evil.example", OURS, "valid") ANSWER("b.example", OURS, "valid"));
+	say(&l, FLOW_SERVER,
+		ANSWER("evil.example", OURS, "valid") ANSWER("b.example", OURS, "valid"));
 	say(&l, FLOW_CLIENT, WORD("u@" OURS, "x@b.example") WORD("u@" OURS, "x@evil.example"));
 	lab_end(&l, "out b.example dialback seen | b.example\nout evil.example none | b.example\n");
 }
@@ -183,15 +196,19 @@ static void test_many(void **state)
 	(void)state;
 	opened(&l);
 	for (unsigned n = 0; n <= INSPECT_REMOTES_MAX; n++) {
-		snprintf(ask, sizeof(ask), "<db:result from='d%u.example' to='" OURS "'>0</db:result>", n);
-		snprintf(answer, sizeof(answer), "<db:result from='" OURS "' to='d%u.example' type='valid'/>", n);
+		snprintf(ask, sizeof(ask),
+			"<db:result from='d%u.example' to='" OURS "'>0</db:result>", n);
+		snprintf(answer, sizeof(answer),
+			"<db:result from='" OURS "' to='d%u.example' type='valid'/>", n);
 		say(&l, FLOW_CLIENT, ask);
 		say(&l, FLOW_SERVER, answer);
 	}
-	snprintf(word, sizeof(word), "<message from='x@d%u.example'/><message from='x@d%u.example'/>", INSPECT_REMOTES_MAX - 1,
-		INSPECT_REMOTES_MAX);
+	snprintf(word, sizeof(word),
+		"<message from='x@d%u.example'/><message from='x@d%u.example'/>",
+		INSPECT_REMOTES_MAX - 1, INSPECT_REMOTES_MAX);
 	say(&l, FLOW_CLIENT, word);
-	snprintf(expected, sizeof(expected), "in d%u.example dialback seen | d0.example\nin d%u.example none | d0.example\n",
+	snprintf(expected, sizeof(expected),
+		"in d%u.example dialback seen | d0.example\nin d%u.example none | d0.example\n",
 		INSPECT_REMOTES_MAX - 1, INSPECT_REMOTES_MAX);
 	lab_end(&l, expected);
 }
@@ -205,7 +222,9 @@ static void test_external(void **state)
 	opened(&l);
 	say(&l, FLOW_CLIENT, "<auth xmlns='" NS_SASL "' mechanism='EXTERNAL'>=</auth>");
 	say(&l, FLOW_SERVER, "<success xmlns='" NS_SASL "'/>");
-	say(&l, FLOW_CLIENT, HEADER("from='b.example' to='" OURS "' version='1.0'") WORD("x@b.example", "u@" OURS));
+	say(&l, FLOW_CLIENT,
+		HEADER("from='b.example' to='" OURS "' version='1.0'")
+			WORD("x@b.example", "u@" OURS));
 	lab_end(&l, "in b.example none | b.example\n");
 }
 
@@ -223,7 +242,8 @@ int main(void)
 	int r;
 
 	policy = policy_of_text("service s2s { role s2s; mode inspect; listen tcp 5269; }\n"
-				"chain all { hook any; policy accept; }\n", NULL);
+				"chain all { hook any; policy accept; }\n",
+		NULL);
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	policy_unref(policy);
 	return r;

@@ -1,7 +1,8 @@
 /* link: ctl door */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ctl/seen and door/domains: a remote domain is known from the moment a door verified it, all doors hear since when, over a
- * restart, and whatever the clock was set to meanwhile; a child's word is bounded. */
+/* ctl/seen and door/domains: a remote domain is known from the moment a door verified it, all doors
+ * hear since when, over a restart, and whatever the clock was set to meanwhile; a child's word is
+ * bounded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +61,8 @@ static bool say(void *arg, json_t *message)
 static void rig_open(struct rig *g)
 {
 	assert_int_equal(ledger_open(g->path, &g->ledger, NULL), 0);
-	assert_int_equal(seen_open(&(struct seen_spec){ g->ledger, now, wall, on_tell, g }, &g->seen), 0);
+	assert_int_equal(
+		seen_open(&(struct seen_spec){ g->ledger, now, wall, on_tell, g }, &g->seen), 0);
 }
 
 static void rig_close(struct rig *g)
@@ -85,7 +87,8 @@ static void rig_fini(struct rig *g)
 
 	rig_close(g);
 	for (unsigned i = 0; i < 3; i++) {
-		snprintf(name, sizeof(name), "%s%s", g->path, (const char *[]){ "", "-wal", "-shm" }[i]);
+		snprintf(name, sizeof(name), "%s%s", g->path,
+			(const char *[]){ "", "-wal", "-shm" }[i]);
 		unlink(name);
 	}
 	rmdir(g->folder);
@@ -206,10 +209,11 @@ static void test_restart(void **state)
 
 static void test_nonsense(void **state)
 {
-	static const char *const wrong[] = { "{}", "{\"names\":{}}", "{\"names\":\"a.example\"}", "{\"names\":[1]}",
-		"{\"names\":[\"a.example\",null]}" };
-	static const char *const rows[] = { "{}", "{\"rows\":[[\"a\"]]}", "{\"rows\":[[\"a\",\"1\"]]}", "{\"rows\":[[\"\",1]]}",
-		"{\"rows\":[[1,1]]}", "{\"rows\":[[\"a\",0]]}", "{\"rows\":[[\"a\",-1]]}", "{\"rows\":[\"a\"]}" };
+	static const char *const wrong[] = { "{}", "{\"names\":{}}", "{\"names\":\"a.example\"}",
+		"{\"names\":[1]}", "{\"names\":[\"a.example\",null]}" };
+	static const char *const rows[] = { "{}", "{\"rows\":[[\"a\"]]}",
+		"{\"rows\":[[\"a\",\"1\"]]}", "{\"rows\":[[\"\",1]]}", "{\"rows\":[[1,1]]}",
+		"{\"rows\":[[\"a\",0]]}", "{\"rows\":[[\"a\",-1]]}", "{\"rows\":[\"a\"]}" };
 	json_t *many = json_array(), *msg;
 	struct rig g;
 
@@ -223,7 +227,9 @@ static void test_nonsense(void **state)
 	assert_int_equal(seen_hear(g.seen, msg), ERR_PROTO);
 	json_decref(msg);
 	/* What no door would have prepared so is passed over. */
-	assert_int_equal(hear(&g, "{\"names\":[\"\",\"A.example\",\"a@b\",\"a b\",\"a.example.\",\"c.example\"]}"), 0);
+	assert_int_equal(hear(&g, "{\"names\":[\"\",\"A.example\",\"a@b\",\"a "
+				  "b\",\"a.example.\",\"c.example\"]}"),
+		0);
 	assert_int_equal(seen_count(g.seen), 1);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		msg = json_loads(rows[i], 0, NULL);
@@ -304,7 +310,8 @@ static void *worker(void *arg)
 	char name[64];
 
 	for (unsigned i = 0; i < 20000; i++) {
-		snprintf(name, sizeof(name), "d%u.example", (i * 7 + (unsigned)(uintptr_t)arg) % 500);
+		snprintf(name, sizeof(name), "d%u.example",
+			(i * 7 + (unsigned)(uintptr_t)arg) % 500);
 		if (domains_meet(name) == 0 || domains_first_seen(name) == 0)
 			return arg;
 	}

@@ -1,7 +1,7 @@
 /* link: rules */
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* rules/sights: names with their first and last time, bounded, and a flood of new ones does not push out those that are
- * known for long. */
+/* rules/sights: names with their first and last time, bounded, and a flood of new ones does not
+ * push out those that are known for long. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
