@@ -50,6 +50,18 @@ class Contracts(unittest.TestCase):
         self.assertEqual([line.split()[0] for line in lines], ["accept", "accept", "close"])
         self.assertIn("by l/who", lines[2])
 
+    def test_judge_remote_server(self):
+        self.policy.write_text("chain s { hook s2s; rule new { remote.domain is a.example remote.verified is dialback remote.first_seen < 1d drop } }\n")
+        server = ("--service", "s2s", "--remote", "A.example", "--verified", "dialback")
+        for more, verdict in (((), "drop"), (("--seen", "23h"), "drop"), (("--seen", "25h"), "accept"),
+                              (("--seen", "25h", "--at", "2026-11-21T08:30:00Z"), "accept")):
+            with self.subTest(more):
+                self.assertEqual(self.judge("<message/>", *server, *more).stdout.split()[0], verdict)
+        for wrong in (("--seen", "3d"), ("--verified", "pkix"), ("--remote", "a@b"), (*server[2:4], "--verified", "trust"),
+                      (*server[2:4], "--seen", "soon"), (*server[2:4], "--seen", "99999d")):
+            with self.subTest(wrong):
+                self.assertEqual(self.judge("<message/>", *wrong).returncode, 2)
+
     def test_no_command_is_wrong_usage(self):
         self.assertEqual(run().returncode, 2)
 
