@@ -233,6 +233,9 @@ static void federation_refuse(struct session *s, const char *reason, const char 
 	counters_add("refused", reason);
 	event_refused(s, DIRECTION_IN, STREAM_ERROR_POLICY_VIOLATION, reason);
 	session_end(s, STREAM_ERROR_POLICY_VIOLATION, STREAM_ERROR_POLICY_VIOLATION, why);
+	/* Where DNS has answered, nobody else writes what was said. */
+	if (!s->running)
+		session_run(s);
 }
 
 /* What stands for the stranger towards our own server is there, or nothing can. */
