@@ -408,6 +408,11 @@ void mint_close(struct mint *m)
 		uv_close((uv_handle_t *)&m->timer, mint_free);
 }
 
+bool mint_is_idle(const struct mint *m)
+{
+	return !m->errand && m->n_waiting == 0;
+}
+
 json_t *mint_json(const struct mint *m)
 {
 	if (!authority_is_there(m) && !service_of_servers(m))

@@ -15,6 +15,8 @@ void mint_close(struct mint *m);
 int mint_hear(struct mint *m, json_int_t life, json_t *msg);
 /* The policy in force is another: says so if it needs an authority and there is none. */
 void mint_configure(struct mint *m);
+/* Does nobody wait for an answer? */
+bool mint_is_idle(const struct mint *m);
 /* For status: NULL if the policy needs none and there is none. */
 json_t *mint_json(const struct mint *m);
 /* Appends lines for the operator. */

@@ -28,6 +28,7 @@
 #include "ctl/daemon.h"
 #include "ctl/handover.h"
 #include "ctl/jobs.h"
+#include "ctl/mint.h"
 #include "ctl/observed.h"
 #include "ctl/probation.h"
 #include "ctl/shadows.h"
@@ -412,6 +413,12 @@ static size_t deferred_heard(const struct upgrade *u)
 	return n;
 }
 
+/* Streams between servers wait for them; not for long, if the authority's program hangs. */
+static bool leaves_given(const struct upgrade *u)
+{
+	return mint_is_idle(u->d->mint) || clock_mono_ms() - u->since_ms > QUIET_SLOW_MS;
+}
+
 /* 0 when something is under way, negative when it failed; else it does not return. */
 static int try_become(struct upgrade *u)
 {
@@ -420,7 +427,7 @@ static int try_become(struct upgrade *u)
 	json_t *state, *answer;
 	int r = 0;
 
-	if (d->settles || !jobs_held_only(d->jobs) ||
+	if (d->settles || !jobs_held_only(d->jobs) || !leaves_given(u) ||
 		control_requests(d->control) > deferred_heard(u) + (u->rq && u->rq->client))
 		return 0;
 	if ((bundle = config_bundle(d->config)) < 0)
