@@ -4,6 +4,7 @@
 #include "proxy/event.h"
 
 #include "door/eve.h"
+#include "proxy/relay_federation.h"
 #include "proxy/session_federation.h"
 #include "proxy/worker.h"
 
@@ -26,10 +27,25 @@ struct scene event_scene(const struct session *s)
 	};
 }
 
+struct scene event_about(const struct session *s, enum direction direction, const struct stanza *st)
+{
+	struct scene scene = event_scene(s);
+	struct subject subject = { 0 };
+
+	if (!s->federation || !st)
+		return scene;
+	/* Several may speak on one stream: each for itself. */
+	federation_subject(s, direction, st, &subject);
+	scene.remote_verified = subject.remote_verified;
+	if (subject.remote_verified != REMOTE_VERIFIED_NONE)
+		scene.peer_domain = subject.remote_domain;
+	return scene;
+}
+
 void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v)
 {
-	struct scene scene = event_scene(s);
+	struct scene scene = event_about(s, direction, st);
 
 	eve_verdict(s->worker->hub, &scene, direction, st, v);
 }
@@ -37,7 +53,7 @@ void event_verdict(struct session *s, enum direction direction, const struct sta
 void event_strict(struct session *s, enum direction direction, const struct stanza *st, const struct verdict *v,
 	const struct strict_result *result)
 {
-	struct scene scene = event_scene(s);
+	struct scene scene = event_about(s, direction, st);
 
 	eve_strict(s->worker->hub, &scene, direction, st, v, s->service->conf.strict[direction], result);
 }
@@ -45,7 +61,7 @@ void event_strict(struct session *s, enum direction direction, const struct stan
 void event_report(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v)
 {
-	struct scene scene = event_scene(s);
+	struct scene scene = event_about(s, direction, st);
 
 	eve_report(s->worker->hub, &scene, direction, st, v);
 }

@@ -9,6 +9,8 @@
 
 /* The session as events, the quarantine and traces tell it; strings are borrowed. */
 struct scene event_scene(const struct session *s);
+/* ... of one stanza (NULL: none), whose remote server may be another than the header's. */
+struct scene event_about(const struct session *s, enum direction direction, const struct stanza *st);
 /* A notable verdict. st may be NULL. */
 void event_verdict(struct session *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v);

@@ -306,4 +306,6 @@ void federation_subject(const struct session *s, enum direction direction, const
 	subject->remote_verified = header && f->verified != REMOTE_VERIFIED_NONE ? f->verified
 				   : s->authenticated ? REMOTE_VERIFIED_DIALBACK
 						      : REMOTE_VERIFIED_NONE;
+	if (subject->remote_domain && subject->remote_verified != REMOTE_VERIFIED_NONE)
+		subject->remote_first_seen_ms = domains_first_seen(subject->remote_domain);
 }

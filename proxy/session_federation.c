@@ -216,6 +216,13 @@ const char *federation_peer(const struct session *s)
 	return f->verified != REMOTE_VERIFIED_NONE || s->authenticated ? f->remote : NULL;
 }
 
+bool federation_has(const struct session *s, const char *domain)
+{
+	const struct dialback *d = &s->federation->dialback;
+
+	return pairs_speaks_for(&d->pairs, side_other(d->local), domain);
+}
+
 int federation_domain_of(struct arena *a, const char *address, const char **out)
 {
 	struct span domain = pair_domain_of(address ? address : "");

@@ -50,6 +50,8 @@ int federation_show_server(struct session *s);
 bool federation_goes_plain(struct session *s);
 /* Whose deeds are whose: the stranger's domain once something has verified it; NULL before. */
 const char *federation_peer(const struct session *s);
+/* Was that remote domain (prepared) found valid on the stream, beside the header's? */
+bool federation_has(const struct session *s, const char *domain);
 /* The domain of an address of a stanza, prepared, in the arena. 0, ERR_SYNTAX, -ENOMEM. */
 int federation_domain_of(struct arena *a, const char *address, const char **out);
 /* What a remote domain (prepared; NULL: none named) is held to. Never NULL. */

@@ -77,7 +77,8 @@ static void worker_do_kill(struct worker *w, const struct order *o)
 			s->federation ? s->federation->remote : NULL, w->gear->policy };
 
 		next = s->next;
-		if (gather_is_named(&who, &named))
+		if (gather_is_named(&who, &named) ||
+			(who.by == NAMED_DOMAIN && s->federation && federation_has(s, who.name)))
 			session_poke(s, EVENT_KILL);
 	}
 }
