@@ -168,6 +168,7 @@ def test_killed_child(lab, wall):
 def test_killed_daemon(lab, wall):
     settle(lab, wall, "restart.example")
     wall.process.kill()
+    wait_for(lambda: not wall.process.alive(), 10, "its end")
     wall.start()
     wait_for(lambda: children(wall), 20, "the inspector")
     assert verdict_of(lab, wall, "restart.example")["rule"] == "settled"
