@@ -62,6 +62,47 @@ class Contracts(unittest.TestCase):
             with self.subTest(wrong):
                 self.assertEqual(self.judge("<message/>", *wrong).returncode, 2)
 
+    def strict_policy(self, profile):
+        """A service that forwards by this profile, beside the policy."""
+        pathlib.Path(self.folder.name, "t.profile").write_text(profile)
+        self.policy.write_text('service c2s { listen tcp 5222; tls none; intercept none; upstream 127.0.0.1:1 plain;'
+                               ' forward strict "t.profile" direction in; }\n' + POLICY)
+
+    def test_judge_shows_what_crosses(self):
+        self.strict_policy("profile t { message chat { element body { text max 9; } } }")
+        done = self.judge("<message type='chat' a='1'><body>x</body><y xmlns='urn:\u202e\u009b'/></message><message/>")
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0].split()[0], "accept")
+        self.assertIn("  removed attribute message@a", lines)
+        self.assertIn('  crosses <message type="chat"><body>x</body></message>', lines)
+        self.assertTrue(any(line.startswith("reject policy-violation by profile/strict") for line in lines), lines)
+        self.assertIn("  refused type message", lines)
+        self.assertNotIn("\u202e", done.stdout)
+        self.assertNotIn("\u009b", done.stdout)
+        out = self.judge("<message a='1'/>", "--direction", "out")
+        self.assertEqual(len(out.stdout.splitlines()), 1)
+
+    def test_judge_json_of_what_crosses(self):
+        self.strict_policy("profile t { message chat { element body { text max 9; } } }")
+        first, second = (json.loads(line) for line in self.judge(
+            "<message type='chat'><body>x</body><y/></message><message type='chat'><body>x</body></message>", "--json").stdout.splitlines())
+        self.assertEqual(first["strict"], {"result": "changed", "profile": "t", "removed": [{"reason": "element", "path": "message/y"}]})
+        self.assertEqual(first["crosses"], '<message type="chat"><body>x</body></message>')
+        self.assertEqual(second["strict"], {"result": "same", "profile": "t"})
+
+    def test_profiles_are_checked_and_printed(self):
+        path = pathlib.Path(self.folder.name, "t.profile")
+        path.write_text("profile t{message chat{}}")
+        done = run("check", path)
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, f"{path}: ok, profiles: t"))
+        self.assertEqual(run("print", path).stdout, "profile t {\n    message chat { }\n}\n")
+        path.write_text("profile t { mesage chat { } }")
+        done = run("check", "--json", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["diagnostics"][0]["hint"], "did you mean 'message'?")
+        self.strict_policy("profile t {")
+        self.assertEqual(run("check", self.policy).returncode, 1)
+
     def test_no_command_is_wrong_usage(self):
         self.assertEqual(run().returncode, 2)
 
