@@ -131,8 +131,9 @@ static const char *text_of(const json_t *of, const char *key)
 static void asked_fail(struct mint *m, struct asked *a, const char *why)
 {
 	m->refused++;
-	log_warn("event=leaf domain=%s error=%s", log_quote(span_of(text_of(a->what, "domain"))),
-		log_quote(span_of(why)));
+	if (authority_is_there(m))
+		log_warn("event=leaf domain=%s error=%s",
+			log_quote(span_of(text_of(a->what, "domain"))), log_quote(span_of(why)));
 	workers_minted(m->d->workers, a->life,
 		json_pack(
 			"{s:s,s:I,s:b,s:s}", "m", "minted", "seq", a->seq, "ok", 0, "error", why));

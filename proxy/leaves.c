@@ -18,9 +18,7 @@
 #include <openssl/pem.h>
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/map.h"
-#include "ctl/link.h"
 #include "door/hub.h"
 #include "door/json.h"
 #include "proxy/counters.h"
@@ -427,9 +425,6 @@ int leaves_take(json_t *msg)
 			kept_put(m->domain, leaf);
 		}
 		metric_add(leaf ? counters.leaf_minted : counters.leaf_failed, 1);
-		if (!leaf)
-			log_warn("leaf domain=%s error=%s", log_quote(span_of(m->domain)),
-				log_quote(span_of(why)));
 		minting_end(m, leaf, *why ? why : "no reason given");
 	}
 	leaves_unlock();
@@ -453,7 +448,6 @@ static void mintings_expire(uint64_t now)
 
 	while ((m = TAILQ_FIRST(&leaves.mintings)) && now - m->since_mono_ms >= LEAVES_WAIT_MS) {
 		metric_add(counters.leaf_failed, 1);
-		log_warn("leaf domain=%s error=\"no answer\"", log_quote(span_of(m->domain)));
 		minting_end(m, NULL, "no answer in time");
 	}
 }

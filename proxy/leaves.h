@@ -25,8 +25,8 @@ struct leaf {
 struct leaf *leaf_ref(struct leaf *l);
 void leaf_unref(struct leaf *l);
 
-/* On the worker's own thread, once: leaf is the callee's reference, or NULL and why says why not.
- */
+/* On the worker's own thread, once: leaf is the callee's reference, or NULL and why says why not,
+ * which nobody else logs. */
 typedef void (*leaf_done)(void *arg, struct leaf *leaf, const char *why);
 
 struct leaf_wanted {
