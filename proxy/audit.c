@@ -199,6 +199,14 @@ void audit_refuse(struct audit_line *l, const struct verdict *v)
 	put_verdict(l, v);
 }
 
+static json_t *note_text(const struct strict_note *note)
+{
+	struct span path = span_of(note->path);
+
+	return json_sprintf("%s %.*s", strict_reason_text(note->reason),
+		(int)span_cut(path, AUDIT_WORD_MAX), path.len ? path.ptr : "");
+}
+
 void audit_removed(struct audit_line *l, const struct strict_result *result)
 {
 	json_t *list;
@@ -206,16 +214,12 @@ void audit_removed(struct audit_line *l, const struct strict_result *result)
 	if (!l->said || result->kind == STRICT_SAME)
 		return;
 	if (result->kind == STRICT_REFUSED)
-		json_object_set_new(l->said, "refused",
-			json_sprintf("%s %s", strict_reason_text(result->why.reason),
-				result->why.path ? result->why.path : ""));
+		json_object_set_new(l->said, "refused", note_text(&result->why));
 	if (result->n_notes == 0)
 		return;
 	list = json_array();
 	for (unsigned i = 0; i < result->n_notes; i++)
-		json_array_append_new(
-			list, json_sprintf("%s %s", strict_reason_text(result->notes[i].reason),
-				      result->notes[i].path));
+		json_array_append_new(list, note_text(&result->notes[i]));
 	json_object_set_new(l->said, "removed", list);
 	if (result->n_more)
 		json_object_set_new(l->said, "removed_more", json_integer(result->n_more));
