@@ -9,7 +9,7 @@ packages_build="build-essential clang cmake ninja-build pkg-config libuv1-dev li
 packages_run="nftables iproute2 iptables openssl jq procps ethtool prosody prosody-modules ejabberd python3 python3-slixmpp
 	python3-pytest python3-pytest-xdist python3-nbxmpp haproxy go-sendxmpp python3-aiodns python3-cryptography dnsmasq-base
 	qemu-system-x86 busybox-static finch avahi-daemon dbus libglib2.0-bin curl
-	tmux knot"
+	tmux knot strace"
 
 # packages_missing: the names that are not installed, one a line.
 packages_missing()
