@@ -23,7 +23,7 @@ from certificates import Issuer, dns, srv
 from deploy import Names
 from fedservers import KINDS as SERVERS
 from lab import Lab, LabError, run, wait_for
-from raw import RawClient, header
+from raw import RawClient
 from wall import BUILD, Wall, missing_programs
 
 NAME_SERVER = ("192.0.2.53", "2001:db8:53::53")
@@ -140,9 +140,17 @@ class Side:
                 lines.append(f"srv-host=_xmpp-server._tcp.{domain},{six if domain == self.domain('six') else four},5269")
         return lines
 
-    def certify(self, issuer, folder):
-        for domain in (*self.domains, f"rooms.{self.domain()}"):
-            issuer.issue(domain, folder, [dns(domain), srv(domain)], self_signed=domain == self.domain("dial"))
+    def certify(self, issuer, folder, together):
+        """together: one certificate for all that can be verified. (ejabberd 23.01 takes SNI lightly: where TLS comes with the first
+        byte it shows now and then another domain's.)"""
+        public = [d for d in self.domains if d != self.domain("dial")]
+        issuer.issue(self.domain("dial"), folder, [dns(self.domain("dial")), srv(self.domain("dial"))], self_signed=True)
+        for domain in (*public, f"rooms.{self.domain()}"):
+            if together and domain in public[1:]:
+                for end in (".crt", ".key"):
+                    shutil.copy(folder / (public[0] + end), folder / (domain + end))
+            else:
+                issuer.issue(domain, folder, [name(d) for d in (public if together and domain in public else [domain]) for name in (dns, srv)])
 
     def user(self, kind="", name=None):
         """A user logged in and present; kept for the next one who asks."""
@@ -209,6 +217,9 @@ class Federation(Lab):
         self.kinds, self.tls, self.modules, self.more = servers, tls, modules, more
         super().__init__(folder=folder)
 
+    def kind_of(self, side):
+        return self.kinds["ab".index(side.name)]
+
     def namespace(self, end, routes=False):
         return self._namespace(self.tag + end, routes)
 
@@ -223,7 +234,7 @@ class Federation(Lab):
         self.public = Issuer(self.folder / "public")
         self.certificates = self.folder / "leaves"
         for side in self.sides:
-            side.certify(self.public, self.certificates / side.name)
+            side.certify(self.public, self.certificates / side.name, self.kind_of(side) == "E")
         self.names = self.add(Names(self, self.net, *self.records(), address=NAME_SERVER[0],
                                     hosts=[self.net, *(n for s in self.sides for n in (s.host, s.gate))]))
         with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -231,9 +242,9 @@ class Federation(Lab):
                 side.server = server
 
     def records(self, *more):
-        peers = (f"srv-host=_xmpp-server._tcp.peer{n}.example,host.peer{n}.example,5269" for n in PEERS)
-        hosts = (f"host-record=host.peer{n}.example,{peer_address(n)}" for n in PEERS)
-        return [*(line for side in self.sides for line in side.records()), *peers, *hosts, *more]
+        """Of both sides, and of every name at or below peerN.example."""
+        peers = (f"address=/peer{n}.example/{peer_address(n, version)}" for n in PEERS for version in (4, 6))
+        return [*(line for side in self.sides for line in side.records()), *peers, *more]
 
     def _serve(self, side):
         trust = self.folder / f"trust-{side.name}.pem"
@@ -241,7 +252,7 @@ class Federation(Lab):
         place = types.SimpleNamespace(folder=self.folder / f"server-{side.name}", tag=f"{self.tag}{side.name}")
         place.folder.mkdir()
         place.folder.chmod(0o755)
-        kind = SERVERS[self.kinds["ab".index(side.name)]]
+        kind = SERVERS[self.kind_of(side)]
         return self.add(kind(place, side.host, side.domains, side.addresses, self.certificates / side.name, USERS[side.name], trust,
                              tls=self.tls, modules=self.modules, **self.more))
 
