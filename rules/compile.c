@@ -370,6 +370,19 @@ static void compile_countries(struct compiler *c, const struct ast_item *item)
 		c->error = r;
 }
 
+/* Where no service is called "s2s", that stands for all of this role. */
+static void compile_roles(const struct ast *ast, struct chain *chain)
+{
+	for (unsigned i = 0; i < chain->n_hooks; i++) {
+		struct hook *h = &chain->hooks[i];
+		const char *role = service_role_text(service_role_find(h->service));
+
+		h->all = strcmp(role, h->service) == 0;
+		for (const struct ast_item *s = ast->items; s && h->all; s = s->next)
+			h->all = s->kind != ITEM_SERVICE || strcmp(s->name, h->service) != 0;
+	}
+}
+
 static void compile_items(struct compiler *c, const struct ast *ast)
 {
 	for (const struct ast_item *i = ast->items; i && !c->error; i = i->next) {
@@ -392,6 +405,8 @@ static void compile_items(struct compiler *c, const struct ast *ast)
 	compile_clearances(c, ast);
 	for (unsigned i = 0; i < c->p->n_chains && !c->error; i++)
 		compile_chain(c, &c->p->chains[i]);
+	for (unsigned i = 0; i < c->p->n_chains && !c->error; i++)
+		compile_roles(ast, &c->p->chains[i]);
 	if (!c->error)
 		compile_order(c);
 }

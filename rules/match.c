@@ -410,7 +410,8 @@ again:
 
 static bool chain_hooks(const struct chain *chain, const struct subject *s)
 {
-	const char *service = s->service && *s->service ? s->service : service_role_text(s->role);
+	const char *role = service_role_text(s->role);
+	const char *service = s->service && *s->service ? s->service : role;
 	bool login = s->login && s->login->failure;
 
 	for (unsigned i = 0; i < chain->n_hooks; i++) {
@@ -418,7 +419,8 @@ static bool chain_hooks(const struct chain *chain, const struct subject *s)
 		if (login != h->login)
 			continue;
 		if (login || ((s->direction == DIRECTION_IN ? h->in : h->out) &&
-				     (h->any || string_equal(h->service, service))))
+				     (h->any || string_equal(h->service, service) ||
+					     (h->all && string_equal(h->service, role)))))
 			return true;
 	}
 	return false;

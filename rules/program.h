@@ -161,6 +161,7 @@ struct hook {
 	const char *service;
 	bool in, out;
 	bool any; /* of the services */
+	bool all; /* service is a role: all services of it */
 	bool login; /* the word "login": no stanzas, but logins that failed, at any service */
 };
 
