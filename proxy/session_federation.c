@@ -202,7 +202,7 @@ bool federation_header_fits(struct session *s, const struct stream_header *h)
 	if (out && federation_is_local(s, domain))
 		return header_refused(s, STREAM_ERROR_HOST_UNKNOWN, "header.loop");
 	/* The stream anew after SASL is the same two servers' (RFC 6120 6.4.6). */
-	if (s->state == SESSION_RESTART && *h->from && s->from && strcasecmp(h->from, s->from) != 0)
+	if (s->state == SESSION_RESTART && (!s->from || strcasecmp(h->from, s->from) != 0))
 		return header_refused(s, STREAM_ERROR_INVALID_FROM, "header.from-changed");
 	return true;
 }
