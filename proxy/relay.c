@@ -22,6 +22,7 @@
 #include "proxy/relay_federation.h"
 #include "proxy/relay_sasl.h"
 #include "proxy/relay_sm.h"
+#include "proxy/remake.h"
 #include "proxy/session_close.h"
 #include "proxy/session_open.h"
 #include "proxy/session_server.h"
@@ -328,7 +329,14 @@ enum nonza_fate relay_nonza(struct session *s, struct leg *from, const struct st
 {
 	const struct nonza_rule *rule = nonza_find(st->root, from == &s->client);
 
-	return rule ? rule->handle(s, st) : NONZA_FORWARD;
+	if (rule)
+		return rule->handle(s, st);
+	/* No profile names what is no stanza: nothing crosses beside it but the stream's own error. */
+	if (!s->authenticated || strcmp(st->root->ns, NS_STREAM) == 0 ||
+		!remake_is_due(s, session_direction(s, from)))
+		return NONZA_FORWARD;
+	metric_add(counters.strict_removed, 1);
+	return NONZA_SWALLOW;
 }
 
 void act_nonza(struct session *s, struct leg *from, const struct stream_event *ev)
