@@ -243,7 +243,7 @@ class Federation(Lab):
 
     def records(self, *more):
         """Of both sides, and of every name at or below peerN.example."""
-        peers = (f"address=/peer{n}.example/{peer_address(n, version)}" for n in PEERS for version in (4, 6))
+        peers = (f"address=/peer{n}.example/{peer_address(n)}" for n in PEERS)
         return [*(line for side in self.sides for line in side.records()), *peers, *more]
 
     def _serve(self, side):
