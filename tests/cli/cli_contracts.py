@@ -305,9 +305,11 @@ class Contracts(unittest.TestCase):
         lines = "".join(f"<message from='{who}@x.example' to='b@y.example'><body>{text}</body></message>"
                         for who, text in (("a", "buy these wonderful things now"),
                                           ("c", "buy these wonderful things now"), ("c", "hi")))
-        counted = [json.loads(line)["trace"][0]["tests"][0]["values"]
-                   for line in self.judge(lines, "--json", "--trace").stdout.splitlines()]
-        self.assertEqual(counted, [["1", "1"], ["2", "1"], []])
+        # Senders are told apart by one of 64 places, under a key of each process's own: two may share one.
+        tries = [[json.loads(line)["trace"][0]["tests"][0]["values"]
+                  for line in self.judge(lines, "--json", "--trace").stdout.splitlines()] for _ in range(6)]
+        self.assertIn([["1", "1"], ["2", "1"], []], tries)
+        self.assertTrue(all(t in ([["1", "1"], ["2", "1"], []], [["1", "1"], ["1", "1"], []]) for t in tries), tries)
 
     def test_judge_usage(self):
         self.assertEqual(run("judge").returncode, 2)
