@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -26,6 +27,7 @@ enum {
 	AUDIT_JID_MAX = 3071,
 	AUDIT_WORD_MAX = 256,
 	AUDIT_LABELS_MAX = 8,
+	AUDIT_RINGS_MAX = 16, /* a daemon gives one */
 	/* Each thread takes in one stanza between asking for room and using it, and may deliver
 	   one. */
 	AUDIT_RESERVE = 2 * WORKER_THREADS_MAX * SPOOL_ROOM,
@@ -36,12 +38,17 @@ static _Thread_local bool jammed;
 
 int audit_use(int fd)
 {
-	struct spool *s = NULL;
-	int r = spool_map(fd, &s);
+	static struct spool *all[AUDIT_RINGS_MAX];
+	static unsigned n;
+	int r;
 
-	/* One before it stays mapped: another thread may be writing to it. */
-	if (r == 0)
-		atomic_store(&ring, s);
+	if (n == AUDIT_RINGS_MAX) {
+		close(fd);
+		return ERR_LIMIT;
+	}
+	/* Those before it stay mapped: another thread may be writing to one. */
+	if ((r = spool_map(fd, &all[n])) == 0)
+		atomic_store(&ring, all[n++]);
 	return r;
 }
 
