@@ -42,9 +42,9 @@ class Federated:
         raise NotImplementedError
 
     def streams_of(self):
-        """Lines of ss: connections of this host that are streams between servers."""
+        """Connections of this host that are streams between servers: both ends of each."""
         found = self.namespace.run("ss", "-Htn", "state", "established", "( sport = :5269 or dport = :5269 or sport = :5270 or dport = :5270 )")
-        return found.stdout.splitlines()
+        return sorted(tuple(line.split()[-2:]) for line in found.stdout.splitlines())
 
     def restart(self):
         self.process.close()
