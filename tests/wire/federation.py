@@ -107,12 +107,12 @@ class Side:
         self.host, self.gate = (federation.namespace(f"-{part}{name}", part == "g") for part in "hg")
         self.net4, self.net6, self.place = SIDES[name]
         self.addresses = [f"{self.net4}.10", f"{self.net6}::10"]
-        self.domains = [domain_of(name, kind) for kind in KINDS]
+        self.domains = [self.domain(kind) for kind in KINDS]
         self.server = self.wall = self.authority = None
         self.users = {}
 
     def domain(self, kind=""):
-        return domain_of(self.name, kind)
+        return self.federation.names_of.get(self.name, {}).get(kind) or domain_of(self.name, kind)
 
     def wire(self, net):
         """host — gate — net, routed."""
@@ -211,10 +211,12 @@ def give_addresses(host, link, *addresses):
 
 
 class Federation(Lab):
-    """servers: "PP", "PE", "EP" or "EE", for hosts a and b. tls: what the servers want of each other (required, optional, none)."""
+    """servers: "PP", "PE", "EP" or "EE", for hosts a and b. tls: what the servers want of each other (required, optional, none).
+    domains: other names for some kinds, {"a": {"": "high.example"}}."""
 
-    def __init__(self, servers="PP", tls="required", modules=("smacks",), folder=None, **more):
+    def __init__(self, servers="PP", tls="required", modules=("smacks",), folder=None, domains=None, **more):
         self.kinds, self.tls, self.modules, self.more = servers, tls, modules, more
+        self.names_of = domains or {}
         super().__init__(folder=folder)
 
     def kind_of(self, side):
