@@ -441,12 +441,23 @@ static int put_concurrent(const struct defend *d, const struct defend_class *k, 
 
 /* ---- the whole ---- */
 
+/* What our own servers dial is no stranger's: who else comes there is turned away at once. */
+static bool is_counted(const struct service *s)
+{
+	return s->direction != SERVICE_OUT;
+}
+
+static bool is_counted_behind(const struct service *s)
+{
+	return firewall_service_proxied(s) && is_counted(s);
+}
+
 /* A SYN of which nobody knows whence it came is not counted where the kernel finds out. */
 static int put_attempts(const struct service *services, size_t n,
 	const struct daemon_options *daemon, const struct firewall_host *host, struct buf *out)
 {
 	return firewall_format_services(services, n,
-		firewall_synproxy_is_on(daemon, host) ? firewall_service_inspected : NULL,
+		firewall_synproxy_is_on(daemon, host) ? firewall_service_inspected : is_counted,
 		"goto defend_rates", out);
 }
 
@@ -488,7 +499,7 @@ static int put_open_chains(
 		     "\t}\n"
 		     "\tchain defend_open {\n")) < 0 ||
 		(r = firewall_format_match(FIREWALL_ALLOW, "return", out)) < 0 ||
-		(r = firewall_format_services(services, n, NULL, "goto defend_conns", out)) < 0 ||
+		(r = firewall_format_services(services, n, is_counted, "goto defend_conns", out)) < 0 ||
 		(r = buf_puts(out, "\t}\n")) < 0 ||
 		(r = put_classes(d, "defend_conns", "conns", has_concurrent, out)) < 0)
 		return r;
@@ -512,9 +523,9 @@ int firewall_defend_counts(
 
 	if (any_class(d, has_rates))
 		r = firewall_format_services(
-			services, n, firewall_service_proxied, "jump defend_rates", out);
+			services, n, is_counted_behind, "jump defend_rates", out);
 	if (r == 0 && any_class(d, has_concurrent))
 		r = firewall_format_services(
-			services, n, firewall_service_proxied, "jump defend_conns", out);
+			services, n, is_counted_behind, "jump defend_conns", out);
 	return r;
 }

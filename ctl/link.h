@@ -108,4 +108,5 @@ enum { LINK_KNOWN = 512, LINK_KNOWN_AGAIN = 8 };
 /* Names in a message "domains", bytes of one at most. */
 enum { LINK_DOMAINS = 128, LINK_DOMAIN_SIZE = 1023 };
 
-/* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"} */
+/* A session row: {"id","service","address","port","server","jid","state","tls","age_ms","in","out","dropped","rejected"}, and between
+ * servers "direction","local","remote","verified","pairs","bidi" */

@@ -190,19 +190,21 @@ static void event_bare(const struct scene *s, const struct stanza *st, char bare
 }
 
 /* What the daemon has to do about it; NULL if nothing. What a server says to its client nobody
- * there has done: it counts for the address alone. */
+ * there has done: it counts for the address alone. What our own server says to a remote one is not even
+ * the address's; a ban that a rule orders is. */
 static json_t *event_act(const struct scene *s, enum direction direction, const struct stanza *st,
 	const struct verdict *v)
 {
 	char address[INET6_ADDRSTRLEN], bare[JID_BARE_SIZE] = "";
 	bool theirs = direction == DIRECTION_IN;
+	unsigned strikes = s->peer_domain && !theirs ? 0 : v->strikes;
 	json_t *act;
 
-	if (v->dry || (!v->strikes && !v->ban_ms))
+	if (v->dry || (!strikes && !v->ban_ms))
 		return NULL;
 	event_bare(s, st, bare);
 	address_format(&s->peer.address, address, sizeof(address));
-	act = json_pack("{s:i, s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "strikes", (int)v->strikes,
+	act = json_pack("{s:i, s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "strikes", (int)strikes,
 		"ban", (json_int_t)v->ban_ms, "address", address, "session",
 		(json_int_t)(theirs ? s->session : 0), "jid", theirs ? bare : "", "rule",
 		v->rule ? v->rule : "", "chain", v->chain ? v->chain : "", "id", v->id);

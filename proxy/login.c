@@ -57,7 +57,7 @@ static bool login_ready(const struct session *s)
 /* Whoever has one address of an IPv6 /64 has them all. */
 static uint64_t peer_key(const struct session *s)
 {
-	struct peer_address key = s->peer.address;
+	struct peer_address key = session_peer(s)->address;
 
 	if (!address_is_v4(&key))
 		memset(key.bytes + 8, 0, 8);
@@ -166,6 +166,9 @@ static bool login_is_excused(struct session *s, const char *word)
 	bool downgrade = login_is_downgrade(s, word), news = false;
 	bool excused = login_failure_is_servers(word) || downgrade;
 
+	/* Who logs in there is our own server: a stranger that will not have it has done nothing. */
+	if (session_dials_out(s))
+		return true;
 	if (login_failure_counts(word) && !downgrade)
 		excused = outage_failed(&s->peer.address, clock_mono_ms(), &news);
 	if (excused)

@@ -375,15 +375,18 @@ static const char *session_name(const struct session *s)
 
 json_t *session_row(const struct session *s)
 {
+	/* Whoever dialled, the stranger's is the address, and our own server the server. */
+	const struct endpoint *peer = session_peer(s);
+	const struct endpoint *ours = session_dials_out(s) ? &s->peer : &s->upstream;
 	uint64_t now = uv_now(&s->worker->loop);
 	char address[64], server[64];
 	json_t *row;
 
-	address_format(&s->peer.address, address, sizeof(address));
-	address_format(&s->upstream.address, server, sizeof(server));
+	address_format(&peer->address, address, sizeof(address));
+	address_format(&ours->address, server, sizeof(server));
 	row = json_pack("{s:I, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "id", (json_int_t)s->serial,
-		"service", s->service->conf.name, "address", address, "port", (int)s->peer.port,
-		"server", s->upstream.port ? server : "", "jid", session_name(s), "state",
+		"service", s->service->conf.name, "address", address, "port", (int)peer->port,
+		"server", ours->port ? server : "", "jid", session_name(s), "state",
 		session_state_text(s->state), "tls", tls_link_version(&s->client.conn.tls));
 	if (!row)
 		return NULL;
@@ -392,6 +395,8 @@ json_t *session_row(const struct session *s)
 	json_object_set_new(row, "out", json_integer((json_int_t)s->stanzas[DIRECTION_OUT]));
 	json_object_set_new(row, "dropped", json_integer((json_int_t)s->dropped));
 	json_object_set_new(row, "rejected", json_integer((json_int_t)s->rejected));
+	if (s->federation)
+		federation_row(s, row);
 	return row;
 }
 
@@ -400,7 +405,7 @@ struct crowd_member session_member(struct session *s, uint64_t now_ms)
 	uint64_t in = s->stanzas[DIRECTION_IN], out = s->stanzas[DIRECTION_OUT];
 
 	return (struct crowd_member){ .session = s,
-		.address = &s->peer.address,
+		.address = &session_peer(s)->address,
 		.jid = s->federation ? session_name(s) : s->jid,
 		.online = s->authenticated,
 		.in = in,

@@ -223,6 +223,28 @@ bool federation_has(const struct session *s, const char *domain)
 	return pairs_speaks_for(&d->pairs, side_other(d->local), domain);
 }
 
+static enum remote_verified federation_shown(const struct federation *f, unsigned pairs)
+{
+	if (f->verified != REMOTE_VERIFIED_NONE || pairs == 0)
+		return f->verified;
+	return REMOTE_VERIFIED_DIALBACK;
+}
+
+void federation_row(const struct session *s, json_t *row)
+{
+	const struct federation *f = s->federation;
+	unsigned pairs = 0;
+
+	for (unsigned side = 0; side < SIDES; side++)
+		pairs += pairs_count(&f->dialback.pairs, side, PAIR_VALID);
+	json_object_set_new(row, "direction", json_string(session_dials_out(s) ? "out" : "in"));
+	json_object_set_new(row, "local", json_string(f->local ? f->local : ""));
+	json_object_set_new(row, "remote", json_string(f->remote ? f->remote : ""));
+	json_object_set_new(row, "verified", json_string(remote_verified_text(federation_shown(f, pairs))));
+	json_object_set_new(row, "pairs", json_integer(pairs));
+	json_object_set_new(row, "bidi", json_boolean(f->dialback.bidi));
+}
+
 int federation_domain_of(struct arena *a, const char *address, const char **out)
 {
 	struct span domain = pair_domain_of(address ? address : "");

@@ -52,6 +52,8 @@ bool federation_goes_plain(struct session *s);
 const char *federation_peer(const struct session *s);
 /* Was that remote domain (prepared) found valid on the stream, beside the header's? */
 bool federation_has(const struct session *s, const char *domain);
+/* Its keys in a row of "sessions". */
+void federation_row(const struct session *s, json_t *row);
 /* The domain of an address of a stanza, prepared, in the arena. 0, ERR_SYNTAX, -ENOMEM. */
 int federation_domain_of(struct arena *a, const char *address, const char **out);
 /* What a remote domain (prepared; NULL: none named) is held to. Never NULL. */

@@ -167,15 +167,15 @@ def check_examples(tool):
 # ---- arrangements ----
 
 def check_deploy(_):
-    """Each file of docs/examples/deploy, and those beside it, stands in DEPLOY.md as it is and is run by a wire test."""
-    page = pathlib.Path("docs/DEPLOY.md").read_text()
-    tests = "".join(pathlib.Path(f"tests/wire/test_{name}.py").read_text() for name in ("deploy", "backends", "serverless", "bosh", "authority"))
+    """Each file of docs/examples/deploy, and those beside it, stands in DEPLOY.md or DEPLOY-FEDERATION.md as it is and is run by a wire test."""
+    page = "".join(pathlib.Path(f"docs/{name}.md").read_text() for name in ("DEPLOY", "DEPLOY-FEDERATION"))
+    tests = "".join(pathlib.Path(f"tests/wire/test_{name}.py").read_text() for name in ("deploy", "deploy_federation", "backends", "serverless", "bosh", "authority"))
     folder = pathlib.Path("docs/examples")
     faults = []
     for path in [*sorted((folder / "deploy").iterdir()), *sorted(folder.glob("*.conf"))]:
         name = str(path.relative_to(folder))
         if f"examples/{name}" not in page or path.read_text() not in page:
-            faults.append(f"docs/DEPLOY.md: {path} is missing or stands there otherwise")
+            faults.append(f"docs/DEPLOY.md, docs/DEPLOY-FEDERATION.md: {path} is missing or stands there otherwise")
         if f'"{name}"' not in tests:
             faults.append(f"{path} is not run by test_deploy.py, test_backends.py, test_serverless.py, test_bosh.py or test_authority.py of tests/wire")
     return faults

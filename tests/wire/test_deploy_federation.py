@@ -43,6 +43,9 @@ def federation(request):
 def passes_judged(federation, wall):
     """Each kind of domain, in both directions, and a rule's word in both."""
     for kind, how in (("", "external"), ("dial", "dialback"), ("six", "external"), ("direct", "external")):
+        # ejabberd 23.01, once it has answered STARTTLS, shows its first domain's certificate to all that speak TLS at once.
+        if kind == "direct" and federation.a.server.name == "ejabberd":
+            continue
         federation.mark()
         federation.exchange(kind, how={how})
     a, b = federation.a.user(), federation.b.user()
@@ -51,7 +54,13 @@ def passes_judged(federation, wall):
         assert "casino" not in receiver.hear(sender.say(receiver.jid))
         event = wall.event(rule="spam", direction=direction)
         assert event["src_ip"] == ADDRESS["b"], "the remote server's, whoever dialled"
-    assert {row["service"] for row in wall.sessions()} == {"s2s", "s2s_out"}
+    rows = {row["service"]: row for row in wall.sessions() if row["remote"] == federation.b.domain()}
+    assert set(rows) == {"s2s", "s2s_out"}
+    for service, row in rows.items():
+        assert row == row | {"address": ADDRESS["b"], "server": ADDRESS["a"], "jid": "b.example", "local": "a.example", "verified": "pkix",
+                             "pairs": 1, "direction": "out" if service == "s2s_out" else "in"}
+    assert {row["verified"] for row in wall.sessions() if row["remote"] == federation.b.domain("dial")} == {"dialback"}
+    assert ADDRESS["a"] not in {row["address"] for row in wall.ctl("top")["peers"]}
 
 
 def test_gateway(federation):
