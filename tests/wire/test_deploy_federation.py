@@ -12,7 +12,7 @@ from lab import wait_for
 
 RULES = """
 chain spam {
-    hook s2s, s2s_out;
+    hook s2s;
     rule spam { message text contains "casino" drop, log }
 }
 """
@@ -55,10 +55,10 @@ def passes_judged(federation, wall):
         event = wall.event(rule="spam", direction=direction)
         assert event["src_ip"] == ADDRESS["b"], "the remote server's, whoever dialled"
     rows = {row["service"]: row for row in wall.sessions() if row["remote"] == federation.b.domain()}
-    assert set(rows) == {"s2s", "s2s_out"}
+    assert set(rows) == {"from_others", "to_others"}
     for service, row in rows.items():
         assert row == row | {"address": ADDRESS["b"], "server": ADDRESS["a"], "jid": "b.example", "local": "a.example", "verified": "pkix",
-                             "pairs": 1, "direction": "out" if service == "s2s_out" else "in"}
+                             "pairs": 1, "direction": "out" if service == "to_others" else "in"}
     assert {row["verified"] for row in wall.sessions() if row["remote"] == federation.b.domain("dial")} == {"dialback"}
     assert ADDRESS["a"] not in {row["address"] for row in wall.ctl("top")["peers"]}
 
