@@ -50,9 +50,10 @@ uint64_t domains_first_seen(const char *domain)
 	return first;
 }
 
+/* Another thread may have looked at its clock later. */
 static bool is_lately(const struct sight *s, uint64_t now_ms)
 {
-	return s && s->last_ms && now_ms - s->last_ms < DOMAINS_AGAIN_MS;
+	return s && s->last_ms && (now_ms < s->last_ms || now_ms - s->last_ms < DOMAINS_AGAIN_MS);
 }
 
 /* Who finds no room among the news is told when it comes again. */
