@@ -43,7 +43,7 @@ _numbers = itertools.count(1)
 SERVICES = """
 service from_others {{
     role s2s; listen tcp {{ 5269, 5270 }}; listen on {addresses};
-    intercept tproxy; tls {tls}; certificates "certs"; upstream original starttls; source client; {inward}
+    intercept tproxy; tls {tls}; certificates "certs"; upstream original {local}; source client; {inward}
 }}
 service to_others {{
     role s2s; direction out; from @ours; listen tcp {{ 5269, 5270 }};
@@ -172,8 +172,8 @@ class Side:
         lab = self.federation
         wall = Wall(lab, f"wall-{self.name}-{next(_numbers)}", self.host if own_host else self.gate)
         text = configuration or SERVICES.format(
-            addresses=", ".join(self.addresses), tls=tls or lab.tls, resolver=NAME_SERVER[0], inward=inward, outward=outward,
-            federation=federation) + more
+            addresses=", ".join(self.addresses), tls=tls or lab.tls, local="plain" if lab.tls == "none" else "starttls",
+            resolver=NAME_SERVER[0], inward=inward, outward=outward, federation=federation) + more
         wall.write(**{"xmppwall.conf": text, "trust.pem": lab.public.file.read_text()})
         for domain in (*self.domains, f"rooms.{self.domain()}"):
             wall.certificate(lab.certificates / self.name / f"{domain}.crt")

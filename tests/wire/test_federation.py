@@ -84,3 +84,14 @@ def test_streams_end_when_a_server_goes(walled):
             wait_for(lambda side=side: not side.wall.sessions(), 15, "the firewall's sessions to end")
     walled.mark()
     walled.exchange(how=HOW[""])
+
+
+@pytest.mark.parametrize("servers", ["PP", "PE", "EE"])
+def test_clear_text_where_the_policy_takes_it(servers):
+    """Servers without TLS at all: dialback, through the firewalls of both sides, where both say "tls optional"."""
+    needs_root()
+    with Federation(servers, tls="none") as made:
+        for side in made.sides:
+            side.raise_wall(tls="optional")
+        made.mark()
+        made.exchange(how={"dialback"})
