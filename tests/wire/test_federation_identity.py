@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Certificates of remote servers, good and bad, shown to us and shown to whom ours dials: what proves a domain leads to SASL EXTERNAL at
 our own server, what does not leads nowhere where a proof is required."""
+import base64
 import contextlib
+import hashlib
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from certificates import Issuer, dns, srv, xmpp_addr
 from federation import Federation
@@ -97,3 +101,26 @@ def test_a_proof_that_is_required(scene, flaw):
             body = scene.juliet.say(f"x@{scene.other}")
             scene.told("remote.require")
         assert not any(body.encode() in s.raw or b"db:result" in s.raw for s in listener.streams)
+
+
+def pin_of(file):
+    key = x509.load_pem_x509_certificate(file.read_bytes()).public_key()
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return "sha256:" + base64.b64encode(hashlib.sha256(spki).digest()).decode()
+
+
+def test_pins_prove_what_nobody_signed(scene):
+    """A self-signed certificate whose key is pinned leads in by EXTERNAL; another key of that domain does not, and rules know which."""
+    leaf = scene.federation.public.issue(scene.me, scene.certificates / "pinned", self_signed=True)
+    scene.wall(more=f"""
+remote pinned {{ domains "{scene.me}"; require pin; pins "{pin_of(leaf)}"; }}
+chain who {{ hook s2s direction in; policy accept; rule pinned {{ message remote.verified is pin remote.domain is "{scene.me}" drop, log }} }}
+""")
+    peer, token = scene.dial(certificate=leaf).secure(), scene.token()
+    assert "EXTERNAL" in peer.features and "<success" in peer.external()
+    peer.open().send(message(f"x@{scene.me}", scene.juliet.jid, token, token))
+    scene.a.wall.event(rule="pinned")
+    with scene.refusing("remote.require"):
+        with contextlib.suppress(LabError, OSError):
+            scene.dial(certificate=scene.leaf).starttls_raw().read_all(5)
+        scene.told("remote.require")
