@@ -109,6 +109,7 @@ int answer_write(struct session *s, struct leg *from, const struct stanza *st,
 	else if (r == 0)
 		r = sm_dropped(&s->sm, session_way(s, from));
 	buf_fini(&xml);
+	s->federation->answer = answer_texts[how];
 	counters_add("answer", answer_texts[how]);
 	return r;
 }

@@ -24,6 +24,7 @@
 #include "proxy/relay.h"
 #include "proxy/remake.h"
 #include "proxy/session_close.h"
+#include "proxy/session_federation.h"
 #include "proxy/worker.h"
 #include "rules/verdict.h"
 #include "xmpp/ns.h"
@@ -232,9 +233,22 @@ static void apply_quarantine(
 	apply_reject(s, from, st, &answer);
 }
 
+static void apply_tell(struct session *s, const struct leg *from, const struct stanza *st,
+	const struct verdict *v)
+{
+	if (verdict_is_notable(v))
+		event_verdict(s, session_direction(s, from), st, v);
+	if (v->report)
+		event_report(s, session_direction(s, from), st, v);
+	if (s->federation)
+		s->federation->answer = NULL;
+}
+
 void apply_verdict(
 	struct session *s, struct leg *from, const struct stanza *st, const struct verdict *v)
 {
+	/* Between servers it turns out only then where an error goes. */
+	bool later = s->federation && v->kind == VERDICT_REJECT;
 	int r;
 
 	metric_add(counters.verdict[v->kind], 1);
@@ -244,10 +258,8 @@ void apply_verdict(
 	}
 	for (const struct verdict *w = v->would; w; w = w->next)
 		event_verdict(s, session_direction(s, from), st, w);
-	if (verdict_is_notable(v))
-		event_verdict(s, session_direction(s, from), st, v);
-	if (v->report)
-		event_report(s, session_direction(s, from), st, v);
+	if (!later)
+		apply_tell(s, from, st, v);
 	if (v->kind != VERDICT_ACCEPT && v->kind != VERDICT_REDIRECT &&
 		(r = audit_refusal(s, session_direction(s, from), st, v)) < 0) {
 		session_fail(s, r, "audit");
@@ -263,6 +275,8 @@ void apply_verdict(
 		break;
 	case VERDICT_REJECT:
 		apply_reject(s, from, st, v);
+		if (later)
+			apply_tell(s, from, st, v);
 		break;
 	case VERDICT_CLOSE:
 		/* The server's stream is closed properly, so that the session cannot be resumed and

@@ -37,6 +37,7 @@ struct scene event_about(const struct session *s, enum direction direction, cons
 	/* Several may speak on one stream: each for itself. */
 	federation_subject(s, direction, st, &subject);
 	scene.remote_verified = subject.remote_verified;
+	scene.answer = s->federation->answer;
 	if (subject.remote_verified != REMOTE_VERIFIED_NONE)
 		scene.peer_domain = subject.remote_domain;
 	return scene;

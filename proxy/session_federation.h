@@ -16,6 +16,7 @@ struct federation {
 	const char *why;               /* not: static */
 	struct leaf *leaf;             /* stands for it towards our own server; NULL: none */
 	const struct cert *shown;      /* direction out: ours, towards the stranger */
+	const char *answer;            /* where the last error went, for the event about it; NULL */
 	bool proceed;   /* direction out: <proceed/> is due once the stranger is known */
 	bool held;      /* ... a handshake that waits for its certificate */
 	bool opened;    /* ... the header behind TLS has come */

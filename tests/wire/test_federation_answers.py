@@ -47,6 +47,8 @@ def test_a_rejected_message_is_answered_on_the_other_stream(federation, sender):
     answer = one.read_until("<message[^>]*id=.r1.*?</message>")
     assert "policy-violation" in answer and "not here" in answer
     assert re.search(f"from=.{re.escape(other.jid)}", answer)
+    event = wait_for(lambda: federation.b.wall.events(rule="word", **{"from": one.jid}), 5, "the event")[-1]
+    assert event["xmpp"]["answer"] == "crossed", event
     # Nothing was closed over it.
     other.hear(one.say(other.jid))
     one.hear(other.say(one.jid))
