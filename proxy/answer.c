@@ -19,6 +19,8 @@
 
 #define NS_REFUSED "urn:xmppwall:refused"
 
+enum { ID_MAX = 256 }; /* of an iq that goes on emptied */
+
 enum answer { ANSWER_NONE, ANSWER_STREAM, ANSWER_CROSSED, ANSWER_EMPTIED };
 
 static const char *const answer_texts[] = { "none", "stream", "crossed", "emptied" };
@@ -38,16 +40,23 @@ static bool answer_is_fit(const struct stanza *st)
 	       (to && !strchr(to, '/'));
 }
 
-/* What stands in the other's place of an iq whose receiver has to answer. */
-static int answer_empty(const struct stanza *st)
+/* What stands in the other's place of an iq whose receiver has to answer: who asks whom, and by
+ * which name. All else of it was rejected. NULL: no memory. */
+static struct xml_element *answer_empty(const struct stanza *st)
 {
-	struct xml_element *child, *refused = element_new(st->arena, NS_REFUSED, "refused");
+	static const char *const kept[] = { "from", "to", "id", "type" };
+	struct xml_element *iq = element_new(st->arena, st->root->ns, "iq");
+	struct xml_element *refused = element_new(st->arena, NS_REFUSED, "refused");
 
-	if (!refused)
-		return -ENOMEM;
-	while ((child = element_first(st->root)))
-		element_remove(child);
-	return element_add(st->arena, st->root, refused);
+	if (!iq || !refused || element_add(st->arena, iq, refused) < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		const char *value = element_attr(st->root, kept[i]);
+
+		if (value && element_set_attr(st->arena, iq, kept[i], value) < 0)
+			return NULL;
+	}
+	return iq;
 }
 
 static bool answer_may_empty(
@@ -56,6 +65,9 @@ static bool answer_may_empty(
 	const char *type = stanza_type(st);
 
 	if (st->kind != STANZA_IQ || (strcmp(type, "get") != 0 && strcmp(type, "set") != 0))
+		return false;
+	/* A name as long as a letter is one, and a word of two. */
+	if (strlen(element_attr(st->root, "id") ? element_attr(st->root, "id") : "") > ID_MAX)
 		return false;
 	/* By this a stranger would learn of an iq that was kept from it. */
 	return session_direction(s, from) == DIRECTION_IN;
@@ -68,6 +80,7 @@ static int answer_send(struct session *s, struct leg *from, const struct stanza 
 	enum side side = from == &s->client ? SIDE_RECEIVER : SIDE_INITIATOR;
 	struct dialback *d = &s->federation->dialback;
 	const char *sender, *receiver;
+	struct xml_element *empty;
 	int r;
 
 	/* Its receiver speaks: the pair the other way round. */
@@ -85,8 +98,9 @@ static int answer_send(struct session *s, struct leg *from, const struct stanza 
 		*how = ANSWER_CROSSED;
 	} else if (!to->closed_out && answer_may_empty(s, from, st)) {
 		*how = ANSWER_EMPTIED;
-		if ((r = answer_empty(st)) < 0 ||
-			(r = write_element(&to->conn.out, st->root, session_ns(s))) < 0)
+		if (!(empty = answer_empty(st)))
+			return -ENOMEM;
+		if ((r = write_element(&to->conn.out, empty, session_ns(s))) < 0)
 			return r;
 		return sm_forwarded(&s->sm, session_way(s, from));
 	}

@@ -17,6 +17,7 @@
 #include "proxy/dialback_element.h"
 #include "proxy/features.h"
 #include "proxy/features_federation.h"
+#include "proxy/nonza_federation.h"
 #include "proxy/preauth.h"
 #include "proxy/sasl_name.h"
 #include "proxy/session_close.h"
@@ -203,12 +204,21 @@ void federation_succeeded(struct session *s, struct arena *a)
 	/* Both parsers begin anew (RFC 6120 6.4.6). */
 	stream_restart_keep(s->client.in);
 	stream_restart_keep(s->server.in);
+	f->featured = false;
 	s->client.pushed = s->server.pushed = true;
 	s->client.opened = s->server.opened = false;
 	session_set_state(s, SESSION_RESTART);
 }
 
 /* ---- features ---- */
+
+static enum nonza_fate federation_unknown(
+	struct session *s, struct leg *from, const struct stanza *st)
+{
+	(void)st;
+	refuse_side(s, from, STREAM_ERROR_UNSUPPORTED_STANZA_TYPE, "stanza.unknown");
+	return NONZA_ENDED;
+}
 
 static enum nonza_fate federation_features(
 	struct session *s, struct leg *from, const struct stanza *st)
@@ -224,9 +234,13 @@ static enum nonza_fate federation_features(
 		.idle_seconds = s->authenticated ? conf->idle_ms / 1000 : 0,
 	};
 	struct federation_features_result found;
-	int r = federation_features_edit(st->arena, st->root, &ctx, &found);
+	int r;
 
-	(void)from;
+	/* A stream has them once; more would be words that nobody judges. */
+	if (f->featured)
+		return federation_unknown(s, from, st);
+	f->featured = true;
+	r = federation_features_edit(st->arena, st->root, &ctx, &found);
 	/* "tls optional": who is in clear text may still go on with TLS. */
 	if (r == 0 && !s->client.conn.secure && conf->tls == TLS_OPTIONAL && !s->authenticated)
 		r = features_add_starttls(st->arena, st->root);
@@ -240,14 +254,6 @@ static enum nonza_fate federation_features(
 }
 
 /* ---- all of them ---- */
-
-static enum nonza_fate federation_unknown(
-	struct session *s, struct leg *from, const struct stanza *st)
-{
-	(void)st;
-	refuse_side(s, from, STREAM_ERROR_UNSUPPORTED_STANZA_TYPE, "stanza.unknown");
-	return NONZA_ENDED;
-}
 
 /* Nothing else has a meaning between servers; what has none could carry anything. */
 static bool nonza_is_common(const char *ns)
@@ -274,10 +280,24 @@ static const struct {
 	{ NS_STREAM, "features", SIDE_RECEIVER, federation_features },
 };
 
+/* Those who handle these say no in their own words. */
+static bool is_refused_later(const struct xml_element *e, enum side side)
+{
+	return element_is(e, NS_STREAM, "features") ||
+	       (side == SIDE_INITIATOR && strcmp(e->ns, NS_SASL) == 0);
+}
+
 enum nonza_fate federation_nonza(struct session *s, struct leg *from, const struct stanza *st)
 {
 	enum side side = side_of(s, from);
+	int r = federation_nonza_trim(st->arena, st->root, side);
 
+	if (r == -ENOMEM) {
+		session_fail(s, r, "nonza");
+		return NONZA_ENDED;
+	}
+	if (r == ERR_REFUSED && !is_refused_later(st->root, side))
+		return federation_unknown(s, from, st);
 	for (size_t i = 0; i < sizeof(federation_rules) / sizeof(federation_rules[0]); i++) {
 		if ((federation_rules[i].side == SIDES || federation_rules[i].side == (int)side) &&
 			strcmp(federation_rules[i].ns, st->root->ns) == 0 &&

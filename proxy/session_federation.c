@@ -120,7 +120,7 @@ void federation_begin_anew(struct session *s)
 {
 	struct federation *f = s->federation;
 
-	f->ready = f->opened = false;
+	f->ready = f->opened = f->vouched = f->featured = false;
 	crossing_leave(s);
 	dialback_fini(&f->dialback);
 	federation_init_dialback(s);
@@ -331,6 +331,11 @@ static void federation_on_dane(void *arg, const struct dane_records *records, co
 		federation_refuse(s, "remote.require", f->why);
 		return;
 	}
+	/* Dialled again, it has to be who our own server was told it is. */
+	if (f->verified == REMOTE_VERIFIED_NONE && f->vouched) {
+		federation_refuse(s, "remote.changed", f->why);
+		return;
+	}
 	if (f->verified == REMOTE_VERIFIED_NONE && p->unverified == UNVERIFIED_REFUSE) {
 		federation_refuse(s, "remote.unverified", f->why);
 		return;
@@ -392,6 +397,7 @@ static void federation_show(struct session *s)
 		session_fail(s, r, "certificate");
 		return;
 	}
+	f->vouched = f->leaf;
 	s->client.conn.readable = true; /* the handshake goes on */
 	session_set_state(s, SESSION_SECURING);
 }

@@ -23,6 +23,8 @@ struct federation {
 	bool ready;     /* ... the stranger's side is */
 	bool plain;     /* ... has no TLS, and the policy takes that */
 	bool redialled; /* ... once, for another domain of ours */
+	bool vouched;   /* ... our own server was shown that it was verified */
+	bool featured;  /* the stream has had its features */
 };
 
 /* 0 or -ENOMEM. */

@@ -88,11 +88,11 @@ class Scene:
         self.made.append(made)
         return made
 
-    def inside(self, me, to, address=None):
+    def inside(self, me, to, address=None, port=5269):
         """Somebody on our own server's host, dialling out."""
         made = Outsider.__new__(Outsider)
         made.me, made.to, made.certificate, made.seen, made.id = me, to, None, b"", None
-        made.socket = self.a.host.connect(address or "192.0.2.101", 5269, source=self.a.addresses[0])
+        made.socket = self.a.host.connect(address or "192.0.2.101", port, source=self.a.addresses[0])
         self.made.append(made)
         return made
 

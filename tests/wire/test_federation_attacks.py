@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from certificates import dns
 from federation import Federation, peer_address
 from fedscene import Scene, needs_root
 from lab import LabError
@@ -207,6 +208,31 @@ def test_success_is_for_receivers_to_say(scene):
         scene.never(peer, scene.me, "not-authorized")
 
 
+def test_words_that_nobody_judges(scene):
+    """No stanza, no rule, no line in the audit trail: what is no word between servers goes no further, before the login as behind it."""
+    words = {"<stream:cargo>{}</stream:cargo>": lambda: scene.dial(certificate=scene.leaf).secure(),
+             "<cargo xmlns='urn:xmpp:sm:3'>{}</cargo>": scene.external}
+    for word, opened in words.items():
+        peer = opened()
+        with scene.refusing("stanza.unknown"):
+            peer.send(word.format(scene.token()))
+            assert refused(peer) == "unsupported-stanza-type"
+
+
+REJECTS = """
+chain judge { hook s2s direction in; policy accept; rule word { kind is iq and type is get reject not-allowed } }
+"""
+
+
+def test_rejected_iq_carries_nothing(scene):
+    """Without a stream back it goes on emptied, so that its receiver answers: with nothing of its sender's in it."""
+    scene.wall(more=REJECTS)
+    peer, token = scene.external(), scene.token()
+    peer.send(f"<iq from='x@{scene.me}' to='{scene.juliet.jid}' type='get' id='e1' more='{token}'>{token}<q xmlns='urn:x'>{token}</q></iq>")
+    assert token not in scene.juliet.read_until("<iq[^>]*id=.e1.*?</iq>")
+    peer.send(f"<iq from='x@{scene.me}' to='{scene.juliet.jid}' type='get' id='{token * 100}'><q xmlns='urn:x'/></iq>")
+
+
 # ---- a remote server that ours dials ----
 
 def lying(scene, **parts):
@@ -229,12 +255,14 @@ def opening_lie(listener, text):
 
 @pytest.mark.parametrize("what, reason", [
     ("stanza", "stanza.pair"), ("valid", "dialback.unsolicited"), ("verified", "dialback.unsolicited"), ("success", "sasl.unasked"),
-    ("bidi", "dialback.bidi")])
+    ("bidi", "dialback.bidi"), ("features", "stanza.unknown"), ("word", "stanza.unknown")])
 def test_receiver_that_speaks_unasked(scene, what, reason):
     """On a stream of ours the other side answers; whatever else it says is not believed, and its stanzas are nobody's."""
     token, ours = scene.token(), scene.a.domain()
     lies = {"stanza": message(f"x@{scene.me}", scene.juliet.jid, token, token), "valid": result(scene.me, ours, kind="valid"),
-            "verified": verify(scene.me, ours, "1", kind="valid"), "success": f"<success xmlns='{SASL}'/>", "bidi": BIDI}
+            "verified": verify(scene.me, ours, "1", kind="valid"), "success": f"<success xmlns='{SASL}'/>", "bidi": BIDI,
+            "features": f"<stream:features><c xmlns='http://jabber.org/protocol/caps' node='{token}'/></stream:features>",
+            "word": f"<stream:cargo>{token}</stream:cargo>"}
     with lying(scene) as listener, scene.refusing(reason):
         opening_lie(listener, lies[what])
         scene.juliet.say(f"x@{scene.me}")
@@ -338,3 +366,27 @@ def test_starttls_stripped_on_the_way(scene):
             assert body.encode() not in middle.said_by_a and b"db:result" not in middle.said_by_a
     finally:
         scene.federation.names.say(*scene.federation.records())
+
+
+def test_another_server_when_it_is_dialled_again(scene):
+    """TLS from the first byte: the remote server is verified, ours is shown so, and then dialled again with the certificate of whom ours
+    turns out to be. Who takes that second connection has to be verified, too, whatever dialback may say later."""
+    scene.wall(federation="require pkix, dialback; unverified untrusted;")
+    someone = scene.federation.public.issue(scene.other, scene.certificates, [dns(scene.other)])
+    with lying(scene, direct=True, port=5270) as listener, scene.refusing("remote.changed"):
+        serve = listener._serve
+
+        def once(stream):
+            if len(listener.streams) > 1:
+                listener.certificate = someone
+            serve(stream)
+
+        listener._serve = once
+        for domain in scene.a.domains:
+            peer = scene.inside(me=domain, to=scene.me, port=5270).wrap()
+            with contextlib.suppress(LabError):
+                peer.open()
+            if len(listener.streams) > 1:
+                break
+            listener.streams.clear()
+        scene.told("remote.changed")
