@@ -288,11 +288,17 @@ class Federation(Lab):
                 for side, names in ((self.a, (peer, own)), (self.b, (own, peer)))}
 
     def close(self):
+        """A sanitizer's complaint about a firewall is heard once everything has been removed."""
+        wrong = []
         for side in getattr(self, "sides", ()):
             side.forget()
-            with contextlib.suppress(Exception):
+            try:
                 side.drop_wall()
+            except LabError as error:
+                wrong.append(error)
         super().close()
+        if wrong:
+            raise wrong[0]
 
 
 def main():
