@@ -317,6 +317,8 @@ void federation_subject(const struct session *s, enum direction direction, const
 		st ? element_attr(st->root, direction == DIRECTION_IN ? "from" : "to") : NULL;
 	struct span domain = pair_domain_of(address ? address : "");
 	bool header = !address || (f->remote && span_is(domain, f->remote));
+	/* A stanza is here because its pair is valid. */
+	bool proved = address ? s->authenticated : federation_is_proved(s);
 
 	/* Of several domains on a stream it is the one that this stanza is about, and the
 	 * certificate speaks for the header's. */
@@ -324,8 +326,8 @@ void federation_subject(const struct session *s, enum direction direction, const
 	if (!header && federation_domain_of(st->arena, address, &subject->remote_domain) == 0)
 		header = f->remote && strcmp(f->remote, subject->remote_domain) == 0;
 	subject->remote_verified = header && f->verified != REMOTE_VERIFIED_NONE ? f->verified
-				   : s->authenticated ? REMOTE_VERIFIED_DIALBACK
-						      : REMOTE_VERIFIED_NONE;
+				   : proved	? REMOTE_VERIFIED_DIALBACK
+						: REMOTE_VERIFIED_NONE;
 	if (subject->remote_domain && subject->remote_verified != REMOTE_VERIFIED_NONE)
 		subject->remote_first_seen_ms = domains_first_seen(subject->remote_domain);
 }

@@ -209,11 +209,25 @@ bool federation_header_fits(struct session *s, const struct stream_header *h)
 
 /* ---- who it is ---- */
 
-const char *federation_peer(const struct session *s)
+/* Another domain's pair on the stream says nothing of the header's. */
+bool federation_is_proved(const struct session *s)
 {
 	const struct federation *f = s->federation;
+	const struct pair_list *list = &f->dialback.pairs.said_by[SIDE_INITIATOR];
+	bool out = session_dials_out(s);
 
-	return f->verified != REMOTE_VERIFIED_NONE || s->authenticated ? f->remote : NULL;
+	if (!f->remote || f->verified != REMOTE_VERIFIED_NONE)
+		return f->remote;
+	for (unsigned i = 0; i < list->n; i++)
+		if (list->all[i]->state == PAIR_VALID &&
+			span_is(out ? list->all[i]->to : list->all[i]->from, f->remote))
+			return true;
+	return false;
+}
+
+const char *federation_peer(const struct session *s)
+{
+	return federation_is_proved(s) ? s->federation->remote : NULL;
 }
 
 bool federation_has(const struct session *s, const char *domain)

@@ -51,6 +51,8 @@ int federation_show_server(struct session *s);
 /* The stranger offers no STARTTLS. True: it is dialled again without; false: the session has ended.
  */
 bool federation_goes_plain(struct session *s);
+/* Has the header's stranger been verified, by whatever way? */
+bool federation_is_proved(const struct session *s);
 /* Whose deeds are whose: the stranger's domain once something has verified it; NULL before. */
 const char *federation_peer(const struct session *s);
 /* Was that remote domain (prepared) found valid on the stream, beside the header's? */

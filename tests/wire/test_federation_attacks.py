@@ -133,6 +133,16 @@ def test_domains_share_a_stream(scene):
     scene.never(peer, scene.other, "invalid-from", f"juliet@{more}")
 
 
+def test_proof_of_another_is_none_of_the_headers(scene):
+    """A stream in b's name on which another domain was proved: what goes wrong on it is not told of b."""
+    scene.listen()
+    peer = scene.dial(me=scene.b.domain()).secure()
+    assert peer.dialback(sender=scene.me) == "valid"
+    scene.never(peer, scene.b.domain(), "invalid-from")
+    event = scene.a.wall.events(last=2000, rule="stanza.pair", chain="protocol")[-1]
+    assert scene.b.domain() != event["xmpp"].get("remote"), event
+
+
 def test_refused_pair_leaves_the_first_alone(scene):
     """Errors are a pair's, not the stream's: another sender is denied, and who was there first is still heard."""
     peer = scene.external()
