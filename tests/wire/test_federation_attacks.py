@@ -49,6 +49,17 @@ def test_no_way_through_to_others(scene):
         assert peer.dialback(receiver=scene.b.domain()) == "error"
 
 
+def test_a_header_that_names_nobody(scene):
+    """Who says no name has no certificate for it, and nothing to say."""
+    peer = scene.dial(certificate=scene.leaf).starttls()
+    peer.send(stream_header(None, peer.to))
+    features = peer.read_until("</stream:features>|<stream:features/>|</stream:stream>")
+    assert "EXTERNAL" not in features
+    token = scene.token()
+    peer.send(message(f"x@{scene.me}", scene.juliet.jid, token, token))
+    assert refused(peer) in ("not-authorized", "invalid-from")
+
+
 def test_anothers_name_in_the_header(scene):
     """The certificate is not b's: no EXTERNAL is offered, none is taken, and b denies the key."""
     peer = scene.dial(me=scene.b.domain(), certificate=scene.leaf).secure()
