@@ -120,7 +120,7 @@ void federation_begin_anew(struct session *s)
 {
 	struct federation *f = s->federation;
 
-	f->ready = f->opened = f->vouched = f->featured = false;
+	f->ready = f->opened = f->plain = f->vouched = f->featured = false;
 	crossing_leave(s);
 	dialback_fini(&f->dialback);
 	federation_init_dialback(s);
