@@ -140,7 +140,7 @@ class FederatedEjabberd(Federated, Ejabberd):
         for domain in self.domains:
             pems.append(self.certificates / f"{domain}.pem")
             pems[-1].write_text("".join((self.certificates / (domain + end)).read_text() for end in (".crt", ".key")))
-        listen = [{"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}}]
+        listen = [{"ip": "127.0.0.1", "port": self.inner_ports[1], "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}}]
         for address in self.addresses.values():
             listen += [{"ip": address, "port": 5222, "module": "ejabberd_c2s"}, {"ip": address, "port": 5223, "module": "ejabberd_c2s"},
                        {"ip": address, "port": 5269, "module": "ejabberd_s2s_in"}]

@@ -81,6 +81,7 @@ Component "firewall.{domain}"
 
 class Ejabberd(Server):
     name = "ejabberd"
+    inner_ports = (5210, 5280)  # of Erlang's distribution and of its API; two in one namespace need two pairs
     CONFIG = {
         "loglevel": "info",
         "auth_method": "internal",
@@ -116,9 +117,9 @@ class Ejabberd(Server):
             self.namespace, self.folder / "output.log", "ejabberdctl", "--config", self.folder / "config/ejabberd.yml",
             "--config-dir", self.folder / "config", "--logs", self.folder / "logs", "--spool", self.folder / "spool",
             "--node", f"{self.lab.tag}@localhost", "foreground",
-            env=dict(os.environ, ERL_DIST_PORT="5210", ERL_EPMD_ADDRESS="127.0.0.1"))
+            env=dict(os.environ, ERL_DIST_PORT=str(self.inner_ports[0]), ERL_EPMD_ADDRESS="127.0.0.1"))
         wait_for(lambda: all(self.namespace.listens(a, p) for a in self.addresses.values() for p in (5222, 5223))
-                 and self.namespace.listens("127.0.0.1", 5280),
+                 and self.namespace.listens("127.0.0.1", self.inner_ports[1]),
                  START_EJABBERD, f"ejabberd to listen; see {self.log}", self.process.alive)
 
     def _configuration(self):
@@ -131,7 +132,7 @@ class Ejabberd(Server):
                        dict(common, port=5522, starttls_required=True, protocol_options=["no_tlsv1_3"])]
             listen.append({"ip": address, "port": 5347, "module": "ejabberd_service",
                            "hosts": {f"firewall.{self.domain}": {"password": SECRET}}})
-        listen.append({"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http",
+        listen.append({"ip": "127.0.0.1", "port": self.inner_ports[1], "module": "ejabberd_http",
                        "request_handlers": {"/api": "mod_http_api"}})
         return dict(self.CONFIG, hosts=[self.domain], certfiles=[str(self.folder / "both.pem")], listen=listen)
 
@@ -141,7 +142,7 @@ class Ejabberd(Server):
     def api(self, command, **arguments):
         """What the HTTP API answers, from JSON."""
         body = json.dumps(arguments)
-        with self.namespace.connect("127.0.0.1", 5280, timeout=10) as s:
+        with self.namespace.connect("127.0.0.1", self.inner_ports[1], timeout=10) as s:
             s.sendall(f"POST /api/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json"
                       f"\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
             answer = b""

@@ -21,8 +21,9 @@ NS_SASL, NS_TLS = "urn:ietf:params:xml:ns:xmpp-sasl", "urn:ietf:params:xml:ns:xm
 
 
 class IncludingEjabberd(FederatedEjabberd):
-    """With one more file of configuration, whose settings count."""
+    """With one more file of configuration, whose settings count; beside the lab's own."""
     more = None
+    inner_ports = (5211, 5281)
 
     def _configuration(self):
         made = super()._configuration()

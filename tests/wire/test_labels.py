@@ -16,7 +16,7 @@ CLASS_5 = "<esssecuritylabel xmlns='urn:xmpp:sec-label:ess:0'>MQ4CAQUGCSsGAQQBho
 
 RULES = """
 clearance inside {
-    from "lucca.example" to "lucca.example";
+    from "lerici.example" to "lerici.example";
     release "UNCLASSIFIED", "OPEN";
     release policy "1.3.6.1.4.1.99999.7" class 0 to 1;
     unlabelled refuse;
@@ -43,8 +43,8 @@ VirtualHost "{{domain}}\"""", 1)
 @pytest.fixture(scope="module")
 def lucca(lab):
     run("ip", "-n", lab.server.name, "addr", "add", f"{ADDRESS}/24", "dev", "eth0")
-    leaf = lab.authority.issue("lucca.example", lab.folder / "leaves")
-    return lab.add(Labelled(lab, lab.server, "lucca.example", [ADDRESS], leaf, {"juliet": "balcony", "romeo": "orchard"}))
+    leaf = lab.authority.issue("lerici.example", lab.folder / "leaves")
+    return lab.add(Labelled(lab, lab.server, "lerici.example", [ADDRESS], leaf, {"juliet": "balcony", "romeo": "orchard"}))
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def label(display, content=""):
 def test_catalog_and_its_labels(pair):
     """The catalog passes; of its labels one is released, one is not."""
     juliet, romeo, wall = pair
-    juliet.ask("send", xml="<iq type='get' id='catalog' to='lucca.example'><catalog xmlns='urn:xmpp:sec-label:catalog:2' "
-               "to='lucca.example'/></iq>")
+    juliet.ask("send", xml="<iq type='get' id='catalog' to='lerici.example'><catalog xmlns='urn:xmpp:sec-label:catalog:2' "
+               "to='lerici.example'/></iq>")
     answer = ET.fromstring(juliet.stanza("sec-label:catalog:2"))
     items = {i.get("selector"): i.find("l:securitylabel", NS) for i in answer.iterfind(".//c:item", NS)}
     assert set(items) == {"Open", "Closed"}
