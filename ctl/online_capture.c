@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/whole.h"
 #include "ctl/inspector.h"
 
@@ -25,18 +26,16 @@ static struct {
 /* In place; the length, or 0 where it is none. */
 static size_t base64_decode(char *text, size_t len)
 {
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint32_t bits = 0;
 	size_t n = 0;
 	unsigned have = 0;
 
 	for (size_t i = 0; i < len && text[i] != '='; i++) {
-		const char *at = text[i] ? strchr(letters, text[i]) : NULL;
+		int digit = base64_digit(text[i]);
 
-		if (!at)
+		if (digit < 0)
 			return 0;
-		bits = bits << 6 | (uint32_t)(at - letters);
+		bits = bits << 6 | (uint32_t)digit;
 		if ((have += 6) >= 8)
 			text[n++] = (char)(bits >> (have -= 8));
 	}

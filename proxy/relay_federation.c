@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "door/domains.h"
@@ -131,20 +132,16 @@ static enum nonza_fate sasl_refuse(struct session *s, const char *reason)
 /* XEP-0178 3: "=" or nothing means the header's "from"; a name must be that very domain. */
 static bool sasl_names_the_header(const struct session *s, const struct stanza *st)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *text = element_text(st->root, st->arena), *domain;
 	const struct federation *f = s->federation;
 	struct sasl_name who;
-	size_t len;
 
 	if (!text)
 		return false;
 	if (!*text || strcmp(text, "=") == 0)
 		return true;
 	/* Whatever its readers could take for different names is none. */
-	len = strspn(text, alphabet);
-	if (strlen(text) % 4 != 0 || strspn(text + len, "=") != strlen(text + len))
+	if (!base64_is_strict(span_of(text)))
 		return false;
 	sasl_name_read("EXTERNAL", span_of(text), &who);
 	return pair_prepare(st->arena, who.name, &domain) == 0 &&

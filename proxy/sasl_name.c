@@ -8,19 +8,9 @@
 
 #include <string.h>
 #include <strings.h>
+#include "base/base64.h"
 
 enum { HEAD_MAX = 4096 }; /* decoded: two names of 1023 bytes, escaped */
-
-static int digit_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 /* The first bytes of it; a text that is no base64 ends where it stops being some. */
 static size_t head_decode(struct span text, unsigned char *out)
@@ -29,7 +19,7 @@ static size_t head_decode(struct span text, unsigned char *out)
 	size_t n = 0;
 
 	for (size_t i = 0; i < text.len && n < HEAD_MAX; i++) {
-		int value = digit_value(text.ptr[i]);
+		int value = base64_digit(text.ptr[i]);
 
 		if (value < 0)
 			break;

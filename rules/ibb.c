@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/base64.h"
 
 #include "xmpp/text.h"
 
@@ -135,16 +136,6 @@ int ibb_join(struct ibb_table *t, uint64_t stream, unsigned seq, struct span pie
 
 /* ---- bytes and text ---- */
 
-static int digit_value(char c)
-{
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : c >= '0' && c <= '9' ? c - '0' + 52
-	       : c == '+'             ? 62
-	       : c == '/'             ? 63
-				      : -1;
-}
-
 struct span ibb_decode(struct arena *a, struct span text)
 {
 	uint8_t *bytes = arena_alloc(a, text.len / 4 * 3 + 4);
@@ -153,7 +144,7 @@ struct span ibb_decode(struct arena *a, struct span text)
 	size_t n = 0;
 
 	for (size_t i = 0; bytes && i < text.len; i++) {
-		int value = digit_value(text.ptr[i]);
+		int value = base64_digit(text.ptr[i]);
 
 		if (text.ptr[i] && strchr(" \t\r\n", text.ptr[i]))
 			continue;

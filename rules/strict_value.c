@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/err.h"
 #include "rules/strict_int.h"
 #include "xmpp/jid.h"
@@ -180,34 +181,6 @@ static bool datetime_fits(struct span v)
 	return zone_fits(v);
 }
 
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (is_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 4, padded, the bits that pad all zero. */
-static bool base64_fits(struct span v)
-{
-	size_t pad = 0;
-
-	if (v.len % 4 || v.len == 0)
-		return false;
-	while (pad < 2 && pad < v.len && v.ptr[v.len - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < v.len - pad; i++)
-		if (base64_value(v.ptr[i]) < 0)
-			return false;
-	if (pad == 0)
-		return true;
-	return v.len > pad && (base64_value(v.ptr[v.len - pad - 1]) & (pad == 1 ? 3 : 15)) == 0;
-}
-
 /* RFC 3986: the characters it has, hexadecimal behind '%', a scheme that is listed and something
  * behind it. */
 static bool uri_fits(const struct strict_type *t, struct span v)
@@ -298,7 +271,7 @@ int strict_value_fits(
 	case TYPE_DATETIME:
 		return datetime_fits(*value);
 	case TYPE_BASE64:
-		return value->len <= t->max && base64_fits(*value);
+		return value->len <= t->max && base64_is_strict(*value);
 	case TYPE_URI:
 		return value->len <= t->max && uri_fits(t, *value);
 	case TYPE_TEXT:

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/base64.h"
 
 #include "xmpp/text.h"
 
@@ -218,16 +219,6 @@ bool ess_parse(const uint8_t *bytes, size_t len, struct ess_label *out)
 	return out->policy[0];
 }
 
-static int digit_value(char c)
-{
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : c >= '0' && c <= '9' ? c - '0' + 52
-	       : c == '+'             ? 62
-	       : c == '/'             ? 63
-				      : -1;
-}
-
 bool ess_decode(struct span text, uint8_t *out, size_t max, size_t *len)
 {
 	unsigned bits = 0, n_bits = 0, digits = 0, pads = 0;
@@ -235,7 +226,7 @@ bool ess_decode(struct span text, uint8_t *out, size_t max, size_t *len)
 	*len = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
-		int value = digit_value(c);
+		int value = base64_digit(c);
 
 		if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
 			continue;
