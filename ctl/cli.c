@@ -214,6 +214,27 @@ static bool take_global_options(struct cli *cli)
 	       cli_option(cli, "--state-dir", &cli->state_dir) && cli_option(cli, "--log-dir", &cli->log_dir);
 }
 
+static void print_command(FILE *out, const struct cli_command *command)
+{
+	fprintf(out, "xmppwallctl %s%s%s%s\n    %s\n", command->name, *command->usage ? " " : "",
+		command->usage, command_looks(command) ? " [--watch [TIME]]" : "", command->summary);
+}
+
+/* "ca" is none, but "ca init" is: all that begin so. False: nothing does. */
+static bool print_commands_of(FILE *out, const char *word)
+{
+	size_t len = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < COMMANDS && len > 0; i++) {
+		if (strncmp(commands[i].name, word, len) == 0 && commands[i].name[len] == ' ') {
+			print_command(out, &commands[i]);
+			any = true;
+		}
+	}
+	return any;
+}
+
 static int run_command(struct cli *cli)
 {
 	const struct cli_command *command;
@@ -221,14 +242,19 @@ static int run_command(struct cli *cli)
 	int words = 0;
 
 	command = command_find(cli->argc, cli->argv, &words);
-	if (!command)
-		return cli_usage_error(cli, "unknown command '%s'", cli->argv[0]);
+	if (!command) {
+		const char *word = cli->argv[0];
+		bool asked = cli_flag(cli, "--help") || cli_flag(cli, "-h");
+
+		if (cli->argc == 1 && print_commands_of(asked ? stdout : stderr, word))
+			return asked ? EXIT_DONE : EXIT_WRONG_USAGE;
+		return cli_usage_error(cli, "unknown command '%s'", word);
+	}
 	cli->command = command->name;
 	cli->argc -= words;
 	cli->argv += words;
 	if (cli_flag(cli, "--help") || cli_flag(cli, "-h")) {
-		printf("xmppwallctl %s%s%s%s\n    %s\n", command->name, *command->usage ? " " : "",
-			command->usage, command_looks(command) ? " [--watch [TIME]]" : "", command->summary);
+		print_command(stdout, command);
 		return EXIT_DONE;
 	}
 	if (command_looks(command) && !repeat_option(cli, &every_ms))

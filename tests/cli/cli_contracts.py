@@ -311,6 +311,15 @@ class Contracts(unittest.TestCase):
         self.assertIn([["1", "1"], ["2", "1"], []], tries)
         self.assertTrue(all(t in ([["1", "1"], ["2", "1"], []], [["1", "1"], ["1", "1"], []]) for t in tries), tries)
 
+    def test_first_words(self):
+        asked, alone, nonsense = run("ca", "--help"), run("ca"), run("caa", "--help")
+        self.assertEqual((asked.returncode, alone.returncode, nonsense.returncode), (0, 2, 2))
+        for text in (asked.stdout, alone.stderr):
+            self.assertIn("xmppwallctl ca init\n", text)
+            self.assertIn("xmppwallctl ca export", text)
+            self.assertNotIn("capture", text)
+        self.assertIn("unknown command 'caa'", nonsense.stderr)
+
     def test_judge_usage(self):
         self.assertEqual(run("judge").returncode, 2)
         self.assertEqual(self.judge("", "--peer", "nonsense").returncode, 2)
