@@ -35,9 +35,9 @@
  *   shadow    {"m","shadow","path","ms"} + memfd  bundle of a policy that judges, too, without acting
  *   unshadow  {"m","shadow"}                      no longer; the report comes at once
  *   observed  {"m","seq"}                       what did the limits see
- *   deliver   {"m","seq","jid","from","to","direction","xml"}  a stanza released from the quarantine: into the session that
- *             wrote it (direction "in"), else to whom it is for; without "jid" into one between servers on which the pair of
- *             domains is valid; never to two
+ *   deliver   {"m","seq","jid","from","to","service","direction","xml"}  a stanza released from the quarantine: into the session that
+ *             wrote it (direction "in"), else to whom it is for; without "jid" into one between servers, of that service, on which the
+ *             pair of domains is valid; never to two
  *   minted    {"m","seq","ok","error"} or {"m","seq","ok","leaf","chain":[..],"authority"}  the answer to "mint": the leaf and
  *             what stands between it and the authority, each in PEM; authority: SHA-256 of the certificate that signs, in hex
  *   authority {"m"}                               there is another one, or none: leaves that are kept are let go. Only to a

@@ -67,7 +67,7 @@ int workers_hear_deliver(struct child *c, json_t *msg)
 
 void workers_deliver(struct workers *w, const json_t *stanza, workers_done done, void *arg)
 {
-	static const char *const keys[] = { "jid", "from", "to", "direction", "xml" };
+	static const char *const keys[] = { "jid", "from", "to", "service", "direction", "xml" };
 	struct call *call = call_new(w, CALL_DELIVER, ++w->seq, CALL_DELIVER_MS);
 	json_t *msg = json_pack("{s:s,s:I}", "m", "deliver", "seq", w->seq);
 

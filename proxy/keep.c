@@ -92,7 +92,9 @@ static struct leg *session_takes_pair(struct session *s, const struct delivery *
 {
 	struct dialback *law = s->federation ? &s->federation->dialback : NULL;
 
-	if (!law || s->state != SESSION_ONLINE)
+	/* Another service may let more cross, and write down less. */
+	if (!law || s->state != SESSION_ONLINE ||
+		strcmp(s->service->conf.name, text_of(d->message, "service")) != 0)
 		return NULL;
 	if (dialback_is_legal(law, SIDE_INITIATOR, d->from, d->to))
 		return &s->server;
